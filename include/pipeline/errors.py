@@ -1,0 +1,113 @@
+"""Errors named for what a person must do next. Each message is one line that names the thing and the way out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import sqlalchemy.exc
+
+
+class PipelineError(Exception):
+    """Base of the pipeline's own errors. ``retryable`` says whether waiting can cure it."""
+
+    retryable = False
+
+
+class PostgresUnavailable(PipelineError):
+    """Postgres does not answer, or went away in the middle."""
+
+    retryable = True
+
+
+class PostgresFull(PipelineError):
+    """Postgres can't write: its disk is full."""
+
+    retryable = True
+
+
+class MigrationRefused(PipelineError):
+    """The login of ``compliance_postgres`` may not make the schema."""
+
+
+class SchemaMissing(PipelineError):
+    """The database was not migrated."""
+
+
+class WorkspaceUnknown(PipelineError):
+    """No such workspace for this identity."""
+
+
+class ConnectionRefused(PipelineError):
+    """The Bitbucket connection's credentials or scopes don't suffice."""
+
+
+class BitbucketUnavailable(PipelineError):
+    """Bitbucket can't be reached, or answers with nothing but errors."""
+
+    retryable = True
+
+
+class PolicyInvalid(PipelineError):
+    """The policy file holds something the pipeline doesn't know."""
+
+
+class ImportRefused(PipelineError):
+    """A declared file has bad rows; nothing of it was taken."""
+
+    def __init__(self, message: str, problems: list[str]):
+        super().__init__(message)
+        self.problems = problems
+
+
+class GateFailed(PipelineError):
+    """An expectation of severity critical does not hold; the last published state stays."""
+
+
+class RunSuperseded(PipelineError):
+    """Another run of the same workspace took over."""
+
+
+class WorkspaceBusy(PipelineError):
+    """Another run of the same workspace is at work."""
+
+    retryable = True
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, or its class name where it has none."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+@contextmanager
+def postgres_errors() -> Iterator[None]:
+    """Turn the driver's errors about the server into ours; let every other error pass.
+
+    Raises:
+        PostgresUnavailable, PostgresFull, SchemaMissing
+    """
+    try:
+        yield
+    except sqlalchemy.exc.DBAPIError as error:
+        cause = error.orig if isinstance(error.orig, psycopg.Error) else None
+        raise (_named(cause) or error) from error
+    except psycopg.Error as error:
+        raise (_named(error) or error) from error
+
+
+def _named(error: psycopg.Error | None) -> PipelineError | None:
+    if isinstance(error, psycopg.errors.DiskFull):
+        return PostgresFull(
+            f"compliance_postgres: the disk of the server is full ({one_line(error)}); free space, then run again"
+        )
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+        return SchemaMissing(
+            f"compliance_postgres: the schema is not there or too old ({one_line(error)}); "
+            "run `python -m include.pipeline.migrate` against it"
+        )
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return PostgresUnavailable(
+            f"compliance_postgres: the server does not answer ({one_line(error)}); "
+            "check host, port and login of the connection, then run again"
+        )
+    return None
