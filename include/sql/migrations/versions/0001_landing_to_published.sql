@@ -262,6 +262,110 @@ CREATE TABLE staging.coverage (
 COMMENT ON TABLE staging.coverage IS
 'What this run could read of each subject, and why not. repository_id is empty for calls on the workspace.';
 
+-- What the tests and the inventory ask of staging.
+
+CREATE VIEW staging.repository_coverage AS
+SELECT
+    repositories.workspace,
+    repositories.repository_id,
+    max(coverage.outcome) FILTER (WHERE coverage.resource = 'branch_restrictions') AS branch_restrictions,
+    max(coverage.outcome) FILTER (WHERE coverage.resource = 'effective_branching_model') AS branching_model,
+    max(coverage.outcome) FILTER (WHERE coverage.resource = 'pull_requests') AS pull_requests,
+    max(coverage.outcome) FILTER (WHERE coverage.resource = 'pull_request_statuses') AS pull_request_statuses,
+    max(coverage.outcome) FILTER (WHERE coverage.resource = 'pipelines_config') AS pipelines_config,
+    max(coverage.outcome) FILTER (WHERE coverage.resource = 'pipelines') AS pipelines,
+    coalesce(
+        bool_or(coverage.outcome = 'ok' AND coverage.resource <> 'pipelines_config'), false
+    ) AS another_call_succeeded,
+    coalesce(min(coverage.data_as_of), max(repositories.data_as_of)) AS data_as_of
+FROM staging.repositories AS repositories
+LEFT JOIN staging.coverage AS coverage
+    ON repositories.workspace = coverage.workspace AND repositories.repository_id = coverage.repository_id
+GROUP BY repositories.workspace, repositories.repository_id;
+COMMENT ON VIEW staging.repository_coverage IS
+'Outcome of each call on a repository in its newest run; null: the call was not needed.';
+
+CREATE VIEW staging.main_branch_rules AS
+SELECT
+    rules.workspace,
+    rules.repository_id,
+    rules.restriction_id,
+    rules.kind,
+    rules.value,
+    rules.users,
+    rules.groups,
+    rules.matches_main_branch,
+    jsonb_strip_nulls(jsonb_build_object(
+        'id', rules.restriction_id,
+        'kind', rules.kind,
+        'pattern', CASE WHEN rules.branch_match_kind = 'glob' THEN rules.pattern END,
+        'branch_type', CASE WHEN rules.branch_match_kind <> 'glob' THEN rules.branch_type END,
+        'value', rules.value
+    )) AS rule
+FROM staging.branch_restrictions AS rules
+INNER JOIN staging.coverage AS coverage
+    ON
+        rules.workspace = coverage.workspace
+        AND rules.repository_id = coverage.repository_id
+        AND coverage.resource = 'branch_restrictions'
+        AND coverage.outcome = 'ok'
+WHERE rules.matches_main_branch IS NOT false;
+COMMENT ON VIEW staging.main_branch_rules IS
+'Rules read in the newest run that apply to the main branch, or may (matches_main_branch null).';
+
+CREATE VIEW staging.main_branch_push AS
+SELECT
+    coverage.workspace,
+    coverage.repository_id,
+    CASE
+        WHEN bool_or(rules.matches_main_branch) THEN 'restricted'
+        WHEN count(rules.restriction_id) > 0 THEN 'unknown'
+        ELSE 'unrestricted'
+    END AS direct_push,
+    coalesce(
+        jsonb_agg(rules.users) FILTER (WHERE rules.matches_main_branch AND rules.users <> '[]'), '[]'
+    ) AS exempt_users,
+    coalesce(
+        jsonb_agg(rules.groups) FILTER (WHERE rules.matches_main_branch AND rules.groups <> '[]'), '[]'
+    ) AS exempt_groups
+FROM staging.coverage AS coverage
+LEFT JOIN staging.main_branch_rules AS rules
+    ON
+        coverage.workspace = rules.workspace
+        AND coverage.repository_id = rules.repository_id
+        AND rules.kind = 'push'
+WHERE coverage.resource = 'branch_restrictions' AND coverage.outcome = 'ok'
+GROUP BY coverage.workspace, coverage.repository_id;
+COMMENT ON VIEW staging.main_branch_push IS 'Whether the main branch can be pushed to directly, where rules could be read.';
+
+CREATE VIEW staging.merged_pull_requests AS
+SELECT
+    pull_requests.workspace,
+    pull_requests.repository_id,
+    pull_requests.pull_request_id,
+    pull_requests.updated_on,
+    EXISTS (
+        SELECT 1
+        FROM unnest(pull_requests.approved_by) AS approvals (approver)
+        WHERE approvals.approver IS DISTINCT FROM pull_requests.author_id
+    ) AS has_peer_approval,
+    builds.builds,
+    builds.builds_not_successful
+FROM staging.pull_requests AS pull_requests
+INNER JOIN staging.repositories AS repositories
+    ON
+        pull_requests.workspace = repositories.workspace
+        AND pull_requests.repository_id = repositories.repository_id
+        AND pull_requests.destination_branch = repositories.main_branch
+LEFT JOIN staging.pull_request_builds AS builds
+    ON
+        pull_requests.workspace = builds.workspace
+        AND pull_requests.repository_id = builds.repository_id
+        AND pull_requests.pull_request_id = builds.pull_request_id
+WHERE pull_requests.state = 'MERGED';
+COMMENT ON VIEW staging.merged_pull_requests IS
+'Pull requests merged into the main branch, by updated_on: lists carry no closing time.';
+
 -- ------------------------------------------------------------------- registry
 
 CREATE TABLE registry.policy_versions (

@@ -150,6 +150,10 @@ WHERE
     workspace = current_setting('compliance.workspace')
     AND run_id = current_setting('compliance.run_id');
 
+CREATE VIEW quality.passing_verdicts AS
+SELECT * FROM quality.verdicts
+WHERE status = 'passing';
+
 CREATE VIEW quality.verdict_mismatches AS
 WITH enabled_tests AS (
     SELECT tests.test_id, tests.subject_type

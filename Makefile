@@ -1,0 +1,62 @@
+# Everything a person types. `make demo` and `make test` need no set-up before them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run import test lint format lock bench-requests sandbox psql up down clean
+
+PYTHON_BIN := .venv/bin/python
+LOCAL := $(PYTHON_BIN) -m include.local
+export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Values given on the command line reach the recipes as environment variables, never as shell text.
+
+setup:
+	@sh include/local/setup.sh
+
+demo: setup ## run the whole pipeline once against the bundled sandbox and print the results (GRANT=five: without repository:admin)
+	@$(LOCAL) demo --grant "$${GRANT:-admin}"
+
+run: setup ## judge one workspace: WORKSPACE=slug
+	@$(LOCAL) run --grant "$${GRANT:-admin}" -- "$${WORKSPACE:-}"
+
+import: setup ## import declared data: ROSTER=file.csv CLASSIFICATION=file.csv MFA=export.csv [CAPTURED_ON=2026-03-31]
+	@$(LOCAL) import --roster="$${ROSTER:-}" --classification="$${CLASSIFICATION:-}" --mfa="$${MFA:-}" --captured-on="$${CAPTURED_ON:-}"
+
+test: setup lint ## set-up, lint and every test
+	@$(PYTHON_BIN) -m pytest
+
+lint: setup ## ruff, mypy and sqlfluff
+	@$(PYTHON_BIN) -m ruff check .
+	@$(PYTHON_BIN) -m ruff format --check .
+	@$(PYTHON_BIN) -m mypy
+	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/
+
+format: setup ## let ruff and sqlfluff put the code into shape
+	@$(PYTHON_BIN) -m ruff check --fix .
+	@$(PYTHON_BIN) -m ruff format .
+	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/
+
+lock: setup ## renew requirements.txt from requirements.in
+	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" --upgrade --output-file requirements.txt requirements.in
+
+bench-requests: setup ## requests per repository on the reference workload
+	@$(PYTHON_BIN) -m tests.bench.requests
+
+sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n
+	@$(LOCAL) sandbox --port "$${PORT:-8990}"
+
+psql: setup ## open the embedded database, or run one statement: SQL="SELECT …"
+	@$(LOCAL) psql --sql="$${SQL:-}"
+
+up: setup ## Airflow with its web page on this machine, in the background
+	@$(LOCAL) up --grant "$${GRANT:-admin}"
+
+down: setup ## stop what `make up` started
+	@$(LOCAL) down
+
+clean: ## stop everything and remove data, logs and caches (.venv stays)
+	@if [ -x $(PYTHON_BIN) ]; then $(LOCAL) clean; fi
+	@rm -rf .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +

@@ -1,0 +1,41 @@
+"""Start one run of ``bitbucket_compliance`` for each connected workspace."""
+
+import os
+from datetime import datetime, timedelta
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import DAG, task
+
+from include.pipeline import callbacks
+
+with DAG(
+    dag_id="bitbucket_schedule",
+    description="One run of bitbucket_compliance for each workspace of the connection.",
+    schedule=os.environ.get("COMPLIANCE_SCHEDULE", "@daily"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "compliance",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(minutes=10),
+        "on_failure_callback": callbacks.report_failure,
+    },
+    tags=["bitbucket", "compliance"],
+    doc_md=__doc__,
+):
+
+    @task(doc_md="The workspaces named in the Bitbucket connection.")
+    def connected_workspaces() -> list[dict[str, object]]:
+        from include.pipeline import tasks
+
+        return tasks.connected_workspaces()
+
+    TriggerDagRunOperator.partial(
+        task_id="start_run",
+        trigger_dag_id="bitbucket_compliance",
+        map_index_template="{{ task.conf['workspace'] }}",
+        doc_md="One run a workspace: a bad one never holds up another.",
+    ).expand(conf=connected_workspaces())

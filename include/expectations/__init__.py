@@ -1,0 +1,1 @@
+"""Expectation suites as data; ``include.pipeline.gate`` turns them into Great Expectations suites and runs them."""

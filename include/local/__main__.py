@@ -1,0 +1,71 @@
+"""`python -m include.local COMMAND`: what the Makefile's commands do."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from types import FrameType
+
+from include.local import commands
+from include.local.airflow_run import one_line
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m include.local", description="The pipeline on a laptop.")
+    parser.set_defaults(grant="admin")
+    subcommands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return subcommands.add_parser(name, help=text, description=text)
+
+    def with_grant(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--grant",
+            choices=["admin", "five"],
+            default="admin",
+            help="what the sandbox's consumer may read: the five scopes, or those and repository:admin",
+        )
+
+    with_grant(add("demo", "run everything once against the sandbox and print the results"))
+    run = add("run", "judge one workspace, using the two connections where they are set")
+    run.add_argument("workspace", nargs="?", default="", help="slug or uuid")
+    with_grant(run)
+    imports = add("import", "import declared data from CSV files")
+    for kind in commands.IMPORT_KINDS:
+        imports.add_argument(f"--{kind}", default="", metavar="FILE")
+    imports.add_argument(
+        "--captured-on", default="", metavar="YYYY-MM-DD", help="the day the MFA export was made"
+    )
+    with_grant(add("up", "Airflow with its web page, in the background"))
+    add("down", "stop what `up` started, and the embedded Postgres")
+    psql = add("psql", "open the embedded database")
+    psql.add_argument("--sql", default="", help="run this statement and leave")
+    sandbox = add("sandbox", "the stand-in for Bitbucket alone, until Ctrl-C")
+    sandbox.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="passed on; see python -m include.sandbox --help"
+    )
+    add("clean", "stop everything and remove the data (.local)")
+    return parser.parse_args(argv)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit code; errors become one line on standard error."""
+    options = _arguments(argv)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return commands.run_command(options)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except commands.expected_errors() as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""The environment that Airflow and its tasks get on a laptop, and which of two connections is whose.
+
+A connection that the user sets in the environment always wins, except in the demo; the other one is
+the embedded Postgres, or the bundled sandbox.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+LOCAL: Final = ROOT / ".local"
+
+POSTGRES_CONNECTION: Final = "AIRFLOW_CONN_COMPLIANCE_POSTGRES"
+BITBUCKET_CONNECTION: Final = "AIRFLOW_CONN_BITBUCKET_DEFAULT"
+RUN_REPORT: Final = "COMPLIANCE_RUN_REPORT"
+
+DEMO_WORKSPACE: Final = "demo-workspace"
+SANDBOX_GRANTS: Final[dict[str, tuple[str, str]]] = {
+    # Consumers that the sandbox knows; they open nothing real.
+    "admin": ("demo-admin-key", "demo-admin-secret"),
+    "five": ("demo-key", "demo-secret"),
+}
+
+
+class ConnectionUnreadable(ValueError):
+    """A connection in the environment is neither a URI nor JSON as Airflow writes them."""
+
+
+@dataclass(frozen=True)
+class PostgresAddress:
+    """What an Airflow connection of type postgres says."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def from_airflow(cls, value: str) -> PostgresAddress:
+        """Read the value of `AIRFLOW_CONN_COMPLIANCE_POSTGRES`: a URI, or a JSON object.
+
+        Raises ConnectionUnreadable with a line that names the connection and none of its values.
+        """
+        try:
+            is_json = value.lstrip().startswith("{")
+            return cls._from_json(json.loads(value)) if is_json else cls._from_uri(value)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConnectionUnreadable(
+                f"{POSTGRES_CONNECTION} can't be read: write postgresql://user:password@host:port/database "
+                "with special characters percent-encoded, or JSON with conn_type, host, port, login, "
+                "password and schema"
+            ) from error
+
+    @classmethod
+    def _from_uri(cls, value: str) -> PostgresAddress:
+        parts = urlsplit(value)
+        if parts.scheme not in ("postgres", "postgresql"):
+            raise ValueError("not a Postgres address")
+        return cls(
+            host=unquote(parts.hostname or "localhost"),
+            port=parts.port or 5432,
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            database=unquote(parts.path.lstrip("/")),
+            options=_plain_options(dict(parse_qsl(parts.query))),
+        )
+
+    @classmethod
+    def _from_json(cls, value: dict[str, Any]) -> PostgresAddress:
+        extra = value.get("extra") or {}
+        return cls(
+            host=value.get("host") or "localhost",
+            port=int(value.get("port") or 5432),
+            user=value.get("login") or "",
+            password=value.get("password") or "",
+            database=value.get("schema") or "",
+            options=_plain_options(json.loads(extra) if isinstance(extra, str) else extra),
+        )
+
+    @property
+    def dsn(self) -> str:
+        """`postgresql://…`, password included: for a driver, never for a log."""
+        login = f"{quote(self.user, '')}:{quote(self.password, '')}@" if self.user else ""
+        host = quote(self.host, safe="[]:") if ":" not in self.host else f"[{self.host}]"
+        query = f"?{urlencode(self.options)}" if self.options else ""
+        return f"postgresql://{login}{host}:{self.port}/{quote(self.database, '')}{query}"
+
+
+def _plain_options(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Options that libpq knows; what is meant for Airflow alone stays out."""
+    known = ("sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "options")
+    return tuple((name, str(extra[name])) for name in known if name in extra)
+
+
+def bitbucket_connection(url: str, grant: str = "admin") -> str:
+    """The connection to a sandbox at `url`, as JSON; `grant` names what its consumer may read."""
+    key, secret = SANDBOX_GRANTS[grant]
+    extra = {
+        "auth": "client_credentials",
+        "oauth_url": url,
+        "workspaces": [DEMO_WORKSPACE],
+        "requests_per_hour": 0,
+    }
+    connection = {"conn_type": "bitbucket", "host": url, "login": key, "password": secret, "extra": extra}
+    return json.dumps(connection)
+
+
+def postgres_connection(uri: str) -> str:
+    """The connection to the Postgres at `uri`, as JSON (a password needs no escaping there)."""
+    address = PostgresAddress.from_airflow(uri)
+    return json.dumps(
+        {
+            "conn_type": "postgres",
+            "host": address.host,
+            "port": address.port,
+            "login": address.user,
+            "password": address.password,
+            "schema": address.database,
+        }
+    )
+
+
+def user_connections(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The connections that the user set (empty counts as not set)."""
+    given = os.environ if environment is None else environment
+    return {name: given[name] for name in (POSTGRES_CONNECTION, BITBUCKET_CONNECTION) if given.get(name)}
+
+
+def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The full environment for an Airflow process whose metadata and logs live in `home`.
+
+    Settings of another Airflow on this machine (AIRFLOW__*, AIRFLOW_HOME) are dropped; connections and
+    variables (AIRFLOW_CONN_*, AIRFLOW_VAR_*) and everything else pass.
+    """
+    given = os.environ if base is None else base
+    kept = {name: value for name, value in given.items() if not name.startswith("AIRFLOW__")}
+    return kept | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+        # `airflow` starts other programs of the environment by name.
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__CORE__FERNET_KEY": _kept_secret("fernet_key", _fernet_key),
+        "AIRFLOW__API_AUTH__JWT_SECRET": _kept_secret("jwt_secret", lambda: secrets.token_urlsafe(64)),
+        "AIRFLOW__API__SECRET_KEY": _kept_secret("api_secret_key", lambda: secrets.token_urlsafe(32)),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "GX_ANALYTICS_ENABLED": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def _kept_secret(name: str, make: Callable[[], str]) -> str:
+    """A secret that is made once and then kept in `.local/secrets`, readable by its owner alone."""
+    folder = LOCAL / "secrets"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    if not path.exists():
+        unfinished = folder / f"{name}.{os.getpid()}"
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(make())
+        # Of two processes that start at once, the first one's secret stays.
+        try:
+            os.link(unfinished, path)
+        except FileExistsError:
+            pass
+        finally:
+            unfinished.unlink()
+    return path.read_text()

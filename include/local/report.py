@@ -1,0 +1,106 @@
+"""What a run prints at its end: verdict counts by test, requests, times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+RUN_SQL: Final = """
+SELECT run_id, status, quality, requests_spent, repositories, requests_per_repository, scopes_granted
+FROM compliance.runs
+WHERE workspace = %s
+ORDER BY started_at DESC
+LIMIT 1
+"""
+TESTS_SQL: Final = """
+SELECT test_id, test_title, passing, failing, pending, error, not_applicable, enabled
+FROM compliance.test_summary
+WHERE workspace = %s
+ORDER BY display_order
+"""
+STEPS_SQL: Final = """
+SELECT started_at, finished_at
+FROM integration.run_steps
+WHERE run_id = %s AND finished_at IS NOT NULL
+"""
+
+COUNTS: Final = ("passing", "failing", "pending", "error", "not_applicable")
+
+
+@dataclass(frozen=True)
+class Report:
+    """The last published run of a workspace."""
+
+    run: dict[str, Any]
+    tests: list[dict[str, Any]]
+    work_seconds: float
+
+
+def read_report(dsn: str, workspace: str) -> Report | None:
+    """Read it from Postgres; None where the workspace has no run."""
+    import psycopg
+    from psycopg.rows import dict_row
+
+    with psycopg.connect(dsn, connect_timeout=10, row_factory=dict_row) as connection:
+        run = connection.execute(RUN_SQL, [workspace]).fetchone()
+        if run is None:
+            return None
+        tests = connection.execute(TESTS_SQL, [workspace]).fetchall()
+        steps = connection.execute(STEPS_SQL, [run["run_id"]]).fetchall()
+    return Report(run, tests, covered_seconds((step["started_at"], step["finished_at"]) for step in steps))
+
+
+def covered_seconds(intervals: Iterable[tuple[datetime, datetime]]) -> float:
+    """Seconds that lie in at least one interval."""
+    total, reached = 0.0, None
+    for start, end in sorted(intervals):
+        begin = start if reached is None or start > reached else reached
+        if end > begin:
+            total += (end - begin).total_seconds()
+            reached = end
+    return total
+
+
+def render_report(report: Report) -> str:
+    """The table of tests and the line of numbers below it."""
+    rows = [["", *(name.replace("_", " ") for name in COUNTS)]]
+    for test in report.tests:
+        counts = [str(test[name] or 0) for name in COUNTS] if test["enabled"] else ["not run"]
+        rows.append([test["test_title"], *counts])
+    run = report.run
+    per_repository = run["requests_per_repository"]
+    spent = f"{run['requests_spent'] or 0} requests for {run['repositories'] or 0} repositories"
+    if per_repository is not None:
+        spent += f", {float(per_repository):.1f} each"
+    scopes = run["scopes_granted"]
+    scopes_text = " ".join(sorted(scopes)) if isinstance(scopes, list | tuple) else str(scopes or "unknown")
+    return "\n".join(
+        [
+            *_aligned(rows),
+            "",
+            f"run {run['run_id']}: {run['status']}, quality {run['quality']}",
+            f"{spent}; scopes granted: {scopes_text}",
+        ]
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """First column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
+    return [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def render_times(total: float, dag_run: float, work: float) -> str:
+    """Where the wall time went, in seconds."""
+    return (
+        f"{total:.1f} s in all; the DAG run {dag_run:.1f} s: work {work:.1f} s, "
+        f"Airflow's own overhead {max(0.0, dag_run - work):.1f} s"
+    )

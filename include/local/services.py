@@ -1,0 +1,187 @@
+"""What a command starts for itself and stops at its end: embedded Postgres, sandbox, Airflow's tables."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from include.local import environment as env
+from include.local.postgres import EmbeddedPostgres
+
+SANDBOX_TIMEOUT_SECONDS: Final = 60
+
+
+class LocalError(RuntimeError):
+    """A command can't go on; the message is the one line that the user reads."""
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The two connections of a run, as values of their environment variables."""
+
+    postgres: str
+    bitbucket: str
+    postgres_is_embedded: bool
+
+    def as_environment(self) -> dict[str, str]:
+        """For a child process."""
+        return {env.POSTGRES_CONNECTION: self.postgres, env.BITBUCKET_CONNECTION: self.bitbucket}
+
+    @property
+    def address(self) -> env.PostgresAddress:
+        """Where the data's Postgres is."""
+        return env.PostgresAddress.from_airflow(self.postgres)
+
+
+@dataclass
+class Services:
+    """A context that starts on demand and, when it is left, stops what it started."""
+
+    sandbox_grant: str = "admin"
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def __enter__(self) -> Services:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def connections(self, *, ignore_user: bool = False, needs_bitbucket: bool = True) -> Connections:
+        """The user's connections where they are set (unless ignored), our own services elsewhere."""
+        given = {} if ignore_user else env.user_connections()
+        postgres = given.get(env.POSTGRES_CONNECTION)
+        bitbucket = given.get(env.BITBUCKET_CONNECTION)
+        if bitbucket is None:
+            bitbucket = self._sandbox_connection() if needs_bitbucket else ""
+        return Connections(
+            postgres=postgres or env.postgres_connection(self.postgres().uri()),
+            bitbucket=bitbucket,
+            postgres_is_embedded=postgres is None,
+        )
+
+    def _sandbox_connection(self) -> str:
+        return env.bitbucket_connection(self.sandbox(), self.sandbox_grant)
+
+    def postgres(self) -> EmbeddedPostgres:
+        """The project's embedded Postgres, running."""
+        return self._stack.enter_context(embedded_postgres())
+
+    def sandbox(self) -> str:
+        """URL of a sandbox of our own, on a free port."""
+        return self._stack.enter_context(running_sandbox())
+
+
+def embedded_postgres() -> EmbeddedPostgres:
+    """The project's embedded Postgres; not started yet."""
+    return EmbeddedPostgres(env.LOCAL / "postgres")
+
+
+@contextlib.contextmanager
+def running_sandbox() -> Iterator[str]:
+    """Start the sandbox as a process of its own and give its URL; it ends with the context."""
+    logs = env.LOCAL / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    log_file = logs / "sandbox.log"
+    with tempfile.TemporaryDirectory() as folder, log_file.open("wb") as log:
+        ready_file = Path(folder) / "ready"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "include.sandbox", "--port", "0", "--ready-file", str(ready_file)],
+            cwd=env.ROOT,
+            env=env.airflow_environment(env.LOCAL / "airflow"),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield _wait_for_url(process, ready_file, log_file)
+        finally:
+            stop_process(process)
+
+
+def _wait_for_url(process: subprocess.Popen[bytes], ready_file: Path, log_file: Path) -> str:
+    deadline = time.monotonic() + SANDBOX_TIMEOUT_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if ready_file.exists():
+            return ready_file.read_text().strip().rstrip("/")
+        time.sleep(0.05)
+    raise LocalError(f"the sandbox did not start (log: {log_file})")
+
+
+def stop_process(process: subprocess.Popen[bytes], seconds: float = 10) -> None:
+    """Ask a child to end; kill it where it does not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Keep two commands off one Airflow home: its SQLite metadata takes one writer."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalError(
+                "another `make demo`, `make run`, `make import` or `make up` is at work in this checkout: "
+                "wait for it or end it"
+            ) from None
+        yield
+
+
+def migrate_airflow(home: Path, log_file: Path) -> None:
+    """Create or upgrade Airflow's own tables, once per version of Airflow."""
+    stamp = home / "migrated"
+    version = importlib.metadata.version("apache-airflow")
+    if stamp.exists() and stamp.read_text() == version and (home / "airflow.db").exists():
+        return
+    with log_file.open("ab") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "db", "migrate"],
+            cwd=env.ROOT,
+            env=env.airflow_environment(home),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise LocalError(f"Airflow could not create its tables in {home} (log: {log_file})")
+    stamp.write_text(version)
+
+
+def require_postgres(connections: Connections) -> None:
+    """Fail with one line, naming the connection, host and port, where Postgres can't be used."""
+    import psycopg
+
+    address = connections.address
+    try:
+        psycopg.connect(address.dsn, connect_timeout=10).close()
+    except psycopg.OperationalError as error:
+        # libpq repeats the address in front of what went wrong.
+        lines = [line.split("failed: ")[-1] for line in str(error).splitlines() if "failed: " in line]
+        reason = (lines or [str(error).strip() or "no answer"])[-1].removeprefix("FATAL: ").strip()
+        raise LocalError(
+            f"connection compliance_postgres: no Postgres to use at {address.host}:{address.port}: {reason}"
+        ) from None
+
+
+def migrate_compliance(connections: Connections) -> None:
+    """Bring the schemas of the data's Postgres up to date."""
+    from include.pipeline.migrate import upgrade
+
+    upgrade(connections.address.dsn)

@@ -1,0 +1,88 @@
+"""Publish: one transaction from ``judged`` to ``compliance``; a reader sees the state before or after, never a mix."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from include.pipeline.db import run_sql
+from include.pipeline.run import Connection, Run, renew_lease
+from include.security_tests import CATALOGUE
+
+log = logging.getLogger(__name__)
+
+# How many runs of a workspace keep their verdicts, work lists and calls; published history is never cut here.
+RUNS_KEPT = 30
+
+
+def publish(connection: Connection, run: Run) -> None:
+    """Write current results, history, inventory, access review and the run's figures; commits once, at the end."""
+    keys = {**run.keys, **_catalogue(run), **_numbers(run), **_matches(connection, run)}
+    run_sql(connection, "publish/tests.sql", keys)
+    run_sql(connection, "publish/results.sql", keys)
+    run_sql(connection, "publish/forget_results.sql", keys)
+    ended = run_sql(connection, "publish/close_history.sql", keys).rowcount
+    run_sql(connection, "publish/close_absences.sql", keys)
+    opened = run_sql(connection, "publish/open_history.sql", keys).rowcount
+    gone = run_sql(connection, "publish/open_absences.sql", keys).rowcount
+    for table in ("repositories", "members", "member_employment"):
+        connection.execute(_FORGET[table], {"workspace": run.workspace})
+        run_sql(connection, f"publish/{table}.sql", keys)
+    run_sql(connection, "publish/run.sql", keys)
+    run_sql(connection, "publish/forget_old_runs.sql", {**keys, "runs_kept": RUNS_KEPT})
+    # The last word before the commit: a run that was taken over must not publish.
+    renew_lease(connection, run)
+    connection.commit()
+    log.info(
+        "progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone
+    )
+
+
+_FORGET: Mapping[str, Any] = {
+    "repositories": "DELETE FROM compliance.repositories WHERE workspace = %(workspace)s",
+    "members": "DELETE FROM compliance.members WHERE workspace = %(workspace)s",
+    "member_employment": "DELETE FROM compliance.member_employment WHERE workspace = %(workspace)s",
+}
+
+
+def _catalogue(run: Run) -> dict[str, Any]:
+    policies = run.policy.tests
+    asked = [test for test in CATALOGUE if run.policy.enabled(test.test_id)]
+    reasons = [
+        (test.test_id, code, reason.remediation) for test in asked for code, reason in test.reasons.items()
+    ]
+    severities = [policies[test.test_id].severity for test in asked]
+    return {
+        "test_ids": [test.test_id for test in asked],
+        "titles": [test.title for test in asked],
+        "severities": severities,
+        "days_to_fix": [run.policy.time_to_fix(severity).days for severity in severities],
+        "reason_test_ids": [test_id for test_id, _, _ in reasons],
+        "reason_codes": [code for _, code, _ in reasons],
+        "remediations": [remediation for _, _, remediation in reasons],
+        "all_test_ids": [test.test_id for test in CATALOGUE],
+        "all_titles": [test.title for test in CATALOGUE],
+        "all_severities": [policies[test.test_id].severity for test in CATALOGUE],
+        "all_subject_types": [test.subject_type for test in CATALOGUE],
+        "all_manual": [test.manual for test in CATALOGUE],
+        "all_enabled": [policies[test.test_id].enabled for test in CATALOGUE],
+        "all_orders": [test.order for test in CATALOGUE],
+        "all_descriptions": [test.description for test in CATALOGUE],
+    }
+
+
+def _numbers(run: Run) -> dict[str, Any]:
+    return {"max_data_age_hours": run.policy.numbers.max_data_age_hours, "policy_version": run.policy_version}
+
+
+def _matches(connection: Connection, run: Run) -> dict[str, Any]:
+    """How the roster names each member, by the same rules as the test of left-over access."""
+    from include.security_tests.matching import how_matched
+    from include.security_tests.tables import Tables
+
+    tables = Tables(connection, run.workspace, run.started_at, run.policy.numbers)
+    found = how_matched(
+        tables.read("offboarded_access_removed/roster.sql"),
+        tables.read("members.sql"),
+        tables.read("member_emails.sql"),
+    )
+    return {"matched_members": list(found), "matched_by": list(found.values())}

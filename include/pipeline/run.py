@@ -1,0 +1,247 @@
+"""A run of one workspace: who may write, under which policy, and what each step cost.
+
+Two runs of one workspace are kept apart by a lease row (who may write) and an advisory lock (who is writing right
+now). A task holds the lock shared while it works, so a dead process lets go of it at once; the lease says which run
+the tasks belong to. A new run waits while the other one works and takes over once it has been silent for
+``SILENCE`` seconds; what is left of the old run stops at its next task.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from include.pipeline.db import connect
+from include.pipeline.errors import PipelineError, RunSuperseded, WorkspaceBusy, WorkspaceUnknown, postgres_errors
+from include.policy.model import Policy, load_policy
+
+log = logging.getLogger(__name__)
+
+SILENCE = 60.0
+WAIT_FOR_OTHER_RUN = 1800.0
+
+# Slugs: what Bitbucket lets a workspace be called.
+_SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+Connection = psycopg.Connection[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step of a run needs to know."""
+
+    workspace: str
+    run_id: str
+    started_at: datetime
+    full_refresh: bool
+    policy: Policy
+    policy_version: str
+    scopes_granted: frozenset[str] | None
+
+    @property
+    def window_start(self) -> datetime:
+        """The instant from which merged pull requests and pipeline runs count as behaviour."""
+        return self.started_at - timedelta(days=self.policy.numbers.behaviour_window_days)
+
+    @property
+    def keys(self) -> dict[str, object]:
+        """Parameters every SQL file of the run may use."""
+        return {"workspace": self.workspace, "run_id": self.run_id, "as_of": self.started_at}
+
+
+def start_run(workspace: str, run_id: str, *, full_refresh: bool = False) -> None:
+    """Take the workspace's lease, validate the policy and open the run's row.
+
+    Raises:
+        WorkspaceUnknown: the parameter is no workspace slug.
+        PolicyInvalid: the overriding policy file holds something unknown.
+        WorkspaceBusy: another run of the workspace is still at work after half an hour.
+    """
+    if not _SLUG.fullmatch(workspace):
+        raise WorkspaceUnknown(
+            f"workspace {workspace!r} is no workspace slug; give the part behind bitbucket.org/ in its address"
+        )
+    policy = load_policy()
+    connection = connect()
+    with postgres_errors(), connection:
+        _take_lease(connection, workspace, run_id)
+        connection.execute(
+            "INSERT INTO registry.policy_versions (policy_version, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            (policy.version, Jsonb(policy.model_dump(mode="json"))),
+        )
+        connection.execute(
+            """
+            UPDATE integration.runs SET status = 'failed', finished_at = now(), error = 'the run was interrupted'
+            WHERE workspace = %s AND status = 'running' AND run_id <> %s
+            """,
+            (workspace, run_id),
+        )
+        connection.execute(
+            """
+            INSERT INTO integration.runs (run_id, workspace, started_at, full_refresh, policy_version)
+            VALUES (%s, %s, %s, %s, %s)
+            ON CONFLICT (run_id) DO NOTHING
+            """,
+            (run_id, workspace, datetime.now(UTC), full_refresh, policy.version),
+        )
+    log.info("run %s of workspace %s under policy %s", run_id, workspace, policy.version)
+
+
+def finish_run(workspace: str, run_id: str) -> None:
+    """Give the lease back; a run that did not publish by now has failed."""
+    connection = connect()
+    with postgres_errors(), connection:
+        connection.execute(
+            "DELETE FROM integration.workspace_leases WHERE workspace = %s AND run_id = %s", (workspace, run_id)
+        )
+        connection.execute(
+            """
+            UPDATE integration.runs
+            SET
+                status = CASE WHEN status = 'running' THEN 'failed' ELSE status END,
+                finished_at = coalesce(finished_at, now())
+            WHERE run_id = %s
+            """,
+            (run_id,),
+        )
+
+
+@contextmanager
+def run_step(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connection, Run]]:
+    """The frame of every task body: connection, run, lease, timing, and the run's error where it fails.
+
+    The body may commit as it goes; what is open when it ends is committed, when it fails rolled back.
+
+    Raises:
+        RunSuperseded: another run of the workspace took over.
+        PostgresUnavailable, PostgresFull: see ``postgres_errors``.
+    """
+    started = time.monotonic()
+    connection = connect()
+    try:
+        with postgres_errors():
+            run = _enter(connection, workspace, run_id)
+            yield connection, run
+            _leave(connection, run, step, time.monotonic() - started)
+    except PipelineError as error:
+        _note_error(run_id, step, error)
+        raise
+    finally:
+        connection.close()
+
+
+def renew_lease(connection: Connection, run: Run) -> None:
+    """Say that the run is alive, and stop it where another one took over. Joins the caller's transaction."""
+    renewed = connection.execute(
+        "UPDATE integration.workspace_leases SET renewed_at = now() WHERE workspace = %s AND run_id = %s",
+        (run.workspace, run.run_id),
+    )
+    if renewed.rowcount == 0:
+        holder = connection.execute(
+            "SELECT run_id FROM integration.workspace_leases WHERE workspace = %s", (run.workspace,)
+        ).fetchone()
+        other = holder["run_id"] if holder else "none"
+        raise RunSuperseded(
+            f"run {run.run_id} no longer holds workspace {run.workspace} (held by: {other}); "
+            "look at that run, or start a new one"
+        )
+
+
+def _take_lease(connection: Connection, workspace: str, run_id: str) -> None:
+    deadline = time.monotonic() + WAIT_FOR_OTHER_RUN
+    told = False
+    while True:
+        taken = connection.execute(
+            """
+            WITH idle AS (
+                SELECT pg_try_advisory_xact_lock(hashtextextended('compliance ' || %(workspace)s, 0)) AS nobody_works
+            )
+
+            INSERT INTO integration.workspace_leases AS leases (workspace, run_id, renewed_at)
+            SELECT %(workspace)s, %(run_id)s, clock_timestamp()
+            FROM idle
+            WHERE idle.nobody_works
+            ON CONFLICT (workspace) DO UPDATE
+            SET run_id = excluded.run_id, renewed_at = excluded.renewed_at
+            WHERE
+                leases.run_id = excluded.run_id
+                OR leases.renewed_at < clock_timestamp() - make_interval(secs => %(silence)s)
+            RETURNING leases.run_id
+            """,
+            {"workspace": workspace, "run_id": run_id, "silence": SILENCE},
+        ).fetchone()
+        connection.commit()
+        if taken:
+            return
+        if time.monotonic() > deadline:
+            raise WorkspaceBusy(
+                f"workspace {workspace} is held by another run for more than {WAIT_FOR_OTHER_RUN / 60:.0f} minutes; "
+                "look at it in Airflow, then start this one again"
+            )
+        if not told:
+            log.info("progress: waiting for another run of workspace %s to finish", workspace)
+            told = True
+        time.sleep(1.0)
+
+
+def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
+    connection.execute(
+        "SELECT pg_advisory_lock_shared(hashtextextended('compliance ' || %s, 0))", (workspace,)
+    )
+    row = connection.execute(
+        """
+        SELECT runs.started_at, runs.full_refresh, runs.policy_version, runs.scopes_granted, policies.body
+        FROM integration.runs AS runs
+        INNER JOIN registry.policy_versions AS policies ON runs.policy_version = policies.policy_version
+        WHERE runs.run_id = %s AND runs.workspace = %s
+        """,
+        (run_id, workspace),
+    ).fetchone()
+    if row is None:
+        raise RunSuperseded(f"run {run_id} of workspace {workspace} was never started; trigger the DAG anew")
+    scopes = row["scopes_granted"]
+    run = Run(
+        workspace=workspace,
+        run_id=run_id,
+        started_at=row["started_at"],
+        full_refresh=row["full_refresh"],
+        policy=Policy.model_validate(row["body"]),
+        policy_version=row["policy_version"],
+        scopes_granted=None if scopes is None else frozenset(scopes),
+    )
+    renew_lease(connection, run)
+    connection.commit()
+    return run
+
+
+def _leave(connection: Connection, run: Run, step: str, seconds: float) -> None:
+    renew_lease(connection, run)
+    connection.execute(
+        """
+        INSERT INTO integration.run_steps (run_id, workspace, step, started_at, finished_at)
+        VALUES (%s, %s, %s, clock_timestamp() - make_interval(secs => %s), clock_timestamp())
+        """,
+        (run.run_id, run.workspace, step, seconds),
+    )
+    connection.commit()
+
+
+def _note_error(run_id: str, step: str, error: PipelineError) -> None:
+    """Show the reason in ``compliance.runs``; where Postgres itself is the reason, the task log has to do."""
+    status = "superseded" if isinstance(error, RunSuperseded) else None
+    try:
+        connection = connect()
+        with connection:
+            connection.execute(
+                "UPDATE integration.runs SET error = %s, status = coalesce(%s, status) WHERE run_id = %s",
+                (f"{step}: {error}", status, run_id),
+            )
+    except (PipelineError, psycopg.Error) as unreachable:
+        log.warning("the reason could not be noted in integration.runs: %s", unreachable)

@@ -1,0 +1,42 @@
+"""Stage: from landed JSON to typed tables, one current row per object, by SQL alone.
+
+A row disappears only when a listing that was read whole no longer names it. Each file is one set-based statement,
+safe to run again.
+"""
+
+import logging
+
+from include.pipeline.db import run_sql
+from include.pipeline.run import Connection, Run
+
+log = logging.getLogger(__name__)
+
+# In the order of their needs: coverage before what forgets by it, branching models before the rules that use them.
+_AFTER_LISTING = ("workspaces", "granted_scopes", "repositories", "members", "member_emails")
+_AFTER_READING = (
+    "coverage",
+    "branching_models",
+    "branch_restrictions",
+    "pull_requests",
+    "pull_request_builds",
+    "pipelines_configs",
+    "latest_pipelines",
+    "forget_repositories",
+)
+
+
+def stage_listing(connection: Connection, run: Run) -> None:
+    """Stage what the listings of the workspace brought; commits."""
+    _run_files(connection, run, _AFTER_LISTING)
+
+
+def stage_landing(connection: Connection, run: Run) -> None:
+    """Stage everything this run landed, in one transaction, so that the gate never sees half of it; commits."""
+    _run_files(connection, run, (*_AFTER_LISTING, *_AFTER_READING))
+
+
+def _run_files(connection: Connection, run: Run, names: tuple[str, ...]) -> None:
+    for name in names:
+        cursor = run_sql(connection, f"staging/{name}.sql", run.keys)
+        log.info("staged %s: %d rows", name, max(cursor.rowcount, 0))
+    connection.commit()

@@ -1,0 +1,167 @@
+"""The bodies of the DAGs' tasks: take the keys, open the frame, hand a hook to what needs one.
+
+Errors that waiting can't cure fail the task at once; the others are left to Airflow's retries.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.pipeline import declared, run
+from include.pipeline.db import connect
+from include.pipeline.errors import ImportRefused, PipelineError, one_line, postgres_errors
+
+log = logging.getLogger(__name__)
+
+REPORT_VARIABLE = "COMPLIANCE_RUN_REPORT"
+
+
+@contextmanager
+def _fails_for_good() -> Iterator[None]:
+    try:
+        yield
+    except PipelineError as error:
+        log.error("%s", error)
+        if error.retryable:
+            raise
+        raise AirflowFailException(str(error)) from None
+
+
+def start_run(workspace: str, run_id: str, full_refresh: bool) -> None:
+    """Open the run; see ``include.pipeline.run.start_run``."""
+    with _fails_for_good():
+        run.start_run(workspace, run_id, full_refresh=full_refresh)
+
+
+def finish_run(workspace: str, run_id: str) -> None:
+    """Give the workspace back; see ``include.pipeline.run.finish_run``."""
+    with _fails_for_good():
+        run.finish_run(workspace, run_id)
+
+
+def list_workspace(workspace: str, run_id: str) -> None:
+    """Land the listings of the workspace."""
+    from include.pipeline.extract import list_workspace as body
+
+    with _fails_for_good(), run.run_step("list_workspace", workspace, run_id) as (connection, this_run):
+        with _bitbucket() as client:
+            body(connection, this_run, client)
+
+
+def plan_reading(workspace: str, run_id: str) -> list[int]:
+    """Split the repositories into chunks; returns their numbers."""
+    from include.pipeline.extract import plan_reading as body
+
+    with _fails_for_good(), run.run_step("plan_reading", workspace, run_id) as (connection, this_run):
+        return body(connection, this_run)
+
+
+def read_chunk(workspace: str, run_id: str, chunk: int) -> None:
+    """Read one chunk of repositories."""
+    from include.pipeline.extract import read_chunk as body
+
+    with _fails_for_good(), run.run_step(f"read_repositories {chunk}", workspace, run_id) as (connection, this_run):
+        with _bitbucket() as client:
+            body(connection, this_run, client, chunk)
+
+
+def stage(workspace: str, run_id: str) -> None:
+    """Stage what the run landed."""
+    from include.pipeline.stage import stage_landing
+
+    _step("stage", workspace, run_id, stage_landing)
+
+
+def gate(workspace: str, run_id: str, name: str) -> None:
+    """Validate one gate."""
+    from include.pipeline.gate import gate as body
+
+    _step(f"gate {name}", workspace, run_id, lambda connection, this_run: body(connection, this_run, name))
+
+
+def judge(workspace: str, run_id: str, test_id: str) -> None:
+    """Judge one security test."""
+    from include.pipeline.judge import judge as body
+
+    _step(test_id, workspace, run_id, lambda connection, this_run: body(connection, this_run, test_id))
+
+
+def publish(workspace: str, run_id: str) -> None:
+    """Publish the run."""
+    from include.pipeline.publish import publish as body
+
+    _step("publish", workspace, run_id, body)
+
+
+def connected_workspaces() -> list[dict[str, Any]]:
+    """A run's ``conf`` for each workspace of the connection's extra ``workspaces``."""
+    from bitbucket_cloud.hooks.bitbucket import BitbucketHook
+
+    with _fails_for_good():
+        workspaces = BitbucketHook().workspaces
+        if not workspaces:
+            raise PipelineError(
+                "connection bitbucket_default: extra workspaces is empty; list the slugs of the workspaces to judge"
+            )
+    return [{"workspace": slug, "full_refresh": False} for slug in workspaces]
+
+
+def import_declared(kind: str, path: str, captured_on: str | None, imported_by: str) -> None:
+    """Take one declared CSV file; prints ``imported:`` or a line ``refused:`` for each bad value."""
+    with _fails_for_good(), postgres_errors():
+        connection = connect()
+        try:
+            day = date.fromisoformat(captured_on) if captured_on else None
+            log.info(
+                "%s",
+                declared.import_file(connection, kind, Path(path), imported_by=imported_by, captured_on=day),
+            )
+        except ImportRefused as refused:
+            for line in declared.problem_lines(refused):
+                log.error("%s", line)
+            raise
+        except ValueError as bad:
+            raise ImportRefused(f"captured_on {captured_on!r} is no date; write it as YYYY-MM-DD", []) from bad
+        finally:
+            connection.close()
+
+
+def report_failure(context: Any) -> None:
+    """Callback of a failed task: one line in its log, and in the file named by ``COMPLIANCE_RUN_REPORT``."""
+    error = context.get("exception")
+    task_id = context["task_instance"].task_id
+    reason = one_line(error) if isinstance(error, BaseException) else str(error or "the task failed")
+    log.error("task %s failed: %s", task_id, reason)
+    target = os.environ.get(REPORT_VARIABLE)
+    if target:
+        with Path(target).open("a", encoding="utf-8") as report:
+            report.write(json.dumps({"task_id": task_id, "error": reason}) + "\n")
+
+
+def _step(step: str, workspace: str, run_id: str, body: Callable[[run.Connection, run.Run], None]) -> None:
+    with _fails_for_good(), run.run_step(step, workspace, run_id) as (connection, this_run):
+        body(connection, this_run)
+
+
+@contextmanager
+def _bitbucket() -> Iterator[Any]:
+    """The hook's client; what is wrong with the connection itself becomes ours to tell."""
+    from bitbucket_cloud import errors as bitbucket
+    from bitbucket_cloud.hooks.bitbucket import BitbucketHook
+
+    from include.pipeline.errors import BitbucketUnavailable, ConnectionRefused
+
+    try:
+        with BitbucketHook().get_conn() as client:
+            yield client
+    except (bitbucket.AuthenticationError, bitbucket.ConfigurationError, bitbucket.EndpointNotAllowed) as error:
+        raise ConnectionRefused(str(error)) from error
+    except bitbucket.BitbucketError as error:
+        raise BitbucketUnavailable(str(error)) from error

@@ -1,0 +1,1 @@
+"""Policy: the numbers and switches of the tests as validated, versioned data."""

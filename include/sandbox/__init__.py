@@ -1,0 +1,37 @@
+"""A small stand-in for Bitbucket Cloud: test equipment, never part of the pipeline.
+
+The sandbox answers the read-only endpoints that the hook may call, the way the official API document
+and recorded responses say Bitbucket does: scopes, page limits, opaque ``next`` links, partial responses,
+the filter language, token exchange and the odd error bodies. It listens on 127.0.0.1 only.
+
+As a process::
+
+    python -m include.sandbox --port 0 --workload demo --ready-file /tmp/sandbox.url
+
+Inside a test::
+
+    from include.sandbox.process import SandboxServer
+
+    with SandboxServer() as sandbox:
+        requests.get(sandbox.url + "/2.0/user", headers={"Authorization": "Bearer demo-token"})
+        sandbox.state.add_fault("pull_requests", slug="billing-api", kind="status", status=500, remaining=2)
+        assert sandbox.state.count("user") == 1
+
+Rooms:
+
+========================  ==================================================================
+``model``                 what Bitbucket holds: plain dataclasses, no behaviour
+``state``                 what a running sandbox knows: consumers, tokens, request log, faults
+``filters``, ``partial``  the ``q`` filter language, the ``fields`` parameter
+``render``, ``paging``    model to JSON, lists to pages
+``endpoints``             the table of endpoints and what each answers
+``errors``, ``oauth``     error bodies, token exchange
+``server``, ``process``   the FastAPI application, and how it is started
+``control``               the control API for other processes, under ``/_sandbox``
+``demo``, ``reference``   the two workspaces it can hold
+========================  ==================================================================
+
+Credentials of the demo: consumers ``demo-key``/``demo-secret`` (five scopes) and
+``demo-admin-key``/``demo-admin-secret`` (those and ``repository:admin``); workspace access tokens
+``demo-token`` and ``demo-admin-token`` with the same two grants. None of them opens anything real.
+"""

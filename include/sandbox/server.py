@@ -1,0 +1,248 @@
+"""The FastAPI application: routes, authentication, latency, faults and the control API.
+
+Every request goes the same way: wait, token, random faults, switched faults, scope, handler, page, fields.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from include.sandbox import errors, oauth
+from include.sandbox.control import control_router
+from include.sandbox.endpoints import ENDPOINTS, GONE_PATHS, Call, Endpoint, Listing, authorize
+from include.sandbox.errors import ApiError
+from include.sandbox.paging import Asked, page
+from include.sandbox.partial import project
+from include.sandbox.state import (
+    Credential,
+    Fault,
+    RequestRecord,
+    SandboxState,
+    without_implied,
+)
+
+API_ROOT = "/2.0"
+TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105  # a path
+TRANSPORT = "sandbox.transport"
+LISTING_FAULTS = frozenset({"repeat_item", "wrong_size", "no_size", "drop_next"})
+
+
+class Broken(Response):
+    """An answer that stops in the middle: the length promised is not the length sent."""
+
+    def __init__(self, whole: bytes, transport: Any, headers: dict[str, str]) -> None:
+        super().__init__(whole, media_type="application/json", headers=headers)
+        self._transport = transport
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the headers and half of the body, then close the connection."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        half = bytes(self.body)[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        if self._transport is not None:
+            self._transport.close()
+
+
+class ConnectionAccess:
+    """ASGI wrapper that hands the server's transport to the application, so that it can cut connections."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with the transport in the scope."""
+        if scope["type"] == "http":
+            scope[TRANSPORT] = getattr(getattr(receive, "__self__", None), "transport", None)
+        await self._app(scope, receive, send)
+
+
+def create_app(state: SandboxState) -> ASGIApp:
+    """The application over a state: API, token endpoint and control API."""
+    app = FastAPI(title="Bitbucket Cloud stand-in", openapi_url=None, redirect_slashes=False)
+    app.include_router(control_router(state))
+    for endpoint in ENDPOINTS:
+        app.add_api_route(API_ROOT + endpoint.path, _api_route(state, endpoint), methods=["GET"])
+    app.add_api_route(TOKEN_PATH, _token_route(state), methods=["POST"])
+    app.add_api_route(
+        "/{path:path}", _unknown_route(state), methods=["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
+    )
+    return ConnectionAccess(app)
+
+
+Route = Callable[[Request], Awaitable[Response]]
+
+
+def _api_route(state: SandboxState, endpoint: Endpoint) -> Route:
+    async def route(request: Request) -> Response:
+        slug = _slug(state, request)
+        return await _timed(
+            state, request, endpoint.name, slug, lambda: _answer(state, endpoint, slug, request)
+        )
+
+    return route
+
+
+def _token_route(state: SandboxState) -> Route:
+    async def route(request: Request) -> Response:
+        form = (await request.body()).decode(errors="replace")
+
+        def exchange() -> Response:
+            return _json(oauth.exchange(state, request.headers.get("authorization"), form))
+
+        def answer() -> Response:
+            fault = state.take_fault("access_token", None)
+            return exchange() if fault is None else _broken(request, fault, exchange)
+
+        return await _timed(state, request, "access_token", None, answer)
+
+    return route
+
+
+def _unknown_route(state: SandboxState) -> Route:
+    async def route(request: Request) -> Response:
+        def refuse() -> Response:
+            path = request.url.path.removeprefix(API_ROOT)
+            raise errors.gone() if path in GONE_PATHS else errors.no_api()
+
+        return await _timed(state, request, "unknown", None, refuse)
+
+    return route
+
+
+async def _timed(
+    state: SandboxState, request: Request, name: str, slug: str | None, answer: Callable[[], Response]
+) -> Response:
+    """Run an answer under the latency, turn its error into a response, and write the log."""
+    started = time.monotonic()
+    state.in_flight += 1
+    state.max_in_flight = max(state.max_in_flight, state.in_flight)
+    try:
+        try:
+            response = answer()
+        except ApiError as error:
+            response = _error(state, request, name, error)
+        waiting = state.latency_ms / 1000 - (time.monotonic() - started)
+        if waiting > 0:
+            await asyncio.sleep(waiting)
+    finally:
+        state.in_flight -= 1
+    status = 0 if isinstance(response, _Cut) else response.status_code
+    state.requests.append(
+        RequestRecord(
+            request.method, request.url.path, request.url.query, status, name, slug, time.monotonic()
+        )
+    )
+    return response
+
+
+def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: Request) -> Response:
+    """The way of one API request, from token to response."""
+    credential = oauth.bearer(state, request.headers.get("authorization"))
+    status = 429 if state.over_limit() else state.chance()
+    if status is not None:
+        raise errors.for_status(status)
+    fault = state.take_fault(endpoint.name, slug)
+    if fault is None or fault.kind in LISTING_FAULTS:
+        return _success(state, endpoint, credential, request, fault)
+    return _broken(request, fault, lambda: _success(state, endpoint, credential, request, None))
+
+
+def _success(
+    state: SandboxState, endpoint: Endpoint, credential: Credential, request: Request, fault: Fault | None
+) -> Response:
+    authorize(endpoint, credential)
+    query = request.query_params.multi_items()
+    call = Call(state, credential, dict(request.path_params), query)
+    answer = endpoint.handler(call)
+    body: Any = answer
+    if isinstance(answer, Listing):
+        base = f"{request.url.scheme}://{request.url.netloc}"
+        asked = Asked(base, request.url.path, query)
+        body = page(state, endpoint.pages, asked, answer.items, fault)
+        if endpoint.name == "pipelines" and not answer.items:
+            body["pagelen"] = 0  # seen live: an empty list of pipelines says so
+    return _json(project(body, call.one("fields")), _scope_headers(endpoint, credential))
+
+
+def _broken(request: Request, fault: Fault, whole: Callable[[], Response]) -> Response:
+    """What a switched fault makes of a request."""
+    if fault.kind == "reset":
+        return _Cut(request.scope.get(TRANSPORT))
+    if fault.kind == "truncated":
+        answer = whole()
+        return Broken(bytes(answer.body), request.scope.get(TRANSPORT), {})
+    if fault.kind == "invalid_json":
+        return Response(fault.body or '{"values": [', 200, media_type="application/json")
+    if fault.kind == "text":
+        return Response(fault.body or "Not Found", fault.status, media_type="text/plain")
+    if fault.kind == "html":
+        raise errors.html_page(fault.status)
+    if fault.body is not None:
+        return Response(fault.body, fault.status, media_type="application/json")
+    raise errors.for_status(fault.status)
+
+
+class _Cut(Response):
+    """No answer at all: the connection is reset."""
+
+    def __init__(self, transport: Any) -> None:
+        super().__init__()
+        self._transport = transport
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Drop the connection with a reset instead of a goodbye."""
+        if self._transport is None:
+            return
+        with suppress(OSError, AttributeError):
+            self._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+        self._transport.abort()
+
+
+def _json(body: Any, headers: dict[str, str] | None = None, status: int = 200) -> Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "surrogatepass"), status, headers, "application/json")
+
+
+def _scope_headers(endpoint: Endpoint, credential: Credential) -> dict[str, str]:
+    """The headers that tell a token's scopes (implied ones left out) and those the endpoint needs."""
+    headers = {
+        "X-OAuth-Scopes": ", ".join(without_implied(credential.scopes)),
+        "X-Credential-Type": credential.credential_type,
+    }
+    if endpoint.scopes:
+        headers["X-Accepted-OAuth-Scopes"] = ", ".join(endpoint.scopes)
+    return headers
+
+
+def _error(state: SandboxState, request: Request, name: str, error: ApiError) -> Response:
+    """An error as a response, with the scope headers where a token and an endpoint are known."""
+    headers: dict[str, str] = {}
+    endpoint = next((e for e in ENDPOINTS if e.name == name), None)
+    if endpoint is not None and error.status in (400, 403, 404):
+        with suppress(ApiError):
+            headers = _scope_headers(endpoint, oauth.bearer(state, request.headers.get("authorization")))
+    if error.media_type == "application/json":
+        return _json(error.body, headers, error.status)
+    return Response(error.body, error.status, headers, error.media_type)
+
+
+def _slug(state: SandboxState, request: Request) -> str | None:
+    """The slug of the repository a request is about, also where its path names the uuid."""
+    key = request.path_params.get("repo_slug")
+    if key is None:
+        return None
+    workspace = state.workspace(request.path_params["workspace"])
+    found = workspace.repository(key) if workspace else None
+    return found.slug if found else str(key)

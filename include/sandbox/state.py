@@ -1,0 +1,338 @@
+"""What a running stand-in knows beside its data: consumers, tokens, the request log and the fault switches.
+
+One :class:`SandboxState` belongs to one server. Tests in the same process hold it directly; other processes
+reach it through ``/_sandbox/*``.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from include.sandbox.model import Account, Repository, Workspace
+
+FIVE_SCOPES = ("account", "repository", "pullrequest", "webhook", "pipeline")
+ADMIN_SCOPES = (*FIVE_SCOPES, "repository:admin")
+
+# Classic scopes only; "repository:admin" implies nothing. Source: the official document's scope chapter.
+IMPLIED_SCOPES: dict[str, tuple[str, ...]] = {
+    "account:write": ("account",),
+    "issue:write": ("issue",),
+    "pipeline:write": ("pipeline",),
+    "pipeline:variable": ("pipeline:write",),
+    "project": ("repository",),
+    "pullrequest": ("repository",),
+    "pullrequest:write": ("pullrequest", "repository:write"),
+    "repository:write": ("repository",),
+}
+
+FaultKind = Literal[
+    "status",  # the given status code with Bitbucket's body for it
+    "text",  # the given status code, text/plain
+    "html",  # the given status code, a page of some 25 KB that holds a token
+    "reset",  # the connection is cut before an answer
+    "truncated",  # the right answer, cut in the middle
+    "invalid_json",  # status 200, a body that is not JSON
+    "repeat_item",  # the page's last item comes again (on the next page, if there is one)
+    "wrong_size",  # "size" counts more items than there are
+    "no_size",  # the listing has no "size"
+    "drop_next",  # the listing stops early: no "next"
+]
+WorkspaceNotFound = Literal["json", "text", "html"]
+
+
+def closure(scopes: Iterable[str]) -> frozenset[str]:
+    """The scopes and all that they imply."""
+    found: set[str] = set()
+    waiting = list(scopes)
+    while waiting:
+        scope = waiting.pop()
+        if scope not in found:
+            found.add(scope)
+            waiting.extend(IMPLIED_SCOPES.get(scope, ()))
+    return frozenset(found)
+
+
+def without_implied(scopes: Iterable[str]) -> list[str]:
+    """The scopes as live tokens list them: those that another granted scope implies are left out."""
+    given = list(dict.fromkeys(scopes))
+    return [s for s in given if not any(s in closure((other,)) for other in given if other != s)]
+
+
+@dataclass(slots=True)
+class Consumer:
+    """An OAuth consumer; its scopes are fixed on it, as on Bitbucket."""
+
+    key: str
+    secret: str
+    scopes: tuple[str, ...]
+    workspace_admin: bool = True
+
+
+@dataclass(slots=True)
+class Credential:
+    """What a bearer token stands for; ``expires_at`` is seconds since the epoch, null for never."""
+
+    token: str
+    scopes: tuple[str, ...]
+    credential_type: str
+    workspace_admin: bool = True
+    expires_at: float | None = None
+
+    def allows(self, required: Iterable[str]) -> bool:
+        """Whether the granted scopes, with what they imply, cover the required ones."""
+        return closure(self.scopes).issuperset(required)
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """One answered request; ``status`` is 0 where the connection was cut on purpose."""
+
+    method: str
+    path: str
+    query: str
+    status: int
+    endpoint: str
+    slug: str | None
+    at: float
+
+
+@dataclass(slots=True)
+class Fault:
+    """A switch on one endpoint (``*`` for all), for one repository or for all, so often or for ever."""
+
+    endpoint: str
+    kind: FaultKind
+    slug: str | None = None
+    status: int = 500
+    body: str | None = None
+    remaining: int | None = None
+
+    def meets(self, endpoint: str, slug: str | None) -> bool:
+        """Whether this switch is on for a request."""
+        return (
+            self.remaining != 0
+            and self.endpoint in ("*", endpoint)
+            and (self.slug is None or self.slug.lower() == (slug or "").lower())
+        )
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where a ``next`` link goes on: the listing it belongs to and the first item."""
+
+    path: str
+    offset: int
+    page: int
+
+
+def default_consumers() -> dict[str, Consumer]:
+    """The two consumers of the demo, by key."""
+    return {
+        "demo-key": Consumer("demo-key", "demo-secret", FIVE_SCOPES),
+        "demo-admin-key": Consumer("demo-admin-key", "demo-admin-secret", ADMIN_SCOPES),
+    }
+
+
+def default_tokens() -> dict[str, Credential]:
+    """The two workspace access tokens of the demo, by token."""
+    return {
+        "demo-token": Credential("demo-token", FIVE_SCOPES, "workspace_access_token"),
+        "demo-admin-token": Credential("demo-admin-token", ADMIN_SCOPES, "workspace_access_token"),
+    }
+
+
+@dataclass
+class SandboxState:
+    """Everything that a test may look at or switch. Times are in seconds unless the name says otherwise."""
+
+    workspaces: list[Workspace]
+    identity: Account
+    consumers: dict[str, Consumer] = field(default_factory=default_consumers)
+    tokens: dict[str, Credential] = field(default_factory=default_tokens)
+    requests: list[RequestRecord] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    latency_ms: float = 0.0
+    rate_429: float = 0.0
+    rate_500: float = 0.0
+    hourly_limit: int | None = None
+    token_lifetime: int = 7200
+    workspace_not_found: WorkspaceNotFound = "json"
+    lists_carry_size: bool = True
+    in_flight: int = 0
+    max_in_flight: int = 0
+    tokens_issued: int = 0
+    refresh_tokens: dict[str, str] = field(default_factory=dict)
+    spent_refresh_tokens: set[str] = field(default_factory=set)
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+    seed: int = 20261123
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311  # faults are to be repeatable
+        self._hour: deque[float] = deque()
+
+    # --- data -----------------------------------------------------------------------------------------
+
+    def workspace(self, key: str) -> Workspace | None:
+        """The workspace with this slug or uuid, or nothing."""
+        wanted = key.lower()
+        return next((w for w in self.workspaces if wanted in (w.slug.lower(), w.uuid.lower())), None)
+
+    def repository(self, slug: str) -> Repository:
+        """The repository with this slug in the first workspace; raises ``KeyError`` if there is none."""
+        found = self.workspaces[0].repository(slug)
+        if found is None:
+            raise KeyError(slug)
+        return found
+
+    # --- credentials ----------------------------------------------------------------------------------
+
+    def add_consumer(
+        self, key: str, secret: str, scopes: Iterable[str], *, workspace_admin: bool = True
+    ) -> Consumer:
+        """Register an OAuth consumer with these classic scopes."""
+        self.consumers[key] = Consumer(key, secret, tuple(scopes), workspace_admin)
+        return self.consumers[key]
+
+    def add_token(
+        self,
+        token: str,
+        scopes: Iterable[str],
+        *,
+        workspace_admin: bool = True,
+        expires_in: float | None = None,
+    ) -> Credential:
+        """Register an access token that is used directly as a bearer."""
+        expires_at = None if expires_in is None else time.time() + expires_in
+        credential = Credential(token, tuple(scopes), "workspace_access_token", workspace_admin, expires_at)
+        self.tokens[token] = credential
+        return credential
+
+    def issue_token(self, consumer: Consumer) -> Credential:
+        """A fresh bearer token for a consumer, living ``token_lifetime`` seconds."""
+        self.tokens_issued += 1
+        token = "sandbox-" + secrets.token_urlsafe(24)
+        credential = Credential(
+            token,
+            consumer.scopes,
+            "oauth2_legacy",
+            consumer.workspace_admin,
+            time.time() + self.token_lifetime,
+        )
+        self.tokens[token] = credential
+        return credential
+
+    def issue_refresh_token(self, consumer_key: str) -> str:
+        """A refresh token of a consumer: single use, each refresh hands out the next one."""
+        token = "refresh-" + secrets.token_urlsafe(24)
+        self.refresh_tokens[token] = consumer_key
+        return token
+
+    def expire_tokens(self) -> None:
+        """End the life of every token that a consumer was given (access tokens live on)."""
+        for credential in self.tokens.values():
+            if credential.credential_type == "oauth2_legacy":
+                credential.expires_at = 0.0
+
+    # --- faults ---------------------------------------------------------------------------------------
+
+    def add_fault(
+        self,
+        endpoint: str,
+        *,
+        kind: FaultKind = "status",
+        slug: str | None = None,
+        status: int = 500,
+        body: str | None = None,
+        remaining: int | None = None,
+    ) -> Fault:
+        """Switch a fault on; ``remaining`` null means for ever."""
+        if kind not in get_args(FaultKind):
+            raise ValueError(f"unknown fault kind {kind!r}: one of {', '.join(get_args(FaultKind))}")
+        fault = Fault(endpoint, kind, slug, status, body, remaining)
+        self.faults.append(fault)
+        return fault
+
+    def take_fault(self, endpoint: str, slug: str | None) -> Fault | None:
+        """The first fault that meets a request, its count lowered by one."""
+        for fault in self.faults:
+            if fault.meets(endpoint, slug):
+                if fault.remaining is not None:
+                    fault.remaining -= 1
+                return fault
+        return None
+
+    def chance(self) -> int | None:
+        """A status code by the random rates (seeded): 429, 500 or nothing."""
+        drawn = self._random.random() if self.rate_429 or self.rate_500 else 1.0
+        if drawn < self.rate_429:
+            return 429
+        return 500 if drawn < self.rate_429 + self.rate_500 else None
+
+    def over_limit(self) -> bool:
+        """Count one request against ``hourly_limit`` and say whether the last hour is used up."""
+        if self.hourly_limit is None:
+            return False
+        now = time.monotonic()
+        while self._hour and self._hour[0] <= now - 3600:
+            self._hour.popleft()
+        if len(self._hour) >= self.hourly_limit:
+            return True
+        self._hour.append(now)
+        return False
+
+    # --- the log --------------------------------------------------------------------------------------
+
+    def count(
+        self, endpoint: str | None = None, *, slug: str | None = None, status: int | None = None
+    ) -> int:
+        """How many requests were answered, of one endpoint, repository or status if given."""
+        return sum(
+            1
+            for r in self.requests
+            if (endpoint is None or r.endpoint == endpoint)
+            and (slug is None or r.slug == slug)
+            and (status is None or r.status == status)
+        )
+
+    def forbidden(self) -> list[RequestRecord]:
+        """The requests to paths outside the table of endpoints: there should be none."""
+        return [record for record in self.requests if record.endpoint == "unknown"]
+
+    def stats(self) -> dict[str, object]:
+        """The counters as plain data: totals, per endpoint, per status, forbidden paths."""
+        api = [r for r in self.requests if r.path.startswith("/2.0/")]
+        return {
+            "requests": len(self.requests),
+            "api_requests": len(api),
+            "by_endpoint": dict(Counter(r.endpoint for r in self.requests)),
+            "by_status": {str(code): n for code, n in Counter(r.status for r in self.requests).items()},
+            "forbidden": [f"{r.method} {r.path}" for r in self.forbidden()],
+            "tokens_issued": self.tokens_issued,
+            "max_in_flight": self.max_in_flight,
+            "repositories": sum(len(w.repositories) for w in self.workspaces),
+        }
+
+    def reset(self, *, faults: bool = True) -> None:
+        """Empty the log and the counters and, unless told otherwise, switch every fault off.
+
+        The latency is a setting, not a fault: it stays.
+        """
+        self.requests.clear()
+        self.cursors.clear()
+        self._hour.clear()
+        self.tokens_issued = 0
+        self.max_in_flight = self.in_flight
+        self._random = random.Random(self.seed)  # noqa: S311  # faults are to be repeatable
+        if faults:
+            self.faults.clear()
+            self.rate_429 = self.rate_500 = 0.0
+            self.hourly_limit = None
+            self.token_lifetime = 7200
+            self.workspace_not_found = "json"
+            self.lists_carry_size = True

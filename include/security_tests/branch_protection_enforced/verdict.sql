@@ -1,0 +1,154 @@
+-- Purpose: judge branch_protection_enforced: is the main branch kept from free pushes, rewriting and deletion?
+-- Order of the rules: design, section 5. Merges say nothing about it, so there is no basis in behaviour.
+
+WITH required AS (
+    SELECT protections.kind
+    FROM unnest(%(required_protections)s::text []) AS protections (kind)
+),
+
+rules AS (
+    SELECT
+        main_branch_rules.repository_id,
+        array_agg(DISTINCT main_branch_rules.kind) FILTER (WHERE main_branch_rules.matches_main_branch) AS kinds,
+        array_agg(DISTINCT main_branch_rules.kind) FILTER (
+            WHERE main_branch_rules.matches_main_branch IS NULL
+        ) AS undecided_kinds,
+        jsonb_agg(main_branch_rules.rule ORDER BY main_branch_rules.restriction_id) FILTER (
+            WHERE main_branch_rules.matches_main_branch
+        ) AS matched
+    FROM staging.main_branch_rules AS main_branch_rules
+    INNER JOIN required ON main_branch_rules.kind = required.kind
+    WHERE main_branch_rules.workspace = %(workspace)s
+    GROUP BY main_branch_rules.repository_id
+),
+
+subjects AS (
+    SELECT
+        repositories.workspace,
+        repositories.repository_id,
+        repositories.slug,
+        repositories.main_branch,
+        classification.classification,
+        coverage.branch_restrictions,
+        coverage.branching_model,
+        coverage.data_as_of,
+        rules.matched,
+        (
+            SELECT array_agg(required.kind ORDER BY required.kind)
+            FROM required
+            WHERE NOT required.kind = ANY(coalesce(rules.kinds, '{}'))
+        ) AS missing,
+        coalesce(rules.undecided_kinds, '{}') AS undecided_kinds,
+        coalesce(push.direct_push, 'unknown') AS direct_push,
+        coalesce(push.exempt_users, '[]') AS exempt_users,
+        coalesce(push.exempt_groups, '[]') AS exempt_groups
+    FROM staging.repositories AS repositories
+    INNER JOIN staging.repository_coverage AS coverage
+        ON repositories.workspace = coverage.workspace AND repositories.repository_id = coverage.repository_id
+    LEFT JOIN registry.repository_classification AS classification
+        ON
+            repositories.workspace = classification.workspace
+            AND repositories.repository_id = classification.repository_id
+    LEFT JOIN staging.main_branch_push AS push
+        ON repositories.workspace = push.workspace AND repositories.repository_id = push.repository_id
+    LEFT JOIN rules ON repositories.repository_id = rules.repository_id
+    WHERE repositories.workspace = %(workspace)s
+),
+
+readable AS (
+    SELECT
+        subjects.*,
+        CASE
+            WHEN subjects.branch_restrictions IN ('scope_missing', 'permission_missing') THEN subjects.branch_restrictions
+            WHEN subjects.branch_restrictions IS DISTINCT FROM 'ok' THEN 'failed'
+            -- an unread branching model matters only where it may hold a protection that is missing otherwise
+            WHEN subjects.missing IS NULL OR NOT subjects.missing && subjects.undecided_kinds THEN 'ok'
+            WHEN subjects.branching_model IN ('scope_missing', 'permission_missing') THEN subjects.branching_model
+            ELSE 'failed'
+        END AS configuration
+    FROM subjects
+),
+
+decided AS (
+    SELECT
+        readable.*,
+        CASE
+            WHEN readable.classification = 'non_production' THEN 'non_production'
+            WHEN readable.main_branch IS NULL THEN 'no_main_branch'
+            WHEN readable.configuration = 'failed' THEN 'extract_failed'
+            WHEN readable.configuration <> 'ok' THEN readable.configuration
+            WHEN readable.missing IS NULL THEN 'protections_in_place'
+            ELSE 'missing_protection'
+        END AS reason_code
+    FROM readable
+)
+
+INSERT INTO judged.verdicts (
+    workspace,
+    run_id,
+    test_id,
+    subject_type,
+    subject_id,
+    subject_name,
+    status,
+    basis,
+    reason_code,
+    reason,
+    detail,
+    facts,
+    data_as_of,
+    evaluated_at
+)
+SELECT
+    decided.workspace,
+    %(run_id)s,
+    'branch_protection_enforced',
+    'repository',
+    decided.repository_id,
+    decided.slug,
+    CASE
+        WHEN decided.reason_code IN ('non_production', 'no_main_branch') THEN 'not_applicable'
+        WHEN decided.reason_code = 'extract_failed' THEN 'error'
+        WHEN decided.reason_code = 'protections_in_place' THEN 'passing'
+        WHEN decided.reason_code = 'missing_protection' THEN 'failing'
+        ELSE 'pending'
+    END,
+    CASE
+        WHEN decided.reason_code = 'non_production' THEN 'registry'
+        WHEN decided.reason_code IN ('protections_in_place', 'missing_protection') THEN 'configuration'
+    END,
+    decided.reason_code,
+    CASE decided.reason_code
+        WHEN 'non_production' THEN 'Declared non-production.'
+        WHEN 'no_main_branch' THEN 'The repository has no main branch: there is nothing to protect.'
+        WHEN 'extract_failed' THEN 'Could not be read in this run: the branch restrictions or the branching model.'
+        WHEN 'scope_missing' THEN 'The rules can''t be read: the connection lacks the scope repository:admin.'
+        WHEN 'permission_missing' THEN 'The rules can''t be read: this identity lacks admin rights on the repository.'
+        WHEN 'protections_in_place'
+            THEN format(
+                'Restrictions on %%s: %%s.',
+                decided.main_branch,
+                (SELECT string_agg(required.kind, ', ' ORDER BY required.kind) FROM required)
+            )
+        ELSE format('No restriction on %%s against: %%s.', decided.main_branch, array_to_string(decided.missing, ', '))
+    END,
+    jsonb_build_object(
+        'main_branch', decided.main_branch,
+        'direct_push', decided.direct_push,
+        'exempt_users', decided.exempt_users,
+        'exempt_groups', decided.exempt_groups,
+        'configuration', decided.configuration,
+        'rules', coalesce(decided.matched, '[]'),
+        'missing', to_jsonb(coalesce(decided.missing, '{}'))
+    ),
+    CASE
+        WHEN decided.reason_code IN ('protections_in_place', 'missing_protection')
+            THEN
+                jsonb_build_object(
+                    'rules', coalesce(decided.matched, '[]'), 'missing', to_jsonb(coalesce(decided.missing, '{}'))
+                )
+        ELSE '{}'
+    END,
+    decided.data_as_of,
+    %(as_of)s
+FROM decided;

@@ -1,0 +1,72 @@
+"""Who on a declared list is which member: by account id or by a confirmed e-mail address, never by name alone."""
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def comparable_name(name: str | None) -> str:
+    """A display name for comparison: Unicode NFKC, case-folded, white space run together."""
+    return " ".join(unicodedata.normalize("NFKC", name or "").casefold().split())
+
+
+def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame") -> "pd.DataFrame":
+    """Pairs of declared row and member.
+
+    Args:
+        people: a row each with ``line``, ``account_id``, ``email`` (lower case, trimmed).
+        members: ``member_id``, ``account_id``.
+        emails: ``email``, ``member_id`` as Bitbucket confirmed them.
+
+    Returns:
+        ``line``, ``member_id``, ``matched_by`` (``account_id`` or ``email``); a row that matches a member both ways
+        stands once, as ``account_id``.
+    """
+    import pandas as pd
+
+    by_id = people.dropna(subset=["account_id"]).merge(members.dropna(subset=["account_id"]), on="account_id")
+    by_email = people.dropna(subset=["email"]).merge(emails, on="email")
+    pairs = pd.concat(
+        [
+            by_id[["line", "member_id"]].assign(matched_by="account_id"),
+            by_email[["line", "member_id"]].assign(matched_by="email"),
+        ],
+        ignore_index=True,
+    )
+    return pairs.drop_duplicates(["line", "member_id"], keep="first")
+
+
+# What an incomplete look-up of addresses means for a member whom nothing else decides.
+INCOMPLETE_LOOKUP = {
+    "failed": ("error", "extract_failed", "Members could not be found by e-mail address in this run."),
+    "not_found": ("error", "extract_failed", "Members could not be found by e-mail address in this run."),
+    "scope_missing": (
+        "pending",
+        "scope_missing",
+        "Members can't be found by e-mail address: the connection lacks the scope account.",
+    ),
+    "permission_missing": (
+        "pending",
+        "permission_missing",
+        "Members can't be found by e-mail address: only a workspace administrator's connection may look them up.",
+    ),
+}
+
+
+def how_matched(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame") -> dict[str, str]:
+    """How the list names each member: ``account_id``, else ``email``, else ``name``; others are left out.
+
+    Args: as for ``match_people``; ``people`` has ``name`` and ``members`` has ``display_name`` besides.
+    """
+    pairs = match_people(people, members, emails)
+    names = {comparable_name(name) for name in people["name"].dropna()} - {""}
+    found = {
+        member.member_id: "name"
+        for member in members.itertuples()
+        if member.member_type != "app_user" and comparable_name(member.display_name) in names
+    }
+    for how in ("email", "account_id"):
+        found.update(dict.fromkeys(pairs.loc[pairs["matched_by"] == how, "member_id"], how))
+    return found

@@ -1,0 +1,48 @@
+"""Code changes should be reviewed by peers before merging."""
+
+from include.security_tests.model import (
+    EXTRACT_FAILED,
+    NO_MAIN_BRANCH,
+    NON_PRODUCTION,
+    PERMISSION_MISSING,
+    SCOPE_MISSING,
+    Reason,
+    SecurityTest,
+)
+
+TEST = SecurityTest(
+    test_id="peer_review_required",
+    title="Code changes should be reviewed by peers before merging",
+    severity="high",
+    subject_type="repository",
+    order=5,
+    description="Nothing is merged into the main branch without the approval of somebody other than its author.",
+    needs=("branch_restrictions", "effective_branching_model", "pull_requests"),
+    reasons={
+        "rule_enforced": Reason("passing"),
+        "merges_had_peer_approval": Reason("passing"),
+        "advisory_only": Reason(
+            "failing",
+            "Switch on \"Prevent a merge with unresolved merge checks\" for the main branch "
+            "(Repository settings → Branch restrictions; Premium).",
+        ),
+        "no_matching_rule": Reason(
+            "failing",
+            "Require approvals for the main branch (Repository settings → Branch restrictions → Merge checks).",
+        ),
+        "merged_without_peer_approval": Reason(
+            "failing",
+            "Require approvals for the main branch and enforce the merge checks; "
+            "review the pull requests named in the reason.",
+        ),
+        "too_few_merges": Reason(
+            "pending",
+            "Too few merges to judge by behaviour: grant repository:admin to read the rules, or submit evidence.",
+        ),
+        "scope_missing": SCOPE_MISSING,
+        "permission_missing": PERMISSION_MISSING,
+        "extract_failed": EXTRACT_FAILED,
+        "non_production": NON_PRODUCTION,
+        "no_main_branch": NO_MAIN_BRANCH,
+    },
+)

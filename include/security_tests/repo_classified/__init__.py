@@ -1,0 +1,25 @@
+"""Code repo should be classified."""
+
+from include.security_tests.model import Reason, SecurityTest
+
+TEST = SecurityTest(
+    test_id="repo_classified",
+    title="Code repo should be classified",
+    severity="critical",
+    subject_type="repository",
+    order=1,
+    description="Every repository is declared production or non-production, and none is more public than declared.",
+    needs=("repositories",),
+    reasons={
+        "classified": Reason("passing"),
+        "unclassified": Reason(
+            "failing",
+            "Declare the repository, its project or a slug pattern in a classification file and import it.",
+        ),
+        "visibility_conflict": Reason(
+            "failing",
+            "Make the repository private (Repository settings → Repository details → Access level), "
+            "or correct its declared sensitivity.",
+        ),
+    },
+)

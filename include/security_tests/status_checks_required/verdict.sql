@@ -1,0 +1,205 @@
+-- Purpose: judge status_checks_required: can anything be merged into the main branch without passing builds?
+-- Order of the rules: design, section 5.
+
+WITH rules AS (
+    SELECT
+        main_branch_rules.repository_id,
+        max(main_branch_rules.value) FILTER (
+            WHERE main_branch_rules.kind <> 'enforce_merge_checks' AND main_branch_rules.matches_main_branch
+        ) AS required,
+        coalesce(bool_or(
+            main_branch_rules.kind = 'enforce_merge_checks' AND main_branch_rules.matches_main_branch
+        ), false) AS enforced,
+        bool_or(main_branch_rules.matches_main_branch IS NULL) AS undecided,
+        jsonb_agg(main_branch_rules.rule ORDER BY main_branch_rules.restriction_id) FILTER (
+            WHERE main_branch_rules.matches_main_branch
+        ) AS matched
+    FROM staging.main_branch_rules AS main_branch_rules
+    WHERE
+        main_branch_rules.workspace = %(workspace)s
+        AND main_branch_rules.kind IN ('require_passing_builds_to_merge', 'enforce_merge_checks')
+    GROUP BY main_branch_rules.repository_id
+),
+
+sampled AS (
+    SELECT
+        merged.*,
+        row_number() OVER (
+            PARTITION BY merged.repository_id ORDER BY merged.updated_on DESC, merged.pull_request_id DESC
+        ) AS recency
+    FROM staging.merged_pull_requests AS merged
+    WHERE merged.workspace = %(workspace)s AND merged.updated_on >= %(window_start)s
+),
+
+behaviour AS (
+    SELECT
+        sampled.repository_id,
+        count(*) AS merged,
+        count(*) FILTER (WHERE sampled.builds IS NULL) AS unknown,
+        array_agg(sampled.pull_request_id ORDER BY sampled.recency) FILTER (
+            WHERE sampled.builds = 0 OR sampled.builds_not_successful > 0
+        ) AS broken
+    FROM sampled
+    WHERE sampled.recency <= %(behaviour_sample)s
+    GROUP BY sampled.repository_id
+),
+
+subjects AS (
+    SELECT
+        repositories.workspace,
+        repositories.repository_id,
+        repositories.slug,
+        repositories.main_branch,
+        classification.classification,
+        coverage.pull_requests,
+        coverage.pull_request_statuses,
+        coverage.data_as_of,
+        rules.matched,
+        coalesce(rules.required >= %(min_passing_builds)s, false) AS has_rule,
+        coalesce(rules.enforced, false) AS enforced,
+        coalesce(behaviour.merged, 0) AS merged,
+        coalesce(behaviour.unknown, 0) AS unknown,
+        behaviour.broken,
+        coalesce(push.direct_push, 'unknown') AS direct_push,
+        CASE
+            WHEN coverage.branch_restrictions IN ('scope_missing', 'permission_missing') THEN coverage.branch_restrictions
+            WHEN coverage.branch_restrictions IS DISTINCT FROM 'ok' THEN 'failed'
+            WHEN NOT coalesce(rules.undecided, false) OR (rules.required >= %(min_passing_builds)s AND rules.enforced) THEN 'ok'
+            WHEN coverage.branching_model IN ('scope_missing', 'permission_missing') THEN coverage.branching_model
+            ELSE 'failed'
+        END AS configuration
+    FROM staging.repositories AS repositories
+    INNER JOIN staging.repository_coverage AS coverage
+        ON repositories.workspace = coverage.workspace AND repositories.repository_id = coverage.repository_id
+    LEFT JOIN registry.repository_classification AS classification
+        ON
+            repositories.workspace = classification.workspace
+            AND repositories.repository_id = classification.repository_id
+    LEFT JOIN staging.main_branch_push AS push
+        ON repositories.workspace = push.workspace AND repositories.repository_id = push.repository_id
+    LEFT JOIN rules ON repositories.repository_id = rules.repository_id
+    LEFT JOIN behaviour ON repositories.repository_id = behaviour.repository_id
+    WHERE repositories.workspace = %(workspace)s
+),
+
+decided AS (
+    SELECT
+        subjects.*,
+        CASE
+            WHEN subjects.classification = 'non_production' THEN 'non_production'
+            WHEN subjects.main_branch IS NULL THEN 'no_main_branch'
+            WHEN subjects.configuration = 'failed' THEN 'extract_failed'
+            WHEN subjects.configuration = 'ok' AND subjects.has_rule AND subjects.enforced THEN 'rule_enforced'
+            WHEN subjects.configuration = 'ok' AND subjects.has_rule THEN 'advisory_only'
+            WHEN subjects.configuration = 'ok' THEN 'no_matching_rule'
+            WHEN subjects.pull_requests IN ('scope_missing', 'permission_missing') THEN subjects.pull_requests
+            WHEN subjects.pull_requests IS DISTINCT FROM 'ok' THEN 'extract_failed'
+            WHEN subjects.unknown > 0 AND subjects.pull_request_statuses IN ('failed', 'not_found') THEN 'extract_failed'
+            WHEN subjects.broken IS NOT NULL THEN 'merged_without_passing_build'
+            WHEN subjects.unknown > 0 THEN 'extract_failed'
+            WHEN subjects.merged >= %(behaviour_min_sample)s THEN 'merges_had_passing_builds'
+            ELSE 'too_few_merges'
+        END AS reason_code
+    FROM subjects
+)
+
+INSERT INTO judged.verdicts (
+    workspace,
+    run_id,
+    test_id,
+    subject_type,
+    subject_id,
+    subject_name,
+    status,
+    basis,
+    reason_code,
+    reason,
+    detail,
+    facts,
+    data_as_of,
+    evaluated_at
+)
+SELECT
+    decided.workspace,
+    %(run_id)s,
+    'status_checks_required',
+    'repository',
+    decided.repository_id,
+    decided.slug,
+    CASE
+        WHEN decided.reason_code IN ('non_production', 'no_main_branch') THEN 'not_applicable'
+        WHEN decided.reason_code = 'extract_failed' THEN 'error'
+        WHEN decided.reason_code IN ('rule_enforced', 'merges_had_passing_builds') THEN 'passing'
+        WHEN decided.reason_code IN ('advisory_only', 'no_matching_rule', 'merged_without_passing_build') THEN 'failing'
+        ELSE 'pending'
+    END,
+    CASE
+        WHEN decided.reason_code = 'non_production' THEN 'registry'
+        WHEN decided.reason_code IN ('rule_enforced', 'advisory_only', 'no_matching_rule') THEN 'configuration'
+        WHEN decided.reason_code IN ('merges_had_passing_builds', 'merged_without_passing_build') THEN 'behaviour'
+    END,
+    decided.reason_code,
+    CASE decided.reason_code
+        WHEN 'non_production' THEN 'Declared non-production.'
+        WHEN 'no_main_branch' THEN 'The repository has no main branch: there is nothing to protect.'
+        WHEN 'extract_failed'
+            THEN format(
+                'Could not be read in this run: %%s.',
+                CASE
+                    WHEN decided.configuration = 'failed' THEN 'the branch restrictions or the branching model'
+                    WHEN decided.pull_requests IS DISTINCT FROM 'ok' THEN 'the pull requests'
+                    ELSE 'the build statuses of a merged pull request'
+                END
+            )
+        WHEN 'rule_enforced'
+            THEN format('Rules require passing builds to merge into %%s, and unmet checks block the merge.', decided.main_branch)
+        WHEN 'advisory_only'
+            THEN format('Passing builds are asked for on %%s, but unmet checks only warn: nothing enforces them.', decided.main_branch)
+        WHEN 'no_matching_rule'
+            THEN format('No rule of this repository requires enough passing builds to merge into %%s.', decided.main_branch)
+        WHEN 'merged_without_passing_build'
+            THEN format(
+                'Merged into %%s without a passing build: #%%s.',
+                decided.main_branch,
+                array_to_string(decided.broken, ', #')
+            )
+        WHEN 'merges_had_passing_builds'
+            THEN format(
+                'The newest %%s pull requests merged into %%s in %%s days had passing builds.',
+                decided.merged,
+                decided.main_branch,
+                %(behaviour_window_days)s::integer
+            )
+        WHEN 'scope_missing'
+            THEN
+                'Neither rules nor merges can be read: the connection lacks the scopes repository:admin (rules) '
+                || 'and pullrequest (merges).'
+        WHEN 'permission_missing'
+            THEN 'Neither rules nor merges can be read: this identity lacks rights on the repository.'
+        ELSE format(
+            'The rules can''t be read, and only %%s pull requests were merged into %%s in %%s days: %%s are needed to judge.',
+            decided.merged,
+            decided.main_branch,
+            %(behaviour_window_days)s::integer,
+            %(behaviour_min_sample)s::integer
+        )
+    END,
+    jsonb_build_object(
+        'main_branch', decided.main_branch,
+        'direct_push', decided.direct_push,
+        'configuration', decided.configuration,
+        'rules', coalesce(decided.matched, '[]'),
+        'merges_looked_at', CASE WHEN decided.pull_requests = 'ok' THEN decided.merged END,
+        'merges_that_broke_the_rule', CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.broken, '{}')) END
+    ),
+    CASE
+        WHEN decided.reason_code IN ('rule_enforced', 'advisory_only', 'no_matching_rule')
+            THEN jsonb_build_object('rules', coalesce(decided.matched, '[]'))
+        WHEN decided.reason_code = 'merged_without_passing_build' THEN jsonb_build_object('pull_requests', to_jsonb(decided.broken))
+        WHEN decided.reason_code IN ('scope_missing', 'permission_missing')
+            THEN jsonb_build_object('unreadable', decided.configuration)
+        ELSE '{}'
+    END,
+    decided.data_as_of,
+    %(as_of)s
+FROM decided;

@@ -1,0 +1,37 @@
+"""Bitbucket user should have MFA enabled."""
+
+from include.security_tests.model import Reason, SecurityTest
+
+TEST = SecurityTest(
+    test_id="user_mfa_enabled",
+    title="Bitbucket user should have MFA enabled",
+    severity="critical",
+    subject_type="member",
+    order=2,
+    description="Accepted, unexpired evidence shows two-step verification for every person in the workspace.",
+    needs=("members", "member_emails"),
+    reasons={
+        "mfa_enabled": Reason("passing"),
+        "mfa_disabled": Reason(
+            "failing",
+            "Have the person switch on two-step verification (Atlassian account → Security), "
+            "then export the report again and import it.",
+        ),
+        "evidence_missing": Reason(
+            "pending",
+            "Export the two-step verification report of all members at admin.atlassian.com and import it.",
+        ),
+        "evidence_expired": Reason(
+            "pending", "The export is past its validity: export the report again and import it."
+        ),
+        "extract_failed": Reason("error", "Run again; the members could not be found by e-mail in this run."),
+        "scope_missing": Reason("pending", "Grant the connection the scope account, then run again."),
+        "permission_missing": Reason(
+            "pending",
+            "Let a workspace administrator grant the connection: only then Bitbucket finds members by e-mail.",
+        ),
+        "app_user": Reason("not_applicable"),
+    },
+    manual=True,
+    verdict="verdict.py",
+)

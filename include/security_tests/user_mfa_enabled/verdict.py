@@ -1,0 +1,123 @@
+"""Judge user_mfa_enabled: does accepted, unexpired evidence show two-step verification? Rules: design.md §5, test 2.
+
+Bitbucket's own ``has_2fa_enabled`` is never requested and never decides.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from include.security_tests.matching import INCOMPLETE_LOOKUP, match_people
+from include.security_tests.tables import Tables
+from include.security_tests.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class _Cover:
+    """What one piece of evidence says of one member."""
+
+    evidence_id: str
+    captured_on: date
+    enabled: bool
+    matched_by: str
+
+
+def judge(tables: Tables) -> list[Verdict]:
+    """Verdicts for all members of the workspace."""
+    return decide(
+        members=tables.read("members.sql"),
+        emails=tables.read("member_emails.sql"),
+        evidence=tables.read("user_mfa_enabled/evidence.sql"),
+        lookup=tables.value("email_lookup.sql"),
+        today=tables.today,
+        validity_days=tables.numbers.evidence_validity_days,
+    )
+
+
+def decide(
+    *,
+    members: "pd.DataFrame",
+    emails: "pd.DataFrame",
+    evidence: "pd.DataFrame",
+    lookup: str | None,
+    today: date,
+    validity_days: int,
+) -> list[Verdict]:
+    """The rules, on plain tables.
+
+    Args:
+        members: ``member_id, account_id, display_name, member_type, data_as_of``.
+        emails: ``email, member_id``, confirmed by Bitbucket.
+        evidence: newest first: ``evidence_id, captured_on, line, email, account_id, mfa_enabled``.
+        lookup: outcome of the look-up of addresses; None where there was nothing to look up.
+        today: the day of the run. validity_days: evidence holds for so many days, the day of capture included.
+    """
+    covers = _covers_by_member(members, emails, evidence)
+    unresolved = lookup if set(evidence["email"].dropna()) - set(emails["email"]) else None
+
+    def verdict(member: "pd.Series") -> Verdict:
+        status, basis, code, reason, cover = _decide_member(
+            member, covers.get(member.member_id, []), unresolved, today, validity_days
+        )
+        facts: dict[str, object] = {"evidence_id": cover.evidence_id} if cover else {}
+        detail = {**facts, "captured_on": cover.captured_on.isoformat(), "matched_by": cover.matched_by} if cover else {}
+        return Verdict(
+            member.member_id,
+            member.display_name,
+            status,
+            basis,
+            code,
+            reason,
+            member.data_as_of,
+            detail=detail,
+            facts=facts,
+        )
+
+    return [verdict(member) for member in members.itertuples()]
+
+
+_Decision = tuple[str, str | None, str, str, _Cover | None]
+
+
+def _decide_member(
+    member: "pd.Series", covers: list[_Cover], lookup: str | None, today: date, validity_days: int
+) -> _Decision:
+    if member.member_type == "app_user":
+        return "not_applicable", None, "app_user", "An app has no two-step verification of its own.", None
+    valid = [
+        cover
+        for cover in covers
+        if cover.captured_on <= today < cover.captured_on + timedelta(days=validity_days)
+    ]
+    if valid:
+        newest = valid[0]
+        if newest.enabled:
+            reason = f"The export captured on {newest.captured_on} shows two-step verification switched on."
+            return "passing", "evidence", "mfa_enabled", reason, newest
+        reason = f"The export captured on {newest.captured_on} shows two-step verification switched off."
+        return "failing", "evidence", "mfa_disabled", reason, newest
+    if lookup in INCOMPLETE_LOOKUP:
+        status, code, reason = INCOMPLETE_LOOKUP[lookup]
+        return status, None, code, reason, None
+    if covers:
+        reason = f"The newest export that names this member was captured on {covers[0].captured_on} and is past its validity."
+        return "pending", None, "evidence_expired", reason, covers[0]
+    return "pending", None, "evidence_missing", "No accepted export names this member.", None
+
+
+def _covers_by_member(
+    members: "pd.DataFrame", emails: "pd.DataFrame", evidence: "pd.DataFrame"
+) -> dict[str, list[_Cover]]:
+    """Newest evidence first. Where one export names a member twice, one row that says "off" is enough for "off"."""
+    covers: dict[str, list[_Cover]] = {}
+    for (evidence_id, captured_on), rows in evidence.groupby(["evidence_id", "captured_on"], sort=False):
+        pairs = match_people(rows, members, emails).merge(rows[["line", "mfa_enabled"]], on="line")
+        for member_id, found in pairs.groupby("member_id"):
+            how = "account_id" if (found["matched_by"] == "account_id").any() else "email"
+            covers.setdefault(member_id, []).append(
+                _Cover(evidence_id, captured_on, bool(found["mfa_enabled"].all()), how)
+            )
+    return covers

@@ -1,0 +1,21 @@
+-- Purpose: addresses that people declared and that Bitbucket may confirm for a member, leavers first.
+
+WITH declared AS (
+    SELECT
+        roster.email,
+        CASE WHEN roster.status = 'terminated' THEN 0 ELSE 1 END AS urgency
+    FROM registry.roster AS roster
+    WHERE roster.email IS NOT NULL
+    UNION ALL
+    SELECT
+        covered.email,
+        2 AS urgency
+    FROM registry.evidence_members AS covered
+    INNER JOIN registry.evidence AS evidence ON covered.evidence_id = evidence.evidence_id
+    WHERE evidence.status = 'accepted' AND covered.email IS NOT NULL
+)
+
+SELECT declared.email
+FROM declared
+GROUP BY declared.email
+ORDER BY min(declared.urgency), declared.email;

@@ -1,0 +1,30 @@
+-- Purpose: publish employment facts of members found by id or address, for the people reader alone; a row that says
+-- somebody belongs here goes before one that says they left.
+
+WITH matches AS (
+    SELECT members.member_id, roster.line
+    FROM staging.members AS members
+    INNER JOIN registry.roster AS roster ON members.account_id = roster.account_id
+    WHERE members.workspace = %(workspace)s AND members.member_type IS DISTINCT FROM 'app_user'
+    UNION
+    SELECT members.member_id, roster.line
+    FROM staging.members AS members
+    INNER JOIN staging.member_emails AS emails
+        ON members.workspace = emails.workspace AND members.member_id = emails.member_id
+    INNER JOIN registry.roster AS roster ON emails.email = roster.email
+    WHERE members.workspace = %(workspace)s AND members.member_type IS DISTINCT FROM 'app_user'
+)
+
+INSERT INTO compliance.member_employment (workspace, member_id, hr_status, hr_end_date)
+SELECT DISTINCT ON (matches.member_id)
+    %(workspace)s,
+    matches.member_id,
+    roster.status,
+    roster.end_date
+FROM matches
+INNER JOIN registry.roster AS roster ON matches.line = roster.line
+ORDER BY
+    matches.member_id ASC,
+    (roster.status = 'terminated') ASC,
+    roster.end_date DESC NULLS FIRST,
+    matches.line ASC;

@@ -1,0 +1,19 @@
+-- Purpose: publish the access review, with how the roster names each member.
+
+INSERT INTO compliance.members (
+    workspace, member_id, account_id, display_name, nickname, member_type, role, matched_by, data_as_of
+)
+SELECT
+    members.workspace,
+    members.member_id,
+    members.account_id,
+    members.display_name,
+    members.nickname,
+    members.member_type,
+    members.role,
+    matches.matched_by,
+    members.data_as_of
+FROM staging.members AS members
+LEFT JOIN unnest(%(matched_members)s::text [], %(matched_by)s::text []) AS matches (member_id, matched_by)
+    ON members.member_id = matches.member_id
+WHERE members.workspace = %(workspace)s;

@@ -1,0 +1,49 @@
+-- Purpose: open an interval for every current result that has none.
+
+INSERT INTO compliance.result_history (
+    workspace,
+    test_id,
+    subject_type,
+    subject_id,
+    subject_name,
+    severity,
+    status,
+    basis,
+    reason_code,
+    reason,
+    detail,
+    facts_hash,
+    exception_id,
+    policy_version,
+    run_id,
+    valid_from
+)
+SELECT
+    results.workspace,
+    results.test_id,
+    results.subject_type,
+    results.subject_id,
+    results.subject_name,
+    results.severity,
+    results.status,
+    results.basis,
+    results.reason_code,
+    results.reason,
+    results.detail,
+    results.facts_hash,
+    results.exception_id,
+    results.policy_version,
+    results.run_id,
+    now()
+FROM compliance.results AS results
+WHERE
+    results.workspace = %(workspace)s
+    AND NOT EXISTS (
+        SELECT 1
+        FROM compliance.result_history AS history
+        WHERE
+            history.workspace = results.workspace
+            AND history.test_id = results.test_id
+            AND history.subject_id = results.subject_id
+            AND history.valid_to IS NULL
+    );

@@ -1,0 +1,63 @@
+-- Purpose: stage what this run could read of each subject, and why not; the worst outcome of a resource stands.
+
+WITH ranked AS (
+    SELECT
+        calls.workspace,
+        calls.repository_id,
+        calls.resource,
+        calls.outcome,
+        calls.message,
+        calls.http_status,
+        calls.run_id,
+        calls.fetched_at,
+        row_number() OVER (
+            PARTITION BY calls.repository_id, calls.resource
+            ORDER BY
+                CASE calls.outcome
+                    WHEN 'failed' THEN 1
+                    WHEN 'not_found' THEN 2
+                    WHEN 'permission_missing' THEN 3
+                    WHEN 'scope_missing' THEN 4
+                    ELSE 5
+                END ASC,
+                calls.fetched_at ASC
+        ) AS badness
+    FROM landing.calls AS calls
+    WHERE calls.workspace = %(workspace)s AND calls.run_id = %(run_id)s
+),
+
+current_calls AS (
+    SELECT * FROM ranked
+    WHERE ranked.badness = 1
+),
+
+forgotten AS (
+    DELETE FROM staging.coverage AS staged
+    WHERE
+        staged.workspace = %(workspace)s
+        AND NOT EXISTS (
+            SELECT 1 FROM current_calls
+            WHERE current_calls.repository_id = staged.repository_id AND current_calls.resource = staged.resource
+        )
+)
+
+INSERT INTO staging.coverage (
+    workspace, repository_id, resource, outcome, message, http_status, run_id, data_as_of
+)
+SELECT
+    current_calls.workspace,
+    current_calls.repository_id,
+    current_calls.resource,
+    current_calls.outcome,
+    current_calls.message,
+    current_calls.http_status,
+    current_calls.run_id,
+    current_calls.fetched_at
+FROM current_calls
+ON CONFLICT (workspace, repository_id, resource) DO UPDATE
+SET
+    outcome = excluded.outcome,
+    message = excluded.message,
+    http_status = excluded.http_status,
+    run_id = excluded.run_id,
+    data_as_of = excluded.data_as_of;

@@ -1,0 +1,53 @@
+-- Purpose: stage the listed members with their roles, and forget those that a complete listing no longer names.
+
+WITH listed AS (
+    SELECT
+        members.workspace,
+        members.object_key AS member_id,
+        members.body #>> '{user,account_id}' AS account_id,
+        members.body #>> '{user,display_name}' AS display_name,
+        members.body #>> '{user,nickname}' AS nickname,
+        members.body #>> '{user,type}' AS member_type,
+        roles.body ->> 'permission' AS role,
+        members.fetched_at AS data_as_of
+    FROM landing.objects AS members
+    LEFT JOIN landing.objects AS roles
+        ON
+            members.workspace = roles.workspace
+            AND members.object_key = roles.object_key
+            AND members.run_id = roles.run_id
+            AND roles.resource = 'member_roles'
+    WHERE
+        members.workspace = %(workspace)s
+        AND members.resource = 'members'
+        AND members.run_id = %(run_id)s
+),
+
+forgotten AS (
+    DELETE FROM staging.members AS staged
+    WHERE
+        staged.workspace = %(workspace)s
+        AND NOT EXISTS (SELECT 1 FROM listed WHERE listed.member_id = staged.member_id)
+)
+
+INSERT INTO staging.members (
+    workspace, member_id, account_id, display_name, nickname, member_type, role, data_as_of
+)
+SELECT
+    listed.workspace,
+    listed.member_id,
+    listed.account_id,
+    listed.display_name,
+    listed.nickname,
+    listed.member_type,
+    listed.role,
+    listed.data_as_of
+FROM listed
+ON CONFLICT (workspace, member_id) DO UPDATE
+SET
+    account_id = excluded.account_id,
+    display_name = excluded.display_name,
+    nickname = excluded.nickname,
+    member_type = excluded.member_type,
+    role = excluded.role,
+    data_as_of = excluded.data_as_of;

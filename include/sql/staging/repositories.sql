@@ -1,0 +1,77 @@
+-- Purpose: stage the listed repositories, and forget those that a complete listing no longer names.
+
+WITH listed AS (
+    SELECT
+        objects.workspace,
+        objects.object_key AS repository_id,
+        objects.body ->> 'full_name' AS full_name,
+        coalesce(objects.body ->> 'slug', split_part(objects.body ->> 'full_name', '/', 2)) AS slug,
+        objects.body ->> 'name' AS name,
+        objects.body #>> '{project,key}' AS project_key,
+        (objects.body ->> 'is_private')::boolean AS is_private,
+        nullif(objects.body ->> 'language', '') AS language,
+        objects.body #>> '{mainbranch,name}' AS main_branch,
+        (objects.body ->> 'created_on')::timestamptz AS created_on,
+        (objects.body ->> 'updated_on')::timestamptz AS updated_on,
+        objects.fetched_at AS data_as_of
+    FROM landing.objects AS objects
+    INNER JOIN landing.calls AS calls
+        ON
+            objects.workspace = calls.workspace
+            AND objects.run_id = calls.run_id
+            AND objects.resource = calls.resource
+            AND calls.repository_id = ''
+    WHERE
+        objects.workspace = %(workspace)s
+        AND objects.resource = 'repositories'
+        AND objects.run_id = %(run_id)s
+        AND calls.outcome = 'ok'
+),
+
+forgotten AS (
+    DELETE FROM staging.repositories AS staged
+    WHERE
+        staged.workspace = %(workspace)s
+        AND NOT EXISTS (SELECT 1 FROM listed WHERE listed.repository_id = staged.repository_id)
+)
+
+INSERT INTO staging.repositories (
+    workspace,
+    repository_id,
+    slug,
+    name,
+    full_name,
+    project_key,
+    is_private,
+    language,
+    main_branch,
+    created_on,
+    updated_on,
+    data_as_of
+)
+SELECT
+    listed.workspace,
+    listed.repository_id,
+    listed.slug,
+    listed.name,
+    listed.full_name,
+    listed.project_key,
+    listed.is_private,
+    listed.language,
+    listed.main_branch,
+    listed.created_on,
+    listed.updated_on,
+    listed.data_as_of
+FROM listed
+ON CONFLICT (workspace, repository_id) DO UPDATE
+SET
+    slug = excluded.slug,
+    name = excluded.name,
+    full_name = excluded.full_name,
+    project_key = excluded.project_key,
+    is_private = excluded.is_private,
+    language = excluded.language,
+    main_branch = excluded.main_branch,
+    created_on = excluded.created_on,
+    updated_on = excluded.updated_on,
+    data_as_of = excluded.data_as_of;

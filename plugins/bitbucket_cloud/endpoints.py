@@ -1,0 +1,171 @@
+"""The closed table of what the client may ask Bitbucket for. Whatever is not here can't be reached.
+
+Paths, scopes and page lengths follow Bitbucket's official OpenAPI document. All are GET and read metadata
+only: no source, commit, diff, download or issue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from urllib.parse import quote, unquote
+
+from bitbucket_cloud.errors import EndpointNotAllowed
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+def _changes_path(value: str) -> bool:
+    """Whether a value, once decoded, is empty or holds a part that servers resolve ("." and "..")."""
+    parts = value.replace("\\", "/").split("/")
+    return not value.strip("/ ") or any(part.strip() in (".", "..") for part in parts)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One operation of Bitbucket's REST API 2.0.
+
+    Attributes:
+        name: how callers name it.
+        path: template below ``/2.0``, with Bitbucket's own parameter names.
+        scopes: classic OAuth scopes that the official document asks for; empty where any token will do.
+        page_max: greatest ``pagelen`` in objects; None where the answer is one object, not a listing.
+        page_default: ``pagelen`` that Bitbucket takes where none is sent, as observed; None as above.
+    """
+
+    name: str
+    path: str
+    scopes: frozenset[str] = field(default_factory=frozenset)
+    page_max: int | None = None
+    page_default: int | None = None
+
+    @property
+    def paged(self) -> bool:
+        """Whether the answer is a listing."""
+        return self.page_max is not None
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the path parameters, in their order."""
+        return tuple(_PARAMETER.findall(self.path))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        parts = _PARAMETER.split(self.path)
+        return re.compile(
+            "".join("[^/?#]+" if at % 2 else re.escape(part) for at, part in enumerate(parts)) + "/?"
+        )
+
+    def fill(self, values: Mapping[str, object]) -> str:
+        """The path with its parameters filled in, each percent-encoded as one segment.
+
+        Raises:
+            EndpointNotAllowed: a parameter is missing, unknown, or would change the path ("", ".", "..").
+        """
+        wrong = set(values) ^ set(self.parameters)
+        if wrong:
+            wanted = ", ".join(self.parameters) or "no path parameters"
+            raise EndpointNotAllowed(
+                f"endpoint {self.name} takes {wanted}; wrong or missing: {', '.join(sorted(wrong))}",
+                endpoint=self.name,
+                path=self.path,
+            )
+        return _PARAMETER.sub(lambda match: self._segment(match[1], values[match[1]]), self.path)
+
+    def _segment(self, name: str, value: object) -> str:
+        text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+        if _changes_path(text):
+            raise EndpointNotAllowed(
+                f"path parameter {name} of endpoint {self.name} must be a slug, uuid or "
+                f"number, not {value!r:.40}",
+                endpoint=self.name,
+                path=self.path,
+            )
+        return quote(text, safe="")
+
+    def matches(self, path: str) -> bool:
+        """Whether a percent-encoded path below ``/2.0`` is this endpoint's."""
+        return bool(self._pattern.fullmatch(path)) and not any(
+            _changes_path(unquote(segment)) for segment in path.strip("/").split("/")
+        )
+
+
+def _endpoint(
+    name: str, path: str, *scopes: str, page_max: int | None = None, page_default: int | None = None
+) -> Endpoint:
+    return Endpoint(name, path, frozenset(scopes), page_max, page_default)
+
+
+_WORKSPACE = "/workspaces/{workspace}"
+_REPOSITORY = "/repositories/{workspace}/{repo_slug}"
+
+#: name -> endpoint
+ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
+    {
+        endpoint.name: endpoint
+        for endpoint in (
+            # who is asking, and where
+            _endpoint("current_user", "/user", "account"),
+            _endpoint("user_workspaces", "/user/workspaces", "account", page_max=100, page_default=25),
+            _endpoint("workspace_permission", "/user/workspaces/{workspace}/permission", "account"),
+            # a workspace and its people
+            _endpoint("workspace", _WORKSPACE),
+            _endpoint("workspace_members", f"{_WORKSPACE}/members", "account", page_max=100, page_default=50),
+            _endpoint(
+                "workspace_permissions", f"{_WORKSPACE}/permissions", "account", page_max=100, page_default=10
+            ),
+            _endpoint(
+                "workspace_repository_permissions",
+                f"{_WORKSPACE}/permissions/repositories",
+                "account",
+                page_max=100,
+                page_default=10,
+            ),
+            # repositories and their rules
+            _endpoint(
+                "repositories", "/repositories/{workspace}", "repository", page_max=100, page_default=10
+            ),
+            _endpoint("repository", _REPOSITORY, "repository"),
+            _endpoint(
+                "branch_restrictions",
+                f"{_REPOSITORY}/branch-restrictions",
+                "repository:admin",
+                page_max=100,
+                page_default=10,
+            ),
+            _endpoint("effective_branching_model", f"{_REPOSITORY}/effective-branching-model", "repository"),
+            # how people work with them; 50 is the most that pull request lists take, 100 is a 400 there
+            _endpoint(
+                "pull_requests", f"{_REPOSITORY}/pullrequests", "pullrequest", page_max=50, page_default=10
+            ),
+            _endpoint(
+                "pull_request_statuses",
+                f"{_REPOSITORY}/pullrequests/{{pull_request_id}}/statuses",
+                "pullrequest",
+                page_max=100,
+                page_default=30,
+            ),
+            _endpoint("pipelines", f"{_REPOSITORY}/pipelines", "pipeline", page_max=100, page_default=10),
+            _endpoint("pipelines_config", f"{_REPOSITORY}/pipelines_config", "repository:admin"),
+        )
+    }
+)
+
+
+def endpoint_named(name: str) -> Endpoint:
+    """The endpoint of that name.
+
+    Raises:
+        EndpointNotAllowed: there is none.
+    """
+    try:
+        return ENDPOINTS[name]
+    except KeyError:
+        raise EndpointNotAllowed(
+            f"endpoint {name!r:.80} is not in the table of endpoints this client may call: "
+            f"{', '.join(ENDPOINTS)}",
+            endpoint=str(name)[:80],
+        ) from None

@@ -1,0 +1,30 @@
+"""Where a URL would really be sent to: scheme, host and port, read by the parser that sends it."""
+
+from __future__ import annotations
+
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+Origin = tuple[str, str, int]
+
+PORTS = {"http": 80, "https": 443}
+
+
+def origin_of(url: str | None) -> Origin | None:
+    """Scheme, host and port of ``url``; None where it has none, or carries a user or password."""
+    try:
+        parts = parse_url(url or "")
+    except LocationParseError:
+        return None
+    scheme = (parts.scheme or "").lower()
+    if scheme not in PORTS or not parts.host or parts.auth is not None:
+        return None
+    return scheme, parts.host.lower(), parts.port or PORTS[scheme]
+
+
+def path_of(url: str | None) -> str:
+    """Percent-encoded path of ``url`` without its query; empty where there is none."""
+    try:
+        return parse_url(url or "").path or ""
+    except LocationParseError:
+        return ""

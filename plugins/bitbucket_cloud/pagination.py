@@ -1,0 +1,127 @@
+"""Follows a listing's ``next`` links as they are given; page numbers are never made up.
+
+Only ``values`` and ``next`` are certain in Bitbucket's listings; ``size`` and ``page`` may be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bitbucket_cloud.errors import BitbucketError, PagingLoop, UnreadableBody
+
+#: What a paginator needs of a listing besides its values, where the answer is trimmed by ``fields``.
+PAGING_FIELDS = ("next", "size")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One decoded answer and the API requests it cost, retries included."""
+
+    body: dict[str, Any]
+    requests: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing.
+
+    Attributes:
+        values: its objects.
+        size: objects in the whole listing, where Bitbucket says so on this page.
+        requests: API requests that this page cost, retries included.
+    """
+
+    values: list[dict[str, Any]]
+    size: int | None
+    requests: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A whole listing.
+
+    Attributes:
+        values: objects of all pages, in Bitbucket's order; one that moved while paging may stand twice.
+        size: objects in the listing as the last page that says so counts them; None where none does.
+        pages: pages read.
+        requests: API requests it cost, retries included.
+    """
+
+    values: list[dict[str, Any]]
+    size: int | None
+    pages: int
+    requests: int
+
+
+def with_paging_fields(fields: Sequence[str]) -> tuple[str, ...]:
+    """``fields`` with what paging needs, unless they only add to or take from the usual answer.
+
+    ``-a`` and ``+a`` leave the rest as it is; naming ``next`` beside them would turn them into a list of
+    the only fields wanted.
+    """
+    if not any(field[:1] not in ("-", "+") for field in fields):
+        return tuple(fields)
+    return (*fields, *(field for field in PAGING_FIELDS if field not in fields))
+
+
+def iterate_pages(fetch: Callable[[str | None], Answer]) -> Iterator[Page]:
+    """Page after page, each fetched when it is asked for.
+
+    Args:
+        fetch: gets the first page for None, else the page behind a ``next`` link.
+
+    Raises:
+        PagingLoop: a ``next`` link comes back.
+        UnreadableBody: a page has no list of objects, or a ``next`` that is no text.
+        BitbucketError: whatever ``fetch`` raises; its ``requests`` then include the pages before.
+    """
+    spent = 0
+    seen: set[str] = set()
+    link: str | None = None
+    while True:
+        try:
+            answer = fetch(link)
+            page, link = _read(answer)
+            if link in seen:
+                raise PagingLoop(
+                    "a listing's next link leads back to a page already read; run again",
+                    requests=answer.requests,
+                )
+        except BitbucketError as error:
+            error.requests += spent
+            raise
+        spent += page.requests
+        yield page
+        if link is None:
+            return
+        seen.add(link)
+
+
+def collect(pages: Iterator[Page]) -> Listing:
+    """All pages as one listing."""
+    values: list[dict[str, Any]] = []
+    size: int | None = None
+    count = requests = 0
+    for page in pages:
+        values.extend(page.values)
+        size = page.size if page.size is not None else size
+        count += 1
+        requests += page.requests
+    return Listing(values, size, count, requests)
+
+
+def _read(answer: Answer) -> tuple[Page, str | None]:
+    link = answer.body.get("next")
+    size = answer.body.get("size")
+    # Without its values a listing is empty only where it says so: nothing must pass for "there are none".
+    values = answer.body.get("values", [] if size == 0 else None)
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise UnreadableBody(
+            "a listing came without its list of objects; run again", requests=answer.requests
+        )
+    if link is not None and not isinstance(link, str):
+        raise UnreadableBody("a listing's next link is no text; run again", requests=answer.requests)
+    known = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+    return Page(values, size if known else None, answer.requests), link or None

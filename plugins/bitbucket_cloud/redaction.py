@@ -1,0 +1,71 @@
+"""Keeps secrets out of messages and logs."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+#: Airflow's own masker starts at the same length; shorter values would blot out ordinary words.
+SHORTEST_SECRET = 5
+#: Characters of a server's message that are passed on.
+LONGEST_NOTE = 200
+
+_SECRET_NAMES = (  # noqa: S105 - names, not values
+    r"access_token|refresh_token|client_secret|id_token|assertion|password|secret|token|code|jwt|api_key"
+)
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?i)\b(authorization\W{1,4})(?:(?:bearer|basic|jwt)\s+)?[^\s\"',}]+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)\b(bearer|basic|jwt)\s+[A-Za-z0-9+/=_.~-]{5,}"), rf"\1 {MASK}"),
+    (re.compile(rf"(?i)([\"']?\b(?:{_SECRET_NAMES})[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;}}]+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)([a-z][a-z0-9+.-]*://)[^/\s@]+@"), rf"\1{MASK}@"),
+)
+_MARKUP = re.compile(r"<\s*[!/?a-zA-Z]")
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """``text`` with the given secrets, and whatever looks like a credential, replaced by ``***``."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, MASK)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class Redactor:
+    """The secrets of one client; shared by its threads.
+
+    Remembers each secret also as it looks in a URL and, with its login, in a Basic header.
+    """
+
+    def __init__(self) -> None:
+        self._secrets: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """Counts the secrets, never shows them."""
+        return f"<Redactor of {len(self._secrets)} secrets>"
+
+    def add(self, secret: str, *, login: str | None = None) -> None:
+        """Mask ``secret`` from now on; ``login`` is its other half in a Basic header."""
+        forms = {secret, quote(secret, safe=""), quote_plus(secret)}
+        if login is not None:
+            forms.add(base64.b64encode(f"{login}:{secret}".encode()).decode())
+        with self._lock:
+            self._secrets |= {form for form in forms if len(form) >= SHORTEST_SECRET}
+
+    def __call__(self, text: str) -> str:
+        """``text`` without secrets."""
+        return redact(text, self._secrets)
+
+    def note(self, text: object) -> str:
+        """A server's own words as one short line; empty where they aren't text or look like a web page."""
+        if not isinstance(text, str) or _MARKUP.search(text):
+            return ""
+        line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        line = self(line)
+        return line if len(line) <= LONGEST_NOTE else line[: LONGEST_NOTE - 1] + "…"

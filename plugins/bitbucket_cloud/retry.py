@@ -1,0 +1,37 @@
+"""Repeats what a moment may cure: broken connections, timeouts, 5xx, bodies that can't be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import tenacity
+
+from bitbucket_cloud.errors import BitbucketError
+
+T = TypeVar("T")
+
+#: Seconds that a single wait never exceeds, its jitter aside.
+LONGEST_WAIT = 30.0
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, BitbucketError) and error.retryable
+
+
+def with_retries(call: Callable[[], T], *, attempts: int, wait: float) -> T:
+    """What ``call`` returns, repeated while its error is ``retryable``, ``attempts`` times in all.
+
+    Waits ``wait`` seconds before the second try and twice as long before each further one, plus up to
+    ``wait`` seconds at random so that many threads don't come back together.
+
+    Raises:
+        BitbucketError: the last error, as it was raised.
+    """
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(attempts),
+        wait=tenacity.wait_exponential_jitter(initial=wait, max=LONGEST_WAIT, jitter=wait),
+        retry=tenacity.retry_if_exception(_is_retryable),
+        reraise=True,
+    )
+    return retrying(call)

@@ -1,0 +1,279 @@
+"""Turns an Airflow connection of type ``bitbucket`` into checked settings.
+
+Takes what the form, ``AIRFLOW_CONN_…`` as JSON and ``AIRFLOW_CONN_…`` as URI make of the same thing: a host
+with or without scheme, its port in a field of its own, the scheme or ``2.0`` in the schema field, numbers and
+lists as text.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from bitbucket_cloud.errors import ConfigurationError
+
+DEFAULT_HOST = "https://api.bitbucket.org"
+DEFAULT_OAUTH_URL = "https://bitbucket.org"
+API_ROOT = "/2.0"
+
+AUTHORIZATION_CODE = "authorization_code"
+CLIENT_CREDENTIALS = "client_credentials"
+ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a grant
+GRANTS = (AUTHORIZATION_CODE, CLIENT_CREDENTIALS, ACCESS_TOKEN)
+
+_SLUG = re.compile(r"[A-Za-z0-9_.\-]+|\{[0-9a-fA-F-]+\}")
+_HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::\d+)?")
+
+
+class AirflowConnection(Protocol):
+    """What is read of Airflow's own connection classes (the task SDK's and the metadata database's)."""
+
+    conn_id: Any
+    host: Any
+    schema: Any
+    login: Any
+    password: Any
+    port: Any
+    extra: Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A connection's fields, checked.
+
+    Attributes:
+        conn_id: Airflow's connection id, for messages.
+        api_url: origin of the API, no path: ``https://api.bitbucket.org``.
+        oauth_url: origin that gives out tokens.
+        auth: one of ``GRANTS``.
+        login: OAuth key; empty for an access token.
+        password: OAuth secret or the access token.
+        workspaces: slugs (or uuids with braces) in the order given.
+        requests_per_hour: requests an hour for this consumer; 0 = unlimited.
+        connections: parallel requests.
+        connect_timeout: seconds to a connection.
+        read_timeout: seconds between two pieces of an answer.
+        retry_attempts: tries of a request in all, the first included.
+        retry_wait: seconds before the second try; doubles with each.
+        rate_limit_wait: seconds of the first pause after a 429; doubles up to 60.
+        rate_limit_pauses: pauses in a row after which a 429 becomes an error.
+        token_lead: seconds before its expiry at which a token is renewed.
+    """
+
+    conn_id: str
+    api_url: str = DEFAULT_HOST
+    oauth_url: str = DEFAULT_OAUTH_URL
+    auth: str = CLIENT_CREDENTIALS
+    login: str = ""
+    password: str = field(default="", repr=False)
+    workspaces: tuple[str, ...] = ()
+    requests_per_hour: int = 1000
+    connections: int = 8
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    retry_attempts: int = 5
+    retry_wait: float = 1.0
+    rate_limit_wait: float = 1.0
+    rate_limit_pauses: int = 8
+    token_lead: float = 120.0
+
+    @classmethod
+    def from_connection(cls, connection: AirflowConnection) -> Settings:
+        """Read and check a connection.
+
+        Raises:
+            ConfigurationError: a field can't be used; the message names the connection and the field.
+        """
+        return _Reader(connection).settings()
+
+
+class _Reader:
+    """Reads one connection, field by field."""
+
+    def __init__(self, connection: AirflowConnection) -> None:
+        self.connection = connection
+        self.conn_id = str(connection.conn_id or "bitbucket_default")
+        self.extra = self._extra()
+
+    def settings(self) -> Settings:
+        login = str(self.connection.login or "").strip()
+        password = str(self.connection.password or "").strip()
+        auth = self._auth(login)
+        if auth == CLIENT_CREDENTIALS and not login:
+            raise self.wrong(
+                "login", "is empty; enter the OAuth consumer's key, or set extra auth to access_token"
+            )
+        if auth == CLIENT_CREDENTIALS and not password:
+            raise self.wrong("password", "is empty; enter the OAuth consumer's secret")
+        if auth == ACCESS_TOKEN and not password:
+            raise self.wrong("password", "is empty; enter the access token")
+        if not (login + password).isprintable() or not (login + password).isascii():
+            raise self.wrong("login or password", "holds characters that no key or token has; paste it again")
+        connect_timeout, read_timeout = self._timeouts()
+        return Settings(
+            conn_id=self.conn_id,
+            api_url=self._api_url(),
+            oauth_url=self._oauth_url(),
+            auth=auth,
+            login=login,
+            password=password,
+            workspaces=self._workspaces(),
+            requests_per_hour=int(self.number("requests_per_hour", 1000, least=0, whole=True)),
+            connections=int(self.number("connections", 8, least=1, most=64, whole=True)),
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retry_attempts=int(self.number("retry_attempts", 5, least=1, most=20, whole=True)),
+            retry_wait=self.number("retry_wait", 1.0, least=0, most=60),
+            rate_limit_wait=self.number("rate_limit_wait", 1.0, least=0, most=60),
+            rate_limit_pauses=int(self.number("rate_limit_pauses", 8, least=0, most=100, whole=True)),
+            token_lead=self.number("token_lead", 120.0, least=0, most=3600),
+        )
+
+    def wrong(self, name: str, problem: str) -> ConfigurationError:
+        return ConfigurationError(f"Airflow connection {self.conn_id}: {name} {problem}")
+
+    def _extra(self) -> Mapping[str, Any]:
+        raw = self.connection.extra
+        if raw is None or raw == "":
+            return {}
+        if isinstance(raw, str):
+            try:
+                raw = json.loads(raw)
+            except ValueError:
+                raise self.wrong(
+                    "extra", 'is no JSON; write an object such as {"workspaces": ["acme"]}'
+                ) from None
+        if not isinstance(raw, dict):
+            raise self.wrong("extra", 'is no JSON object; write for example {"workspaces": ["acme"]}')
+        return raw
+
+    def value(self, name: str) -> Any:
+        """An extra; text is stripped, and empty text is the same as nothing."""
+        value = self.extra.get(name)
+        if isinstance(value, str):
+            value = value.strip()
+        return None if value == "" else value
+
+    def number(
+        self, name: str, default: float, *, least: float, most: float | None = None, whole: bool = False
+    ) -> float:
+        value = self.value(name)
+        if value is None:
+            return default
+        kind = "a whole number" if whole else "a number"
+        limits = f"from {least:g} to {most:g}" if most is not None else f"of at least {least:g}"
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            number = float(value)
+        except (TypeError, ValueError):
+            raise self.wrong(f"extra {name}", f"is no number; give {kind} {limits}") from None
+        # Written so that NaN, which compares false with everything, is refused too.
+        within = number >= least and number <= (most if most is not None else 1e9)
+        if not within or (whole and number != int(number)):
+            raise self.wrong(f"extra {name}", f"is {value}; give {kind} {limits}")
+        return number
+
+    def _auth(self, login: str) -> str:
+        auth = self.value("auth")
+        if auth is None:
+            return CLIENT_CREDENTIALS if login else ACCESS_TOKEN
+        if auth not in GRANTS:
+            raise self.wrong("extra auth", f"must be one of {', '.join(GRANTS)}")
+        return str(auth)
+
+    def _timeouts(self) -> tuple[float, float]:
+        read = self.number("timeout", 60.0, least=0.05, most=600)
+        return min(10.0, read), read
+
+    def _workspaces(self) -> tuple[str, ...]:
+        value = self.value("workspaces")
+        if value is None:
+            return ()
+        if isinstance(value, str):
+            value = self._list_in_text(value)
+        if not isinstance(value, list) or not all(isinstance(slug, str) for slug in value):
+            raise self.wrong("extra workspaces", 'must be a list of workspace slugs, for example ["acme"]')
+        slugs = [slug.strip() for slug in value if slug.strip()]
+        for slug in slugs:
+            if not _SLUG.fullmatch(slug) or slug in (".", ".."):
+                raise self.wrong(
+                    "extra workspaces",
+                    f"has {slug!r:.60}, which is no slug; give the part behind bitbucket.org/ in its address",
+                )
+        return tuple(dict.fromkeys(slugs))
+
+    def _list_in_text(self, text: str) -> Any:
+        if not text.startswith("["):
+            return text.split(",")
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise self.wrong(
+                "extra workspaces", 'is no JSON list; write for example ["acme", "beta"]'
+            ) from None
+
+    def _api_url(self) -> str:
+        connection = self.connection
+        schema = str(connection.schema or "").strip().strip("/")
+        if schema.lower() not in ("", "http", "https", "2.0"):
+            raise self.wrong("schema", "must be empty, http or https")
+        host = str(connection.host or "").strip()
+        scheme = schema.lower() if schema.lower() in ("http", "https") else "https"
+        return self._origin("host", host or DEFAULT_HOST, scheme, connection.port if host else None)
+
+    def _oauth_url(self) -> str:
+        value = self.value("oauth_url")
+        if value is not None and not isinstance(value, str):
+            raise self.wrong("extra oauth_url", "must be text such as https://bitbucket.org")
+        return self._origin("extra oauth_url", value or DEFAULT_OAUTH_URL, "https", None)
+
+    def _origin(self, name: str, value: str, scheme: str, port: Any) -> str:
+        """``scheme://host[:port]``, lower case, of an address that has nothing else but an optional /2.0."""
+        url = value if "://" in value else f"{scheme}://{value}"
+        example = DEFAULT_HOST if name == "host" else DEFAULT_OAUTH_URL
+        problem = f"must be an address such as {example}"
+        try:
+            parts = urlsplit(url)
+            own_port = parts.port
+        except ValueError:
+            raise self.wrong(name, f"is no address; it {problem}") from None
+        if parts.scheme.lower() not in ("http", "https"):
+            raise self.wrong(name, f"{problem} (http or https)")
+        if "@" in parts.netloc:
+            raise self.wrong(name, "holds a user or password; move them to the fields login and password")
+        if not parts.hostname or not _HOST_AND_PORT.fullmatch(parts.netloc.rstrip(":")):
+            raise self.wrong(name, f"is no address; it {problem}")
+        if parts.query or parts.fragment or parts.path.rstrip("/") not in ("", API_ROOT):
+            raise self.wrong(name, f"{problem}, without a path")
+        number = own_port or self._port(port)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"{parts.scheme.lower()}://{host}" + (f":{number}" if number else "")
+
+    def _port(self, value: Any) -> int | None:
+        if value in (None, "", 0):
+            return None
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            number = 0
+        if not 0 < number < 65536:
+            raise self.wrong("port", "must be a number from 1 to 65535")
+        return number
+
+
+def is_plain_http_abroad(url: str) -> bool:
+    """Whether secrets would travel unencrypted beyond this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or host == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return True

@@ -1,0 +1,151 @@
+"""`docker-compose.yaml`: valid by the specification, no secret of its own, nothing open to the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from include.local.environment import ROOT
+
+COMPOSE = ROOT / "docker-compose.yaml"
+SCHEMA = Path(__file__).parent / "compose_spec" / "compose-spec.json"
+TEXT = COMPOSE.read_text(encoding="utf-8")
+DOCUMENT: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
+
+# ${NAME}, ${NAME:-default}, ${NAME:?message}; $$ is a dollar sign.
+VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_][A-Z0-9_]*)(?::([-?])([^}]*))?\}")
+SECRET = re.compile(r"PASSWORD|SECRET|FERNET|_KEY$|TOKEN")
+
+
+def _documented() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
+
+
+def _commands() -> list[list[str]]:
+    """Every `airflow …` and `python -m …` that a service runs, or its health check."""
+    found: set[tuple[str, ...]] = set()
+    for service in SERVICES.values():
+        for words in (service.get("command", []), service.get("healthcheck", {}).get("test", [])):
+            for line in [" ".join(words), *(line for word in words for line in word.splitlines())]:
+                if match := re.search(r"(?:^|CMD |CMD-SHELL )(airflow(?: [a-z][a-z-]*)+)", line):
+                    found.add(tuple(match[1].split()))
+                if match := re.search(r"(?:^|CMD )python -m ([a-z_.]+)", line):
+                    found.add(("python", "-m", match[1]))
+    return sorted(map(list, found))
+
+
+def test_it_is_valid_by_the_compose_specification() -> None:
+    jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(DOCUMENT)
+
+
+def test_the_schema_would_notice_a_mistake() -> None:
+    broken = {"services": {"a": {"image": "x", "comand": "typo"}}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text())).validate(broken)
+
+
+def test_every_variable_is_documented_and_no_other() -> None:
+    assert {match[1] for match in VARIABLE.finditer(TEXT)} == set(_documented())
+
+
+def test_secrets_have_no_default_and_are_empty_in_the_example() -> None:
+    secrets = {match[1]: match[2] for match in VARIABLE.finditer(TEXT) if SECRET.search(match[1])}
+    assert secrets and set(secrets.values()) == {"?"}
+    assert {name: value for name, value in _documented().items() if SECRET.search(name) and value} == {}
+
+
+def test_no_password_is_written_into_the_file() -> None:
+    def values(service: dict[str, Any]) -> dict[str, str]:
+        return {name: str(value) for name, value in service.get("environment", {}).items()}
+
+    for name, service in SERVICES.items():
+        for variable, value in values(service).items():
+            if SECRET.search(variable) and not value.startswith("/"):
+                assert "${" in value, f"{name}: {variable}"
+
+
+def test_defaults_in_the_file_and_in_the_example_agree() -> None:
+    defaults = {match[1]: match[3] for match in VARIABLE.finditer(TEXT) if match[2] == "-"}
+    assert {name: _documented()[name] for name in defaults} == defaults
+
+
+def test_every_port_is_bound_to_loopback() -> None:
+    ports = [str(port) for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports and all(port.startswith("127.0.0.1:") for port in ports)
+    assert not [name for name, service in SERVICES.items() if service.get("network_mode") == "host"]
+
+
+def test_every_service_has_a_health_check_or_ends_by_itself() -> None:
+    for name, service in SERVICES.items():
+        assert "healthcheck" in service or service["restart"] == "no", name
+
+
+def test_every_dependency_exists_and_can_fulfil_its_condition() -> None:
+    for name, service in SERVICES.items():
+        for other, wanted in service.get("depends_on", {}).items():
+            assert other in SERVICES, name
+            if wanted["condition"] == "service_healthy":
+                assert "healthcheck" in SERVICES[other], f"{name} waits for {other}"
+
+
+def test_metadata_and_data_have_servers_volumes_and_passwords_of_their_own() -> None:
+    metadata, data = SERVICES["postgres-metadata"], SERVICES["postgres-data"]
+    assert {volume.split(":")[0] for volume in metadata["volumes"]}.isdisjoint(
+        volume.split(":")[0] for volume in data["volumes"]
+    )
+    assert metadata["environment"]["POSTGRES_PASSWORD"] != data["environment"]["POSTGRES_PASSWORD"]
+
+
+def test_the_pipelines_login_is_no_superuser() -> None:
+    connection = json.loads(SERVICES["airflow-scheduler"]["environment"]["AIRFLOW_CONN_COMPLIANCE_POSTGRES"])
+    script = DOCUMENT["configs"]["compliance-login"]["content"]
+    assert connection["login"] == "compliance"
+    assert "CREATE ROLE compliance LOGIN CREATEROLE PASSWORD :'password'" in script
+    assert "SUPERUSER" not in script
+
+
+def test_the_sandbox_runs_only_in_the_demo() -> None:
+    assert SERVICES["sandbox"]["profiles"] == ["demo"]
+    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["sandbox"]
+
+
+def test_the_image_is_built_from_the_lock_and_files_that_exist() -> None:
+    recipe = SERVICES["airflow-scheduler"]["build"]["dockerfile_inline"]
+    assert "pip install --no-cache-dir --require-hashes -r requirements.txt" in recipe
+    for source in re.findall(r"^COPY (\S+)", recipe, re.MULTILINE):
+        assert (ROOT / source).exists(), source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", _commands(), ids=" ".join)
+def test_every_command_exists(command: list[str], tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "airflow", *command[1:]] if command[0] == "airflow" else command
+    program = [sys.executable if word == "python" else word for word in program]
+    done = subprocess.run(
+        [*program, "--help"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout.lower()
+
+
+def test_the_commands_were_found() -> None:
+    assert ["airflow", "db", "migrate"] in _commands()
+    assert ["airflow", "jobs", "check"] in _commands()
+    assert ["python", "-m", "include.pipeline.migrate"] in _commands()
+    assert len(_commands()) >= 7

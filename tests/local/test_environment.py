@@ -1,0 +1,161 @@
+"""Whose connection is used, what Airflow is told, and which secrets stay where."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from include.local import environment as env
+from include.local import services
+from include.local.services import Connections, LocalError, Services, only_one, require_postgres
+
+USERS_POSTGRES = "postgresql://someone:s%40fe%2Fword@db.example.com:6543/results?sslmode=require"
+USERS_BITBUCKET = json.dumps({"conn_type": "bitbucket", "login": "key", "password": "secret"})
+
+
+class _NoServices(Services):
+    """Names what would have been started instead of starting it."""
+
+    def sandbox(self) -> str:
+        return "http://127.0.0.1:1"
+
+    def postgres(self) -> services.EmbeddedPostgres:
+        class Fake(services.EmbeddedPostgres):
+            def uri(
+                self, database: str = "compliance", user: str = "compliance", password: str | None = None
+            ) -> str:
+                return "postgresql://compliance:embedded@127.0.0.1:2/compliance"
+
+        return Fake(Path("/nowhere"))
+
+
+@pytest.fixture(autouse=True)
+def _local_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env, "LOCAL", tmp_path / ".local")
+    monkeypatch.delenv(env.POSTGRES_CONNECTION, raising=False)
+    monkeypatch.delenv(env.BITBUCKET_CONNECTION, raising=False)
+
+
+def test_without_connections_the_embedded_services_are_used() -> None:
+    connections = _NoServices().connections()
+    assert connections.postgres_is_embedded
+    assert connections.address.port == 2
+    assert json.loads(connections.bitbucket)["host"] == "http://127.0.0.1:1"
+
+
+def test_the_users_connections_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(env.POSTGRES_CONNECTION, USERS_POSTGRES)
+    monkeypatch.setenv(env.BITBUCKET_CONNECTION, USERS_BITBUCKET)
+    connections = _NoServices().connections()
+    assert connections.as_environment() == {
+        env.POSTGRES_CONNECTION: USERS_POSTGRES,
+        env.BITBUCKET_CONNECTION: USERS_BITBUCKET,
+    }
+    assert not connections.postgres_is_embedded
+
+
+def test_one_of_the_two_may_be_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(env.BITBUCKET_CONNECTION, USERS_BITBUCKET)
+    connections = _NoServices().connections()
+    assert connections.bitbucket == USERS_BITBUCKET
+    assert connections.postgres_is_embedded
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(env.POSTGRES_CONNECTION, "")
+    assert _NoServices().connections().postgres_is_embedded
+
+
+def test_the_demo_never_uses_a_users_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(env.POSTGRES_CONNECTION, USERS_POSTGRES)
+    monkeypatch.setenv(env.BITBUCKET_CONNECTION, USERS_BITBUCKET)
+    connections = _NoServices().connections(ignore_user=True)
+    assert connections.postgres_is_embedded
+    assert USERS_BITBUCKET not in connections.as_environment().values()
+
+
+@pytest.mark.parametrize(("grant", "key"), [("admin", "demo-admin-key"), ("five", "demo-key")])
+def test_the_grant_chooses_the_sandboxs_consumer(grant: str, key: str) -> None:
+    assert json.loads(_NoServices(sandbox_grant=grant).connections().bitbucket)["login"] == key
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        USERS_POSTGRES,
+        USERS_POSTGRES.replace("postgresql:", "postgres:"),
+        json.dumps(
+            {
+                "conn_type": "postgres",
+                "host": "db.example.com",
+                "port": "6543",
+                "login": "someone",
+                "password": "s@fe/word",
+                "schema": "results",
+                "extra": {"sslmode": "require", "unknown_to_libpq": 1},
+            }
+        ),
+    ],
+)
+def test_a_connection_is_read_as_uri_and_as_json(value: str) -> None:
+    address = env.PostgresAddress.from_airflow(value)
+    assert (address.host, address.port, address.password) == ("db.example.com", 6543, "s@fe/word")
+    assert address.dsn == USERS_POSTGRES
+
+
+@pytest.mark.parametrize(
+    "value", ["mysql://u:hidden@h/d", "{not json hidden", "postgresql://u:hidden@h:port/d"]
+)
+def test_an_unreadable_connection_is_named_without_its_password(value: str) -> None:
+    with pytest.raises(env.ConnectionUnreadable, match=env.POSTGRES_CONNECTION) as refused:
+        env.PostgresAddress.from_airflow(value)
+    assert "hidden" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_unreachable_postgres_is_one_line_with_connection_host_and_port() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        connections = Connections(f"postgresql://me:hidden@127.0.0.1:{port}/db", "{}", False)
+        with pytest.raises(LocalError) as refused:
+            require_postgres(connections)
+    message = str(refused.value)
+    assert "compliance_postgres" in message
+    assert f"127.0.0.1:{port}" in message
+    assert "hidden" not in message
+    assert "\n" not in message
+
+
+def test_settings_of_another_airflow_are_dropped_and_connections_pass(tmp_path: Path) -> None:
+    base = {
+        "AIRFLOW_HOME": "/elsewhere",
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW_CONN_OTHER": "http://x",
+        "COMPLIANCE_POLICY_FILE": "policy.yaml",
+    }
+    made = env.airflow_environment(tmp_path / "home", base=base)
+    assert "AIRFLOW__CORE__EXECUTOR" not in made
+    assert made["AIRFLOW_HOME"] == str(tmp_path / "home")
+    assert made["AIRFLOW_CONN_OTHER"] == "http://x"
+    assert made["COMPLIANCE_POLICY_FILE"] == "policy.yaml"
+    assert made["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] == "False"
+
+
+def test_secrets_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    first = env.airflow_environment(tmp_path, base={})
+    again = env.airflow_environment(tmp_path, base={})
+    names = ("AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY")
+    assert [first[name] for name in names] == [again[name] for name in names]
+    assert len(first["AIRFLOW__API_AUTH__JWT_SECRET"]) >= 64
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (env.LOCAL / "secrets").iterdir()}
+    assert modes == {0o600}
+
+
+def test_a_second_command_in_the_same_checkout_is_refused(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(LocalError, match="is at work"), only_one(tmp_path):
+        pass
