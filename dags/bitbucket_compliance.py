@@ -110,6 +110,7 @@ with DAG(
     def security_tests() -> None:
         """The tests, one task each: staging and registry → judged."""
 
+        @task
         def judge(workspace: str, run_id: str, test_id: str) -> None:
             from include.pipeline import tasks
 
@@ -139,5 +140,5 @@ with DAG(
         gate_results(**KEYS) >> publish_results(**KEYS)
 
     started = start_run(**KEYS, full_refresh="{{ params.full_refresh }}")
-    finished = finish_run(**KEYS).as_teardown(setups=started)
+    finished = finish_run(**KEYS).as_teardown(setups=started)  # type: ignore[arg-type]  # takes XComArg too
     chain(started, extract(), stage(), gate(), security_tests(), publish(), finished)

@@ -34,11 +34,13 @@ def keyed(view: str, column: str, what: str) -> tuple[Expectation, Expectation]:
     """A key that is there and unique."""
     return (
         Expectation(
-            view, "ExpectColumnValuesToNotBeNull", f"every {what} has its {column}", "critical", {"column": column}
+            view,
+            "ExpectColumnValuesToNotBeNull",
+            f"every {what} has its {column}",
+            "critical",
+            {"column": column},
         ),
-        Expectation(
-            view, "ExpectColumnValuesToBeUnique", f"no {what} stands twice", "critical", {"column": column}
-        ),
+        Expectation(view, "ExpectColumnValuesToBeUnique", f"no {what} stands twice", "critical", {"column": column}),
     )
 
 

@@ -35,7 +35,12 @@ def expectations(numbers: Numbers) -> tuple[Expectation, ...]:
         known("members", "member_type", "type of a member", ("user", "app_user")),
         known("members", "role", "role of a member", ("owner", "member", "collaborator", "create-project")),
         known("branch_restrictions", "kind", "kind of a branch restriction", RESTRICTION_KINDS),
-        known("branch_restrictions", "branch_match_kind", "match of a branch restriction", ("glob", "branching_model")),
+        known(
+            "branch_restrictions",
+            "branch_match_kind",
+            "match of a branch restriction",
+            ("glob", "branching_model"),
+        ),
         known("pull_requests", "state", "state of a pull request", ("OPEN", "MERGED")),
         no_rows(
             "listing_anomalies",

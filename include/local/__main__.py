@@ -34,17 +34,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     imports = add("import", "import declared data from CSV files")
     for kind in commands.IMPORT_KINDS:
         imports.add_argument(f"--{kind}", default="", metavar="FILE")
-    imports.add_argument(
-        "--captured-on", default="", metavar="YYYY-MM-DD", help="the day the MFA export was made"
-    )
+    imports.add_argument("--captured-on", default="", metavar="YYYY-MM-DD", help="the day the MFA export was made")
     with_grant(add("up", "Airflow with its web page, in the background"))
     add("down", "stop what `up` started, and the embedded Postgres")
     psql = add("psql", "open the embedded database")
     psql.add_argument("--sql", default="", help="run this statement and leave")
     sandbox = add("sandbox", "the stand-in for Bitbucket alone, until Ctrl-C")
-    sandbox.add_argument(
-        "arguments", nargs=argparse.REMAINDER, help="passed on; see python -m include.sandbox --help"
-    )
+    sandbox.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on; see python -m include.sandbox --help")
     add("clean", "stop everything and remove the data (.local)")
     return parser.parse_args(argv)
 

@@ -63,9 +63,7 @@ def run_dags(jobs: list[Job], connections: Connections, home: Path, log_file: Pa
         child = subprocess.Popen(
             [sys.executable, "-m", "include.local.dag_runner", str(write_end)],
             cwd=env.ROOT,
-            env=env.airflow_environment(home)
-            | connections.as_environment()
-            | {env.RUN_REPORT: str(report_file)},
+            env=env.airflow_environment(home) | connections.as_environment() | {env.RUN_REPORT: str(report_file)},
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

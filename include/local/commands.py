@@ -39,9 +39,7 @@ _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _UUID = re.compile(r"\{?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\}?", re.IGNORECASE)
 
 RUN_USAGE: Final = "usage: make run WORKSPACE=slug (what follows bitbucket.org/ in its address, or its uuid)"
-IMPORT_USAGE: Final = (
-    "usage: make import ROSTER=file.csv CLASSIFICATION=file.csv MFA=export.csv (at least one)"
-)
+IMPORT_USAGE: Final = "usage: make import ROSTER=file.csv CLASSIFICATION=file.csv MFA=export.csv (at least one)"
 
 
 class Usage(LocalError):
@@ -136,9 +134,7 @@ def _is_date(text: str) -> bool:
 
 def _import_job(kind: str, path: Path, captured_on: str | None) -> Job:
     day = captured_on if kind == "mfa" else None
-    return Job(
-        IMPORT_DAG, {"kind": kind, "path": str(path), "captured_on": day, "imported_by": getpass.getuser()}
-    )
+    return Job(IMPORT_DAG, {"kind": kind, "path": str(path), "captured_on": day, "imported_by": getpass.getuser()})
 
 
 def _run_job(workspace: str) -> Job:
@@ -181,9 +177,7 @@ def _short(path: Path) -> Path:
     return path.relative_to(env.ROOT) if path.is_relative_to(env.ROOT) else path
 
 
-def _print_results(
-    job: Job, outcome: Outcome, connections: Connections, total: float, log_file: Path
-) -> None:
+def _print_results(job: Job, outcome: Outcome, connections: Connections, total: float, log_file: Path) -> None:
     report = read_report(connections.address.dsn, job.conf["workspace"])
     if report is None:
         raise LocalError(f"nothing was published for {job.conf['workspace']} (log: {log_file})")
@@ -192,9 +186,7 @@ def _print_results(
     print(render_times(total, outcome.seconds[RUN_DAG], report.work_seconds))
     print(f"log: {_short(log_file)}")
     if connections.postgres_is_embedded:
-        print(
-            "look closer: make psql SQL=\"SELECT * FROM compliance.current_results WHERE status = 'failing'\""
-        )
+        print("look closer: make psql SQL=\"SELECT * FROM compliance.current_results WHERE status = 'failing'\"")
     else:
         print("look closer: table compliance.current_results in the database of compliance_postgres")
 

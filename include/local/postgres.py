@@ -141,9 +141,7 @@ class EmbeddedPostgres:
         """The wheel's `psql`, to be run by the calling user."""
         return wheel_installation() / "bin" / "psql"
 
-    def uri(
-        self, database: str = DEFAULT_DATABASE, user: str = DEFAULT_ROLE, password: str | None = None
-    ) -> str:
+    def uri(self, database: str = DEFAULT_DATABASE, user: str = DEFAULT_ROLE, password: str | None = None) -> str:
         """Address of a database of the running server: `postgresql://user:password@127.0.0.1:port/database`.
 
         Two passwords are known here: that of `compliance` (owns the database, may create roles and
@@ -327,9 +325,7 @@ class EmbeddedPostgres:
                     admin.execute(sql.SQL("CREATE ROLE {} {}").format(role, options))
                     grant_itself = sql.SQL("ALTER ROLE {} SET createrole_self_grant = 'set, inherit'")
                     admin.execute(grant_itself.format(role))
-                if not admin.execute(
-                    "SELECT 1 FROM pg_database WHERE datname = %s", [DEFAULT_DATABASE]
-                ).fetchone():
+                if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DEFAULT_DATABASE]).fetchone():
                     admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
         except psycopg.OperationalError as error:
             raise PostgresNotStarted(_one_line(error)) from error

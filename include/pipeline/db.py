@@ -32,8 +32,8 @@ def connect(conn_id: str = CONNECTION_ID) -> psycopg.Connection[dict[str, Any]]:
 
 
 @cache
-def _text(path: Path) -> LiteralString:
-    return cast(LiteralString, path.read_text(encoding="utf-8"))
+def _text(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def run_sql(
@@ -49,9 +49,7 @@ def run_sql(
     return connection.execute(_text(file), parameters if parameters is not None else {})
 
 
-def copy_rows(
-    connection: psycopg.Connection[Any], statement: LiteralString, rows: Iterable[Sequence[object]]
-) -> int:
+def copy_rows(connection: psycopg.Connection[Any], statement: LiteralString, rows: Iterable[Sequence[object]]) -> int:
     """Send ``rows`` through one ``COPY … FROM STDIN``; returns how many went."""
     count = 0
     with connection.cursor() as cursor, cursor.copy(statement) as copy:

@@ -157,8 +157,7 @@ def _renamed(file: File, wanted: Mapping[str, tuple[str, ...]], optional: tuple[
             file.name, f"line 1: missing column {', '.join(missing)}; the file has {', '.join(file.columns)}"
         )
     rows = tuple(
-        (line, {ours: row[theirs] for ours, theirs in found.items() if theirs is not None})
-        for line, row in file.rows
+        (line, {ours: row[theirs] for ours, theirs in found.items() if theirs is not None}) for line, row in file.rows
     )
     return File(file.name, file.sha256, tuple(wanted), rows)
 
@@ -174,9 +173,7 @@ def _same_names(*columns: str) -> dict[str, tuple[str, ...]]:
 # ---------------------------------------------------------------------- check
 
 
-def _enum(
-    problems: _Problems, line: int, row: Mapping[str, str], column: str, known: tuple[str, ...]
-) -> str | None:
+def _enum(problems: _Problems, line: int, row: Mapping[str, str], column: str, known: tuple[str, ...]) -> str | None:
     value = row[column].casefold()
     if value in known:
         return value
@@ -204,7 +201,14 @@ def _roster_rows(file: File) -> list[tuple[Any, ...]]:
         if not (row["email"] or row["name"] or row["account_id"]):
             problems.add(line, "email", "the row names nobody: give an email, a name or an account_id")
         rows.append(
-            (line, row["email"].lower() or None, row["name"] or None, status, end_date, row["account_id"] or None)
+            (
+                line,
+                row["email"].lower() or None,
+                row["name"] or None,
+                status,
+                end_date,
+                row["account_id"] or None,
+            )
         )
     problems.refuse_if_any()
     return rows
@@ -223,7 +227,14 @@ def _classification_rows(file: File) -> list[tuple[Any, ...]]:
             problems.add(line, "target", "the row names nothing: give a slug, a project key or a pattern")
         workspace = row.get("workspace", "").lower() or None
         rows.append(
-            (workspace, target_type, _target(row["target"]), classification, sensitivity, row["owner"] or None)
+            (
+                workspace,
+                target_type,
+                _target(row["target"]),
+                classification,
+                sensitivity,
+                row["owner"] or None,
+            )
         )
     problems.refuse_if_any()
     return list({row[:3]: row for row in rows}.values())
@@ -348,7 +359,14 @@ def _take_mfa(connection: Connection, file: File, imported_by: str, captured_on:
         VALUES ('user_mfa_enabled', 'members', 'mfa_export', %s, 'accepted', %s, %s, now(), %s, %s, %s)
         RETURNING evidence_id
         """,
-        (captured_on or datetime.now(UTC).date(), imported_by, imported_by, file.name, file.sha256, import_id),
+        (
+            captured_on or datetime.now(UTC).date(),
+            imported_by,
+            imported_by,
+            file.name,
+            file.sha256,
+            import_id,
+        ),
     ).fetchone()
     assert row is not None
     copy_rows(

@@ -17,7 +17,15 @@ from typing import Any
 from include.pipeline import reading
 from include.pipeline.db import run_sql
 from include.pipeline.errors import BitbucketUnavailable, ConnectionRefused, WorkspaceUnknown
-from include.pipeline.landing import FAILED, NOT_FOUND, OK, PERMISSION_MISSING, SCOPE_MISSING, Answer, LandingWriter
+from include.pipeline.landing import (
+    FAILED,
+    NOT_FOUND,
+    OK,
+    PERMISSION_MISSING,
+    SCOPE_MISSING,
+    Answer,
+    LandingWriter,
+)
 from include.pipeline.reading import Call, Client
 from include.pipeline.resources import (
     BRANCH_RESTRICTIONS,
@@ -74,9 +82,7 @@ def list_workspace(connection: Connection, run: Run, client: Client) -> None:
     for answer in _confirmed_addresses(connection, run, client):
         writer.add(answer)
     writer.flush()
-    log.info(
-        "progress: %d repositories and %d members listed", len(repositories.objects), len(members.objects)
-    )
+    log.info("progress: %d repositories and %d members listed", len(repositories.objects), len(members.objects))
 
 
 def _demand(run: Run, answer: Answer, granted: frozenset[str] | None) -> None:
@@ -315,9 +321,7 @@ class _ChunkReader:
         path = {"workspace": self._run.workspace, "repo_slug": repository.slug}
         if BRANCHING_MODEL.name not in repository.outcomes and _refers_to_branching_model(repository):
             repository.outcomes[BRANCHING_MODEL.name] = "asked"
-            yield self._ask_or_spare(
-                reading.read_object, Call(BRANCHING_MODEL, path, repository.repository_id)
-            )
+            yield self._ask_or_spare(reading.read_object, Call(BRANCHING_MODEL, path, repository.repository_id))
         number = self._next_builds(repository)
         if number is not None:
             repository.outcomes[PULL_REQUEST_STATUSES.name] = "asked"
@@ -355,9 +359,7 @@ class _ChunkReader:
         merged = [
             (datetime.fromisoformat(body["updated_on"]), int(body["id"]))
             for body in repository.pull_requests
-            if body.get("state") == "MERGED"
-            and body.get("updated_on")
-            and _destination(body) == repository.main_branch
+            if body.get("state") == "MERGED" and body.get("updated_on") and _destination(body) == repository.main_branch
         ]
         inside = sorted((entry for entry in merged if entry[0] >= self._run.window_start), reverse=True)
         return [number for _, number in inside[: self._run.policy.numbers.behaviour_sample]]

@@ -18,7 +18,7 @@ from include.pipeline.run import Connection, Run
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
-    from great_expectations.datasource.fluent import SQLDatasource
+    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 
 log = logging.getLogger(__name__)
 
@@ -87,9 +87,10 @@ def _datasource(context: Any, run: Run) -> "SQLDatasource":
 
     url = PostgresHook(postgres_conn_id=CONNECTION_ID).sqlalchemy_url.set(drivername="postgresql+psycopg")
     settings = {"compliance.workspace": run.workspace, "compliance.run_id": run.run_id}
-    arguments = {"options": " ".join(f"-c {key}={_escaped(value)}" for key, value in settings.items())}
+    arguments: dict[str, str] = {"options": " ".join(f"-c {key}={_escaped(value)}" for key, value in settings.items())}
     if url.host and url.host.startswith("/"):  # a socket's folder can't stand in a URL
-        url, arguments["host"] = url._replace(host=None), url.host
+        arguments["host"] = url.host
+        url = url._replace(host=None)
     source: SQLDatasource = context.data_sources.add_sql(
         "compliance",
         # Great Expectations substitutes $NAME in connection strings; a password may hold a dollar sign.

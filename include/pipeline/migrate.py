@@ -3,6 +3,7 @@
 import argparse
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
 from alembic import command
@@ -33,7 +34,7 @@ def upgrade(dsn: str) -> None:
         with postgres_errors(), engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             connection.exec_driver_sql("SET LOCAL client_min_messages TO warning")
-            _act_as_owner(connection.connection.cursor())
+            _act_as_owner(cast(psycopg.Cursor[Any], connection.connection.cursor()))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.exec_driver_sql("RESET ROLE")
@@ -45,7 +46,7 @@ def _sqlalchemy_url(dsn: str) -> URL:
     return make_url(dsn).set(drivername="postgresql+psycopg")
 
 
-def _act_as_owner(cursor: psycopg.Cursor) -> None:
+def _act_as_owner(cursor: psycopg.Cursor[Any]) -> None:
     try:
         cursor.execute((SQL / "roles.sql").read_text(encoding="utf-8"))
         cursor.execute("SET ROLE compliance_owner")

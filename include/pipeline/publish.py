@@ -32,9 +32,7 @@ def publish(connection: Connection, run: Run) -> None:
     # The last word before the commit: a run that was taken over must not publish.
     renew_lease(connection, run)
     connection.commit()
-    log.info(
-        "progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone
-    )
+    log.info("progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone)
 
 
 _FORGET: Mapping[str, Any] = {
@@ -47,9 +45,7 @@ _FORGET: Mapping[str, Any] = {
 def _catalogue(run: Run) -> dict[str, Any]:
     policies = run.policy.tests
     asked = [test for test in CATALOGUE if run.policy.enabled(test.test_id)]
-    reasons = [
-        (test.test_id, code, reason.remediation) for test in asked for code, reason in test.reasons.items()
-    ]
+    reasons = [(test.test_id, code, reason.remediation) for test in asked for code, reason in test.reasons.items()]
     severities = [policies[test.test_id].severity for test in asked]
     return {
         "test_ids": [test.test_id for test in asked],

@@ -9,9 +9,16 @@ from typing import Any, Protocol
 
 from bitbucket_cloud import errors as bitbucket
 from bitbucket_cloud.endpoints import ENDPOINTS
-
 from include.pipeline.errors import BitbucketUnavailable, ConnectionRefused
-from include.pipeline.landing import FAILED, NOT_FOUND, OK, PERMISSION_MISSING, SCOPE_MISSING, Answer, distinct
+from include.pipeline.landing import (
+    FAILED,
+    NOT_FOUND,
+    OK,
+    PERMISSION_MISSING,
+    SCOPE_MISSING,
+    Answer,
+    distinct,
+)
 from include.pipeline.resources import Body, Resource
 
 
@@ -34,8 +41,7 @@ class Client(Protocol):
         *,
         fields: Any = (),
         params: Mapping[str, object] | None = None,
-        pagelen: int | None = None,
-        **path: str,
+        **path: Any,
     ) -> Any: ...
 
 
@@ -73,9 +79,7 @@ def read_listing(client: Client, call: Call) -> Answer:
 
     def read() -> Answer:
         answer = _listing_once(client, call)
-        if answer.repeated_items or (
-            answer.listing_size is not None and answer.listing_size != len(answer.objects)
-        ):
+        if answer.repeated_items or (answer.listing_size is not None and answer.listing_size != len(answer.objects)):
             again = _listing_once(client, call)
             return replace(again, requests=again.requests + answer.requests, reread=True)
         return answer
@@ -108,9 +112,7 @@ def read_pull_request_statuses(client: Client, call: Call) -> Answer:
     """All statuses of one pull request, as one object: an empty list is knowledge too."""
 
     def read() -> Answer:
-        listing = client.paginate(
-            call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path
-        )
+        listing = client.paginate(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
         body: Body = {"pull_request_id": int(call.item_key), "values": listing.values}
         return _ok(call, [(call.item_key, body)], requests=listing.requests)
 
@@ -118,18 +120,20 @@ def read_pull_request_statuses(client: Client, call: Call) -> Answer:
 
 
 def _listing_once(client: Client, call: Call) -> Answer:
-    listing = client.paginate(
-        call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path
-    )
+    listing = client.paginate(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
     objects, repeated = distinct(listing.values, call.resource.key)
-    return replace(
-        _ok(call, objects, requests=listing.requests), listing_size=listing.size, repeated_items=repeated
-    )
+    return replace(_ok(call, objects, requests=listing.requests), listing_size=listing.size, repeated_items=repeated)
 
 
 def _ok(call: Call, objects: list[tuple[str, Body]], *, requests: int) -> Answer:
     return Answer(
-        call.resource.name, OK, call.repository_id, call.item_key, objects=objects, requests=requests, http_status=200
+        call.resource.name,
+        OK,
+        call.repository_id,
+        call.item_key,
+        objects=objects,
+        requests=requests,
+        http_status=200,
     )
 
 
@@ -176,9 +180,7 @@ def read_addresses(client: Client, call: Call) -> Answer:
     """
 
     def read() -> Answer:
-        listing = client.paginate(
-            call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path
-        )
+        listing = client.paginate(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
         objects, _ = distinct(listing.values, call.resource.key)
         if listing.values and not objects:
             return Answer(

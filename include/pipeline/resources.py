@@ -80,9 +80,7 @@ MEMBERS = Resource(
     ),
     _user_uuid,
 )
-MEMBER_ROLES = Resource(
-    "member_roles", "workspace_permissions", ("values.permission", "values.user.uuid"), _user_uuid
-)
+MEMBER_ROLES = Resource("member_roles", "workspace_permissions", ("values.permission", "values.user.uuid"), _user_uuid)
 MEMBER_EMAILS = Resource(
     "member_emails", "workspace_members", ("values.user.email", "values.user.uuid"), _email_and_user
 )

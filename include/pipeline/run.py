@@ -19,7 +19,13 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from include.pipeline.db import connect
-from include.pipeline.errors import PipelineError, RunSuperseded, WorkspaceBusy, WorkspaceUnknown, postgres_errors
+from include.pipeline.errors import (
+    PipelineError,
+    RunSuperseded,
+    WorkspaceBusy,
+    WorkspaceUnknown,
+    postgres_errors,
+)
 from include.policy.model import Policy, load_policy
 
 log = logging.getLogger(__name__)
@@ -99,7 +105,8 @@ def finish_run(workspace: str, run_id: str) -> None:
     connection = connect()
     with postgres_errors(), connection:
         connection.execute(
-            "DELETE FROM integration.workspace_leases WHERE workspace = %s AND run_id = %s", (workspace, run_id)
+            "DELETE FROM integration.workspace_leases WHERE workspace = %s AND run_id = %s",
+            (workspace, run_id),
         )
         connection.execute(
             """
@@ -192,9 +199,7 @@ def _take_lease(connection: Connection, workspace: str, run_id: str) -> None:
 
 
 def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
-    connection.execute(
-        "SELECT pg_advisory_lock_shared(hashtextextended('compliance ' || %s, 0))", (workspace,)
-    )
+    connection.execute("SELECT pg_advisory_lock_shared(hashtextextended('compliance ' || %s, 0))", (workspace,))
     row = connection.execute(
         """
         SELECT runs.started_at, runs.full_refresh, runs.policy_version, runs.scopes_granted, policies.body

@@ -50,9 +50,12 @@ def list_workspace(workspace: str, run_id: str) -> None:
     """Land the listings of the workspace."""
     from include.pipeline.extract import list_workspace as body
 
-    with _fails_for_good(), run.run_step("list_workspace", workspace, run_id) as (connection, this_run):
-        with _bitbucket() as client:
-            body(connection, this_run, client)
+    with (
+        _fails_for_good(),
+        run.run_step("list_workspace", workspace, run_id) as (connection, this_run),
+        _bitbucket() as client,
+    ):
+        body(connection, this_run, client)
 
 
 def plan_reading(workspace: str, run_id: str) -> list[int]:
@@ -67,7 +70,10 @@ def read_chunk(workspace: str, run_id: str, chunk: int) -> None:
     """Read one chunk of repositories."""
     from include.pipeline.extract import read_chunk as body
 
-    with _fails_for_good(), run.run_step(f"read_repositories {chunk}", workspace, run_id) as (connection, this_run):
+    with (
+        _fails_for_good(),
+        run.run_step(f"read_repositories {chunk}", workspace, run_id) as (connection, this_run),
+    ):
         with _bitbucket() as client:
             body(connection, this_run, client, chunk)
 
@@ -155,13 +161,16 @@ def _bitbucket() -> Iterator[Any]:
     """The hook's client; what is wrong with the connection itself becomes ours to tell."""
     from bitbucket_cloud import errors as bitbucket
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
-
     from include.pipeline.errors import BitbucketUnavailable, ConnectionRefused
 
     try:
         with BitbucketHook().get_conn() as client:
             yield client
-    except (bitbucket.AuthenticationError, bitbucket.ConfigurationError, bitbucket.EndpointNotAllowed) as error:
+    except (
+        bitbucket.AuthenticationError,
+        bitbucket.ConfigurationError,
+        bitbucket.EndpointNotAllowed,
+    ) as error:
         raise ConnectionRefused(str(error)) from error
     except bitbucket.BitbucketError as error:
         raise BitbucketUnavailable(str(error)) from error

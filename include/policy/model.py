@@ -99,9 +99,7 @@ def load_policy(override: Path | None = None) -> Policy:
     known_tests = set(defaults["tests"])
     unknown = sorted(str(name) for name in (changes.get("tests") or {}) if name not in known_tests)
     if unknown:
-        raise PolicyInvalid(
-            f"{path}: unknown test tests.{unknown[0]}; the tests are {', '.join(sorted(known_tests))}"
-        )
+        raise PolicyInvalid(f"{path}: unknown test tests.{unknown[0]}; the tests are {', '.join(sorted(known_tests))}")
     try:
         return Policy.model_validate(_merged(defaults, changes))
     except ValidationError as invalid:

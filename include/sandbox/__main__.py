@@ -12,18 +12,12 @@ from include.sandbox.process import SandboxServer
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m include.sandbox", description="A stand-in for Bitbucket Cloud."
-    )
+    parser = argparse.ArgumentParser(prog="python -m include.sandbox", description="A stand-in for Bitbucket Cloud.")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--workload", choices=("demo", "reference"), default="demo")
-    parser.add_argument(
-        "--repositories", type=int, default=None, help="how many repositories (reference: 20)"
-    )
+    parser.add_argument("--repositories", type=int, default=None, help="how many repositories (reference: 20)")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="how long each answer takes")
-    parser.add_argument(
-        "--ready-file", type=Path, default=None, help="file that gets the URL once it listens"
-    )
+    parser.add_argument("--ready-file", type=Path, default=None, help="file that gets the URL once it listens")
     return parser.parse_args(argv)
 
 

@@ -62,9 +62,7 @@ class Rules:
         """Rules of these kinds for branches that match a pattern; returns itself for chaining."""
         for kind in kinds:
             self.made.append(
-                Restriction(
-                    self._number(), kind, pattern, value=value, users=list(users), groups=list(groups)
-                )
+                Restriction(self._number(), kind, pattern, value=value, users=list(users), groups=list(groups))
             )
         return self
 

@@ -158,8 +158,7 @@ def demo_workspace(today: datetime | None = None) -> Workspace:
         members=[Member(accounts[r.nickname], r.role) for r in MEMBERS],
         projects=list(projects.values()),
         repositories=[
-            _repository(number, row, projects[row.project], accounts, day)
-            for number, row in enumerate(REPOSITORIES)
+            _repository(number, row, projects[row.project], accounts, day) for number, row in enumerate(REPOSITORIES)
         ],
     )
 

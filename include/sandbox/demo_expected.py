@@ -108,9 +108,7 @@ def expected_verdicts(grant: Grant) -> dict[tuple[str, str], Verdict]:
             gone if member.app else _OFFBOARDING.get(member.nickname, passing)
         )
         enabled = Verdict("passing", "evidence", None)
-        found["user_mfa_enabled", member.nickname] = (
-            gone if member.app else _MFA.get(member.nickname, enabled)
-        )
+        found["user_mfa_enabled", member.nickname] = gone if member.app else _MFA.get(member.nickname, enabled)
     found["workspace_mfa_enforced", "demo-workspace"] = Verdict("pending", "evidence", "evidence_missing")
     return found
 

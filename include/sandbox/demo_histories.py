@@ -27,9 +27,7 @@ class Crew:
     @classmethod
     def of(cls, accounts: dict[str, Account]) -> Self:
         """The crew among the demo's accounts, by nickname."""
-        return cls(
-            accounts["mira-tolland"], accounts["nadia-ohara"], accounts["sven-utter"], accounts["build-bot"]
-        )
+        return cls(accounts["mira-tolland"], accounts["nadia-ohara"], accounts["sven-utter"], accounts["build-bot"])
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,7 @@ class Desk:
         self, age: float, approved_by: Sequence[Account | None], builds: Sequence[str] = ("SUCCESSFUL",)
     ) -> None:
         """One merged pull request with these approvals and builds."""
-        self.pulls.add(
-            age=age, author=self.crew.author, approved_by=approved_by, builds=builds, into=self.main
-        )
+        self.pulls.add(age=age, author=self.crew.author, approved_by=approved_by, builds=builds, into=self.main)
 
 
 Writer = Callable[[Desk], object]
@@ -111,9 +107,7 @@ def _not_merged(desk: Desk) -> None:
     desk.good(12, 22, 32)
     for state in ("OPEN", "DECLINED", "SUPERSEDED"):
         desk.pulls.add(age=2, author=desk.crew.author, state=state, builds=["FAILED"], into=desk.main)
-    desk.pulls.add(
-        age=1, author=None, state="OPEN", builds=[], into=desk.main, title="Opened by nobody any more"
-    )
+    desk.pulls.add(age=1, author=None, state="OPEN", builds=[], into=desk.main, title="Opened by nobody any more")
 
 
 def _other_branch(desk: Desk) -> None:

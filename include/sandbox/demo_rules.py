@@ -59,9 +59,7 @@ def _advisory_elsewhere(rules: Rules, accounts: Accounts) -> None:
 
 
 def _no_delete(rules: Rules, accounts: Accounts) -> None:
-    rules.glob("main", "push", "force", ENFORCE).glob("main", BUILDS, value=2).glob(
-        "main", DEFAULT_REVIEWERS, value=1
-    )
+    rules.glob("main", "push", "force", ENFORCE).glob("main", BUILDS, value=2).glob("main", DEFAULT_REVIEWERS, value=1)
 
 
 def _builds_only(rules: Rules, accounts: Accounts) -> None:
@@ -113,9 +111,7 @@ RULES: dict[str, Writer] = {
 _PREFIXES = {"feature": "feature/", "bugfix": "bugfix/", "release": "release/", "hotfix": "hotfix/"}
 MODELS: dict[str, Callable[[], BranchingModel]] = {
     "plain": lambda: BranchingModel(ModelBranch("main", use_mainbranch=True)),
-    "production_is_main": lambda: BranchingModel(
-        ModelBranch("develop"), ModelBranch("main"), dict(_PREFIXES)
-    ),
+    "production_is_main": lambda: BranchingModel(ModelBranch("develop"), ModelBranch("main"), dict(_PREFIXES)),
     "production_is_live": lambda: BranchingModel(
         ModelBranch("main", use_mainbranch=True), ModelBranch("live"), dict(_PREFIXES)
     ),

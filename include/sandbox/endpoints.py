@@ -163,9 +163,7 @@ def workspace_members(call: Call) -> Answer:
     found = call.workspace()
     emails = _filtered_emails(call)
     shown = [
-        render.membership(
-            found, m, email=m.account.email if (m.account.email or "").casefold() in emails else None
-        )
+        render.membership(found, m, email=m.account.email if (m.account.email or "").casefold() in emails else None)
         for m in found.members
     ]
     text = call.one("q")
@@ -261,9 +259,7 @@ def pull_requests(call: Call) -> Answer:
     embedded = render.repository_condensed(found, repo)
     newest_first = sorted(repo.pull_requests, key=lambda pull: pull.id, reverse=True)
     rows = [
-        render.pull_request(found, repo, pull, embedded)
-        for pull in newest_first
-        if filtered or pull.state in states
+        render.pull_request(found, repo, pull, embedded) for pull in newest_first if filtered or pull.state in states
     ]
     return _filtered(call, rows)
 
@@ -333,9 +329,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         workspace_members,
         PageRule(default=50),
     ),
-    Endpoint(
-        "workspace_permissions", "/workspaces/{workspace}/permissions", ("account",), workspace_permissions
-    ),
+    Endpoint("workspace_permissions", "/workspaces/{workspace}/permissions", ("account",), workspace_permissions),
     Endpoint(
         "workspace_repository_permissions",
         "/workspaces/{workspace}/permissions/repositories",
@@ -344,9 +338,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint("repositories", "/repositories/{workspace}", ("repository",), repositories),
     Endpoint("repository", _REPO, ("repository",), repository),
-    Endpoint(
-        "branch_restrictions", f"{_REPO}/branch-restrictions", ("repository:admin",), branch_restrictions
-    ),
+    Endpoint("branch_restrictions", f"{_REPO}/branch-restrictions", ("repository:admin",), branch_restrictions),
     Endpoint(
         "effective_branching_model",
         f"{_REPO}/effective-branching-model",
@@ -361,9 +353,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         pull_request_statuses,
         PageRule(default=30),
     ),
-    Endpoint(
-        "pipelines", f"{_REPO}/pipelines", ("pipeline",), pipelines, PageRule(next_drops=frozenset({"sort"}))
-    ),
+    Endpoint("pipelines", f"{_REPO}/pipelines", ("pipeline",), pipelines, PageRule(next_drops=frozenset({"sort"}))),
     Endpoint("pipelines_config", f"{_REPO}/pipelines_config", ("repository:admin",), pipelines_config),
 )
 # Cross-workspace endpoints that were taken away in 2026 (CHANGE-2770): 410.

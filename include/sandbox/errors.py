@@ -69,9 +69,7 @@ def gone() -> ApiError:
         envelope(
             "CHANGE-2770 - Functionality has been deprecated",
             detail="This API is no longer available. See the announcement for what replaces it.",
-            data={
-                "announcement_url": "https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-2770"
-            },
+            data={"announcement_url": "https://developer.atlassian.com/cloud/bitbucket/changelog/#CHANGE-2770"},
         ),
     )
 

@@ -246,9 +246,7 @@ def matches(node: Node, item: Any, caseless: frozenset[str] = frozenset()) -> bo
     fold = node.field in caseless
     if node.operator in ("!=", "!~", "NOT IN"):
         positive: dict[str, Operator] = {"!=": "=", "!~": "~", "NOT IN": "IN"}
-        return not any(
-            _holds(node.field, value, positive[node.operator], node.value, fold) for value in found
-        )
+        return not any(_holds(node.field, value, positive[node.operator], node.value, fold) for value in found)
     return any(_holds(node.field, value, node.operator, node.value, fold) for value in found)
 
 
@@ -275,9 +273,7 @@ def _comparable(field: str, value: Any, wanted: Any) -> tuple[Any, Any]:
         return parse_datetime(value), wanted
     if isinstance(wanted, str) and field.endswith("_on"):
         raise FilterError(f"{field} needs an unquoted date")
-    if isinstance(value, bool) != isinstance(wanted, bool) or isinstance(value, str) != isinstance(
-        wanted, str
-    ):
+    if isinstance(value, bool) != isinstance(wanted, bool) or isinstance(value, str) != isinstance(wanted, str):
         raise FilterError(f"{field} does not compare with {wanted!r}")
     if isinstance(value, dict):
         raise FilterError(f"{field} is an object")

@@ -48,9 +48,7 @@ def exchange(state: SandboxState, header: str | None, form: str) -> dict[str, ob
 def _consumer(state: SandboxState, header: str | None) -> Consumer:
     scheme, _, encoded = (header or "").partition(" ")
     if scheme.lower() != "basic":
-        raise oauth_error(
-            "unauthorized_client", "Requests must be authenticated using OAuth client credentials"
-        )
+        raise oauth_error("unauthorized_client", "Requests must be authenticated using OAuth client credentials")
     try:
         key, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):

@@ -67,9 +67,7 @@ def window(state: SandboxState, rule: PageRule, asked: Asked) -> Window:
     return Window(cursor.offset, cursor.page, pagelen)
 
 
-def page(
-    state: SandboxState, rule: PageRule, asked: Asked, items: list[Any], fault: Fault | None
-) -> dict[str, Any]:
+def page(state: SandboxState, rule: PageRule, asked: Asked, items: list[Any], fault: Fault | None) -> dict[str, Any]:
     """One page of a listing as Bitbucket wraps it.
 
     ``items`` is the whole listing in order, ``fault`` a listing fault that is on for this request.

@@ -20,9 +20,7 @@ OPEN, MERGED, OLD, RUNS = 10, 30, 20, 40
 def reference_workspace(repositories: int, today: datetime | None = None) -> Workspace:
     """A workspace of so many repositories, all of one shape; dates count from ``today`` (00:00 UTC)."""
     day = today or midnight()
-    people = [
-        person(f"member-{n:03d}", f"Member {n:03d}", f"member-{n:03d}@example.com") for n in range(MEMBERS)
-    ]
+    people = [person(f"member-{n:03d}", f"Member {n:03d}", f"member-{n:03d}@example.com") for n in range(MEMBERS)]
     project = Project(uuid_of(SLUG, "project"), "REF", "Reference")
     return Workspace(
         uuid=uuid_of(SLUG),
@@ -37,9 +35,7 @@ def reference_workspace(repositories: int, today: datetime | None = None) -> Wor
 
 def reference_state(repositories: int) -> SandboxState:
     """The state of a server that holds the reference workload alone."""
-    return SandboxState(
-        [reference_workspace(repositories)], app_user("reference-app", "Reference integration")
-    )
+    return SandboxState([reference_workspace(repositories)], app_user("reference-app", "Reference integration"))
 
 
 def _repository(number: int, project: Project, people: list[Account], day: datetime) -> Repository:

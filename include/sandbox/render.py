@@ -287,9 +287,7 @@ def restriction(workspace: Workspace, repo: Repository, rule: Restriction) -> Js
     body: Json = {
         "kind": rule.kind,
         "users": [account(person) for person in rule.users],
-        "links": {
-            "self": _link(f"{API}/repositories/{workspace.slug}/{repo.slug}/branch-restrictions/{rule.id}")
-        },
+        "links": {"self": _link(f"{API}/repositories/{workspace.slug}/{repo.slug}/branch-restrictions/{rule.id}")},
         "pattern": rule.pattern if rule.branch_match_kind == "glob" else "",
         "value": rule.value,
         "branch_match_kind": rule.branch_match_kind,
@@ -363,9 +361,7 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
         "updated_on": when(pull.updated_on),
         "destination": {
             "branch": {"name": pull.destination_branch},
-            "commit": Lazy(
-                lambda: _commit(workspace, repo, f"{repo.slug}/{pull.destination_branch}/{pull.id}")
-            ),
+            "commit": Lazy(lambda: _commit(workspace, repo, f"{repo.slug}/{pull.destination_branch}/{pull.id}")),
             "repository": embedded,
         },
         "source": {

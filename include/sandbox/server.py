@@ -73,9 +73,7 @@ def create_app(state: SandboxState) -> ASGIApp:
     for endpoint in ENDPOINTS:
         app.add_api_route(API_ROOT + endpoint.path, _api_route(state, endpoint), methods=["GET"])
     app.add_api_route(TOKEN_PATH, _token_route(state), methods=["POST"])
-    app.add_api_route(
-        "/{path:path}", _unknown_route(state), methods=["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
-    )
+    app.add_api_route("/{path:path}", _unknown_route(state), methods=["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"])
     return ConnectionAccess(app)
 
 
@@ -85,9 +83,7 @@ Route = Callable[[Request], Awaitable[Response]]
 def _api_route(state: SandboxState, endpoint: Endpoint) -> Route:
     async def route(request: Request) -> Response:
         slug = _slug(state, request)
-        return await _timed(
-            state, request, endpoint.name, slug, lambda: _answer(state, endpoint, slug, request)
-        )
+        return await _timed(state, request, endpoint.name, slug, lambda: _answer(state, endpoint, slug, request))
 
     return route
 
@@ -138,9 +134,7 @@ async def _timed(
         state.in_flight -= 1
     status = 0 if isinstance(response, _Cut) else response.status_code
     state.requests.append(
-        RequestRecord(
-            request.method, request.url.path, request.url.query, status, name, slug, time.monotonic()
-        )
+        RequestRecord(request.method, request.url.path, request.url.query, status, name, slug, time.monotonic())
     )
     return response
 

@@ -192,9 +192,7 @@ class SandboxState:
 
     # --- credentials ----------------------------------------------------------------------------------
 
-    def add_consumer(
-        self, key: str, secret: str, scopes: Iterable[str], *, workspace_admin: bool = True
-    ) -> Consumer:
+    def add_consumer(self, key: str, secret: str, scopes: Iterable[str], *, workspace_admin: bool = True) -> Consumer:
         """Register an OAuth consumer with these classic scopes."""
         self.consumers[key] = Consumer(key, secret, tuple(scopes), workspace_admin)
         return self.consumers[key]
@@ -288,9 +286,7 @@ class SandboxState:
 
     # --- the log --------------------------------------------------------------------------------------
 
-    def count(
-        self, endpoint: str | None = None, *, slug: str | None = None, status: int | None = None
-    ) -> int:
+    def count(self, endpoint: str | None = None, *, slug: str | None = None, status: int | None = None) -> int:
         """How many requests were answered, of one endpoint, repository or status if given."""
         return sum(
             1

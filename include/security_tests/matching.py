@@ -1,7 +1,7 @@
 """Who on a declared list is which member: by account id or by a confirmed e-mail address, never by name alone."""
 
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -10,6 +10,16 @@ if TYPE_CHECKING:
 def comparable_name(name: str | None) -> str:
     """A display name for comparison: Unicode NFKC, case-folded, white space run together."""
     return " ".join(unicodedata.normalize("NFKC", name or "").casefold().split())
+
+
+def comparable_names(people: "pd.DataFrame") -> set[str]:
+    """The names on a declared list, for comparison."""
+    return {comparable_name(person["name"]) for person in records(people)} - {""}
+
+
+def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The rows of a frame as dictionaries."""
+    return cast("list[dict[str, Any]]", frame.to_dict("records"))
 
 
 def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame") -> "pd.DataFrame":
@@ -61,12 +71,12 @@ def how_matched(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Dat
     Args: as for ``match_people``; ``people`` has ``name`` and ``members`` has ``display_name`` besides.
     """
     pairs = match_people(people, members, emails)
-    names = {comparable_name(name) for name in people["name"].dropna()} - {""}
+    names = comparable_names(people)
     found = {
-        member.member_id: "name"
-        for member in members.itertuples()
-        if member.member_type != "app_user" and comparable_name(member.display_name) in names
+        member["member_id"]: "name"
+        for member in records(members)
+        if member["member_type"] != "app_user" and comparable_name(member["display_name"]) in names
     }
     for how in ("email", "account_id"):
-        found.update(dict.fromkeys(pairs.loc[pairs["matched_by"] == how, "member_id"], how))
+        found.update({pair["member_id"]: how for pair in records(pairs) if pair["matched_by"] == how})
     return found

@@ -212,9 +212,7 @@ class BitbucketClient:
         """The answer to a request, retried as the settings say."""
         call = _Call(self, endpoint, prepared)
         try:
-            body = with_retries(
-                call.attempt, attempts=self.settings.retry_attempts, wait=self.settings.retry_wait
-            )
+            body = with_retries(call.attempt, attempts=self.settings.retry_attempts, wait=self.settings.retry_wait)
         except BitbucketError as error:
             error.requests = call.requests
             error.endpoint, error.path = endpoint.name, call.asked.path
@@ -234,9 +232,7 @@ class BitbucketClient:
 class _Call:
     """One call of one thread: its request, and what it has cost so far."""
 
-    def __init__(
-        self, client: BitbucketClient, endpoint: Endpoint, prepared: requests.PreparedRequest
-    ) -> None:
+    def __init__(self, client: BitbucketClient, endpoint: Endpoint, prepared: requests.PreparedRequest) -> None:
         self.client = client
         self.endpoint = endpoint
         self.prepared = prepared
@@ -302,9 +298,7 @@ class _Call:
         refused = signed.headers["Authorization"].removeprefix("Bearer ")
         return self.client._auth.renew(refused)
 
-    def _redirected(
-        self, prepared: requests.PreparedRequest, response: requests.Response
-    ) -> requests.PreparedRequest:
+    def _redirected(self, prepared: requests.PreparedRequest, response: requests.Response) -> requests.PreparedRequest:
         target = urljoin(prepared.url or "", response.headers.get("Location", ""))
         return self.client._prepare(self.endpoint, target, "a redirect")
 

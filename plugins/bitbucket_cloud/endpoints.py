@@ -55,9 +55,7 @@ class Endpoint:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         parts = _PARAMETER.split(self.path)
-        return re.compile(
-            "".join("[^/?#]+" if at % 2 else re.escape(part) for at, part in enumerate(parts)) + "/?"
-        )
+        return re.compile("".join("[^/?#]+" if at % 2 else re.escape(part) for at, part in enumerate(parts)) + "/?")
 
     def fill(self, values: Mapping[str, object]) -> str:
         """The path with its parameters filled in, each percent-encoded as one segment.
@@ -79,8 +77,7 @@ class Endpoint:
         text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
         if _changes_path(text):
             raise EndpointNotAllowed(
-                f"path parameter {name} of endpoint {self.name} must be a slug, uuid or "
-                f"number, not {value!r:.40}",
+                f"path parameter {name} of endpoint {self.name} must be a slug, uuid or number, not {value!r:.40}",
                 endpoint=self.name,
                 path=self.path,
             )
@@ -114,9 +111,7 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
             # a workspace and its people
             _endpoint("workspace", _WORKSPACE),
             _endpoint("workspace_members", f"{_WORKSPACE}/members", "account", page_max=100, page_default=50),
-            _endpoint(
-                "workspace_permissions", f"{_WORKSPACE}/permissions", "account", page_max=100, page_default=10
-            ),
+            _endpoint("workspace_permissions", f"{_WORKSPACE}/permissions", "account", page_max=100, page_default=10),
             _endpoint(
                 "workspace_repository_permissions",
                 f"{_WORKSPACE}/permissions/repositories",
@@ -125,9 +120,7 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
                 page_default=10,
             ),
             # repositories and their rules
-            _endpoint(
-                "repositories", "/repositories/{workspace}", "repository", page_max=100, page_default=10
-            ),
+            _endpoint("repositories", "/repositories/{workspace}", "repository", page_max=100, page_default=10),
             _endpoint("repository", _REPOSITORY, "repository"),
             _endpoint(
                 "branch_restrictions",
@@ -138,9 +131,7 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
             ),
             _endpoint("effective_branching_model", f"{_REPOSITORY}/effective-branching-model", "repository"),
             # how people work with them; 50 is the most that pull request lists take, 100 is a 400 there
-            _endpoint(
-                "pull_requests", f"{_REPOSITORY}/pullrequests", "pullrequest", page_max=50, page_default=10
-            ),
+            _endpoint("pull_requests", f"{_REPOSITORY}/pullrequests", "pullrequest", page_max=50, page_default=10),
             _endpoint(
                 "pull_request_statuses",
                 f"{_REPOSITORY}/pullrequests/{{pull_request_id}}/statuses",
@@ -165,7 +156,6 @@ def endpoint_named(name: str) -> Endpoint:
         return ENDPOINTS[name]
     except KeyError:
         raise EndpointNotAllowed(
-            f"endpoint {name!r:.80} is not in the table of endpoints this client may call: "
-            f"{', '.join(ENDPOINTS)}",
+            f"endpoint {name!r:.80} is not in the table of endpoints this client may call: {', '.join(ENDPOINTS)}",
             endpoint=str(name)[:80],
         ) from None

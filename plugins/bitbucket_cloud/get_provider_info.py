@@ -70,8 +70,7 @@ def _fields() -> dict[str, Any]:
         },
         "oauth_url": {
             "label": "OAuth address",
-            "description": "Where tokens are asked for; https://bitbucket.org unless a proxy stands "
-            "in between.",
+            "description": "Where tokens are asked for; https://bitbucket.org unless a proxy stands in between.",
             "schema": {"type": ["string", "null"], "default": "https://bitbucket.org"},
         },
         "requests_per_hour": {

@@ -118,9 +118,7 @@ def _read(answer: Answer) -> tuple[Page, str | None]:
     # Without its values a listing is empty only where it says so: nothing must pass for "there are none".
     values = answer.body.get("values", [] if size == 0 else None)
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise UnreadableBody(
-            "a listing came without its list of objects; run again", requests=answer.requests
-        )
+        raise UnreadableBody("a listing came without its list of objects; run again", requests=answer.requests)
     if link is not None and not isinstance(link, str):
         raise UnreadableBody("a listing's next link is no text; run again", requests=answer.requests)
     known = isinstance(size, int) and not isinstance(size, bool) and size >= 0

@@ -109,7 +109,7 @@ def parse_retry_after(value: str | None) -> float | None:
     except ValueError:
         pass
     else:
-        return seconds if seconds >= 0 else None
+        return seconds if 0 <= seconds < float("inf") else None
     try:
         when = parsedate_to_datetime(value)
     except (TypeError, ValueError):

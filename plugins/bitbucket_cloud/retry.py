@@ -30,7 +30,7 @@ def with_retries(call: Callable[[], T], *, attempts: int, wait: float) -> T:
     """
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
-        wait=tenacity.wait_exponential_jitter(initial=wait, max=LONGEST_WAIT, jitter=wait),
+        wait=tenacity.wait_exponential_jitter(multiplier=wait, max=LONGEST_WAIT, jitter=wait),
         retry=tenacity.retry_if_exception(_is_retryable),
         reraise=True,
     )

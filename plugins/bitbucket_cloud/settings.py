@@ -105,9 +105,7 @@ class _Reader:
         password = str(self.connection.password or "").strip()
         auth = self._auth(login)
         if auth == CLIENT_CREDENTIALS and not login:
-            raise self.wrong(
-                "login", "is empty; enter the OAuth consumer's key, or set extra auth to access_token"
-            )
+            raise self.wrong("login", "is empty; enter the OAuth consumer's key, or set extra auth to access_token")
         if auth == CLIENT_CREDENTIALS and not password:
             raise self.wrong("password", "is empty; enter the OAuth consumer's secret")
         if auth == ACCESS_TOKEN and not password:
@@ -145,9 +143,7 @@ class _Reader:
             try:
                 raw = json.loads(raw)
             except ValueError:
-                raise self.wrong(
-                    "extra", 'is no JSON; write an object such as {"workspaces": ["acme"]}'
-                ) from None
+                raise self.wrong("extra", 'is no JSON; write an object such as {"workspaces": ["acme"]}') from None
         if not isinstance(raw, dict):
             raise self.wrong("extra", 'is no JSON object; write for example {"workspaces": ["acme"]}')
         return raw
@@ -214,9 +210,7 @@ class _Reader:
         try:
             return json.loads(text)
         except ValueError:
-            raise self.wrong(
-                "extra workspaces", 'is no JSON list; write for example ["acme", "beta"]'
-            ) from None
+            raise self.wrong("extra workspaces", 'is no JSON list; write for example ["acme", "beta"]') from None
 
     def _api_url(self) -> str:
         connection = self.connection

@@ -32,9 +32,7 @@ class Transport:
         self._session.headers["Accept"] = "application/json"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Blocking, so that more threads than connections wait for one instead of opening others.
-        adapter = HTTPAdapter(
-            pool_connections=4, pool_maxsize=settings.connections, max_retries=0, pool_block=True
-        )
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=settings.connections, max_retries=0, pool_block=True)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self._environment: dict[str, Any] = {}
@@ -53,9 +51,7 @@ class Transport:
         """
         url = prepared.url or ""
         try:
-            return self._session.send(
-                prepared, timeout=self.timeout, allow_redirects=False, **self._settings_for(url)
-            )
+            return self._session.send(prepared, timeout=self.timeout, allow_redirects=False, **self._settings_for(url))
         except requests.RequestException as error:
             # The original carries the whole URL, proxies included: name the kind and leave it behind.
             raise Unreachable(

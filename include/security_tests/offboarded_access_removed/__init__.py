@@ -12,9 +12,7 @@ TEST = SecurityTest(
     needs=("members", "member_emails"),
     reasons={
         "on_roster": Reason("passing"),
-        "offboarded": Reason(
-            "failing", "Remove the person from the workspace (Workspace settings → User directory)."
-        ),
+        "offboarded": Reason("failing", "Remove the person from the workspace (Workspace settings → User directory)."),
         "ambiguous_match": Reason(
             "pending",
             "Add the member's e-mail address or Atlassian account id to the roster: a name alone proves nothing.",

@@ -4,9 +4,15 @@ Employment dates never reach the verdict: readers of results are not readers of 
 """
 
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from include.security_tests.matching import INCOMPLETE_LOOKUP, comparable_name, match_people
+from include.security_tests.matching import (
+    INCOMPLETE_LOOKUP,
+    comparable_name,
+    comparable_names,
+    match_people,
+    records,
+)
 from include.security_tests.tables import Tables
 from include.security_tests.verdicts import Verdict
 
@@ -49,64 +55,75 @@ def decide(
         as_of: when the run started. today: the day then, in the policy's time zone.
         grace_days: days after the last one that access may remain. max_age_days: of the roster.
     """
-    pairs = match_people(roster, members, emails)
-    gone_by_line = {row.line: _is_gone(row.status, row.end_date, today, grace_days) for row in roster.itertuples()}
+    gone_by_line = {row["line"]: _is_gone(row["status"], row["end_date"], today, grace_days) for row in records(roster)}
     rows_of_member: dict[str, list[tuple[int, str]]] = {}
-    for pair in pairs.itertuples():
-        rows_of_member.setdefault(pair.member_id, []).append((pair.line, pair.matched_by))
-    names = {comparable_name(name) for name in roster["name"].dropna()} - {""}
+    for pair in records(match_people(roster, members, emails)):
+        rows_of_member.setdefault(pair["member_id"], []).append((pair["line"], pair["matched_by"]))
+    names = comparable_names(roster)
     whole_roster = _roster_problem(roster, as_of, max_age_days)
     unresolved = lookup in INCOMPLETE_LOOKUP and bool(set(roster["email"].dropna()) - set(emails["email"]))
 
-    def verdict(member: "pd.Series") -> Verdict:
+    def verdict(member: dict[str, Any]) -> Verdict:
         status, basis, code, reason, detail = _decide_member(
             member,
-            rows_of_member.get(member.member_id, []),
+            rows_of_member.get(member["member_id"], []),
             gone_by_line,
             names,
             whole_roster,
             lookup if unresolved else None,
         )
         return Verdict(
-            member.member_id,
-            member.display_name,
+            member["member_id"],
+            member["display_name"],
             status,
             basis,
             code,
             reason,
-            member.data_as_of,
+            member["data_as_of"],
             detail=detail,
             facts={key: detail[key] for key in ("matched_by",) if key in detail},
         )
 
-    return [verdict(member) for member in members.itertuples()]
+    return [verdict(member) for member in records(members)]
 
 
 _Decision = tuple[str, str | None, str, str, dict[str, object]]
 
 
 def _decide_member(
-    member: "pd.Series",
+    member: dict[str, Any],
     rows: list[tuple[int, str]],
     gone_by_line: dict[int, bool],
     names: set[str],
     whole_roster: _Decision | None,
     lookup: str | None,
 ) -> _Decision:
-    if member.member_type == "app_user":
+    if member["member_type"] == "app_user":
         return "not_applicable", "registry", "app_user", "An app is no person and stands on no roster.", {}
     if whole_roster:
         return whole_roster
     matched_by = sorted({how for _, how in rows})
     detail: dict[str, object] = {"matched_by": matched_by, "roster_rows": len(rows)}
     if rows and not all(gone_by_line[line] for line, _ in rows):
-        return "passing", "registry", "on_roster", "The roster names this member as somebody who belongs here.", detail
+        return (
+            "passing",
+            "registry",
+            "on_roster",
+            "The roster names this member as somebody who belongs here.",
+            detail,
+        )
     if rows and (lookup is None or "account_id" in matched_by):
-        return "failing", "registry", "offboarded", "Every roster row of this member says the person has left.", detail
+        return (
+            "failing",
+            "registry",
+            "offboarded",
+            "Every roster row of this member says the person has left.",
+            detail,
+        )
     if lookup is not None:
         status, code, reason = INCOMPLETE_LOOKUP[lookup]
         return status, None, code, reason, detail
-    if comparable_name(member.display_name) in names:
+    if comparable_name(member["display_name"]) in names:
         return (
             "pending",
             None,

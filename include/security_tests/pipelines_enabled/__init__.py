@@ -20,9 +20,7 @@ TEST = SecurityTest(
     reasons={
         "pipelines_enabled": Reason("passing"),
         "pipeline_ran": Reason("passing"),
-        "pipelines_disabled": Reason(
-            "failing", "Switch on Pipelines (Repository settings → Pipelines → Settings)."
-        ),
+        "pipelines_disabled": Reason("failing", "Switch on Pipelines (Repository settings → Pipelines → Settings)."),
         "no_pipeline_runs": Reason(
             "pending", "No run to judge by: grant repository:admin to read the setting, or submit evidence."
         ),

@@ -23,7 +23,7 @@ TEST = SecurityTest(
         "merges_had_passing_builds": Reason("passing"),
         "advisory_only": Reason(
             "failing",
-            "Switch on \"Prevent a merge with unresolved merge checks\" for the main branch "
+            'Switch on "Prevent a merge with unresolved merge checks" for the main branch '
             "(Repository settings → Branch restrictions; Premium).",
         ),
         "no_matching_rule": Reason(

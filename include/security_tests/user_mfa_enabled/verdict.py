@@ -5,9 +5,9 @@ Bitbucket's own ``has_2fa_enabled`` is never requested and never decides.
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from include.security_tests.matching import INCOMPLETE_LOOKUP, match_people
+from include.security_tests.matching import INCOMPLETE_LOOKUP, match_people, records
 from include.security_tests.tables import Tables
 from include.security_tests.verdicts import Verdict
 
@@ -58,39 +58,39 @@ def decide(
     covers = _covers_by_member(members, emails, evidence)
     unresolved = lookup if set(evidence["email"].dropna()) - set(emails["email"]) else None
 
-    def verdict(member: "pd.Series") -> Verdict:
+    def verdict(member: dict[str, Any]) -> Verdict:
         status, basis, code, reason, cover = _decide_member(
-            member, covers.get(member.member_id, []), unresolved, today, validity_days
+            member, covers.get(member["member_id"], []), unresolved, today, validity_days
         )
         facts: dict[str, object] = {"evidence_id": cover.evidence_id} if cover else {}
-        detail = {**facts, "captured_on": cover.captured_on.isoformat(), "matched_by": cover.matched_by} if cover else {}
+        detail = (
+            {**facts, "captured_on": cover.captured_on.isoformat(), "matched_by": cover.matched_by} if cover else {}
+        )
         return Verdict(
-            member.member_id,
-            member.display_name,
+            member["member_id"],
+            member["display_name"],
             status,
             basis,
             code,
             reason,
-            member.data_as_of,
+            member["data_as_of"],
             detail=detail,
             facts=facts,
         )
 
-    return [verdict(member) for member in members.itertuples()]
+    return [verdict(member) for member in records(members)]
 
 
 _Decision = tuple[str, str | None, str, str, _Cover | None]
 
 
 def _decide_member(
-    member: "pd.Series", covers: list[_Cover], lookup: str | None, today: date, validity_days: int
+    member: dict[str, Any], covers: list[_Cover], lookup: str | None, today: date, validity_days: int
 ) -> _Decision:
-    if member.member_type == "app_user":
+    if member["member_type"] == "app_user":
         return "not_applicable", None, "app_user", "An app has no two-step verification of its own.", None
     valid = [
-        cover
-        for cover in covers
-        if cover.captured_on <= today < cover.captured_on + timedelta(days=validity_days)
+        cover for cover in covers if cover.captured_on <= today < cover.captured_on + timedelta(days=validity_days)
     ]
     if valid:
         newest = valid[0]
@@ -113,11 +113,19 @@ def _covers_by_member(
 ) -> dict[str, list[_Cover]]:
     """Newest evidence first. Where one export names a member twice, one row that says "off" is enough for "off"."""
     covers: dict[str, list[_Cover]] = {}
-    for (evidence_id, captured_on), rows in evidence.groupby(["evidence_id", "captured_on"], sort=False):
-        pairs = match_people(rows, members, emails).merge(rows[["line", "mfa_enabled"]], on="line")
-        for member_id, found in pairs.groupby("member_id"):
-            how = "account_id" if (found["matched_by"] == "account_id").any() else "email"
+    for evidence_id in dict.fromkeys(row["evidence_id"] for row in records(evidence)):
+        rows = evidence[evidence["evidence_id"] == evidence_id]
+        enabled = {row["line"]: row["mfa_enabled"] for row in records(rows)}
+        found: dict[str, list[dict[str, Any]]] = {}
+        for pair in records(match_people(rows, members, emails)):
+            found.setdefault(pair["member_id"], []).append(pair)
+        for member_id, pairs in found.items():
             covers.setdefault(member_id, []).append(
-                _Cover(evidence_id, captured_on, bool(found["mfa_enabled"].all()), how)
+                _Cover(
+                    evidence_id,
+                    records(rows)[0]["captured_on"],
+                    all(enabled[pair["line"]] for pair in pairs),
+                    min(pair["matched_by"] for pair in pairs),
+                )
             )
     return covers

@@ -1,0 +1,106 @@
+"""Fixtures every part of the tests may use: a real Postgres, a migrated database, the sandbox, a whole run."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+# Before anything imports Airflow: a home of its own, and no examples.
+os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+os.environ.setdefault("AIRFLOW__CORE__UNIT_TEST_MODE", "False")
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from include.local.postgres import EmbeddedPostgres
+from include.sandbox.process import SandboxServer
+from include.sandbox.state import SandboxState
+from tests.harness import Pipeline, bitbucket_connection
+
+ROOT = Path(__file__).resolve().parents[1]
+Database = psycopg.Connection[dict[str, Any]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Airflow writes its configuration where it is told, never into the person's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
+        patch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(ROOT / "dags"))
+        patch.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
+        patch.delenv("COMPLIANCE_POLICY_FILE", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One Postgres for the session, with a migrated database ``template_compliance`` to copy."""
+    from include.pipeline.migrate import upgrade
+
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data")
+    with server:
+        with psycopg.connect(server.uri("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE template_compliance")
+        upgrade(server.uri("template_compliance"))
+        yield server
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def dsn(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A fresh migrated database, named by the Airflow connection ``compliance_postgres``."""
+    name = f"compliance_{next(_numbers)}"
+    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_compliance")
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", postgres.uri(name))
+    yield postgres.uri(name)
+    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(dsn: str) -> Iterator[Database]:
+    """A connection to the fresh database; rows are dictionaries, every statement commits by itself."""
+    with psycopg.connect(dsn, autocommit=True, row_factory=dict_row) as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        yield connection
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    """The sandbox with the demo workspace; its state may be changed at will."""
+    with SandboxServer(workload="demo") as server:
+        yield server
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[SandboxState], SandboxServer]]:
+    """Start sandboxes with a state of one's own."""
+    servers: list[SandboxServer] = []
+
+    def start(state: SandboxState) -> SandboxServer:
+        servers.append(SandboxServer(state).start())
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def pipeline(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """The tasks of the DAG without Airflow around them, against the fresh database."""
+
+    def connect_to(server: SandboxServer, grant: str = "admin", **extra: object) -> None:
+        connection = bitbucket_connection(server.url, grant, **extra)
+        monkeypatch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(connection))
+
+    return Pipeline(dsn, connect_to)
