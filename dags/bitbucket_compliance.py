@@ -117,9 +117,8 @@ with DAG(
             tasks.judge(workspace, run_id, test_id)
 
         for test in CATALOGUE:
-            task(judge, task_id=test.test_id, doc_md=f"**{test.title}** ({test.severity}). {test.description}")(
-                **KEYS, test_id=test.test_id
-            )
+            about = f"**{test.title}** ({test.severity}). {test.description}"
+            judge.override(task_id=test.test_id, doc_md=about)(**KEYS, test_id=test.test_id)
 
     @task_group
     def publish() -> None:

@@ -49,6 +49,18 @@ def run_sql(
     return connection.execute(_text(file), parameters if parameters is not None else {})
 
 
+def one_row(cursor: psycopg.Cursor[dict[str, Any]]) -> dict[str, Any]:
+    """The row of a statement that always gives one.
+
+    Raises:
+        LookupError: it gave none.
+    """
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError("the statement gave no row")
+    return row
+
+
 def copy_rows(connection: psycopg.Connection[Any], statement: LiteralString, rows: Iterable[Sequence[object]]) -> int:
     """Send ``rows`` through one ``COPY … FROM STDIN``; returns how many went."""
     count = 0

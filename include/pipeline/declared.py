@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from include.pipeline.db import copy_rows
+from include.pipeline.db import copy_rows, one_row
 from include.pipeline.errors import ImportRefused
 from include.pipeline.run import Connection
 
@@ -294,13 +294,12 @@ def import_file(
 
 
 def _note_import(connection: Connection, kind: str, file: File, imported_by: str, rows: int) -> int:
-    row = connection.execute(
+    cursor = connection.execute(
         "INSERT INTO registry.imports (kind, file_name, file_sha256, row_count, imported_by)"
         " VALUES (%s, %s, %s, %s, %s) RETURNING import_id",
         (kind, file.name, file.sha256, rows, imported_by),
-    ).fetchone()
-    assert row is not None
-    return int(row["import_id"])
+    )
+    return int(one_row(cursor)["import_id"])
 
 
 def _take_roster(connection: Connection, file: File, imported_by: str, _: date | None) -> str:
@@ -350,7 +349,7 @@ def _take_mfa(connection: Connection, file: File, imported_by: str, captured_on:
             f"{known['captured_on']}; CAPTURED_ON=YYYY-MM-DD states another day"
         )
     import_id = _note_import(connection, "mfa", file, imported_by, len(rows))
-    row = connection.execute(
+    cursor = connection.execute(
         """
         INSERT INTO registry.evidence (
             test_id, scope, kind, captured_on, status, submitted_by, decided_by, decided_at,
@@ -367,12 +366,12 @@ def _take_mfa(connection: Connection, file: File, imported_by: str, captured_on:
             file.sha256,
             import_id,
         ),
-    ).fetchone()
-    assert row is not None
+    )
+    evidence_id = one_row(cursor)["evidence_id"]
     copy_rows(
         connection,
         "COPY registry.evidence_members (evidence_id, line, email, account_id, mfa_enabled) FROM STDIN",
-        ((row["evidence_id"], *cells) for cells in rows),
+        ((evidence_id, *cells) for cells in rows),
     )
     return f"imported: mfa {file.name}: {len(rows)} people, accepted as captured on {captured_on or 'this day'}"
 

@@ -7,7 +7,7 @@
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from include.pipeline import reading
-from include.pipeline.db import run_sql
+from include.pipeline.db import one_row, run_sql
 from include.pipeline.errors import BitbucketUnavailable, ConnectionRefused, WorkspaceUnknown
 from include.pipeline.landing import (
     FAILED,
@@ -161,12 +161,13 @@ def plan_reading(connection: Connection, run: Run) -> list[int]:
     """
     stage_listing(connection, run)
     run_sql(connection, "extract/plan_work.sql", {**run.keys, "chunk_size": CHUNK_SIZE})
-    row = connection.execute(
-        "SELECT count(*) AS repositories, coalesce(max(chunk), 0) AS last FROM landing.work_items"
-        " WHERE workspace = %s AND run_id = %s",
-        (run.workspace, run.run_id),
-    ).fetchone()
-    assert row is not None
+    row = one_row(
+        connection.execute(
+            "SELECT count(*) AS repositories, coalesce(max(chunk), 0) AS last FROM landing.work_items"
+            " WHERE workspace = %s AND run_id = %s",
+            (run.workspace, run.run_id),
+        )
+    )
     connection.execute(
         "UPDATE integration.runs SET repositories = %s WHERE run_id = %s", (row["repositories"], run.run_id)
     )
@@ -219,6 +220,7 @@ class _ChunkReader:
         self._writer = LandingWriter(connection, run)
         self._denied: dict[str, list[str]] = {}
         self._failed_in_a_row = 0
+        self._waiting: dict[Future[Answer], _Repository] = {}
         self._progress_at = time.monotonic()
         keys = {**run.keys, "chunk": chunk, "full_refresh": run.full_refresh}
         rows = run_sql(connection, "extract/chunk_items.sql", keys).fetchall()
@@ -244,39 +246,36 @@ class _ChunkReader:
             self._repositories[row["repository_id"]].builds[row["pull_request_id"]] = row["body"]["values"]
 
     def read(self) -> None:
+        """Keep every connection busy until no call is left; what came back is landed also when an error ends it."""
         with ThreadPoolExecutor(max_workers=self._client.connections) as pool:
-            waiting: dict[Future[Answer], _Repository] = {}
-
-            def submit(repository: _Repository, work: partial[Answer] | Answer) -> None:
-                repository.open_calls += 1
-                if isinstance(work, Answer):
-                    future: Future[Answer] = Future()
-                    future.set_result(work)
-                else:
-                    future = pool.submit(work)
-                waiting[future] = repository
-
             try:
                 for repository in self._repositories.values():
-                    for work in self._first_calls(repository):
-                        submit(repository, work)
-                    if not repository.open_calls:
-                        for work in self._follow_ups(repository):
-                            submit(repository, work)
-                    self._finished(repository)
-                while waiting:
-                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                    self._submit(pool, repository, [*self._first_calls(repository), *self._follow_ups(repository)])
+                while self._waiting:
+                    done, _ = wait(self._waiting, return_when=FIRST_COMPLETED)
                     for future in done:
-                        repository = waiting.pop(future)
-                        self._take(repository, future.result())
+                        repository = self._waiting.pop(future)
                         repository.open_calls -= 1
-                        for work in self._follow_ups(repository):
-                            submit(repository, work)
-                        self._finished(repository)
+                        self._take(repository, future.result())
+                        self._submit(pool, repository, self._follow_ups(repository))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
                 self._writer.flush()
         log.info("progress: repositories %d of %d read", self._done, self._total)
+
+    def _submit(
+        self, pool: ThreadPoolExecutor, repository: _Repository, calls: Iterable[partial[Answer] | Answer]
+    ) -> None:
+        """Send calls; an answer that is known without asking is as good as one that came back."""
+        for call in calls:
+            repository.open_calls += 1
+            if isinstance(call, Answer):
+                future: Future[Answer] = Future()
+                future.set_result(call)
+            else:
+                future = pool.submit(call)
+            self._waiting[future] = repository
+        self._finished(repository)
 
     def _finished(self, repository: _Repository) -> None:
         if repository.open_calls:
@@ -320,11 +319,11 @@ class _ChunkReader:
     def _follow_ups(self, repository: _Repository) -> Iterator[partial[Answer] | Answer]:
         path = {"workspace": self._run.workspace, "repo_slug": repository.slug}
         if BRANCHING_MODEL.name not in repository.outcomes and _refers_to_branching_model(repository):
-            repository.outcomes[BRANCHING_MODEL.name] = "asked"
+            repository.outcomes[BRANCHING_MODEL.name] = _ASKED
             yield self._ask_or_spare(reading.read_object, Call(BRANCHING_MODEL, path, repository.repository_id))
         number = self._next_builds(repository)
         if number is not None:
-            repository.outcomes[PULL_REQUEST_STATUSES.name] = "asked"
+            repository.outcomes[PULL_REQUEST_STATUSES.name] = _ASKED
             call = Call(
                 PULL_REQUEST_STATUSES,
                 {**path, "pull_request_id": str(number)},
@@ -338,15 +337,7 @@ class _ChunkReader:
 
         Builds are evidence of behaviour: they are asked for only where the configuration can't be read.
         """
-        if repository.non_production or not repository.main_branch:
-            return None
-        if not self._run.policy.enabled("status_checks_required"):
-            return None
-        if repository.outcomes.get(BRANCH_RESTRICTIONS.name) not in (SCOPE_MISSING, PERMISSION_MISSING):
-            return None
-        if repository.outcomes.get(PULL_REQUESTS.name) != OK:
-            return None
-        if repository.outcomes.get(PULL_REQUEST_STATUSES.name) in ("asked", FAILED, NOT_FOUND):
+        if not self._builds_wanted(repository):
             return None
         for number in self._sample(repository):
             if number not in repository.builds:
@@ -354,6 +345,17 @@ class _ChunkReader:
             if breaks_the_build_rule(repository.builds[number]):
                 return None
         return None
+
+    def _builds_wanted(self, repository: _Repository) -> bool:
+        if repository.non_production or not repository.main_branch:
+            return False
+        outcomes = repository.outcomes
+        return (
+            self._run.policy.enabled("status_checks_required")
+            and outcomes.get(BRANCH_RESTRICTIONS.name) in (SCOPE_MISSING, PERMISSION_MISSING)
+            and outcomes.get(PULL_REQUESTS.name) == OK
+            and outcomes.get(PULL_REQUEST_STATUSES.name) not in (_ASKED, FAILED, NOT_FOUND)
+        )
 
     def _sample(self, repository: _Repository) -> list[int]:
         merged = [
@@ -396,6 +398,7 @@ class _ChunkReader:
             repository.pull_requests.extend(bodies)
 
 
+_ASKED = "asked"  # stands for an outcome while the call is under way
 _NEWEST_PIPELINE = {"sort": "-created_on", "pagelen": 1}
 
 

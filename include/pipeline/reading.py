@@ -31,7 +31,7 @@ class Client(Protocol):
     @property
     def granted_scopes(self) -> frozenset[str] | None: ...
 
-    def get(
+    def fetch(
         self, endpoint: str, *, fields: Any = (), params: Mapping[str, object] | None = None, **path: str
     ) -> Any: ...
 
@@ -91,8 +91,9 @@ def read_object(client: Client, call: Call) -> Answer:
     """A single object that has no listing."""
 
     def read() -> Answer:
-        body = client.get(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
-        return _ok(call, [(call.resource.key(body) or "", body)] if body else [], requests=1)
+        answer = client.fetch(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
+        body = answer.body
+        return _ok(call, [(call.resource.key(body) or "", body)] if body else [], requests=answer.requests)
 
     return _outcome(call, read)
 
@@ -101,9 +102,9 @@ def read_newest(client: Client, call: Call) -> Answer:
     """The first object of a listing that is sorted newest first; the pages behind it are never asked for."""
 
     def read() -> Answer:
-        page = client.get(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
-        objects, _ = distinct((page.get("values") or [])[:1], call.resource.key)
-        return _ok(call, objects, requests=1)
+        answer = client.fetch(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
+        objects, _ = distinct((answer.body.get("values") or [])[:1], call.resource.key)
+        return _ok(call, objects, requests=answer.requests)
 
     return _outcome(call, read)
 

@@ -110,11 +110,15 @@ def finish_run(workspace: str, run_id: str) -> None:
         )
         connection.execute(
             """
-            UPDATE integration.runs
+            UPDATE integration.runs AS runs
             SET
-                status = CASE WHEN status = 'running' THEN 'failed' ELSE status END,
-                finished_at = coalesce(finished_at, now())
-            WHERE run_id = %s
+                status = CASE WHEN runs.status = 'running' THEN 'failed' ELSE runs.status END,
+                finished_at = coalesce(runs.finished_at, now()),
+                requests_spent = coalesce(
+                    runs.requests_spent,
+                    (SELECT sum(calls.requests) FROM landing.calls AS calls WHERE calls.run_id = runs.run_id)
+                )
+            WHERE runs.run_id = %s
             """,
             (run_id,),
         )

@@ -73,9 +73,9 @@ def read_chunk(workspace: str, run_id: str, chunk: int) -> None:
     with (
         _fails_for_good(),
         run.run_step(f"read_repositories {chunk}", workspace, run_id) as (connection, this_run),
+        _bitbucket() as client,
     ):
-        with _bitbucket() as client:
-            body(connection, this_run, client, chunk)
+        body(connection, this_run, client, chunk)
 
 
 def stage(workspace: str, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What a test written in Python reads: staging and registry as frames, the policy's numbers, and the clock of the run."""
+"""What a test written in Python reads: staging and registry as frames, the policy's numbers, the run's clock."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -36,8 +36,7 @@ class Tables:
         import pandas as pd
 
         cursor = run_sql(self.connection, HERE / name, {"workspace": self.workspace})
-        assert cursor.description is not None
-        columns = [column.name for column in cursor.description]
+        columns = [column.name for column in cursor.description or ()]
         return pd.DataFrame(cursor.fetchall(), columns=columns, dtype=object)
 
     def value(self, name: str) -> Any:

@@ -3,7 +3,7 @@
 
 WITH required AS (
     SELECT protections.kind
-    FROM unnest(%(required_protections)s::text []) AS protections (kind)
+    FROM unnest(%(required_protections)s::text[]) AS protections (kind)
 ),
 
 rules AS (
@@ -11,7 +11,7 @@ rules AS (
         main_branch_rules.repository_id,
         array_agg(DISTINCT main_branch_rules.kind) FILTER (WHERE main_branch_rules.matches_main_branch) AS kinds,
         array_agg(DISTINCT main_branch_rules.kind) FILTER (
-            WHERE main_branch_rules.matches_main_branch IS NULL
+            WHERE main_branch_rules.matches_main_branch IS null
         ) AS undecided_kinds,
         jsonb_agg(main_branch_rules.rule ORDER BY main_branch_rules.restriction_id) FILTER (
             WHERE main_branch_rules.matches_main_branch
@@ -36,7 +36,7 @@ subjects AS (
         (
             SELECT array_agg(required.kind ORDER BY required.kind)
             FROM required
-            WHERE NOT required.kind = ANY(coalesce(rules.kinds, '{}'))
+            WHERE NOT required.kind = any(coalesce(rules.kinds, '{}'))
         ) AS missing,
         coalesce(rules.undecided_kinds, '{}') AS undecided_kinds,
         coalesce(push.direct_push, 'unknown') AS direct_push,
@@ -59,10 +59,12 @@ readable AS (
     SELECT
         subjects.*,
         CASE
-            WHEN subjects.branch_restrictions IN ('scope_missing', 'permission_missing') THEN subjects.branch_restrictions
-            WHEN subjects.branch_restrictions IS DISTINCT FROM 'ok' THEN 'failed'
+            WHEN
+                subjects.branch_restrictions IN ('scope_missing', 'permission_missing')
+                THEN subjects.branch_restrictions
+            WHEN coalesce(subjects.branch_restrictions, 'failed') <> 'ok' THEN 'failed'
             -- an unread branching model matters only where it may hold a protection that is missing otherwise
-            WHEN subjects.missing IS NULL OR NOT subjects.missing && subjects.undecided_kinds THEN 'ok'
+            WHEN subjects.missing IS null OR NOT subjects.missing && subjects.undecided_kinds THEN 'ok'
             WHEN subjects.branching_model IN ('scope_missing', 'permission_missing') THEN subjects.branching_model
             ELSE 'failed'
         END AS configuration
@@ -74,10 +76,10 @@ decided AS (
         readable.*,
         CASE
             WHEN readable.classification = 'non_production' THEN 'non_production'
-            WHEN readable.main_branch IS NULL THEN 'no_main_branch'
+            WHEN readable.main_branch IS null THEN 'no_main_branch'
             WHEN readable.configuration = 'failed' THEN 'extract_failed'
             WHEN readable.configuration <> 'ok' THEN readable.configuration
-            WHEN readable.missing IS NULL THEN 'protections_in_place'
+            WHEN readable.missing IS null THEN 'protections_in_place'
             ELSE 'missing_protection'
         END AS reason_code
     FROM readable

@@ -10,14 +10,19 @@ WITH rules AS (
         coalesce(bool_or(
             main_branch_rules.kind = 'enforce_merge_checks' AND main_branch_rules.matches_main_branch
         ), false) AS enforced,
-        bool_or(main_branch_rules.matches_main_branch IS NULL) AS undecided,
+        bool_or(main_branch_rules.matches_main_branch IS null) AS undecided,
         jsonb_agg(main_branch_rules.rule ORDER BY main_branch_rules.restriction_id) FILTER (
             WHERE main_branch_rules.matches_main_branch
         ) AS matched
     FROM staging.main_branch_rules AS main_branch_rules
     WHERE
         main_branch_rules.workspace = %(workspace)s
-        AND main_branch_rules.kind IN ('require_approvals_to_merge', 'require_default_reviewer_approvals_to_merge', 'require_review_group_approvals_to_merge', 'enforce_merge_checks')
+        AND main_branch_rules.kind IN (
+            'require_approvals_to_merge',
+            'require_default_reviewer_approvals_to_merge',
+            'require_review_group_approvals_to_merge',
+            'enforce_merge_checks'
+        )
     GROUP BY main_branch_rules.repository_id
 ),
 
@@ -49,9 +54,13 @@ subjects AS (
         behaviour.broken,
         coalesce(push.direct_push, 'unknown') AS direct_push,
         CASE
-            WHEN coverage.branch_restrictions IN ('scope_missing', 'permission_missing') THEN coverage.branch_restrictions
-            WHEN coverage.branch_restrictions IS DISTINCT FROM 'ok' THEN 'failed'
-            WHEN NOT coalesce(rules.undecided, false) OR (rules.required >= %(min_approvals)s AND rules.enforced) THEN 'ok'
+            WHEN
+                coverage.branch_restrictions IN ('scope_missing', 'permission_missing')
+                THEN coverage.branch_restrictions
+            WHEN coalesce(coverage.branch_restrictions, 'failed') <> 'ok' THEN 'failed'
+            WHEN
+                NOT coalesce(rules.undecided, false) OR (rules.required >= %(min_approvals)s AND rules.enforced)
+                THEN 'ok'
             WHEN coverage.branching_model IN ('scope_missing', 'permission_missing') THEN coverage.branching_model
             ELSE 'failed'
         END AS configuration
@@ -74,14 +83,14 @@ decided AS (
         subjects.*,
         CASE
             WHEN subjects.classification = 'non_production' THEN 'non_production'
-            WHEN subjects.main_branch IS NULL THEN 'no_main_branch'
+            WHEN subjects.main_branch IS null THEN 'no_main_branch'
             WHEN subjects.configuration = 'failed' THEN 'extract_failed'
             WHEN subjects.configuration = 'ok' AND subjects.has_rule AND subjects.enforced THEN 'rule_enforced'
             WHEN subjects.configuration = 'ok' AND subjects.has_rule THEN 'advisory_only'
             WHEN subjects.configuration = 'ok' THEN 'no_matching_rule'
             WHEN subjects.pull_requests IN ('scope_missing', 'permission_missing') THEN subjects.pull_requests
-            WHEN subjects.pull_requests IS DISTINCT FROM 'ok' THEN 'extract_failed'
-            WHEN subjects.broken IS NOT NULL THEN 'merged_without_peer_approval'
+            WHEN coalesce(subjects.pull_requests, 'failed') <> 'ok' THEN 'extract_failed'
+            WHEN subjects.broken IS NOT null THEN 'merged_without_peer_approval'
             WHEN subjects.merged >= %(behaviour_min_sample)s THEN 'merges_had_peer_approval'
             ELSE 'too_few_merges'
         END AS reason_code
@@ -136,13 +145,21 @@ SELECT
                 END
             )
         WHEN 'rule_enforced'
-            THEN format('Rules require a peer''s approval to merge into %%s, and unmet checks block the merge.', decided.main_branch)
-            || CASE
-                WHEN decided.broken IS NULL THEN ''
-                ELSE format(' Bypassed: #%%s.', array_to_string(decided.broken[1:5], ', #'))
-            END
+            THEN
+                format(
+                    'Rules require a peer''s approval to merge into %%s, and unmet checks block the merge.',
+                    decided.main_branch
+                )
+                || CASE
+                    WHEN decided.broken IS null THEN ''
+                    ELSE format(' Bypassed: #%%s.', array_to_string(decided.broken[1:5], ', #'))
+                END
         WHEN 'advisory_only'
-            THEN format('Approvals are asked for on %%s, but unmet checks only warn: nothing enforces them.', decided.main_branch)
+            THEN
+                format(
+                    'Approvals are asked for on %%s, but unmet checks only warn: nothing enforces them.',
+                    decided.main_branch
+                )
         WHEN 'no_matching_rule'
             THEN format('No rule of this repository requires enough approvals to merge into %%s.', decided.main_branch)
         WHEN 'merged_without_peer_approval'
@@ -150,7 +167,12 @@ SELECT
                 'Merged into %%s without the approval of a peer: #%%s%%s.',
                 decided.main_branch,
                 array_to_string(decided.broken[1:5], ', #'),
-                CASE WHEN cardinality(decided.broken) > 5 THEN format(' and %%s more', cardinality(decided.broken) - 5) ELSE '' END
+                CASE
+                    WHEN
+                        cardinality(decided.broken) > 5
+                        THEN format(' and %%s more', cardinality(decided.broken) - 5)
+                    ELSE ''
+                END
             )
         WHEN 'merges_had_peer_approval'
             THEN format(
@@ -161,12 +183,14 @@ SELECT
             )
         WHEN 'scope_missing'
             THEN
-                'Neither rules nor merges can be read: the connection lacks the scopes repository:admin (rules) '
-                || 'and pullrequest (merges).'
+                CASE decided.configuration
+                    WHEN 'scope_missing' THEN 'The rules can''t be read for want of the scope repository:admin, '
+                    ELSE 'The rules can''t be read for want of admin rights, '
+                END || 'and merges can''t for want of the scope pullrequest.'
         WHEN 'permission_missing'
             THEN 'Neither rules nor merges can be read: this identity lacks rights on the repository.'
         ELSE format(
-            'The rules can''t be read, and only %%s pull requests were merged into %%s in %%s days: %%s are needed to judge.',
+            'The rules can''t be read, and only %%s pull requests were merged into %%s in %%s days: %%s needed.',
             decided.merged,
             decided.main_branch,
             %(behaviour_window_days)s::integer,
@@ -179,12 +203,15 @@ SELECT
         'configuration', decided.configuration,
         'rules', coalesce(decided.matched, '[]'),
         'merges_looked_at', CASE WHEN decided.pull_requests = 'ok' THEN decided.merged END,
-        'merges_that_broke_the_rule', CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.broken, '{}')) END
+        'merges_that_broke_the_rule',
+        CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.broken, '{}')) END
     ),
     CASE
         WHEN decided.reason_code IN ('rule_enforced', 'advisory_only', 'no_matching_rule')
             THEN jsonb_build_object('rules', coalesce(decided.matched, '[]'))
-        WHEN decided.reason_code = 'merged_without_peer_approval' THEN jsonb_build_object('pull_requests', to_jsonb(decided.broken))
+        WHEN
+            decided.reason_code = 'merged_without_peer_approval'
+            THEN jsonb_build_object('pull_requests', to_jsonb(decided.broken))
         WHEN decided.reason_code IN ('scope_missing', 'permission_missing')
             THEN jsonb_build_object('unreadable', decided.configuration)
         ELSE '{}'

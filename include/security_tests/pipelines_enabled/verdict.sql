@@ -15,7 +15,7 @@ WITH subjects AS (
         CASE
             WHEN coverage.pipelines_config = 'not_found' AND coverage.another_call_succeeded THEN 'never_configured'
             WHEN coverage.pipelines_config IN ('scope_missing', 'permission_missing') THEN coverage.pipelines_config
-            WHEN coverage.pipelines_config = 'ok' AND configs.enabled IS NOT NULL THEN 'ok'
+            WHEN coverage.pipelines_config = 'ok' AND configs.enabled IS NOT null THEN 'ok'
             ELSE 'failed'
         END AS configuration
     FROM staging.repositories AS repositories
@@ -41,7 +41,7 @@ decided AS (
             WHEN subjects.configuration = 'ok' AND subjects.enabled THEN 'pipelines_enabled'
             WHEN subjects.configuration IN ('ok', 'never_configured') THEN 'pipelines_disabled'
             WHEN subjects.pipelines IN ('scope_missing', 'permission_missing') THEN subjects.pipelines
-            WHEN subjects.pipelines IS DISTINCT FROM 'ok' THEN 'extract_failed'
+            WHEN coalesce(subjects.pipelines, 'failed') <> 'ok' THEN 'extract_failed'
             WHEN subjects.ran_in_window THEN 'pipeline_ran'
             ELSE 'no_pipeline_runs'
         END AS reason_code
@@ -102,7 +102,11 @@ SELECT
                     ELSE 'Pipelines is switched off.'
                 END
         WHEN 'pipeline_ran'
-            THEN format('The setting can''t be read, but a pipeline ran on %%s.', (decided.last_run_at AT TIME ZONE 'UTC')::date)
+            THEN
+                format(
+                    'The setting can''t be read, but a pipeline ran on %%s.',
+                    (decided.last_run_at AT TIME ZONE 'UTC')::date
+                )
         WHEN 'scope_missing'
             THEN
                 'Neither setting nor runs can be read: the connection lacks the scopes repository:admin (setting) '

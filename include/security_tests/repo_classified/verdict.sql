@@ -43,15 +43,15 @@ SELECT
     'repository',
     facts.repository_id,
     facts.slug,
-    CASE WHEN facts.classification IS NULL OR facts.conflict THEN 'failing' ELSE 'passing' END,
+    CASE WHEN facts.classification IS null OR facts.conflict THEN 'failing' ELSE 'passing' END,
     'registry',
     CASE
-        WHEN facts.classification IS NULL THEN 'unclassified'
+        WHEN facts.classification IS null THEN 'unclassified'
         WHEN facts.conflict THEN 'visibility_conflict'
         ELSE 'classified'
     END,
     CASE
-        WHEN facts.classification IS NULL
+        WHEN facts.classification IS null
             THEN 'No entry classifies this repository, its project or a pattern of its slug.'
         WHEN facts.conflict
             THEN format(

@@ -10,7 +10,7 @@ WITH rules AS (
         coalesce(bool_or(
             main_branch_rules.kind = 'enforce_merge_checks' AND main_branch_rules.matches_main_branch
         ), false) AS enforced,
-        bool_or(main_branch_rules.matches_main_branch IS NULL) AS undecided,
+        bool_or(main_branch_rules.matches_main_branch IS null) AS undecided,
         jsonb_agg(main_branch_rules.rule ORDER BY main_branch_rules.restriction_id) FILTER (
             WHERE main_branch_rules.matches_main_branch
         ) AS matched
@@ -35,7 +35,7 @@ behaviour AS (
     SELECT
         sampled.repository_id,
         count(*) AS merged,
-        count(*) FILTER (WHERE sampled.builds IS NULL) AS unknown,
+        count(*) FILTER (WHERE sampled.builds IS null) AS unknown,
         array_agg(sampled.pull_request_id ORDER BY sampled.recency) FILTER (
             WHERE sampled.builds = 0 OR sampled.builds_not_successful > 0
         ) AS broken
@@ -62,9 +62,13 @@ subjects AS (
         behaviour.broken,
         coalesce(push.direct_push, 'unknown') AS direct_push,
         CASE
-            WHEN coverage.branch_restrictions IN ('scope_missing', 'permission_missing') THEN coverage.branch_restrictions
-            WHEN coverage.branch_restrictions IS DISTINCT FROM 'ok' THEN 'failed'
-            WHEN NOT coalesce(rules.undecided, false) OR (rules.required >= %(min_passing_builds)s AND rules.enforced) THEN 'ok'
+            WHEN
+                coverage.branch_restrictions IN ('scope_missing', 'permission_missing')
+                THEN coverage.branch_restrictions
+            WHEN coalesce(coverage.branch_restrictions, 'failed') <> 'ok' THEN 'failed'
+            WHEN
+                NOT coalesce(rules.undecided, false) OR (rules.required >= %(min_passing_builds)s AND rules.enforced)
+                THEN 'ok'
             WHEN coverage.branching_model IN ('scope_missing', 'permission_missing') THEN coverage.branching_model
             ELSE 'failed'
         END AS configuration
@@ -87,15 +91,17 @@ decided AS (
         subjects.*,
         CASE
             WHEN subjects.classification = 'non_production' THEN 'non_production'
-            WHEN subjects.main_branch IS NULL THEN 'no_main_branch'
+            WHEN subjects.main_branch IS null THEN 'no_main_branch'
             WHEN subjects.configuration = 'failed' THEN 'extract_failed'
             WHEN subjects.configuration = 'ok' AND subjects.has_rule AND subjects.enforced THEN 'rule_enforced'
             WHEN subjects.configuration = 'ok' AND subjects.has_rule THEN 'advisory_only'
             WHEN subjects.configuration = 'ok' THEN 'no_matching_rule'
             WHEN subjects.pull_requests IN ('scope_missing', 'permission_missing') THEN subjects.pull_requests
-            WHEN subjects.pull_requests IS DISTINCT FROM 'ok' THEN 'extract_failed'
-            WHEN subjects.unknown > 0 AND subjects.pull_request_statuses IN ('failed', 'not_found') THEN 'extract_failed'
-            WHEN subjects.broken IS NOT NULL THEN 'merged_without_passing_build'
+            WHEN coalesce(subjects.pull_requests, 'failed') <> 'ok' THEN 'extract_failed'
+            WHEN
+                subjects.unknown > 0 AND subjects.pull_request_statuses IN ('failed', 'not_found')
+                THEN 'extract_failed'
+            WHEN subjects.broken IS NOT null THEN 'merged_without_passing_build'
             WHEN subjects.unknown > 0 THEN 'extract_failed'
             WHEN subjects.merged >= %(behaviour_min_sample)s THEN 'merges_had_passing_builds'
             ELSE 'too_few_merges'
@@ -147,16 +153,27 @@ SELECT
                 'Could not be read in this run: %%s.',
                 CASE
                     WHEN decided.configuration = 'failed' THEN 'the branch restrictions or the branching model'
-                    WHEN decided.pull_requests IS DISTINCT FROM 'ok' THEN 'the pull requests'
+                    WHEN coalesce(decided.pull_requests, 'failed') <> 'ok' THEN 'the pull requests'
                     ELSE 'the build statuses of a merged pull request'
                 END
             )
         WHEN 'rule_enforced'
-            THEN format('Rules require passing builds to merge into %%s, and unmet checks block the merge.', decided.main_branch)
+            THEN
+                format(
+                    'Rules require passing builds to merge into %%s, and unmet checks block the merge.',
+                    decided.main_branch
+                )
         WHEN 'advisory_only'
-            THEN format('Passing builds are asked for on %%s, but unmet checks only warn: nothing enforces them.', decided.main_branch)
+            THEN
+                format(
+                    'Passing builds are asked for on %%s, but unmet checks only warn: nothing enforces them.',
+                    decided.main_branch
+                )
         WHEN 'no_matching_rule'
-            THEN format('No rule of this repository requires enough passing builds to merge into %%s.', decided.main_branch)
+            THEN
+                format(
+                    'No rule of this repository requires enough passing builds to merge into %%s.', decided.main_branch
+                )
         WHEN 'merged_without_passing_build'
             THEN format(
                 'Merged into %%s without a passing build: #%%s.',
@@ -172,12 +189,14 @@ SELECT
             )
         WHEN 'scope_missing'
             THEN
-                'Neither rules nor merges can be read: the connection lacks the scopes repository:admin (rules) '
-                || 'and pullrequest (merges).'
+                CASE decided.configuration
+                    WHEN 'scope_missing' THEN 'The rules can''t be read for want of the scope repository:admin, '
+                    ELSE 'The rules can''t be read for want of admin rights, '
+                END || 'and merges can''t for want of the scope pullrequest.'
         WHEN 'permission_missing'
             THEN 'Neither rules nor merges can be read: this identity lacks rights on the repository.'
         ELSE format(
-            'The rules can''t be read, and only %%s pull requests were merged into %%s in %%s days: %%s are needed to judge.',
+            'The rules can''t be read, and only %%s pull requests were merged into %%s in %%s days: %%s needed.',
             decided.merged,
             decided.main_branch,
             %(behaviour_window_days)s::integer,
@@ -190,12 +209,15 @@ SELECT
         'configuration', decided.configuration,
         'rules', coalesce(decided.matched, '[]'),
         'merges_looked_at', CASE WHEN decided.pull_requests = 'ok' THEN decided.merged END,
-        'merges_that_broke_the_rule', CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.broken, '{}')) END
+        'merges_that_broke_the_rule',
+        CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.broken, '{}')) END
     ),
     CASE
         WHEN decided.reason_code IN ('rule_enforced', 'advisory_only', 'no_matching_rule')
             THEN jsonb_build_object('rules', coalesce(decided.matched, '[]'))
-        WHEN decided.reason_code = 'merged_without_passing_build' THEN jsonb_build_object('pull_requests', to_jsonb(decided.broken))
+        WHEN
+            decided.reason_code = 'merged_without_passing_build'
+            THEN jsonb_build_object('pull_requests', to_jsonb(decided.broken))
         WHEN decided.reason_code IN ('scope_missing', 'permission_missing')
             THEN jsonb_build_object('unreadable', decided.configuration)
         ELSE '{}'

@@ -13,5 +13,5 @@ INNER JOIN registry.evidence_members AS covered ON evidence.evidence_id = covere
 WHERE
     evidence.test_id = 'user_mfa_enabled'
     AND evidence.status = 'accepted'
-    AND (evidence.workspace IS NULL OR evidence.workspace = lower(%(workspace)s))
-ORDER BY evidence.captured_on DESC, evidence.submitted_at DESC, evidence.evidence_id, covered.line;
+    AND (evidence.workspace IS null OR evidence.workspace = lower(%(workspace)s))
+ORDER BY evidence.captured_on DESC, evidence.submitted_at DESC, evidence.evidence_id ASC, covered.line ASC;

@@ -103,7 +103,7 @@ def _decide_member(
         status, code, reason = INCOMPLETE_LOOKUP[lookup]
         return status, None, code, reason, None
     if covers:
-        reason = f"The newest export that names this member was captured on {covers[0].captured_on} and is past its validity."
+        reason = f"The newest export that names this member, of {covers[0].captured_on}, is past its validity."
         return "pending", None, "evidence_expired", reason, covers[0]
     return "pending", None, "evidence_missing", "No accepted export names this member.", None
 

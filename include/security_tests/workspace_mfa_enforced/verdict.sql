@@ -15,7 +15,7 @@ WITH newest AS (
             evidence.test_id = 'workspace_mfa_enforced'
             AND evidence.scope = 'workspace'
             AND evidence.status = 'accepted'
-            AND (evidence.workspace IS NULL OR evidence.workspace = lower(workspaces.workspace))
+            AND (evidence.workspace IS null OR evidence.workspace = lower(workspaces.workspace))
     WHERE workspaces.workspace = %(workspace)s
     ORDER BY workspaces.workspace ASC, evidence.captured_on DESC NULLS LAST, evidence.submitted_at DESC NULLS LAST
 )
@@ -42,18 +42,18 @@ SELECT
     'workspace_mfa_enforced',
     'workspace',
     newest.workspace_id,
-    newest.workspace,
+    newest.workspace AS subject_name,
     CASE WHEN newest.is_valid THEN 'passing' ELSE 'pending' END,
     CASE WHEN newest.is_valid THEN 'evidence' END,
     CASE
         WHEN newest.is_valid THEN 'evidence_accepted'
-        WHEN newest.evidence_id IS NOT NULL THEN 'evidence_expired'
+        WHEN newest.evidence_id IS NOT null THEN 'evidence_expired'
         ELSE 'evidence_missing'
     END,
     CASE
         WHEN newest.is_valid
             THEN format('Evidence captured on %%s shows that two-step verification is required.', newest.captured_on)
-        WHEN newest.evidence_id IS NOT NULL
+        WHEN newest.evidence_id IS NOT null
             THEN format('The newest evidence was captured on %%s and is past its validity.', newest.captured_on)
         ELSE 'No accepted evidence shows that two-step verification is required; a list of members does not prove it.'
     END,

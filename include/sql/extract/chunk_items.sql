@@ -1,5 +1,13 @@
 -- Purpose: the repositories of one chunk, and how many come before them.
 
+WITH totals AS (
+    SELECT
+        count(*) AS total,
+        count(*) FILTER (WHERE items.chunk < %(chunk)s) AS before
+    FROM landing.work_items AS items
+    WHERE items.workspace = %(workspace)s AND items.run_id = %(run_id)s
+)
+
 SELECT
     items.repository_id,
     items.slug,
@@ -8,12 +16,6 @@ SELECT
     totals.total,
     totals.before
 FROM landing.work_items AS items
-CROSS JOIN (
-    SELECT
-        count(*) AS total,
-        count(*) FILTER (WHERE chunk < %(chunk)s) AS before
-    FROM landing.work_items
-    WHERE workspace = %(workspace)s AND run_id = %(run_id)s
-) AS totals
+CROSS JOIN totals
 WHERE items.workspace = %(workspace)s AND items.run_id = %(run_id)s AND items.chunk = %(chunk)s
 ORDER BY items.slug, items.repository_id;

@@ -5,14 +5,14 @@ WITH declared AS (
         roster.email,
         CASE WHEN roster.status = 'terminated' THEN 0 ELSE 1 END AS urgency
     FROM registry.roster AS roster
-    WHERE roster.email IS NOT NULL
+    WHERE roster.email IS NOT null
     UNION ALL
     SELECT
         covered.email,
         2 AS urgency
     FROM registry.evidence_members AS covered
     INNER JOIN registry.evidence AS evidence ON covered.evidence_id = evidence.evidence_id
-    WHERE evidence.status = 'accepted' AND covered.email IS NOT NULL
+    WHERE evidence.status = 'accepted' AND covered.email IS NOT null
 )
 
 SELECT declared.email

@@ -33,13 +33,13 @@ SELECT
     incoming.fetched_at
 FROM incoming_calls AS incoming
 ON CONFLICT (workspace, run_id, resource, repository_id, item_key) DO UPDATE
-SET
-    outcome = excluded.outcome,
-    http_status = excluded.http_status,
-    message = excluded.message,
-    requests = calls.requests + excluded.requests,
-    items = excluded.items,
-    listing_size = excluded.listing_size,
-    repeated_items = excluded.repeated_items,
-    reread = excluded.reread,
-    fetched_at = excluded.fetched_at;
+    SET
+        outcome = excluded.outcome,
+        http_status = excluded.http_status,
+        message = excluded.message,
+        requests = calls.requests + excluded.requests,
+        items = excluded.items,
+        listing_size = excluded.listing_size,
+        repeated_items = excluded.repeated_items,
+        reread = excluded.reread,
+        fetched_at = excluded.fetched_at;

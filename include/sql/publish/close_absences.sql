@@ -5,7 +5,7 @@ SET valid_to = now()
 FROM compliance.results AS results
 WHERE
     history.workspace = %(workspace)s
-    AND history.valid_to IS NULL
+    AND history.valid_to IS null
     AND history.reason_code IN ('removed_or_invisible', 'test_disabled')
     AND results.workspace = history.workspace
     AND results.test_id = history.test_id

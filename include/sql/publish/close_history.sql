@@ -4,7 +4,7 @@ UPDATE compliance.result_history AS history
 SET valid_to = now()
 WHERE
     history.workspace = %(workspace)s
-    AND history.valid_to IS NULL
+    AND history.valid_to IS null
     AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
     AND NOT EXISTS (
         SELECT 1

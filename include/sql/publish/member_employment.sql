@@ -2,12 +2,16 @@
 -- somebody belongs here goes before one that says they left.
 
 WITH matches AS (
-    SELECT members.member_id, roster.line
+    SELECT
+        members.member_id,
+        roster.line
     FROM staging.members AS members
     INNER JOIN registry.roster AS roster ON members.account_id = roster.account_id
     WHERE members.workspace = %(workspace)s AND members.member_type IS DISTINCT FROM 'app_user'
     UNION
-    SELECT members.member_id, roster.line
+    SELECT
+        members.member_id,
+        roster.line
     FROM staging.members AS members
     INNER JOIN staging.member_emails AS emails
         ON members.workspace = emails.workspace AND members.member_id = emails.member_id

@@ -14,6 +14,6 @@ SELECT
     matches.matched_by,
     members.data_as_of
 FROM staging.members AS members
-LEFT JOIN unnest(%(matched_members)s::text [], %(matched_by)s::text []) AS matches (member_id, matched_by)
+LEFT JOIN unnest(%(matched_members)s::text[], %(matched_by)s::text[]) AS matches (member_id, matched_by)
     ON members.member_id = matches.member_id
 WHERE members.workspace = %(workspace)s;

@@ -24,9 +24,9 @@ SELECT
     history.subject_name,
     history.severity,
     'not_applicable',
-    CASE WHEN history.test_id = ANY(%(test_ids)s) THEN 'removed_or_invisible' ELSE 'test_disabled' END,
+    CASE WHEN history.test_id = any(%(test_ids)s) THEN 'removed_or_invisible' ELSE 'test_disabled' END,
     CASE
-        WHEN history.test_id = ANY(%(test_ids)s)
+        WHEN history.test_id = any(%(test_ids)s)
             THEN 'A complete listing no longer names this subject: it was removed, or this identity lost sight of it.'
         ELSE 'The policy switched this test off.'
     END,

@@ -45,5 +45,5 @@ WHERE
             history.workspace = results.workspace
             AND history.test_id = results.test_id
             AND history.subject_id = results.subject_id
-            AND history.valid_to IS NULL
+            AND history.valid_to IS null
     );

@@ -21,7 +21,7 @@ WITH rules AS (
             main_branch_rules.matches_main_branch
             AND main_branch_rules.kind = 'require_passing_builds_to_merge'
         ) AS builds,
-        bool_or(main_branch_rules.matches_main_branch IS NULL) AS undecided
+        bool_or(main_branch_rules.matches_main_branch IS null) AS undecided
     FROM staging.main_branch_rules AS main_branch_rules
     WHERE main_branch_rules.workspace = %(workspace)s
     GROUP BY main_branch_rules.repository_id
@@ -45,7 +45,7 @@ inventory AS (
         coverage.another_call_succeeded,
         coverage.data_as_of AS read_at,
         -- a rule whose branching model is unknown may or may not apply: then only what is certain is told
-        coverage.branch_restrictions = 'ok' AND repositories.main_branch IS NOT NULL AS rules_readable,
+        coverage.branch_restrictions = 'ok' AND repositories.main_branch IS NOT null AS rules_readable,
         coalesce(rules.undecided, false) AS undecided,
         rules.push_restricted,
         rules.force_prevented,

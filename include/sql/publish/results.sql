@@ -8,7 +8,7 @@ WITH catalogue AS (
         tests.severity,
         tests.days_to_fix
     FROM unnest(
-        %(test_ids)s::text [], %(titles)s::text [], %(severities)s::text [], %(days_to_fix)s::integer []
+        %(test_ids)s::text[], %(titles)s::text[], %(severities)s::text[], %(days_to_fix)s::integer[]
     ) AS tests (test_id, title, severity, days_to_fix)
 ),
 
@@ -18,7 +18,7 @@ remediations AS (
         reasons.reason_code,
         reasons.remediation
     FROM unnest(
-        %(reason_test_ids)s::text [], %(reason_codes)s::text [], %(remediations)s::text []
+        %(reason_test_ids)s::text[], %(reason_codes)s::text[], %(remediations)s::text[]
     ) AS reasons (test_id, reason_code, remediation)
 ),
 
@@ -107,24 +107,24 @@ SELECT
     dated.facts_hash
 FROM dated
 ON CONFLICT (workspace, test_id, subject_id) DO UPDATE
-SET
-    test_title = excluded.test_title,
-    severity = excluded.severity,
-    subject_type = excluded.subject_type,
-    subject_name = excluded.subject_name,
-    status = excluded.status,
-    basis = excluded.basis,
-    reason_code = excluded.reason_code,
-    reason = excluded.reason,
-    remediation = excluded.remediation,
-    detail = excluded.detail,
-    first_seen_at = excluded.first_seen_at,
-    status_since = excluded.status_since,
-    failing_since = excluded.failing_since,
-    due_at = excluded.due_at,
-    data_as_of = excluded.data_as_of,
-    fresh_until = excluded.fresh_until,
-    evaluated_at = excluded.evaluated_at,
-    run_id = excluded.run_id,
-    policy_version = excluded.policy_version,
-    facts_hash = excluded.facts_hash;
+    SET
+        test_title = excluded.test_title,
+        severity = excluded.severity,
+        subject_type = excluded.subject_type,
+        subject_name = excluded.subject_name,
+        status = excluded.status,
+        basis = excluded.basis,
+        reason_code = excluded.reason_code,
+        reason = excluded.reason,
+        remediation = excluded.remediation,
+        detail = excluded.detail,
+        first_seen_at = excluded.first_seen_at,
+        status_since = excluded.status_since,
+        failing_since = excluded.failing_since,
+        due_at = excluded.due_at,
+        data_as_of = excluded.data_as_of,
+        fresh_until = excluded.fresh_until,
+        evaluated_at = excluded.evaluated_at,
+        run_id = excluded.run_id,
+        policy_version = excluded.policy_version,
+        facts_hash = excluded.facts_hash;

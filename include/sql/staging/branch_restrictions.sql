@@ -31,10 +31,10 @@ matched AS (
     SELECT
         fetched.*,
         CASE
-            WHEN repositories.main_branch IS NULL THEN false
+            WHEN repositories.main_branch IS null THEN false
             WHEN fetched.branch_match_kind = 'glob'
                 THEN staging.glob_matches(fetched.pattern, repositories.main_branch)
-            WHEN fetched.branch_match_kind <> 'branching_model' OR models.repository_id IS NULL THEN null
+            WHEN fetched.branch_match_kind <> 'branching_model' OR models.repository_id IS null THEN null
             WHEN fetched.branch_type = 'production'
                 THEN
                     coalesce(models.production_use_mainbranch, false)
@@ -103,13 +103,13 @@ SELECT
     matched.data_as_of
 FROM matched
 ON CONFLICT (workspace, repository_id, restriction_id) DO UPDATE
-SET
-    kind = excluded.kind,
-    branch_match_kind = excluded.branch_match_kind,
-    pattern = excluded.pattern,
-    branch_type = excluded.branch_type,
-    value = excluded.value,
-    users = excluded.users,
-    groups = excluded.groups,
-    matches_main_branch = excluded.matches_main_branch,
-    data_as_of = excluded.data_as_of;
+    SET
+        kind = excluded.kind,
+        branch_match_kind = excluded.branch_match_kind,
+        pattern = excluded.pattern,
+        branch_type = excluded.branch_type,
+        value = excluded.value,
+        users = excluded.users,
+        groups = excluded.groups,
+        matches_main_branch = excluded.matches_main_branch,
+        data_as_of = excluded.data_as_of;

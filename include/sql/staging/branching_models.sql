@@ -44,10 +44,10 @@ SELECT
     fetched.fetched_at
 FROM fetched
 ON CONFLICT (workspace, repository_id) DO UPDATE
-SET
-    development_name = excluded.development_name,
-    development_use_mainbranch = excluded.development_use_mainbranch,
-    production_name = excluded.production_name,
-    production_use_mainbranch = excluded.production_use_mainbranch,
-    branch_types = excluded.branch_types,
-    data_as_of = excluded.data_as_of;
+    SET
+        development_name = excluded.development_name,
+        development_use_mainbranch = excluded.development_use_mainbranch,
+        production_name = excluded.production_name,
+        production_use_mainbranch = excluded.production_use_mainbranch,
+        branch_types = excluded.branch_types,
+        data_as_of = excluded.data_as_of;

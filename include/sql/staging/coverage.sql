@@ -28,7 +28,7 @@ WITH ranked AS (
 
 current_calls AS (
     SELECT * FROM ranked
-    WHERE ranked.badness = 1
+    WHERE badness = 1
 ),
 
 forgotten AS (
@@ -55,9 +55,9 @@ SELECT
     current_calls.fetched_at
 FROM current_calls
 ON CONFLICT (workspace, repository_id, resource) DO UPDATE
-SET
-    outcome = excluded.outcome,
-    message = excluded.message,
-    http_status = excluded.http_status,
-    run_id = excluded.run_id,
-    data_as_of = excluded.data_as_of;
+    SET
+        outcome = excluded.outcome,
+        message = excluded.message,
+        http_status = excluded.http_status,
+        run_id = excluded.run_id,
+        data_as_of = excluded.data_as_of;

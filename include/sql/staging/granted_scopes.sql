@@ -9,4 +9,4 @@ SELECT
 FROM integration.runs AS runs
 WHERE runs.run_id = %(run_id)s AND runs.workspace = %(workspace)s
 ON CONFLICT (workspace) DO UPDATE
-SET run_id = excluded.run_id, scopes = excluded.scopes, data_as_of = excluded.data_as_of;
+    SET run_id = excluded.run_id, scopes = excluded.scopes, data_as_of = excluded.data_as_of;

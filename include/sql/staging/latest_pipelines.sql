@@ -48,11 +48,11 @@ SELECT DISTINCT ON (fetched.repository_id)
 FROM fetched
 ORDER BY fetched.repository_id ASC, fetched.created_on DESC
 ON CONFLICT (workspace, repository_id) DO UPDATE
-SET
-    pipeline_id = excluded.pipeline_id,
-    build_number = excluded.build_number,
-    state = excluded.state,
-    result = excluded.result,
-    created_on = excluded.created_on,
-    completed_on = excluded.completed_on,
-    data_as_of = excluded.data_as_of;
+    SET
+        pipeline_id = excluded.pipeline_id,
+        build_number = excluded.build_number,
+        state = excluded.state,
+        result = excluded.result,
+        created_on = excluded.created_on,
+        completed_on = excluded.completed_on,
+        data_as_of = excluded.data_as_of;

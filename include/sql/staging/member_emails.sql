@@ -32,4 +32,4 @@ SELECT
     confirmed.data_as_of
 FROM confirmed
 ON CONFLICT (workspace, email, member_id) DO UPDATE
-SET data_as_of = excluded.data_as_of;
+    SET data_as_of = excluded.data_as_of;

@@ -44,10 +44,10 @@ SELECT
     listed.data_as_of
 FROM listed
 ON CONFLICT (workspace, member_id) DO UPDATE
-SET
-    account_id = excluded.account_id,
-    display_name = excluded.display_name,
-    nickname = excluded.nickname,
-    member_type = excluded.member_type,
-    role = excluded.role,
-    data_as_of = excluded.data_as_of;
+    SET
+        account_id = excluded.account_id,
+        display_name = excluded.display_name,
+        nickname = excluded.nickname,
+        member_type = excluded.member_type,
+        role = excluded.role,
+        data_as_of = excluded.data_as_of;

@@ -30,4 +30,4 @@ SELECT
     fetched.data_as_of
 FROM fetched
 ON CONFLICT (workspace, repository_id) DO UPDATE
-SET enabled = excluded.enabled, data_as_of = excluded.data_as_of;
+    SET enabled = excluded.enabled, data_as_of = excluded.data_as_of;

@@ -31,7 +31,7 @@ SELECT
     newest.fetched_at
 FROM newest
 ON CONFLICT (workspace, repository_id, pull_request_id) DO UPDATE
-SET
-    builds = excluded.builds,
-    builds_not_successful = excluded.builds_not_successful,
-    data_as_of = excluded.data_as_of;
+    SET
+        builds = excluded.builds,
+        builds_not_successful = excluded.builds_not_successful,
+        data_as_of = excluded.data_as_of;

@@ -11,16 +11,17 @@ WITH fetched AS (
         objects.body #>> '{destination,branch,name}' AS destination_branch,
         coalesce((
             SELECT array_agg(DISTINCT participants.body #>> '{user,uuid}')
-            FROM jsonb_array_elements(
-                CASE
-                    WHEN jsonb_typeof(objects.body -> 'participants') = 'array' THEN objects.body -> 'participants'
-                    ELSE '[]'
-                END
-            ) AS participants (body)
+            FROM
+                jsonb_array_elements(
+                    CASE
+                        WHEN jsonb_typeof(objects.body -> 'participants') = 'array' THEN objects.body -> 'participants'
+                        ELSE '[]'
+                    END
+                ) AS participants (body)
             WHERE
                 participants.body -> 'approved' = 'true'
                 AND participants.body #>> '{user,type}' = 'user'
-                AND participants.body #>> '{user,uuid}' IS NOT NULL
+                AND participants.body #>> '{user,uuid}' IS NOT null
         ), '{}') AS approved_by,
         (objects.body ->> 'created_on')::timestamptz AS created_on,
         (objects.body ->> 'updated_on')::timestamptz AS updated_on,
@@ -74,11 +75,11 @@ SELECT
     fetched.data_as_of
 FROM fetched
 ON CONFLICT (workspace, repository_id, pull_request_id) DO UPDATE
-SET
-    state = excluded.state,
-    author_id = excluded.author_id,
-    destination_branch = excluded.destination_branch,
-    approved_by = excluded.approved_by,
-    created_on = excluded.created_on,
-    updated_on = excluded.updated_on,
-    data_as_of = excluded.data_as_of;
+    SET
+        state = excluded.state,
+        author_id = excluded.author_id,
+        destination_branch = excluded.destination_branch,
+        approved_by = excluded.approved_by,
+        created_on = excluded.created_on,
+        updated_on = excluded.updated_on,
+        data_as_of = excluded.data_as_of;

@@ -64,14 +64,14 @@ SELECT
     listed.data_as_of
 FROM listed
 ON CONFLICT (workspace, repository_id) DO UPDATE
-SET
-    slug = excluded.slug,
-    name = excluded.name,
-    full_name = excluded.full_name,
-    project_key = excluded.project_key,
-    is_private = excluded.is_private,
-    language = excluded.language,
-    main_branch = excluded.main_branch,
-    created_on = excluded.created_on,
-    updated_on = excluded.updated_on,
-    data_as_of = excluded.data_as_of;
+    SET
+        slug = excluded.slug,
+        name = excluded.name,
+        full_name = excluded.full_name,
+        project_key = excluded.project_key,
+        is_private = excluded.is_private,
+        language = excluded.language,
+        main_branch = excluded.main_branch,
+        created_on = excluded.created_on,
+        updated_on = excluded.updated_on,
+        data_as_of = excluded.data_as_of;

@@ -14,4 +14,4 @@ WHERE
 ORDER BY objects.fetched_at DESC
 LIMIT 1
 ON CONFLICT (workspace) DO UPDATE
-SET workspace_id = excluded.workspace_id, name = excluded.name, data_as_of = excluded.data_as_of;
+    SET workspace_id = excluded.workspace_id, name = excluded.name, data_as_of = excluded.data_as_of;

@@ -23,13 +23,13 @@ CREATE TABLE integration.runs (
     started_at timestamptz NOT NULL,
     finished_at timestamptz,
     status text NOT NULL DEFAULT 'running'
-        CHECK (status IN ('running', 'published', 'gate_failed', 'failed', 'superseded')),
+    CHECK (status IN ('running', 'published', 'gate_failed', 'failed', 'superseded')),
     quality text CHECK (quality IN ('passed', 'passed_with_warnings', 'failed')),
     full_refresh boolean NOT NULL DEFAULT false,
     policy_version text NOT NULL,
     repositories integer,
     requests_spent integer,
-    scopes_granted text [],
+    scopes_granted text[],
     coverage jsonb,
     error text
 );
@@ -79,7 +79,7 @@ CREATE TABLE landing.calls (
     repository_id text NOT NULL DEFAULT '',
     item_key text NOT NULL DEFAULT '',
     outcome text NOT NULL
-        CHECK (outcome IN ('ok', 'scope_missing', 'permission_missing', 'not_found', 'failed')),
+    CHECK (outcome IN ('ok', 'scope_missing', 'permission_missing', 'not_found', 'failed')),
     http_status integer,
     message text,
     requests integer NOT NULL DEFAULT 0,
@@ -127,7 +127,7 @@ CREATE TABLE staging.workspaces (
 CREATE TABLE staging.granted_scopes (
     workspace text PRIMARY KEY,
     run_id text NOT NULL,
-    scopes text [],
+    scopes text[],
     data_as_of timestamptz NOT NULL
 );
 COMMENT ON COLUMN staging.granted_scopes.scopes IS
@@ -208,7 +208,7 @@ CREATE TABLE staging.pull_requests (
     state text,
     author_id text,
     destination_branch text,
-    approved_by text [] NOT NULL,
+    approved_by text[] NOT NULL,
     created_on timestamptz,
     updated_on timestamptz,
     data_as_of timestamptz NOT NULL,
@@ -344,7 +344,7 @@ SELECT
     pull_requests.repository_id,
     pull_requests.pull_request_id,
     pull_requests.updated_on,
-    EXISTS (
+    exists(
         SELECT 1
         FROM unnest(pull_requests.approved_by) AS approvals (approver)
         WHERE approvals.approver IS DISTINCT FROM pull_requests.author_id
@@ -437,7 +437,7 @@ SELECT DISTINCT ON (coalesce(workspace, ''), target_type, target)
     sensitivity,
     owner
 FROM registry.classification
-ORDER BY coalesce(workspace, ''), target_type, target, entry_id DESC;
+ORDER BY coalesce(workspace, ''), target_type ASC, target ASC, entry_id DESC;
 
 CREATE VIEW registry.repository_classification AS
 WITH candidates AS (
@@ -452,11 +452,11 @@ WITH candidates AS (
         entries.owner,
         CASE entries.target_type WHEN 'repository' THEN 1 WHEN 'project' THEN 2 ELSE 3 END AS level,
         CASE WHEN entries.target_type = 'pattern' THEN length(replace(entries.target, '*', '')) ELSE 0 END AS literals,
-        entries.workspace IS NOT NULL AS for_this_workspace
+        entries.workspace IS NOT null AS for_this_workspace
     FROM staging.repositories AS repositories
     INNER JOIN registry.classification_in_force AS entries
         ON
-            (entries.workspace IS NULL OR entries.workspace = lower(repositories.workspace))
+            (entries.workspace IS null OR entries.workspace = lower(repositories.workspace))
             AND CASE entries.target_type
                 WHEN 'repository' THEN entries.target IN (lower(repositories.slug), lower(repositories.repository_id))
                 WHEN 'project' THEN entries.target = lower(repositories.project_key)
@@ -649,10 +649,10 @@ CREATE TABLE compliance.result_history (
     valid_from timestamptz NOT NULL,
     valid_to timestamptz,
     PRIMARY KEY (workspace, test_id, subject_id, valid_from),
-    CHECK (valid_to IS NULL OR valid_to > valid_from)
+    CHECK (valid_to IS null OR valid_to > valid_from)
 );
 CREATE UNIQUE INDEX result_history_open ON compliance.result_history (workspace, test_id, subject_id)
-WHERE valid_to IS NULL;
+WHERE valid_to IS null;
 COMMENT ON TABLE compliance.result_history IS
 'One row per interval of unchanged (status, basis, reason_code, facts_hash, exception_id, policy_version). A subject that left, or a test that was switched off, continues as not_applicable with reason code removed_or_invisible or test_disabled.';
 

@@ -156,7 +156,9 @@ WHERE status = 'passing';
 
 CREATE VIEW quality.verdict_mismatches AS
 WITH enabled_tests AS (
-    SELECT tests.test_id, tests.subject_type
+    SELECT
+        tests.test_id,
+        tests.subject_type
     FROM judged.enabled_tests AS tests
     WHERE
         tests.workspace = current_setting('compliance.workspace')
@@ -164,15 +166,21 @@ WITH enabled_tests AS (
 ),
 
 subjects AS (
-    SELECT 'repository' AS subject_type, staged.repository_id AS subject_id
+    SELECT
+        'repository' AS subject_type,
+        staged.repository_id AS subject_id
     FROM staging.repositories AS staged
     WHERE staged.workspace = current_setting('compliance.workspace')
     UNION ALL
-    SELECT 'member' AS subject_type, staged.member_id AS subject_id
+    SELECT
+        'member' AS subject_type,
+        staged.member_id AS subject_id
     FROM staging.members AS staged
     WHERE staged.workspace = current_setting('compliance.workspace')
     UNION ALL
-    SELECT 'workspace' AS subject_type, staged.workspace_id AS subject_id
+    SELECT
+        'workspace' AS subject_type,
+        staged.workspace_id AS subject_id
     FROM staging.workspaces AS staged
     WHERE staged.workspace = current_setting('compliance.workspace')
 )
@@ -180,15 +188,17 @@ subjects AS (
 SELECT
     coalesce(expected.test_id, verdicts.test_id) AS test_id,
     coalesce(expected.subject_id, verdicts.subject_id) AS subject_id,
-    expected.test_id IS NOT NULL AS is_expected,
-    verdicts.test_id IS NOT NULL AS is_judged
+    expected.test_id IS NOT null AS is_expected,
+    verdicts.test_id IS NOT null AS is_judged
 FROM (
-    SELECT enabled_tests.test_id, subjects.subject_id
+    SELECT
+        enabled_tests.test_id,
+        subjects.subject_id
     FROM enabled_tests
     INNER JOIN subjects ON enabled_tests.subject_type = subjects.subject_type
 ) AS expected
 FULL OUTER JOIN quality.verdicts AS verdicts
     ON expected.test_id = verdicts.test_id AND expected.subject_id = verdicts.subject_id
-WHERE expected.test_id IS NULL OR verdicts.test_id IS NULL;
+WHERE expected.test_id IS null OR verdicts.test_id IS null;
 COMMENT ON VIEW quality.verdict_mismatches IS
 'Where verdicts and subjects x enabled tests disagree: a subject nobody judged, or a verdict nobody asked for.';

@@ -136,9 +136,9 @@ COMMENT ON COLUMN compliance.evidence.decided_at IS 'When.';
 COMMENT ON COLUMN compliance.evidence.file_name IS 'Name of the file as given.';
 COMMENT ON COLUMN compliance.evidence.file_sha256 IS 'SHA-256 of the file.';
 
-REVOKE ALL ON SCHEMA landing, staging, judged, registry, integration, quality, compliance FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION staging.glob_matches(text, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION compliance.results_as_of(timestamptz) FROM PUBLIC;
+REVOKE ALL ON SCHEMA landing, staging, judged, registry, integration, quality, compliance FROM public;
+REVOKE EXECUTE ON FUNCTION staging.glob_matches(text, text) FROM public;
+REVOKE EXECUTE ON FUNCTION compliance.results_as_of(timestamptz) FROM public;
 
 GRANT USAGE ON SCHEMA landing, staging, judged, registry, integration, quality, compliance TO compliance_pipeline;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA landing, staging, judged, integration, quality, compliance
