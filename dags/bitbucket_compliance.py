@@ -7,9 +7,9 @@ from airflow.sdk import DAG, Asset, Param, chain, task, task_group
 from include.pipeline import callbacks
 from include.security_tests import CATALOGUE
 
-RESULTS = Asset(name="bitbucket_compliance_results", uri="postgres://compliance/compliance/current_results")
+RESULTS = Asset("bitbucket_compliance_results")
 
-KEYS = {"workspace": "{{ params.workspace }}", "run_id": "{{ run_id }}"}
+KEYS = {"workspace": "{{ params.workspace }}", "run": "{{ run_id }}"}
 
 with DAG(
     dag_id="bitbucket_compliance",
@@ -39,32 +39,32 @@ with DAG(
 ):
 
     @task(doc_md="Take the workspace's lease, validate the policy, open the run.")
-    def start_run(workspace: str, run_id: str, full_refresh: str) -> None:
+    def start_run(workspace: str, run: str, full_refresh: str) -> None:
         from include.pipeline import tasks
 
-        tasks.start_run(workspace, run_id, full_refresh == "True")
+        tasks.start_run(workspace, run, full_refresh == "True")
 
     @task(doc_md="Give the workspace back, however the run went; one that did not publish has failed.")
-    def finish_run(workspace: str, run_id: str) -> None:
+    def finish_run(workspace: str, run: str) -> None:
         from include.pipeline import tasks
 
-        tasks.finish_run(workspace, run_id)
+        tasks.finish_run(workspace, run)
 
     @task_group
     def extract() -> None:
         """Bitbucket → landing: raw JSON and the outcome of every call."""
 
         @task(doc_md="Land repositories, members, roles, and the declared addresses Bitbucket confirms.")
-        def list_workspace(workspace: str, run_id: str) -> None:
+        def list_workspace(workspace: str, run: str) -> None:
             from include.pipeline import tasks
 
-            tasks.list_workspace(workspace, run_id)
+            tasks.list_workspace(workspace, run)
 
         @task(doc_md="Split the repositories into chunks; only their numbers travel to the mapped task.")
-        def plan_reading(workspace: str, run_id: str) -> list[int]:
+        def plan_reading(workspace: str, run: str) -> list[int]:
             from include.pipeline import tasks
 
-            return tasks.plan_reading(workspace, run_id)
+            return tasks.plan_reading(workspace, run)
 
         @task(
             # The connection's parallel requests are meant for one chunk at a time.
@@ -72,10 +72,10 @@ with DAG(
             map_index_template="chunk {{ task.op_kwargs['chunk'] }}",
             doc_md="Read one chunk of repositories; a retry asks only for what it has not landed.",
         )
-        def read_repositories(workspace: str, run_id: str, chunk: int) -> None:
+        def read_repositories(workspace: str, run: str, chunk: int) -> None:
             from include.pipeline import tasks
 
-            tasks.read_chunk(workspace, run_id, chunk)
+            tasks.read_chunk(workspace, run, chunk)
 
         listed = list_workspace(**KEYS)
         chunks = plan_reading(**KEYS)
@@ -87,10 +87,10 @@ with DAG(
         """Landing → staging: typed tables, one current row per object."""
 
         @task(doc_md="SQL from landed JSON to typed tables; rows disappear only behind a complete listing.")
-        def stage_landing(workspace: str, run_id: str) -> None:
+        def stage_landing(workspace: str, run: str) -> None:
             from include.pipeline import tasks
 
-            tasks.stage(workspace, run_id)
+            tasks.stage(workspace, run)
 
         stage_landing(**KEYS)
 
@@ -99,10 +99,10 @@ with DAG(
         """Great Expectations over staging; a critical failure keeps the last published state."""
 
         @task(doc_md="Keys, enums, coverage, shrinking listings, age of the roster.")
-        def gate_staging(workspace: str, run_id: str) -> None:
+        def gate_staging(workspace: str, run: str) -> None:
             from include.pipeline import tasks
 
-            tasks.gate(workspace, run_id, "staging")
+            tasks.gate(workspace, run, "staging")
 
         gate_staging(**KEYS)
 
@@ -111,10 +111,10 @@ with DAG(
         """The tests, one task each: staging and registry → judged."""
 
         @task
-        def judge(workspace: str, run_id: str, test_id: str) -> None:
+        def judge(workspace: str, run: str, test_id: str) -> None:
             from include.pipeline import tasks
 
-            tasks.judge(workspace, run_id, test_id)
+            tasks.judge(workspace, run, test_id)
 
         for test in CATALOGUE:
             about = f"**{test.title}** ({test.severity}). {test.description}"
@@ -125,16 +125,16 @@ with DAG(
         """Judged → compliance, behind a second gate, in one transaction."""
 
         @task(doc_md="One known verdict for each subject of each enabled test; nothing passes without fresh data.")
-        def gate_results(workspace: str, run_id: str) -> None:
+        def gate_results(workspace: str, run: str) -> None:
             from include.pipeline import tasks
 
-            tasks.gate(workspace, run_id, "results")
+            tasks.gate(workspace, run, "results")
 
         @task(outlets=[RESULTS], doc_md="Current results, history and the run's figures; then the asset event.")
-        def publish_results(workspace: str, run_id: str) -> None:
+        def publish_results(workspace: str, run: str) -> None:
             from include.pipeline import tasks
 
-            tasks.publish(workspace, run_id)
+            tasks.publish(workspace, run)
 
         gate_results(**KEYS) >> publish_results(**KEYS)
 
