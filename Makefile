@@ -44,8 +44,8 @@ lock: setup ## renew requirements.txt from requirements.in
 bench-requests: setup ## requests per repository on the reference workload
 	@$(PYTHON_BIN) -m tests.bench.requests
 
-sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n
-	@$(LOCAL) sandbox --port "$${PORT:-8990}"
+sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
+	@exec $(PYTHON_BIN) -m include.sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
 
 psql: setup ## open the embedded database, or run one statement: SQL="SELECT …"
 	@$(LOCAL) psql --sql="$${SQL:-}"

@@ -39,8 +39,6 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     add("down", "stop what `up` started, and the embedded Postgres")
     psql = add("psql", "open the embedded database")
     psql.add_argument("--sql", default="", help="run this statement and leave")
-    sandbox = add("sandbox", "the stand-in for Bitbucket alone, until Ctrl-C")
-    sandbox.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on; see python -m include.sandbox --help")
     add("clean", "stop everything and remove the data (.local)")
     return parser.parse_args(argv)
 

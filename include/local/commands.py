@@ -69,8 +69,6 @@ def run_command(options: argparse.Namespace) -> int:
             return web.down()
         case "psql":
             return psql(options.sql)
-        case "sandbox":
-            return sandbox(options.arguments)
         case _:
             return clean()
 
@@ -205,12 +203,6 @@ def psql(sql: str) -> int:
         }
         command = [str(postgres.psql), "--set=ON_ERROR_STOP=1", *(["--command", sql] if sql else [])]
         return subprocess.run(command, env=os.environ | login, check=False).returncode
-
-
-def sandbox(arguments: list[str]) -> int:
-    """The sandbox in the foreground."""
-    command = [sys.executable, "-m", "include.sandbox", *arguments]
-    os.execve(sys.executable, command, env.airflow_environment(env.LOCAL / "airflow"))  # noqa: S606
 
 
 def clean() -> int:

@@ -27,6 +27,8 @@ def connect(conn_id: str = CONNECTION_ID) -> psycopg.Connection[dict[str, Any]]:
         connection = cast(psycopg.Connection[Any], PostgresHook(postgres_conn_id=conn_id).get_conn())
         connection.row_factory = dict_row
         connection.execute("SET TIME ZONE 'UTC'")
+        # Compiling these queries costs more than running them.
+        connection.execute("SET jit TO off")
         connection.commit()
     return connection
 
@@ -47,6 +49,11 @@ def run_sql(
     """
     file = SQL / path
     return connection.execute(_text(file), parameters if parameters is not None else {})
+
+
+def refresh_statistics(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Let the planner know what a bulk load brought; joins the caller's transaction."""
+    connection.execute("SELECT staging.refresh_statistics(%s)", (schema,))
 
 
 def one_row(cursor: psycopg.Cursor[dict[str, Any]]) -> dict[str, Any]:

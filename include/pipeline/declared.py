@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from include.pipeline.db import copy_rows, one_row
+from include.pipeline.db import copy_rows, one_row, refresh_statistics
 from include.pipeline.errors import ImportRefused
 from include.pipeline.run import Connection
 
@@ -290,7 +290,9 @@ def import_file(
     file = read_csv(path)
     with connection.transaction():
         connection.execute("LOCK TABLE registry.imports IN SHARE ROW EXCLUSIVE MODE")
-        return _TAKERS[kind](connection, file, imported_by, captured_on)
+        taken = _TAKERS[kind](connection, file, imported_by, captured_on)
+        refresh_statistics(connection, "registry")
+    return taken
 
 
 def _note_import(connection: Connection, kind: str, file: File, imported_by: str, rows: int) -> int:

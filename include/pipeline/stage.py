@@ -6,7 +6,7 @@ safe to run again.
 
 import logging
 
-from include.pipeline.db import run_sql
+from include.pipeline.db import refresh_statistics, run_sql
 from include.pipeline.run import Connection, Run
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ def stage_listing(connection: Connection, run: Run) -> None:
 
 def stage_landing(connection: Connection, run: Run) -> None:
     """Stage everything this run landed, in one transaction, so that the gate never sees half of it; commits."""
+    refresh_statistics(connection, "landing")
     _run_files(connection, run, (*_AFTER_LISTING, *_AFTER_READING))
 
 
@@ -39,4 +40,5 @@ def _run_files(connection: Connection, run: Run, names: tuple[str, ...]) -> None
     for name in names:
         cursor = run_sql(connection, f"staging/{name}.sql", run.keys)
         log.info("staged %s: %d rows", name, max(cursor.rowcount, 0))
+    refresh_statistics(connection, "staging")
     connection.commit()

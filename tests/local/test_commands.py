@@ -22,9 +22,7 @@ def test_a_slug_or_a_uuid_is_a_workspace(workspace: str) -> None:
     assert valid_workspace(f" {workspace} ") == workspace
 
 
-@pytest.mark.parametrize(
-    "workspace", ["", "  ", "../etc", "a b", "acme/repo", "https://bitbucket.org/acme", "--x"]
-)
+@pytest.mark.parametrize("workspace", ["", "  ", "../etc", "a b", "acme/repo", "https://bitbucket.org/acme", "--x"])
 def test_anything_else_is_answered_with_the_usage(workspace: str) -> None:
     with pytest.raises(Usage, match="usage: make run WORKSPACE=slug") as refused:
         valid_workspace(workspace)
@@ -47,9 +45,7 @@ def test_a_missing_file_is_named_with_its_variable(tmp_path: Path) -> None:
         import_jobs({"roster": str(roster), "mfa": "/no/such.csv"})
 
 
-def test_imports_run_in_a_fixed_order_with_absolute_paths(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_imports_run_in_a_fixed_order_with_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("mfa.csv", "roster.csv"):
         Path(name).touch()

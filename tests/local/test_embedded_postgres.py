@@ -50,8 +50,7 @@ def _postmaster_pid(server: EmbeddedPostgres) -> int:
 def _start_in_another_process(data_dir: Path, then: str) -> subprocess.Popen[str]:
     code = (
         "import sys, time; from pathlib import Path; from include.local.postgres import EmbeddedPostgres\n"
-        "server = EmbeddedPostgres(Path(sys.argv[1])); server.start(); print(server.port, flush=True)\n"
-        + then
+        "server = EmbeddedPostgres(Path(sys.argv[1])); server.start(); print(server.port, flush=True)\n" + then
     )
     return subprocess.Popen(
         [sys.executable, "-c", code, str(data_dir)],
@@ -143,9 +142,7 @@ def test_two_processes_that_start_at_once_share_one_server(postgres: EmbeddedPos
 
 def test_it_listens_on_loopback_alone(running: EmbeddedPostgres) -> None:
     listening = [
-        c.laddr.ip
-        for c in psutil.Process(_postmaster_pid(running)).net_connections()
-        if c.status == psutil.CONN_LISTEN
+        c.laddr.ip for c in psutil.Process(_postmaster_pid(running)).net_connections() if c.status == psutil.CONN_LISTEN
     ]
     assert listening == ["127.0.0.1"]
 
@@ -219,7 +216,5 @@ def test_root_may_work_below_a_closed_folder_and_it_stays_closed(tmp_path: Path)
 def test_roots_server_runs_under_a_user_id_of_its_own(running: EmbeddedPostgres) -> None:
     uid = psutil.Process(_postmaster_pid(running)).uids().real
     assert uid != 0
-    others = {
-        p.info["uids"].real for p in psutil.process_iter(["uids", "name"]) if p.info["name"] != "postgres"
-    }
+    others = {p.info["uids"].real for p in psutil.process_iter(["uids", "name"]) if p.info["name"] != "postgres"}
     assert uid not in others

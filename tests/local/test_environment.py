@@ -25,9 +25,7 @@ class _NoServices(Services):
 
     def postgres(self) -> services.EmbeddedPostgres:
         class Fake(services.EmbeddedPostgres):
-            def uri(
-                self, database: str = "compliance", user: str = "compliance", password: str | None = None
-            ) -> str:
+            def uri(self, database: str = "compliance", user: str = "compliance", password: str | None = None) -> str:
                 return "postgresql://compliance:embedded@127.0.0.1:2/compliance"
 
         return Fake(Path("/nowhere"))
@@ -107,9 +105,7 @@ def test_a_connection_is_read_as_uri_and_as_json(value: str) -> None:
     assert address.dsn == USERS_POSTGRES
 
 
-@pytest.mark.parametrize(
-    "value", ["mysql://u:hidden@h/d", "{not json hidden", "postgresql://u:hidden@h:port/d"]
-)
+@pytest.mark.parametrize("value", ["mysql://u:hidden@h/d", "{not json hidden", "postgresql://u:hidden@h:port/d"])
 def test_an_unreadable_connection_is_named_without_its_password(value: str) -> None:
     with pytest.raises(env.ConnectionUnreadable, match=env.POSTGRES_CONNECTION) as refused:
         env.PostgresAddress.from_airflow(value)

@@ -128,9 +128,7 @@ def test_a_changed_lock_builds_again(checkout: Path, tools: Path) -> None:
     assert not (checkout / ".venv" / "left over").exists()
 
 
-def test_a_lock_that_can_not_be_installed_is_one_line_and_leaves_no_stamp(
-    checkout: Path, tools: Path
-) -> None:
+def test_a_lock_that_can_not_be_installed_is_one_line_and_leaves_no_stamp(checkout: Path, tools: Path) -> None:
     _quick_python(tools, "python3.12")
     (checkout / "requirements.txt").write_text("./no-such-package\n")
     result = _set_up(checkout, tools)

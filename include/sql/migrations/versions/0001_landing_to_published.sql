@@ -117,6 +117,23 @@ $glob$;
 COMMENT ON FUNCTION staging.glob_matches(text, text) IS
 'Bitbucket''s branch pattern: only * is special, and it matches / too.';
 
+CREATE FUNCTION staging.refresh_statistics(schema_name text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
+AS $statistics$
+DECLARE
+    table_name text;
+BEGIN
+    IF schema_name NOT IN ('landing', 'staging', 'registry', 'judged') THEN
+        RAISE EXCEPTION 'statistics of schema % are none of the pipeline''s business', schema_name;
+    END IF;
+    FOR table_name IN SELECT tables.tablename FROM pg_tables AS tables WHERE tables.schemaname = schema_name LOOP
+        EXECUTE format('ANALYZE %I.%I', schema_name, table_name);
+    END LOOP;
+END
+$statistics$;
+COMMENT ON FUNCTION staging.refresh_statistics(text) IS
+'Statistics right after a bulk load: without them the planner takes every table for empty until autovacuum comes by.';
+
 CREATE TABLE staging.workspaces (
     workspace text PRIMARY KEY,
     workspace_id text NOT NULL,

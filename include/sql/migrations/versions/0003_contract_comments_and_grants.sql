@@ -147,6 +147,7 @@ GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA registry TO compliance_pipeline;
 GRANT UPDATE, DELETE ON registry.policy_versions TO compliance_pipeline;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA registry TO compliance_pipeline;
 GRANT EXECUTE ON FUNCTION staging.glob_matches(text, text) TO compliance_pipeline;
+GRANT EXECUTE ON FUNCTION staging.refresh_statistics(text) TO compliance_pipeline;
 GRANT EXECUTE ON FUNCTION compliance.results_as_of(timestamptz) TO compliance_pipeline;
 
 GRANT USAGE ON SCHEMA registry, compliance TO compliance_console;

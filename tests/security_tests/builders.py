@@ -1,0 +1,395 @@
+"""A small world to judge: what Bitbucket answered lands as extract lands it, what people declared stands in registry.
+
+``World.judge`` opens a run, lands, stages and judges one test, and gives back its verdicts by the subject's name.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from include.pipeline.judge import judge
+from include.pipeline.landing import Answer, LandingWriter
+from include.pipeline.run import finish_run, run_step, start_run
+from include.pipeline.stage import stage_landing
+
+NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
+TODAY = NOW.date()
+READ_AT = NOW + timedelta(minutes=1)
+WORKSPACE = "acme"
+WORKSPACE_ID = "{00000000-0000-4000-8000-0000000000ac}"
+
+UNREADABLE = ("scope_missing", "permission_missing")
+NOT_COLLECTED = ("failed", "not_found")
+
+Row = dict[str, Any]
+_runs = itertools.count(1)
+_NAMESPACE = uuid.UUID("00000000-0000-4000-8000-000000000000")
+
+
+def identity(name: str) -> str:
+    """A uuid with braces, the same for the same name."""
+    return "{" + str(uuid.uuid5(_NAMESPACE, name)) + "}"
+
+
+def days_ago(days: float) -> datetime:
+    """An instant before the run started."""
+    return NOW - timedelta(days=days)
+
+
+@dataclass
+class Repository:
+    """A repository and what each call on it brought; everything is readable and empty unless told otherwise."""
+
+    slug: str
+    main_branch: str | None = "main"
+    project: str | None = "CORE"
+    private: bool | None = True
+    outcomes: dict[str, str] = field(
+        default_factory=lambda: {
+            "branch_restrictions": "ok",
+            "pull_requests": "ok",
+            "pipelines_config": "ok",
+            "pipelines": "ok",
+        }
+    )
+    read_at: dict[str, datetime] = field(default_factory=dict)
+    restrictions: list[Row] = field(default_factory=list)
+    pull_requests: list[Row] = field(default_factory=list)
+    builds: dict[int, list[str]] = field(default_factory=dict)
+    model: Row | None = None
+    config: Row = field(default_factory=lambda: {"enabled": True})
+    latest_pipeline: Row | None = None
+
+    @property
+    def repository_id(self) -> str:
+        return identity(self.slug)
+
+    # what calls brought
+
+    def call(self, resource: str, outcome: str, read_at: datetime = READ_AT) -> Repository:
+        """The outcome of one call on the repository."""
+        self.outcomes[resource] = outcome
+        self.read_at[resource] = read_at
+        return self
+
+    def rules_hidden(self, outcome: str = "permission_missing") -> Repository:
+        """The configuration can't be read: neither restrictions nor Pipelines' setting."""
+        return self.call("branch_restrictions", outcome).call("pipelines_config", outcome)
+
+    def vanished(self) -> Repository:
+        """Listed, but every call on it answers 404."""
+        for resource in tuple(self.outcomes):
+            self.call(resource, "not_found")
+        return self
+
+    # configuration
+
+    def rule(self, kind: str, pattern: str = "main", **more: Any) -> Repository:
+        """A restriction by glob."""
+        return self._restrict({"kind": kind, "branch_match_kind": "glob", "pattern": pattern, **more})
+
+    def model_rule(self, kind: str, branch_type: str, **more: Any) -> Repository:
+        """A restriction by branch type."""
+        return self._restrict(
+            {"kind": kind, "branch_match_kind": "branching_model", "pattern": "", "branch_type": branch_type, **more}
+        )
+
+    def _restrict(self, body: Row) -> Repository:
+        self.restrictions.append({"id": len(self.restrictions) + 1, "value": None, "users": [], "groups": [], **body})
+        return self
+
+    def branching_model(self, **body: Any) -> Repository:
+        """The effective branching model, readable."""
+        self.model = body
+        return self.call("effective_branching_model", "ok")
+
+    # behaviour
+
+    def merged(
+        self,
+        number: int | None = None,
+        *,
+        age: float = 1,
+        builds: Sequence[str] | None = None,
+        author: str | None = "ada",
+        approved_by: Sequence[str] = ("bo",),
+        approved_by_apps: Sequence[str] = (),
+        looked_at_by: Sequence[str] = (),
+        into: str | None = "main",
+        state: str = "MERGED",
+        updated_on: datetime | None = None,
+    ) -> Repository:
+        """A pull request of ``age`` days; ``builds`` None: its statuses were not asked for."""
+        number = number or len(self.pull_requests) + 1
+        people = [(name, "user", True) for name in approved_by]
+        people += [(name, "app_user", True) for name in approved_by_apps]
+        people += [(name, "user", False) for name in looked_at_by]
+        updated = (updated_on or days_ago(age)).isoformat()
+        self.pull_requests.append(
+            {
+                "id": number,
+                "state": state,
+                "author": {"uuid": identity(author)} if author else None,
+                "destination": {"branch": {"name": into}},
+                "created_on": days_ago(400).isoformat(),
+                "updated_on": updated,
+                "participants": [
+                    {"approved": approved, "user": {"uuid": identity(name), "type": kind}}
+                    for name, kind, approved in people
+                ],
+            }
+        )
+        if builds is not None:
+            self.builds[number] = list(builds)
+            self.outcomes.setdefault("pull_request_statuses", "ok")
+        return self
+
+    def pipeline(self, *, created_on: datetime, state: str = "COMPLETED") -> Repository:
+        """The newest pipeline."""
+        self.latest_pipeline = {
+            "uuid": identity(f"pipeline of {self.slug}"),
+            "build_number": 7,
+            "state": {"name": state, "result": {"name": "FAILED"}},
+            "created_on": created_on.isoformat(),
+        }
+        return self
+
+    def answers(self) -> list[Answer]:
+        """As extract would hand them to the landing zone."""
+        objects: dict[str, list[tuple[str, Row]]] = {
+            "branch_restrictions": [(str(body["id"]), body) for body in self.restrictions],
+            "pull_requests": [(str(body["id"]), body) for body in self.pull_requests],
+            "effective_branching_model": [("", self.model)] if self.model is not None else [],
+            "pipelines_config": [("", self.config)],
+            "pipelines": [(self.latest_pipeline["uuid"], self.latest_pipeline)] if self.latest_pipeline else [],
+            "pull_request_statuses": [
+                (str(number), {"pull_request_id": number, "values": [{"state": state} for state in states]})
+                for number, states in self.builds.items()
+            ],
+        }
+        landed_whatever_the_outcome = ("pull_request_statuses",)  # a call per pull request: some went well
+        return [
+            Answer(
+                resource,
+                outcome,
+                self.repository_id,
+                objects=objects[resource] if outcome == "ok" or resource in landed_whatever_the_outcome else (),
+                fetched_at=self.read_at.get(resource, READ_AT),
+            )
+            for resource, outcome in self.outcomes.items()
+        ]
+
+
+class World:
+    """One workspace in a fresh database."""
+
+    def __init__(self, database: psycopg.Connection[Row], folder: Path, patch: pytest.MonkeyPatch):
+        self.database = database
+        self._folder = folder
+        self._patch = patch
+        self._policy: dict[str, dict[str, Any]] = {"tests": {"pipelines_enabled": {"enabled": True}}, "numbers": {}}
+        self.now = NOW
+        self.repositories: list[Repository] = []
+        self.members: list[Row] = []
+        self.confirmed: list[tuple[str, str]] = []
+        self.lookup: str | None = None
+        self._write_policy()
+
+    # policy
+
+    def numbers(self, **numbers: Any) -> World:
+        """Numbers of the policy that differ from the defaults."""
+        self._policy["numbers"].update(numbers)
+        self._write_policy()
+        return self
+
+    def switch_off(self, test_id: str) -> World:
+        self._policy["tests"][test_id] = {"enabled": False}
+        self._write_policy()
+        return self
+
+    def _write_policy(self) -> None:
+        path = self._folder / "policy.yaml"
+        path.write_text(yaml.safe_dump(self._policy), encoding="utf-8")
+        self._patch.setenv("COMPLIANCE_POLICY_FILE", str(path))
+
+    # Bitbucket
+
+    def repository(self, slug: str = "payments", main_branch: str | None = "main", **more: Any) -> Repository:
+        self.repositories.append(Repository(slug, main_branch, **more))
+        return self.repositories[-1]
+
+    def member(
+        self, name: str, account_id: str | None = None, *, member_type: str = "user", email: str | None = None
+    ) -> World:
+        """A member of the workspace; ``email`` where Bitbucket confirmed it."""
+        self.members.append(
+            {
+                "user": {
+                    "uuid": identity(name),
+                    "display_name": name,
+                    "account_id": account_id,
+                    "nickname": name,
+                    "type": member_type,
+                }
+            }
+        )
+        if email:
+            self.confirm(email, name)
+        return self
+
+    def confirm(self, email: str, name: str) -> World:
+        """Bitbucket knows the member by this address."""
+        self.confirmed.append((email, identity(name)))
+        self.lookup = self.lookup or "ok"
+        return self
+
+    # what people declare
+
+    def classify(
+        self,
+        target_type: str,
+        target: str,
+        classification: str,
+        sensitivity: str | None = None,
+        workspace: str | None = None,
+    ) -> World:
+        self.database.execute(
+            "INSERT INTO registry.classification (workspace, target_type, target, classification, sensitivity,"
+            " declared_by) VALUES (%s, %s, %s, %s, %s, 'tester')",
+            (workspace, target_type, target, classification, sensitivity),
+        )
+        return self
+
+    def roster(self, *rows: Mapping[str, Any], imported_at: datetime | None = None) -> World:
+        """A new roster; a row's status is ``active`` unless it says otherwise."""
+        import_id = self._import("roster", len(rows), imported_at or self.now - timedelta(days=1))
+        for line, row in enumerate(rows, start=2):
+            self.database.execute(
+                "INSERT INTO registry.people (import_id, line, email, name, status, end_date, account_id)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (
+                    import_id,
+                    line,
+                    row.get("email"),
+                    row.get("name"),
+                    row.get("status", "active"),
+                    row.get("end_date"),
+                    row.get("account_id"),
+                ),
+            )
+        return self
+
+    def _import(self, kind: str, rows: int, imported_at: datetime) -> int:
+        row = self.database.execute(
+            "INSERT INTO registry.imports (kind, file_name, file_sha256, row_count, imported_by, imported_at)"
+            " VALUES (%s, 'file.csv', 'f', %s, 'tester', %s) RETURNING import_id",
+            (kind, rows, imported_at),
+        ).fetchone()
+        assert row is not None
+        return int(row["import_id"])
+
+    def evidence(
+        self,
+        test_id: str,
+        captured_on: date,
+        *,
+        scope: str = "workspace",
+        status: str = "accepted",
+        workspace: str | None = None,
+        submitted_at: datetime | None = None,
+    ) -> str:
+        """A piece of evidence; returns its id."""
+        row = self.database.execute(
+            "INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, status, submitted_by,"
+            " submitted_at, file_name, file_sha256) VALUES (%s, %s, %s, %s, %s, %s, 'tester', %s, 'f', 'f')"
+            " RETURNING evidence_id::text AS evidence_id",
+            (
+                test_id,
+                scope,
+                workspace,
+                "mfa_export" if scope == "members" else "screenshot",
+                captured_on,
+                status,
+                submitted_at or self.now - timedelta(hours=1),
+            ),
+        ).fetchone()
+        assert row is not None
+        return str(row["evidence_id"])
+
+    def mfa_export(self, *rows: tuple[str | None, str | None, bool], captured_on: date = TODAY, **more: Any) -> str:
+        """A member-by-member export: (e-mail, account id, switched on)."""
+        evidence_id = self.evidence("user_mfa_enabled", captured_on, scope="members", **more)
+        for line, row in enumerate(rows, start=2):
+            self.database.execute(
+                "INSERT INTO registry.evidence_members (evidence_id, line, email, account_id, mfa_enabled)"
+                " VALUES (%s, %s, %s, %s, %s)",
+                (evidence_id, line, *row),
+            )
+        return evidence_id
+
+    # judging
+
+    def judge(self, test_id: str) -> dict[str, Row]:
+        """One run: land, stage, judge; verdicts by the subject's name."""
+        run_id = f"run {next(_runs)}"
+        start_run(WORKSPACE, run_id)
+        self.database.execute(
+            "UPDATE integration.runs SET started_at = %s WHERE run_id = %s",
+            (self.now, run_id),
+        )
+        with run_step("everything", WORKSPACE, run_id) as (connection, run):
+            writer = LandingWriter(connection, run)
+            for answer in self._answers():
+                writer.add(answer)
+            writer.flush()
+            stage_landing(connection, run)
+            judge(connection, run, test_id)
+        finish_run(WORKSPACE, run_id)
+        rows = self.database.execute(
+            "SELECT * FROM judged.verdicts WHERE run_id = %s AND test_id = %s", (run_id, test_id)
+        ).fetchall()
+        return {row["subject_name"]: row for row in rows}
+
+    def _answers(self) -> list[Answer]:
+        listings = [
+            Answer("repositories", "ok", objects=[(r.repository_id, _listed(r)) for r in self.repositories]),
+            Answer("members", "ok", objects=[(body["user"]["uuid"], body) for body in self.members]),
+            Answer("workspace", "ok", objects=[(WORKSPACE_ID, {"uuid": WORKSPACE_ID, "slug": WORKSPACE})]),
+        ]
+        if self.lookup:
+            confirmed = [
+                (f"{email} {member_id}", {"user": {"email": email, "uuid": member_id}})
+                for email, member_id in self.confirmed
+            ]
+            listings.append(Answer("member_emails", self.lookup, objects=confirmed, item_key="0"))
+        for answer in listings:
+            object.__setattr__(answer, "fetched_at", READ_AT)
+        return [*listings, *itertools.chain.from_iterable(r.answers() for r in self.repositories)]
+
+
+def _listed(repository: Repository) -> Row:
+    return {
+        "uuid": repository.repository_id,
+        "slug": repository.slug,
+        "name": repository.slug.title(),
+        "full_name": f"{WORKSPACE}/{repository.slug}",
+        "is_private": repository.private,
+        "mainbranch": {"name": repository.main_branch} if repository.main_branch else None,
+        "project": {"key": repository.project} if repository.project else None,
+    }
+
+
+def outcome(verdict: Row) -> tuple[str, str | None, str]:
+    """What a verdict says, without its words."""
+    return verdict["status"], verdict["basis"], verdict["reason_code"]
