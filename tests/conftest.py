@@ -44,11 +44,14 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
     from include.pipeline.migrate import upgrade
 
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data")
-    with server:
+    try:
+        server.start()
         with psycopg.connect(server.uri("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE template_compliance")
         upgrade(server.uri("template_compliance"))
         yield server
+    finally:
+        server.delete()
 
 
 _numbers = itertools.count(1)

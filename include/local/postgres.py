@@ -323,8 +323,6 @@ class EmbeddedPostgres:
                     password = sql.Literal(self._credentials()[DEFAULT_ROLE])
                     options = sql.SQL("LOGIN CREATEROLE CREATEDB PASSWORD {}").format(password)
                     admin.execute(sql.SQL("CREATE ROLE {} {}").format(role, options))
-                    grant_itself = sql.SQL("ALTER ROLE {} SET createrole_self_grant = 'set, inherit'")
-                    admin.execute(grant_itself.format(role))
                 if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DEFAULT_DATABASE]).fetchone():
                     admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
         except psycopg.OperationalError as error:

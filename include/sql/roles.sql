@@ -17,7 +17,7 @@ BEGIN
         END IF;
     END LOOP;
 
-    IF NOT pg_has_role(current_user, 'compliance_owner', 'MEMBER') THEN
+    IF NOT pg_has_role(current_user, 'compliance_owner', 'USAGE') THEN
         EXECUTE format('GRANT compliance_owner TO %I', current_user);
     END IF;
     IF NOT has_database_privilege('compliance_owner', current_database(), 'CREATE') THEN

@@ -27,7 +27,6 @@ from bitbucket_cloud.errors import (
 )
 from bitbucket_cloud.origin import Origin, origin_of
 from bitbucket_cloud.redaction import Redactor
-from bitbucket_cloud.retry import with_retries
 from bitbucket_cloud.scopes import parse
 from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
 from bitbucket_cloud.transport import Transport
@@ -148,9 +147,8 @@ class ClientCredentialsAuth(BearerAuth):
             if time.monotonic() - since < REFUSAL_REMEMBERED:
                 raise AuthenticationError(str(refusal), status=refusal.status)
         try:
-            self._current = with_retries(
-                self._ask, attempts=self._settings.retry_attempts, wait=self._settings.retry_wait
-            )
+            # Not retried here: the request that needs the token is, and two loops would multiply.
+            self._current = self._ask()
         except AuthenticationError as refusal:
             self._refusal = (time.monotonic(), refusal)
             raise
