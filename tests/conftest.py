@@ -49,6 +49,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
         with psycopg.connect(server.uri("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE template_compliance")
         upgrade(server.uri("template_compliance"))
+        with psycopg.connect(server.uri("postgres", user="postgres"), autocommit=True) as connection:
+            # Tests step into each role to try what it may do; a login of its own would not need to.
+            connection.execute(
+                "GRANT compliance_pipeline, compliance_console, compliance_reader, compliance_people_reader"
+                " TO compliance WITH INHERIT FALSE, SET TRUE"
+            )
         yield server
     finally:
         server.delete()

@@ -39,7 +39,7 @@ def expectations(numbers: Numbers) -> tuple[Expectation, ...]:
         ),
         Expectation(
             "passing_verdicts",
-            "ExpectColumnMaxToBeBetween",
+            "ExpectColumnValuesToBeBetween",
             f"nothing passes on data older than {numbers.max_data_age_hours:g} hours",
             "critical",
             {"column": "data_age_hours", "max_value": numbers.max_data_age_hours},

@@ -289,7 +289,7 @@ def import_file(
         raise ImportRefused(f"{path.name}: the day of capture {captured_on} lies in the future", [])
     file = read_csv(path)
     with connection.transaction():
-        connection.execute("LOCK TABLE registry.imports IN SHARE ROW EXCLUSIVE MODE")
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance imports', 0))")
         taken = _TAKERS[kind](connection, file, imported_by, captured_on)
         refresh_statistics(connection, "registry")
     return taken

@@ -354,7 +354,7 @@ class _ChunkReader:
             self._run.policy.enabled("status_checks_required")
             and outcomes.get(BRANCH_RESTRICTIONS.name) in (SCOPE_MISSING, PERMISSION_MISSING)
             and outcomes.get(PULL_REQUESTS.name) == OK
-            and outcomes.get(PULL_REQUEST_STATUSES.name) not in (_ASKED, FAILED, NOT_FOUND)
+            and outcomes.get(PULL_REQUEST_STATUSES.name, OK) == OK
         )
 
     def _sample(self, repository: _Repository) -> list[int]:

@@ -76,7 +76,9 @@ def _validate(run: Run, expectations: Sequence[Expectation]) -> "list[Expectatio
         rule = getattr(gx.expectations, expectation.kind)(
             **expectation.arguments, severity=expectation.severity, description=expectation.description
         )
-        outcomes.append(batches[expectation.view].validate(rule))
+        # Rows are shown in full only where an anomaly is a row of its own; elsewhere figures and examples do.
+        shown = "COMPLETE" if expectation.kind == "UnexpectedRowsExpectation" else "SUMMARY"
+        outcomes.append(batches[expectation.view].validate(rule, result_format=shown))
     source.get_engine().dispose()
     return outcomes
 

@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -142,6 +142,9 @@ def run_step(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connectio
             yield connection, run
             _leave(connection, run, step, time.monotonic() - started)
     except PipelineError as error:
+        # Our own transaction may hold the very row that the note is for.
+        with suppress(psycopg.Error):
+            connection.rollback()
         _note_error(run_id, step, error)
         raise
     finally:

@@ -211,11 +211,13 @@ def test_rate_limits_and_passing_failures_are_cured_and_nothing_is_lost(
     healthy = pipeline.verdicts(ACME)
     acme.state.reset()
     for kind, status in (("status", 429), ("status", 500), ("truncated", 500), ("reset", 500)):
-        acme.state.add_fault("*", kind=kind, status=status, remaining=1)  # type: ignore[arg-type]
-        acme.state.add_fault("pull_requests", slug="repo-3", kind=kind, status=status, remaining=1)  # type: ignore[arg-type]
-    acme.state.add_fault("*", status=429, remaining=3)
+        for endpoint, slug in (("workspace_members", None), ("pull_requests", "repo-3")):
+            acme.state.add_fault(endpoint, kind=kind, slug=slug, status=status, remaining=1)  # type: ignore[arg-type]
+    acme.state.add_fault("branch_restrictions", status=429, remaining=3)
+    acme.state.add_fault("access_token", status=429, remaining=1)
+    acme.state.add_fault("access_token", status=500, remaining=1)
     whole_run(pipeline, acme, retry_attempts=5)
-    assert acme.state.count(status=429) >= 4
+    assert acme.state.count(status=429) == 6
     assert pipeline.verdicts(ACME) == healthy
     noted = pipeline.query("SELECT requests_spent FROM compliance.runs ORDER BY started_at DESC LIMIT 1")
     sent = sum(1 for record in acme.state.requests if record.path.startswith("/2.0/"))

@@ -13,6 +13,33 @@ ENFORCED = ("passing", "configuration", "rule_enforced")
 ADVISORY = ("failing", "configuration", "advisory_only")
 NO_RULE = ("failing", "configuration", "no_matching_rule")
 
+# Main branch, pattern, whether it matches.
+GLOBS = [
+    ("main", "*", True), ("main", "m*n", True), ("main", "main", True), ("main", "Main", False),
+    ("main", "mai", False), ("main", "mai?", False), ("main", "", False), ("main", "m_in", False),
+    ("main", "m%", False), ("release/2026/q1", "release/*", True), ("release/2026/q1", "*q1", True),
+    ("release/2026/q1", "release/*/q1", True), ("release/2026/q1", "release/**", True),
+    ("a\\b", "a\\b", True), ("a\\b", "a\\*", True), ("100%", "100%", True), ("100x", "100%", False),
+    ("[ab]", "[ab]", True), ("a", "[ab]", False), ("main", " main ", False),
+]  # fmt: skip
+
+# Branch type of a rule, effective branching model, whether the rule matches the branch "main".
+MODELS: list[tuple[str, dict[str, Any], bool]] = [
+    ("production", {"production": {"name": "main", "use_mainbranch": False}}, True),
+    ("production", {"production": {"name": None, "use_mainbranch": True}}, True),
+    ("production", {"production": {"name": "live", "use_mainbranch": False}}, False),
+    ("production", {"development": {"name": "main", "use_mainbranch": True}}, False),
+    ("production", {}, False),
+    ("development", {"development": {"name": "main", "use_mainbranch": False}}, True),
+    ("development", {"development": {"name": None, "use_mainbranch": True}}, True),
+    ("development", {"development": {"name": "develop", "use_mainbranch": False}}, False),
+    ("feature", {"branch_types": [{"kind": "feature", "prefix": "ma"}]}, True),
+    ("feature", {"branch_types": [{"kind": "feature", "prefix": "feature/"}]}, False),
+    ("feature", {"branch_types": [{"kind": "bugfix", "prefix": "ma"}]}, False),
+    ("feature", {"branch_types": [{"kind": "feature", "prefix": "in"}]}, False),
+    ("release", {"branch_types": [{"kind": "bugfix", "prefix": "x"}, {"kind": "release", "prefix": "m"}]}, True),
+]
+
 
 @dataclass(frozen=True)
 class MergeTest:
@@ -89,42 +116,23 @@ class ConfigurationRules:
         self.merge.require(repository, 2, "main").rule("enforce_merge_checks")
         assert outcome(self.merge.judged(world)) == ENFORCED
 
-    @pytest.mark.parametrize(("branch", "pattern", "matches"), [
-        ("main", "*", True), ("main", "m*n", True), ("main", "main", True), ("main", "Main", False),
-        ("main", "mai", False), ("main", "mai?", False), ("main", "", False), ("main", "m_in", False),
-        ("main", "m%", False), ("release/2026/q1", "release/*", True), ("release/2026/q1", "*q1", True),
-        ("release/2026/q1", "release/*/q1", True), ("release/2026/q1", "release/**", True),
-        ("a\\b", "a\\b", True), ("a\\b", "a\\*", True), ("100%", "100%", True), ("100x", "100%", False),
-        ("[ab]", "[ab]", True), ("a", "[ab]", False),
-    ])  # fmt: skip
-    def test_only_the_star_is_special_and_it_matches_slashes_too(
-        self, world: World, branch: str, pattern: str, matches: bool
-    ) -> None:
-        repository = world.repository(main_branch=branch)
-        self.merge.require(repository, pattern=pattern).rule("enforce_merge_checks", pattern)
-        assert outcome(self.merge.judged(world)) == (ENFORCED if matches else NO_RULE)
+    def test_only_the_star_is_special_and_it_matches_slashes_too(self, world: World) -> None:
+        for number, (branch, pattern, _) in enumerate(GLOBS):
+            repository = world.repository(f"glob-{number}", branch)
+            self.merge.require(repository, pattern=pattern).rule("enforce_merge_checks", pattern)
+        found = world.judge(self.merge.test_id)
+        assert [outcome(found[f"glob-{number}"]) for number in range(len(GLOBS))] == [
+            ENFORCED if matches else NO_RULE for _, _, matches in GLOBS
+        ]
 
-    @pytest.mark.parametrize(("branch_type", "model", "matches"), [
-        ("production", {"production": {"name": "main", "use_mainbranch": False}}, True),
-        ("production", {"production": {"name": None, "use_mainbranch": True}}, True),
-        ("production", {"production": {"name": "live", "use_mainbranch": False}}, False),
-        ("production", {"development": {"name": "main", "use_mainbranch": True}}, False),
-        ("production", {}, False),
-        ("development", {"development": {"name": "main", "use_mainbranch": False}}, True),
-        ("development", {"development": {"name": None, "use_mainbranch": True}}, True),
-        ("development", {"development": {"name": "develop", "use_mainbranch": False}}, False),
-        ("feature", {"branch_types": [{"kind": "feature", "prefix": "ma"}]}, True),
-        ("feature", {"branch_types": [{"kind": "feature", "prefix": "feature/"}]}, False),
-        ("feature", {"branch_types": [{"kind": "bugfix", "prefix": "ma"}]}, False),
-        ("feature", {"branch_types": [{"kind": "feature", "prefix": "in"}]}, False),
-        ("release", {"branch_types": [{"kind": "bugfix", "prefix": "x"}, {"kind": "release", "prefix": "m"}]}, True),
-    ])  # fmt: skip
-    def test_a_branching_model_rule_matches_by_name_main_branch_or_prefix(
-        self, world: World, branch_type: str, model: dict[str, Any], matches: bool
-    ) -> None:
-        repository = world.repository().branching_model(**model)
-        repository.model_rule(self.merge.kind, branch_type, value=1).rule("enforce_merge_checks")
-        assert outcome(self.merge.judged(world)) == (ENFORCED if matches else NO_RULE)
+    def test_a_branching_model_rule_matches_by_name_main_branch_or_prefix(self, world: World) -> None:
+        for number, (branch_type, model, _) in enumerate(MODELS):
+            repository = world.repository(f"model-{number}").branching_model(**model)
+            repository.model_rule(self.merge.kind, branch_type, value=1).rule("enforce_merge_checks")
+        found = world.judge(self.merge.test_id)
+        assert [outcome(found[f"model-{number}"]) for number in range(len(MODELS))] == [
+            ENFORCED if matches else NO_RULE for _, _, matches in MODELS
+        ]
 
     @pytest.mark.parametrize("failure", ["failed", "not_found"])
     def test_an_unread_branching_model_is_an_error_that_names_it_where_it_may_decide(

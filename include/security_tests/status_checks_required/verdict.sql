@@ -102,6 +102,8 @@ decided AS (
                 subjects.unknown > 0 AND subjects.pull_request_statuses IN ('failed', 'not_found')
                 THEN 'extract_failed'
             WHEN subjects.broken IS NOT null THEN 'merged_without_passing_build'
+            WHEN subjects.unknown > 0 AND subjects.pull_request_statuses IN ('scope_missing', 'permission_missing')
+                THEN subjects.pull_request_statuses
             WHEN subjects.unknown > 0 THEN 'extract_failed'
             WHEN subjects.merged >= %(behaviour_min_sample)s THEN 'merges_had_passing_builds'
             ELSE 'too_few_merges'

@@ -16,7 +16,7 @@ INSERT INTO landing.calls AS calls (
     reread,
     fetched_at
 )
-SELECT
+SELECT DISTINCT ON (incoming.resource, incoming.repository_id, incoming.item_key)
     %(workspace)s,
     %(run_id)s,
     incoming.resource,
@@ -32,6 +32,11 @@ SELECT
     incoming.reread,
     incoming.fetched_at
 FROM incoming_calls AS incoming
+ORDER BY
+    incoming.resource ASC,
+    incoming.repository_id ASC,
+    incoming.item_key ASC,
+    incoming.fetched_at DESC
 ON CONFLICT (workspace, run_id, resource, repository_id, item_key) DO UPDATE
     SET
         outcome = excluded.outcome,

@@ -4,7 +4,7 @@ SELECT
     objects.repository_id,
     objects.resource,
     objects.body
-FROM landing.objects AS objects
+FROM landing.run_objects AS objects
 INNER JOIN landing.work_items AS items
     ON objects.workspace = items.workspace AND objects.repository_id = items.repository_id
 WHERE

@@ -95,7 +95,19 @@ SELECT
     dated.reason,
     dated.remediation,
     dated.detail,
-    coalesce(dated.previous_first_seen_at, now()),
+    coalesce(
+        dated.previous_first_seen_at,
+        -- a subject that was gone for a while
+        (
+            SELECT min(history.valid_from)
+            FROM compliance.result_history AS history
+            WHERE
+                history.workspace = dated.workspace
+                AND history.test_id = dated.test_id
+                AND history.subject_id = dated.subject_id
+        ),
+        now()
+    ),
     CASE WHEN dated.previous_status = dated.status THEN dated.previous_status_since ELSE now() END,
     dated.failing_since,
     dated.failing_since + make_interval(days => dated.days_to_fix),

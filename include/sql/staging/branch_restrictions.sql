@@ -20,7 +20,7 @@ WITH fetched AS (
             WHEN jsonb_typeof(objects.body -> 'groups') = 'array' THEN objects.body -> 'groups' ELSE '[]'
         END AS groups,
         objects.fetched_at AS data_as_of
-    FROM landing.objects AS objects
+    FROM landing.run_objects AS objects
     WHERE
         objects.workspace = %(workspace)s
         AND objects.resource = 'branch_restrictions'
@@ -67,7 +67,7 @@ forgotten AS (
         AND coverage.workspace = staged.workspace
         AND coverage.repository_id = staged.repository_id
         AND coverage.resource = 'branch_restrictions'
-        AND coverage.outcome = 'ok'
+        AND coverage.complete
         AND NOT EXISTS (
             SELECT 1 FROM matched
             WHERE matched.repository_id = staged.repository_id AND matched.restriction_id = staged.restriction_id

@@ -6,7 +6,7 @@ WITH fetched AS (
         objects.repository_id,
         objects.body,
         objects.fetched_at
-    FROM landing.objects AS objects
+    FROM landing.run_objects AS objects
     WHERE
         objects.workspace = %(workspace)s
         AND objects.resource = 'effective_branching_model'

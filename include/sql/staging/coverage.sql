@@ -8,6 +8,7 @@ WITH ranked AS (
         calls.outcome,
         calls.message,
         calls.http_status,
+        calls.complete,
         calls.run_id,
         calls.fetched_at,
         row_number() OVER (
@@ -42,7 +43,7 @@ forgotten AS (
 )
 
 INSERT INTO staging.coverage (
-    workspace, repository_id, resource, outcome, message, http_status, run_id, data_as_of
+    workspace, repository_id, resource, outcome, message, http_status, complete, run_id, data_as_of
 )
 SELECT
     current_calls.workspace,
@@ -51,6 +52,7 @@ SELECT
     current_calls.outcome,
     current_calls.message,
     current_calls.http_status,
+    current_calls.complete,
     current_calls.run_id,
     current_calls.fetched_at
 FROM current_calls
@@ -59,5 +61,6 @@ ON CONFLICT (workspace, repository_id, resource) DO UPDATE
         outcome = excluded.outcome,
         message = excluded.message,
         http_status = excluded.http_status,
+    complete = excluded.complete,
         run_id = excluded.run_id,
         data_as_of = excluded.data_as_of;

@@ -11,7 +11,7 @@ WITH fetched AS (
         (objects.body ->> 'created_on')::timestamptz AS created_on,
         (objects.body ->> 'completed_on')::timestamptz AS completed_on,
         objects.fetched_at AS data_as_of
-    FROM landing.objects AS objects
+    FROM landing.run_objects AS objects
     INNER JOIN staging.repositories AS repositories
         ON objects.workspace = repositories.workspace AND objects.repository_id = repositories.repository_id
     WHERE
@@ -28,7 +28,7 @@ forgotten AS (
         AND coverage.workspace = staged.workspace
         AND coverage.repository_id = staged.repository_id
         AND coverage.resource = 'pipelines'
-        AND coverage.outcome = 'ok'
+        AND coverage.complete
         AND NOT EXISTS (SELECT 1 FROM fetched WHERE fetched.repository_id = staged.repository_id)
 )
 

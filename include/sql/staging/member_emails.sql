@@ -6,7 +6,7 @@ WITH confirmed AS (
         lower(trim(objects.body #>> '{user,email}')) AS email,
         objects.body #>> '{user,uuid}' AS member_id,
         max(objects.fetched_at) AS data_as_of
-    FROM landing.objects AS objects
+    FROM landing.run_objects AS objects
     WHERE
         objects.workspace = %(workspace)s
         AND objects.resource = 'member_emails'

@@ -10,8 +10,8 @@ WITH listed AS (
         members.body #>> '{user,type}' AS member_type,
         roles.body ->> 'permission' AS role,
         members.fetched_at AS data_as_of
-    FROM landing.objects AS members
-    LEFT JOIN landing.objects AS roles
+    FROM landing.run_objects AS members
+    LEFT JOIN landing.run_objects AS roles
         ON
             members.workspace = roles.workspace
             AND members.object_key = roles.object_key
@@ -27,6 +27,15 @@ forgotten AS (
     DELETE FROM staging.members AS staged
     WHERE
         staged.workspace = %(workspace)s
+        AND EXISTS (
+            SELECT 1
+            FROM landing.calls AS calls
+            WHERE
+                calls.workspace = staged.workspace
+                AND calls.run_id = %(run_id)s
+                AND calls.resource = 'members'
+                AND calls.complete
+        )
         AND NOT EXISTS (SELECT 1 FROM listed WHERE listed.member_id = staged.member_id)
 )
 

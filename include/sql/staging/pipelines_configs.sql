@@ -6,7 +6,7 @@ WITH fetched AS (
         objects.repository_id,
         (objects.body ->> 'enabled')::boolean AS enabled,
         objects.fetched_at AS data_as_of
-    FROM landing.objects AS objects
+    FROM landing.run_objects AS objects
     INNER JOIN staging.repositories AS repositories
         ON objects.workspace = repositories.workspace AND objects.repository_id = repositories.repository_id
     WHERE

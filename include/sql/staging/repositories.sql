@@ -14,24 +14,26 @@ WITH listed AS (
         (objects.body ->> 'created_on')::timestamptz AS created_on,
         (objects.body ->> 'updated_on')::timestamptz AS updated_on,
         objects.fetched_at AS data_as_of
-    FROM landing.objects AS objects
-    INNER JOIN landing.calls AS calls
-        ON
-            objects.workspace = calls.workspace
-            AND objects.run_id = calls.run_id
-            AND objects.resource = calls.resource
-            AND calls.repository_id = ''
+    FROM landing.run_objects AS objects
     WHERE
         objects.workspace = %(workspace)s
         AND objects.resource = 'repositories'
         AND objects.run_id = %(run_id)s
-        AND calls.outcome = 'ok'
 ),
 
 forgotten AS (
     DELETE FROM staging.repositories AS staged
     WHERE
         staged.workspace = %(workspace)s
+        AND EXISTS (
+            SELECT 1
+            FROM landing.calls AS calls
+            WHERE
+                calls.workspace = staged.workspace
+                AND calls.run_id = %(run_id)s
+                AND calls.resource = 'repositories'
+                AND calls.complete
+        )
         AND NOT EXISTS (SELECT 1 FROM listed WHERE listed.repository_id = staged.repository_id)
 )
 

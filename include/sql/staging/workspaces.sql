@@ -6,7 +6,7 @@ SELECT
     objects.object_key,
     objects.body ->> 'name',
     objects.fetched_at
-FROM landing.objects AS objects
+FROM landing.run_objects AS objects
 WHERE
     objects.workspace = %(workspace)s
     AND objects.resource = 'workspace'

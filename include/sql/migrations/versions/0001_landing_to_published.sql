@@ -88,10 +88,31 @@ CREATE TABLE landing.calls (
     repeated_items integer NOT NULL DEFAULT 0,
     reread boolean NOT NULL DEFAULT false,
     fetched_at timestamptz NOT NULL,
+    complete boolean NOT NULL GENERATED ALWAYS AS (
+        outcome = 'ok' AND (listing_size IS NULL OR listing_size = items)
+    ) STORED,
     PRIMARY KEY (workspace, run_id, resource, repository_id, item_key)
 );
 COMMENT ON TABLE landing.calls IS
 'A row per call of a run with its outcome. What could not be read, and why, is data for the verdicts.';
+
+CREATE VIEW landing.run_objects AS
+SELECT objects.*
+FROM landing.objects AS objects
+WHERE
+    EXISTS (
+        SELECT 1
+        FROM landing.calls AS calls
+        WHERE
+            calls.workspace = objects.workspace
+            AND calls.run_id = objects.run_id
+            AND calls.resource = objects.resource
+            AND calls.repository_id = coalesce(objects.repository_id, '')
+            AND calls.outcome = 'ok'
+            AND calls.fetched_at = objects.fetched_at
+    );
+COMMENT ON VIEW landing.run_objects IS
+'What the newest answer to each call of a run brought; an answer that was asked for again replaces the one before.';
 
 CREATE TABLE landing.work_items (
     workspace text NOT NULL,
@@ -272,6 +293,7 @@ CREATE TABLE staging.coverage (
     outcome text NOT NULL,
     message text,
     http_status integer,
+    complete boolean NOT NULL,
     run_id text NOT NULL,
     data_as_of timestamptz NOT NULL,
     PRIMARY KEY (workspace, repository_id, resource)

@@ -35,6 +35,31 @@ COMMENT ON COLUMN compliance.current_results.run_id IS 'Run that reached it; see
 COMMENT ON COLUMN compliance.current_results.policy_version IS 'Policy under which it was reached.';
 COMMENT ON COLUMN compliance.current_results.facts_hash IS 'Hash of the facts that decided, and of nothing else.';
 
+COMMENT ON COLUMN compliance.results.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.results.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.results.test_title IS 'Title of the test.';
+COMMENT ON COLUMN compliance.results.severity IS 'Severity under the policy named by policy_version.';
+COMMENT ON COLUMN compliance.results.subject_type IS 'repository, member or workspace.';
+COMMENT ON COLUMN compliance.results.subject_id IS 'Bitbucket''s uuid of the subject, with braces.';
+COMMENT ON COLUMN compliance.results.subject_name IS 'Slug, display name or workspace slug, exactly as Bitbucket gives it.';
+COMMENT ON COLUMN compliance.results.status IS 'passing, failing, pending, error or not_applicable.';
+COMMENT ON COLUMN compliance.results.basis IS 'What decided: configuration, behaviour, evidence, registry; null where nothing could.';
+COMMENT ON COLUMN compliance.results.reason_code IS 'Stable code of the reason.';
+COMMENT ON COLUMN compliance.results.reason IS 'The reason as a sentence.';
+COMMENT ON COLUMN compliance.results.remediation IS 'What a person does next; null where there is nothing to do.';
+COMMENT ON COLUMN compliance.results.detail IS 'Facts behind the verdict and context (jsonb).';
+COMMENT ON COLUMN compliance.results.first_seen_at IS 'When this subject was first judged by this test.';
+COMMENT ON COLUMN compliance.results.status_since IS 'Since when the status has been this one.';
+COMMENT ON COLUMN compliance.results.failing_since IS 'Since when the subject fails; survives pending and error, null once it passes.';
+COMMENT ON COLUMN compliance.results.due_at IS 'When the failure has to be fixed under the policy.';
+COMMENT ON COLUMN compliance.results.exception_id IS 'Accepted exception that covers this failure.';
+COMMENT ON COLUMN compliance.results.data_as_of IS 'When the data that decided was read.';
+COMMENT ON COLUMN compliance.results.fresh_until IS 'Until when the verdict may be relied on.';
+COMMENT ON COLUMN compliance.results.evaluated_at IS 'When the verdict was reached.';
+COMMENT ON COLUMN compliance.results.run_id IS 'Run that reached it; see runs.';
+COMMENT ON COLUMN compliance.results.policy_version IS 'Policy under which it was reached.';
+COMMENT ON COLUMN compliance.results.facts_hash IS 'Hash of the facts that decided, and of nothing else.';
+
 COMMENT ON COLUMN compliance.result_history.workspace IS 'Workspace slug.';
 COMMENT ON COLUMN compliance.result_history.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN compliance.result_history.subject_type IS 'repository, member or workspace.';
@@ -138,6 +163,7 @@ COMMENT ON COLUMN compliance.evidence.file_sha256 IS 'SHA-256 of the file.';
 
 REVOKE ALL ON SCHEMA landing, staging, judged, registry, integration, quality, compliance FROM public;
 REVOKE EXECUTE ON FUNCTION staging.glob_matches(text, text) FROM public;
+REVOKE EXECUTE ON FUNCTION staging.refresh_statistics(text) FROM public;
 REVOKE EXECUTE ON FUNCTION compliance.results_as_of(timestamptz) FROM public;
 
 GRANT USAGE ON SCHEMA landing, staging, judged, registry, integration, quality, compliance TO compliance_pipeline;
