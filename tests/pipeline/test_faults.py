@@ -25,6 +25,7 @@ from tests.pipeline.small import (
     extract,
     history,
     protect,
+    read,
     results,
     small_state,
     start,
@@ -153,19 +154,18 @@ def test_missing_rights_on_one_repository_are_no_failure_and_let_behaviour_decid
     assert found["branch_protection_enforced", "repo-0"] == ("pending", None, "permission_missing")
 
 
-@pytest.mark.parametrize("text", ["nul \x00 and", "surrogate \ud800 and", "line\nbreak and"])
 def test_an_error_text_with_characters_postgres_can_not_store_stops_nothing(
-    pipeline: Pipeline, acme: SandboxServer, text: str
+    pipeline: Pipeline, acme: SandboxServer
 ) -> None:
-    answer = json.dumps({"type": "error", "error": {"message": text}})
-    acme.state.add_fault("pull_requests", slug="repo-0", status=403, body=answer)
-    acme.state.add_fault("pipelines", slug="repo-0", status=500, body=answer)
+    for number, text in enumerate(("nul \x00 and", "surrogate \ud800 and", "line\nbreak and")):
+        answer = json.dumps({"type": "error", "error": {"message": text}})
+        acme.state.add_fault("pull_requests", slug=f"repo-{number}", status=403, body=answer)
+        acme.state.add_fault("pipelines", slug=f"repo-{number}", status=404, body=answer)
     whole_run(pipeline, acme)
-    assert statuses(pipeline, "repo-1")["peer_review_required"] == "passing"
-    assert all(
-        "\n" not in row["message"]
-        for row in pipeline.query("SELECT message FROM landing.calls WHERE message IS NOT NULL")
-    )
+    assert statuses(pipeline, "repo-3")["peer_review_required"] == "passing"
+    rows = pipeline.query("SELECT message FROM landing.calls WHERE message IS NOT NULL")
+    assert len(rows) == 6
+    assert all("and" in row["message"] and "\n" not in row["message"] for row in rows)
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
@@ -401,26 +401,26 @@ def test_a_broken_policy_file_is_named_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("kind", ["repeat_item", "wrong_size"])
-@pytest.mark.parametrize(
-    ("endpoint", "slug"),
-    [
+def test_a_listing_that_contradicts_itself_once_is_read_again_and_believed(
+    pipeline: Pipeline, acme: SandboxServer, kind: str
+) -> None:
+    listings = (
         ("repositories", None),
         ("workspace_members", None),
+        ("workspace_permissions", None),
         ("branch_restrictions", "repo-0"),
         ("pull_requests", "repo-0"),
-    ],
-)
-def test_a_listing_that_contradicts_itself_once_is_read_again_and_believed(
-    pipeline: Pipeline, acme: SandboxServer, kind: str, endpoint: str, slug: str | None
-) -> None:
-    acme.state.add_fault(endpoint, kind=kind, slug=slug, remaining=1)  # type: ignore[arg-type]
+    )
+    for endpoint, slug in listings:
+        acme.state.add_fault(endpoint, kind=kind, slug=slug, remaining=1)  # type: ignore[arg-type]
     whole_run(pipeline, acme)
     calls = pipeline.query("SELECT * FROM landing.calls WHERE reread")
-    assert len(calls) == 1
-    assert (calls[0]["requests"], calls[0]["repeated_items"]) == (2, 0)
-    assert calls[0]["items"] == calls[0]["listing_size"]
-    assert acme.state.count(endpoint, slug=slug) == 2
-    assert statuses(pipeline, "repo-0")["peer_review_required"] == "passing"
+    assert len(calls) == len(listings)
+    for call in calls:
+        assert (call["requests"], call["repeated_items"]) == (2, 0), call["resource"]
+        assert call["items"] == call["listing_size"]
+    assert {acme.state.count(endpoint, slug=slug) for endpoint, slug in listings} == {2}
+    assert {statuses(pipeline, "repo-0")[test] for test in RULE_TESTS} == {"passing"}
 
 
 @pytest.mark.parametrize("kind", ["repeat_item", "wrong_size"])
@@ -588,29 +588,27 @@ def test_branch_names_and_patterns_are_data_too(pipeline: Pipeline, acme: Sandbo
 # ------------------------------------------------------------------------------ nothing half-published
 
 
-@pytest.mark.parametrize("after", ["list", "read", "stage", "judge"])
-def test_a_run_that_stops_anywhere_leaves_the_published_state_alone(
-    pipeline: Pipeline, acme: SandboxServer, after: str
-) -> None:
+def test_a_run_that_stops_anywhere_leaves_the_published_state_alone(pipeline: Pipeline, acme: SandboxServer) -> None:
     whole_run(pipeline, acme)
     tables = ("results", "result_history", "repositories", "members", "member_employment", "tests")
-    everything = {t: pipeline.query(f"SELECT * FROM compliance.{t} ORDER BY 1, 2, 3") for t in tables}  # noqa: S608
+
+    def everything() -> list[Any]:
+        return [pipeline.query(f"SELECT * FROM compliance.{table} ORDER BY 1, 2, 3") for table in tables]  # noqa: S608
+
+    before = everything()
     acme.state.repository("repo-0").restrictions = []
     acme.state.workspaces[0].members.pop()
     run_id = start()
-    tasks.list_workspace(ACME, run_id)
-    if after != "list":
-        for chunk in tasks.plan_reading(ACME, run_id):
-            tasks.read_chunk(ACME, run_id, chunk)
-    if after in ("stage", "judge"):
-        tasks.stage(ACME, run_id)
-    if after == "judge":
-        pipeline.judge(run_id, ACME)
+    read(run_id)
+    assert everything() == before
+    tasks.stage(ACME, run_id)
+    assert everything() == before
+    pipeline.judge(run_id, ACME)
+    assert everything() == before
     pipeline.release(ACME)
-    for table, rows in everything.items():
-        assert pipeline.query(f"SELECT * FROM compliance.{table} ORDER BY 1, 2, 3") == rows, table  # noqa: S608
     runs = pipeline.query("SELECT status, finished_at FROM compliance.runs WHERE run_id = %s", (run_id,))
     assert runs[0]["status"] == "failed" and runs[0]["finished_at"]
+    assert everything() == before
     whole_run(pipeline, acme)
     assert statuses(pipeline, "repo-0")["peer_review_required"] == "failing"
 

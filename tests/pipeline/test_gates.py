@@ -90,8 +90,6 @@ def test_a_healthy_run_passes_both_gates_and_each_expectation_is_recorded(
 def test_too_many_failed_repositories_stop_publication_and_a_re_run_finishes(
     pipeline: Pipeline, acme: SandboxServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole_run(pipeline, acme)
-    before = published(pipeline)
     acme.state.repository("repo-5").restrictions = []
     acme.state.add_fault("pull_requests", slug="repo-1")
     one = gated(pipeline, acme)
@@ -146,7 +144,7 @@ def test_missing_rights_and_unconfigured_pipelines_are_no_failures(pipeline: Pip
 def test_a_listing_that_lost_more_than_a_tenth_and_more_than_three_stops_publication(
     pipeline: Pipeline, acme: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert gated(pipeline, acme)[1] is None
+    whole_run(pipeline, acme)
     repositories: list[Repository] = acme.state.workspaces[0].repositories
     lost = [repositories.pop() for _ in range(3)]
     assert gated(pipeline, acme)[1] is None, "three are never too many"
@@ -170,7 +168,7 @@ def test_a_listing_that_lost_more_than_a_tenth_and_more_than_three_stops_publica
 
 def test_members_out_of_sight_stop_publication_too(pipeline: Pipeline, serve: Serve) -> None:
     server = serve(small_state(1, 8))
-    assert gated(pipeline, server)[1] is None
+    whole_run(pipeline, server)
     del server.state.workspaces[0].members[-4:]
     assert SHRINK in str(gated(pipeline, server)[1])
 
@@ -227,60 +225,64 @@ def _forgetting(pipeline: Pipeline, stage: Callable[[str, str], None]) -> Callab
     return forget
 
 
-@pytest.mark.parametrize(
-    ("statement", "expectation"),
-    [
-        (
-            "DELETE FROM judged.verdicts WHERE run_id = %s AND test_id = 'peer_review_required'"
-            " AND subject_name = 'repo-3'",
-            "there is one verdict for each subject of each enabled test, and no other",
-        ),
-        (
-            "DELETE FROM judged.verdicts WHERE run_id = %s AND test_id = 'workspace_mfa_enforced'",
-            "there is one verdict for each subject of each enabled test, and no other",
-        ),
-        (
-            "UPDATE judged.verdicts SET subject_id = '{nobody}' WHERE run_id = %s"
-            " AND test_id = 'repo_classified' AND subject_name = 'repo-0'",
-            "there is one verdict for each subject of each enabled test, and no other",
-        ),
-        (
-            "UPDATE judged.verdicts SET status = 'fine' WHERE run_id = %s AND subject_name = 'repo-3'",
-            "every status is one of the contract",
-        ),
-        (
-            "UPDATE judged.verdicts SET basis = 'hearsay' WHERE run_id = %s AND subject_name = 'repo-3'",
-            "every basis is one of the contract",
-        ),
-        (
-            "UPDATE judged.verdicts SET basis = NULL WHERE run_id = %s AND status = 'passing'",
-            "nothing passes without a basis",
-        ),
-        (
-            "UPDATE judged.verdicts SET data_as_of = now() - interval '49 hours' WHERE run_id = %s"
-            " AND status = 'passing' AND subject_name = 'repo-3'",
-            "nothing passes on data older than 48 hours",
-        ),
-        (
-            "UPDATE judged.verdicts SET data_as_of = NULL WHERE run_id = %s AND subject_name = 'repo-3'",
-            "every verdict says when its data was read",
-        ),
-    ],
+TAMPERED = (
+    (
+        "DELETE FROM judged.verdicts WHERE run_id = %s AND test_id = 'peer_review_required'"
+        " AND subject_name = 'repo-3'",
+        "there is one verdict for each subject of each enabled test, and no other",
+    ),
+    (
+        "DELETE FROM judged.verdicts WHERE run_id = %s AND test_id = 'workspace_mfa_enforced'",
+        "there is one verdict for each subject of each enabled test, and no other",
+    ),
+    (
+        "UPDATE judged.verdicts SET subject_id = '{nobody}' WHERE run_id = %s"
+        " AND test_id = 'repo_classified' AND subject_name = 'repo-0'",
+        "there is one verdict for each subject of each enabled test, and no other",
+    ),
+    (
+        "UPDATE judged.verdicts SET status = 'fine' WHERE run_id = %s AND subject_name = 'repo-3'",
+        "every status is one of the contract",
+    ),
+    (
+        "UPDATE judged.verdicts SET basis = 'hearsay' WHERE run_id = %s AND subject_name = 'repo-3'",
+        "every basis is one of the contract",
+    ),
+    (
+        "UPDATE judged.verdicts SET basis = NULL WHERE run_id = %s AND status = 'passing'",
+        "nothing passes without a basis",
+    ),
+    (
+        "UPDATE judged.verdicts SET data_as_of = now() - interval '49 hours' WHERE run_id = %s"
+        " AND status = 'passing' AND subject_name = 'repo-3'",
+        "nothing passes on data older than 48 hours",
+    ),
+    (
+        "UPDATE judged.verdicts SET data_as_of = NULL WHERE run_id = %s AND subject_name = 'repo-3'",
+        "every verdict says when its data was read",
+    ),
 )
-def test_the_gate_of_results_catches_what_must_not_be_published(
-    pipeline: Pipeline, serve: Serve, statement: str, expectation: str
-) -> None:
-    def tamper(run_id: str) -> None:
-        with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
-            assert connection.execute(statement, (run_id,)).rowcount > 0  # type: ignore[arg-type]
 
-    server = serve(small_state(4))
-    run_id, stopped = gated(pipeline, server, tamper)
-    assert stopped is not None and expectation in stopped and stopped.startswith("gate results")
-    assert expectation in failing(pipeline, run_id, "results")
-    assert results(pipeline) == [] and history(pipeline) == []
-    row = run_row(pipeline, run_id)
-    assert (row["status"], row["quality"]) == ("gate_failed", "failed") and expectation in row["error"]
+
+def test_the_gate_of_results_catches_what_must_not_be_published(pipeline: Pipeline, serve: Serve) -> None:
+    pipeline.connect_to(serve(small_state(4)), "admin", **FAST)
+    run_id = extract()
+    for statement, expectation in TAMPERED:
+        pipeline.judge(run_id, ACME)
+        with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+            assert connection.execute(statement, (run_id,)).rowcount > 0
+        with pytest.raises(AirflowFailException) as stopped:
+            tasks.gate(ACME, run_id, "results")
+        assert expectation in str(stopped.value) and str(stopped.value).startswith("gate results")
+        assert expectation in failing(pipeline, run_id, "results")
+        row = run_row(pipeline, run_id)
+        assert (row["status"], row["quality"]) == ("gate_failed", "failed") and expectation in row["error"]
+        assert results(pipeline) == [] and history(pipeline) == []
+    pipeline.judge(run_id, ACME)
+    tasks.gate(ACME, run_id, "results")
+    tasks.publish(ACME, run_id)
+    pipeline.release(ACME)
+    assert run_row(pipeline, run_id)["status"] == "published"
 
 
 def test_old_data_fails_but_does_not_stop_a_verdict_that_does_not_pass(pipeline: Pipeline, serve: Serve) -> None:

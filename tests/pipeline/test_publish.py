@@ -12,9 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from include.local.postgres import EmbeddedPostgres
+from include.local.postgres_cluster import ADMIN_ROLE
 from include.pipeline import publish as publish_module
 from include.pipeline import tasks
 from include.pipeline.db import run_sql
@@ -280,16 +282,15 @@ def test_nothing_is_granted_to_public(database: Database) -> None:
 
 
 @pytest.fixture
-def pipeline_login(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def pipeline_login(postgres: EmbeddedPostgres, dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The connection ``compliance_postgres`` logs in as a role that is compliance_pipeline and nothing more."""
     name, password = "just_the_pipeline", "only-for-this-test"
-    with psycopg.connect(dsn, autocommit=True) as admin:
-        role = sql.Identifier(name)
-        admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
+    role = sql.Identifier(name)
+    with psycopg.connect(postgres.uri("postgres", ADMIN_ROLE), autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
         admin.execute(sql.SQL("GRANT compliance_pipeline TO {}").format(role))
-        uri = f"postgresql://{name}:{password}@{admin.info.host}:{admin.info.port}/{admin.info.dbname}"
-        monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", uri)
+        database = conninfo_to_dict(dsn)["dbname"]
+        monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", postgres.uri(str(database), name, password))
         yield
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (name,))
         admin.execute(sql.SQL("DROP ROLE {}").format(role))
@@ -374,16 +375,21 @@ def test_a_pending_verdict_that_never_failed_has_no_due_date(pipeline: Pipeline,
     assert (row["status"], row["failing_since"], row["due_at"]) == ("error", None, None)
 
 
-@pytest.mark.parametrize(("severity", "days"), [("critical", 7), ("high", 30), ("medium", 90)])
 def test_the_due_date_follows_the_severity_of_the_policy(
-    pipeline: Pipeline, acme: SandboxServer, policy: Callable[[str], None], severity: str, days: int
+    pipeline: Pipeline, acme: SandboxServer, policy: Callable[[str], None]
 ) -> None:
-    policy(f"tests: {{peer_review_required: {{severity: {severity}}}}}\n")
+    severities = {
+        PEERS: ("critical", 7),
+        "status_checks_required": ("high", 30),
+        "branch_protection_enforced": ("medium", 90),
+    }
+    policy("tests: {" + ", ".join(f"{test}: {{severity: {word}}}" for test, (word, _) in severities.items()) + "}\n")
     acme.state.repository("repo-0").restrictions = []
     whole_run(pipeline, acme)
-    row = result(pipeline, "repo-0")
-    assert row["severity"] == severity
-    assert row["due_at"] - row["failing_since"] == timedelta(days=days)
+    for test, (severity, days) in severities.items():
+        row = result(pipeline, "repo-0", test)
+        assert row["severity"] == severity
+        assert row["due_at"] - row["failing_since"] == timedelta(days=days)
 
 
 def test_staleness_is_computed_when_it_is_read(pipeline: Pipeline, acme: SandboxServer, database: Database) -> None:

@@ -151,7 +151,6 @@ class Repository:
         )
         if builds is not None:
             self.builds[number] = list(builds)
-            self.outcomes.setdefault("pull_request_statuses", "ok")
         return self
 
     def pipeline(self, *, created_on: datetime, state: str = "COMPLETED") -> Repository:
@@ -172,22 +171,40 @@ class Repository:
             "effective_branching_model": [("", self.model)] if self.model is not None else [],
             "pipelines_config": [("", self.config)],
             "pipelines": [(self.latest_pipeline["uuid"], self.latest_pipeline)] if self.latest_pipeline else [],
-            "pull_request_statuses": [
-                (str(number), {"pull_request_id": number, "values": [{"state": state} for state in states]})
-                for number, states in self.builds.items()
-            ],
         }
-        landed_whatever_the_outcome = ("pull_request_statuses",)  # a call per pull request: some went well
-        return [
+        calls = [
             Answer(
                 resource,
                 outcome,
                 self.repository_id,
-                objects=objects[resource] if outcome == "ok" or resource in landed_whatever_the_outcome else (),
+                objects=objects[resource] if outcome == "ok" else (),
                 fetched_at=self.read_at.get(resource, READ_AT),
             )
             for resource, outcome in self.outcomes.items()
+            if resource != "pull_request_statuses"
         ]
+        return [*calls, *self._status_calls()]
+
+    def _status_calls(self) -> list[Answer]:
+        """One call a pull request: those with known builds went well; the outcome told, if not ok, is of one more."""
+        calls = [
+            Answer(
+                "pull_request_statuses",
+                "ok",
+                self.repository_id,
+                str(number),
+                [(str(number), {"pull_request_id": number, "values": [{"state": state} for state in states]})],
+                fetched_at=READ_AT,
+            )
+            for number, states in self.builds.items()
+        ]
+        outcome = self.outcomes.get("pull_request_statuses", "ok")
+        unknown = next((body["id"] for body in self.pull_requests if body["id"] not in self.builds), 0)
+        if outcome != "ok":
+            calls.append(
+                Answer("pull_request_statuses", outcome, self.repository_id, str(unknown), fetched_at=READ_AT)
+            )
+        return calls
 
 
 class World:
@@ -372,7 +389,9 @@ class World:
                 (f"{email} {member_id}", {"user": {"email": email, "uuid": member_id}})
                 for email, member_id in self.confirmed
             ]
-            listings.append(Answer("member_emails", self.lookup, objects=confirmed, item_key="0"))
+            listings.append(Answer("member_emails", "ok", objects=confirmed, item_key="0"))
+            if self.lookup != "ok":  # the next batch of addresses did not go so well
+                listings.append(Answer("member_emails", self.lookup, item_key="1"))
         for answer in listings:
             object.__setattr__(answer, "fetched_at", READ_AT)
         return [*listings, *itertools.chain.from_iterable(r.answers() for r in self.repositories)]

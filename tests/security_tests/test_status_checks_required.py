@@ -81,7 +81,6 @@ class TestBehaviour(BehaviourRules):
             repository.merged(builds=["SUCCESSFUL"])
         assert outcome(self.merge.judged(world)) == self.merge.clean
         repository.builds.clear()
-        del repository.outcomes["pull_request_statuses"]
         assert outcome(self.merge.judged(world)) == self.merge.clean
 
     @pytest.mark.parametrize("failure", ["failed", "not_found"])

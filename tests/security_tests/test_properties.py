@@ -1,0 +1,484 @@
+"""What holds for any input: the matching rules and the verdicts in Python against definitions written down anew."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from psycopg.rows import dict_row
+
+from include.pipeline.db import run_sql
+from tests.conftest import Database
+from tests.security_tests.builders import NOW, TODAY, UNREADABLE, Repository, World, identity
+
+quick = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+WORKSPACE = "properties"
+
+
+@pytest.fixture(scope="module")
+def connection(shared_dsn: str) -> Iterator[Database]:
+    """One connection for the module; every example is rolled back."""
+    with psycopg.connect(shared_dsn, row_factory=dict_row) as opened:
+        yield opened
+
+
+# ---------------------------------------------------------------------- globs
+
+# Storable text: no NUL, no lone surrogates. The letters that LIKE and regular expressions take for theirs come often.
+letters = st.one_of(
+    st.sampled_from("ab/%_\\*\n.[]^$?+(){}|é"), st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00")
+)
+branches = st.text(letters, max_size=8)
+patterns = st.text(st.one_of(letters, st.just("*")), max_size=8)
+
+
+def glob_matches(pattern: str, branch: str) -> bool:
+    """Only ``*`` is special: any characters, none included."""
+
+    @cache
+    def rest(p: int, b: int) -> bool:
+        if p == len(pattern):
+            return b == len(branch)
+        if pattern[p] == "*":
+            return rest(p + 1, b) or (b < len(branch) and rest(p, b + 1))
+        return b < len(branch) and pattern[p] == branch[b] and rest(p + 1, b + 1)
+
+    return rest(0, 0)
+
+
+@quick
+@given(st.lists(st.tuples(patterns, branches), min_size=1, max_size=30))
+def test_globs_match_as_defined(connection: Database, pairs: list[tuple[str, str]]) -> None:
+    pairs = [*pairs, *((branch, branch) for _, branch in pairs), *((pattern + "*", pattern) for pattern, _ in pairs)]
+    rows = connection.execute(
+        "SELECT staging.glob_matches(pairs.pattern, pairs.branch) AS matches"
+        " FROM unnest(%s::text [], %s::text []) WITH ORDINALITY AS pairs (pattern, branch, position)"
+        " ORDER BY pairs.position",
+        ([pattern for pattern, _ in pairs], [branch for _, branch in pairs]),
+    ).fetchall()
+    connection.rollback()
+    assert [row["matches"] for row in rows] == [glob_matches(*pair) for pair in pairs]
+
+
+# ----------------------------------------------------------- branching models
+
+names = st.sampled_from(["main", "master", "develop", "release/1", "rel", "main%", "r_l", ""])
+named_branch = st.none() | st.fixed_dictionaries(
+    {}, optional={"name": st.none() | names, "use_mainbranch": st.none() | st.booleans()}
+)
+branch_types = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "kind": st.sampled_from(["feature", "bugfix", "release", "hotfix"]),
+            "prefix": st.none() | st.sampled_from(["rel", "release/", "m", "main", "%", "_", "", "r%"]),
+        },
+    ),
+    max_size=3,
+)
+models = st.none() | st.fixed_dictionaries(
+    {}, optional={"production": named_branch, "development": named_branch, "branch_types": st.none() | branch_types}
+)
+rules = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "branch_match_kind": st.just("branching_model"),
+            "pattern": st.just(""),
+            "branch_type": st.none()
+            | st.sampled_from(["production", "development", "feature", "bugfix", "release", "hotfix", "novelty"]),
+        }
+    ),
+    st.fixed_dictionaries(
+        {"branch_match_kind": st.just("glob"), "pattern": st.sampled_from(["", "*", "m*", "main", "rel*", "%", "r_l"])}
+    ),
+)
+
+
+def rule_matches(rule: dict[str, Any], main_branch: str | None, model: dict[str, Any] | None) -> bool | None:
+    """Whether a rule applies to the main branch; None: that depends on a branching model nobody read."""
+    if main_branch is None:
+        return False
+    if rule["branch_match_kind"] == "glob":
+        return glob_matches(rule["pattern"], main_branch)
+    if model is None:
+        return None
+    wanted = rule["branch_type"]
+    if wanted in ("production", "development"):
+        side = model.get(wanted) or {}
+        return bool(side.get("use_mainbranch")) or side.get("name") == main_branch
+    prefixes = [kind.get("prefix") for kind in model.get("branch_types") or [] if kind.get("kind") == wanted]
+    return any(prefix and main_branch.startswith(prefix) for prefix in prefixes)
+
+
+@quick
+@given(st.lists(st.tuples(st.none() | names.filter(bool), models, rules), min_size=1, max_size=40))
+def test_branching_model_and_glob_rules_match_as_defined(
+    connection: Database, cases: list[tuple[str | None, dict[str, Any] | None, dict[str, Any]]]
+) -> None:
+    for number, (main_branch, model, rule) in enumerate(cases):
+        repository_id = identity(f"case {number}")
+        connection.execute(
+            "INSERT INTO staging.repositories (workspace, repository_id, slug, main_branch, data_as_of)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            (WORKSPACE, repository_id, f"case-{number:02}", main_branch, NOW),
+        )
+        landed = {"branch_restrictions": ("1", {"id": 1, "kind": "push", "value": None, **rule})}
+        if model is not None:
+            landed["effective_branching_model"] = ("", model)
+        for resource, (key, body) in landed.items():
+            connection.execute(
+                "INSERT INTO landing.objects (workspace, resource, object_key, repository_id, body_hash, body,"
+                " first_fetched_at, fetched_at, run_id) VALUES (%s, %s, %s, %s, 'h', %s, %s, %s, 'r')",
+                (WORKSPACE, resource, repository_id + key, repository_id, json.dumps(body), NOW, NOW),
+            )
+            connection.execute(
+                "INSERT INTO landing.calls (workspace, run_id, resource, repository_id, outcome, fetched_at)"
+                " VALUES (%s, 'r', %s, %s, 'ok', %s)",
+                (WORKSPACE, resource, repository_id, NOW),
+            )
+    for name in ("coverage", "branching_models", "branch_restrictions"):
+        run_sql(connection, f"staging/{name}.sql", {"workspace": WORKSPACE, "run_id": "r", "as_of": NOW})
+    rows = connection.execute(
+        "SELECT repositories.slug, rules.matches_main_branch FROM staging.branch_restrictions AS rules"
+        " INNER JOIN staging.repositories AS repositories USING (workspace, repository_id)"
+        " WHERE workspace = %s ORDER BY repositories.slug",
+        (WORKSPACE,),
+    ).fetchall()
+    connection.rollback()
+    expected = [rule_matches(rule, main_branch, model) for main_branch, model, rule in cases]
+    assert [row["matches_main_branch"] for row in rows] == expected
+
+
+# -------------------------------------------------------------- classification
+
+slugs = st.sampled_from(["pay", "pay-core", "legacy-pay", "Legacy-Pay", "x_y", "x-y", "100%"])
+keys = st.none() | st.sampled_from(["CORE", "Ops", "pay"])
+entries = st.lists(
+    st.tuples(
+        st.none() | st.sampled_from([WORKSPACE, "elsewhere"]),
+        st.one_of(
+            st.tuples(st.just("repository"), st.sampled_from(["pay", "pay-core", "legacy-pay", identity("0"), "core"])),
+            st.tuples(st.just("project"), st.sampled_from(["core", "ops", "pay", "nowhere"])),
+            st.tuples(
+                st.just("pattern"),
+                st.sampled_from(["*", "pay*", "*pay", "*pay*", "legacy-*", "x_y", "**", "100%", "%", "pay-core"]),
+            ),
+        ),
+    ),
+    max_size=8,
+)
+
+
+def best_entries(
+    declared: list[tuple[str | None, tuple[str, str]]], repository_id: str, slug: str, project: str | None
+) -> set[int]:
+    """Positions of the entries that may decide; more than one only where two say equally much."""
+
+    def rank(entry: tuple[str | None, tuple[str, str]]) -> tuple[int, int, bool, bool] | None:
+        workspace, (target_type, target) = entry
+        if workspace not in (None, WORKSPACE):
+            return None
+        applies = {
+            "repository": target in (slug.lower(), repository_id),
+            "project": project is not None and target == project.lower(),
+            "pattern": glob_matches(target, slug.lower()),
+        }[target_type]
+        literals = sum(letter != "*" for letter in target) if target_type == "pattern" else 0
+        level = ("pattern", "project", "repository").index(target_type)
+        return (level, literals, workspace is not None, target.startswith("{")) if applies else None
+
+    in_force = {entry: position for position, entry in enumerate(declared)}  # a later entry replaces an earlier one
+    ranked = {position: rank(entry) for entry, position in in_force.items()}
+    best = max((found for found in ranked.values() if found), default=None)
+    return {position for position, found in ranked.items() if found and found == best}
+
+
+@quick
+@given(st.lists(st.tuples(slugs, keys), min_size=1, max_size=6), entries)
+def test_classification_precedence_is_as_defined(
+    connection: Database,
+    repositories: list[tuple[str, str | None]],
+    declared: list[tuple[str | None, tuple[str, str]]],
+) -> None:
+    for number, (slug, project) in enumerate(repositories):
+        connection.execute(
+            "INSERT INTO staging.repositories (workspace, repository_id, slug, project_key, data_as_of)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            (WORKSPACE, identity(str(number)), slug, project, NOW),
+        )
+    for position, (workspace, (target_type, target)) in enumerate(declared):
+        connection.execute(
+            "INSERT INTO registry.classification (workspace, target_type, target, classification, owner, declared_by)"
+            " VALUES (%s, %s, %s, 'production', %s, 'tester')",
+            (workspace, target_type, target, str(position)),
+        )
+    rows = connection.execute(
+        "SELECT repository_id, owner FROM registry.repository_classification WHERE workspace = %s", (WORKSPACE,)
+    ).fetchall()
+    connection.rollback()
+    found = {row["repository_id"]: int(row["owner"]) for row in rows}
+    assert len(found) == len(rows)
+    for number, (slug, project) in enumerate(repositories):
+        best = best_entries(declared, identity(str(number)), slug, project)
+        assert found.get(identity(str(number))) in (best or {None})
+
+
+# ------------------------------------------------------------ members in Python
+
+MEMBER_NAMES = ["Ada", "ADA", "Zoë", "Zoe\u0308", "Ａda", "Bo  Li", "bo li", "", None, "Groß", "gross"]
+ACCOUNT_IDS = ["1", "2", "3", None]
+EMAILS = ["a@x", "b@x", "c@x", None]
+LOOKUPS = [None, "ok", "failed", "not_found", "scope_missing", "permission_missing"]
+LOOKUP_CODES = {
+    "failed": "extract_failed",
+    "not_found": "extract_failed",
+    "scope_missing": "scope_missing",
+    "permission_missing": "permission_missing",
+}
+STATUS_OF = {
+    "app_user": "not_applicable",
+    "on_roster": "passing",
+    "mfa_enabled": "passing",
+    "offboarded": "failing",
+    "mfa_disabled": "failing",
+    "extract_failed": "error",
+}
+
+member_rows = st.lists(
+    st.tuples(
+        st.sampled_from(ACCOUNT_IDS), st.sampled_from(MEMBER_NAMES), st.sampled_from(["user", "user", "app_user"])
+    ),
+    min_size=1,
+    max_size=3,
+)
+confirmed_rows = st.sets(st.tuples(st.sampled_from(EMAILS[:3]), st.integers(0, 2)), max_size=4)
+days = st.none() | st.integers(-3, 3).map(lambda offset: TODAY + timedelta(days=offset))
+roster_rows = st.lists(
+    st.tuples(
+        st.sampled_from(EMAILS),
+        st.sampled_from(MEMBER_NAMES),
+        st.sampled_from(["active", "on_leave", "terminated", "terminated"]),
+        days,
+        st.sampled_from(ACCOUNT_IDS),
+    ),
+    max_size=4,
+)
+
+
+def frame(rows: list[tuple[Any, ...]], *columns: str) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame([list(row) for row in rows], columns=list(columns), dtype=object)
+
+
+def members_frame(rows: list[tuple[str | None, str | None, str]]) -> Any:
+    return frame(
+        [(f"m{number}", *row, NOW) for number, row in enumerate(rows)],
+        "member_id", "account_id", "display_name", "member_type", "data_as_of",
+    )  # fmt: skip
+
+
+def same_name(one: str | None, other: str | None) -> bool:
+    def plain(name: str | None) -> list[str]:
+        return unicodedata.normalize("NFKC", name or "").casefold().split()
+
+    return plain(one) == plain(other) != []
+
+
+def is_member(
+    number: int, account_id: str | None, email: str | None, their_id: str | None, confirmed: set[tuple[str, int]]
+) -> bool:
+    return (account_id is not None and account_id == their_id) or (email, number) in confirmed
+
+
+@quick
+@given(
+    members=member_rows,
+    confirmed=confirmed_rows,
+    roster=roster_rows,
+    lookup=st.sampled_from(LOOKUPS),
+    age=st.integers(0, 9),
+    grace=st.integers(0, 2),
+)
+def test_left_over_access_is_judged_as_defined(
+    members: list[tuple[str | None, str | None, str]],
+    confirmed: set[tuple[str, int]],
+    roster: list[tuple[str | None, str | None, str, date | None, str | None]],
+    lookup: str | None,
+    age: int,
+    grace: int,
+) -> None:
+    from include.security_tests.offboarded_access_removed.verdict import decide
+
+    known_addresses = {email for email, _ in confirmed}
+    open_addresses = {row[0] for row in roster if row[0]} - known_addresses
+
+    def expected(number: int, account_id: str | None, name: str | None, kind: str) -> str:
+        if kind == "app_user":
+            return "app_user"
+        if not roster:
+            return "no_roster"
+        if age > 7:
+            return "stale_roster"
+        theirs = [row for row in roster if is_member(number, row[4], row[0], account_id, confirmed)]
+        gone = [
+            row[2] == "terminated" and (row[3] is None or row[3] < TODAY - timedelta(days=grace)) for row in theirs
+        ]
+        if not all(gone):
+            return "on_roster"
+        unfinished = LOOKUP_CODES.get(lookup or "") if open_addresses else None
+        found_by_id = any(account_id is not None and row[4] == account_id for row in theirs)
+        if theirs and (unfinished is None or found_by_id):
+            return "offboarded"
+        if unfinished:
+            return unfinished
+        return "ambiguous_match" if any(same_name(name, row[1]) for row in roster) else "not_on_roster"
+
+    verdicts = decide(
+        members=members_frame(members),
+        emails=frame([(email, f"m{number}") for email, number in sorted(confirmed)], "email", "member_id"),
+        roster=frame(
+            [(line, *row, NOW - timedelta(days=age)) for line, row in enumerate(roster, start=2)],
+            "line", "email", "name", "status", "end_date", "account_id", "imported_at",
+        ),
+        lookup=lookup,
+        as_of=NOW,
+        today=TODAY,
+        grace_days=grace,
+        max_age_days=7,
+    )  # fmt: skip
+    codes = [expected(number, *member) for number, member in enumerate(members)]
+    assert [verdict.subject_id for verdict in verdicts] == [f"m{number}" for number in range(len(members))]
+    assert [verdict.reason_code for verdict in verdicts] == codes
+    assert [verdict.status for verdict in verdicts] == [STATUS_OF.get(code, "pending") for code in codes]
+
+
+exports = st.lists(
+    st.tuples(
+        st.integers(-3, 1),  # captured so many days from today
+        st.lists(
+            st.tuples(st.sampled_from(EMAILS), st.sampled_from(ACCOUNT_IDS), st.booleans()), min_size=1, max_size=3
+        ),
+    ),
+    max_size=3,
+    unique_by=lambda export: export[0],
+)
+
+
+@quick
+@given(
+    members=member_rows,
+    confirmed=confirmed_rows,
+    evidence=exports,
+    lookup=st.sampled_from(LOOKUPS),
+    validity=st.integers(1, 4),
+)
+def test_two_step_verification_is_judged_as_defined(
+    members: list[tuple[str | None, str | None, str]],
+    confirmed: set[tuple[str, int]],
+    evidence: list[tuple[int, list[tuple[str | None, str | None, bool]]]],
+    lookup: str | None,
+    validity: int,
+) -> None:
+    from include.security_tests.user_mfa_enabled.verdict import decide
+
+    newest_first = sorted(evidence, key=lambda export: -export[0])
+    known_addresses = {email for email, _ in confirmed}
+    valid = [export for export in newest_first if -validity < export[0] <= 0]
+    open_addresses = {row[0] for _, rows in valid for row in rows if row[0]} - known_addresses
+
+    def expected(number: int, account_id: str | None, _: str | None, kind: str) -> str:
+        if kind == "app_user":
+            return "app_user"
+
+        def answers(rows: list[tuple[str | None, str | None, bool]]) -> list[bool]:
+            return [on for email, row_id, on in rows if is_member(number, row_id, email, account_id, confirmed)]
+
+        covering = [answers(rows) for _, rows in valid if answers(rows)]
+        if covering:
+            return "mfa_enabled" if all(covering[0]) else "mfa_disabled"
+        if lookup in LOOKUP_CODES and open_addresses:
+            return LOOKUP_CODES[lookup]
+        expired = any(answers(rows) for offset, rows in evidence if offset <= -validity)
+        return "evidence_expired" if expired else "evidence_missing"
+
+    verdicts = decide(
+        members=members_frame(members),
+        emails=frame([(email, f"m{number}") for email, number in sorted(confirmed)], "email", "member_id"),
+        evidence=frame(
+            [
+                (f"e{offset}", TODAY + timedelta(days=offset), NOW, line, *row)
+                for offset, rows in newest_first
+                for line, row in enumerate(rows, start=2)
+            ],
+            "evidence_id", "captured_on", "submitted_at", "line", "email", "account_id", "mfa_enabled",
+        ),
+        lookup=lookup,
+        today=TODAY,
+        validity_days=validity,
+    )  # fmt: skip
+    codes = [expected(number, *member) for number, member in enumerate(members)]
+    assert [verdict.reason_code for verdict in verdicts] == codes
+    assert [verdict.status for verdict in verdicts] == [STATUS_OF.get(code, "pending") for code in codes]
+
+
+# ------------------------------------------------------------------ permissions
+
+merges = st.lists(
+    st.tuples(
+        st.floats(0, 100), st.sampled_from([["SUCCESSFUL"], ["FAILED"], []]), st.sampled_from([["bo"], ["ada"], []])
+    ),
+    max_size=5,
+)
+MERGE_RULES = ["require_passing_builds_to_merge", "require_approvals_to_merge", "enforce_merge_checks", "push"]
+restrictions = st.lists(
+    st.tuples(st.sampled_from(MERGE_RULES), st.sampled_from(["main", "*", "develop"]), st.integers(0, 2)), max_size=4
+)
+lost = st.tuples(st.sampled_from(UNREADABLE), st.sampled_from(["ok", *UNREADABLE, "failed"]))
+CLEAN = {"merges_had_passing_builds", "merges_had_peer_approval"}
+
+
+@settings(quick, max_examples=6)
+@given(st.lists(st.tuples(restrictions, merges, lost), min_size=12, max_size=16))
+@pytest.mark.parametrize("test_id", ["status_checks_required", "peer_review_required"])
+def test_a_lost_permission_never_turns_failing_into_passing_without_evidence_of_behaviour(
+    world: World, test_id: str, cases: list[tuple[Any, Any, tuple[str, str]]]
+) -> None:
+    world.repositories.clear()
+    for number, (rules_of_case, merged, _) in enumerate(cases):
+        repository = Repository(f"case-{number}")
+        for kind, pattern, value in rules_of_case:
+            repository.rule(kind, pattern, value=value)
+        for age, builds, approved_by in merged:
+            repository.merged(age=age, builds=builds, approved_by=approved_by)
+        world.repositories.append(repository)
+    before = world.judge(test_id)
+    for repository, (_, _, (rules_outcome, merges_outcome)) in zip(world.repositories, cases, strict=True):
+        repository.rules_hidden(rules_outcome).call("pull_requests", merges_outcome)
+    after = world.judge(test_id)
+    for repository, (_, merged, (_, merges_outcome)) in zip(world.repositories, cases, strict=True):
+        then, now = before[repository.slug], after[repository.slug]
+        if then["status"] == "failing" and now["status"] == "passing":
+            assert (now["basis"], now["reason_code"] in CLEAN, merges_outcome) == ("behaviour", True, "ok")
+            inside = [entry for entry in merged if entry[0] <= 90]
+            assert len(inside) >= 3
+            if test_id == "peer_review_required":
+                assert all(entry[2] == ["bo"] for entry in inside)
+            else:
+                assert all(entry[1] == ["SUCCESSFUL"] for entry in inside)
+
+
