@@ -77,9 +77,7 @@ def test_every_reason_code_of_the_catalogue_that_the_demo_can_show_is_shown(
 def test_a_second_run_that_learns_nothing_adds_no_history(pipeline: Pipeline, sandbox: SandboxServer) -> None:
     pipeline.take_demo()
     pipeline.run(sandbox)
-    before = pipeline.query(
-        "SELECT * FROM compliance.result_history ORDER BY test_id, subject_id, valid_from"
-    )
+    before = pipeline.query("SELECT * FROM compliance.result_history ORDER BY test_id, subject_id, valid_from")
     first = pipeline.verdicts()
     pipeline.take_demo()
     pipeline.run(sandbox)

@@ -23,9 +23,7 @@ def _found() -> Path | None:
     return max(FOLDER.glob("bitbucket-swagger2-*.json"), default=None)
 
 
-MISSING = (
-    None if _found() else f"the official document is not in {FOLDER.parent.name}/{FOLDER.name} beside us"
-)
+MISSING = None if _found() else f"the official document is not in {FOLDER.parent.name}/{FOLDER.name} beside us"
 
 
 @cache

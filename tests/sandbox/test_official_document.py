@@ -34,9 +34,7 @@ class Deviation:
 
 NULL = r"^None is not of type"
 DEVIATIONS = (
-    Deviation(
-        r"error\.detail", r"is not of type 'string'", "403 of a missing scope: detail is an object, live"
-    ),
+    Deviation(r"error\.detail", r"is not of type 'string'", "403 of a missing scope: detail is an object, live"),
     Deviation(r"(.*\.)?mainbranch", NULL, "empty repositories come with a null main branch, live"),
     Deviation(r"(.*\.)?parent", NULL, "repositories that are no fork carry parent: null, live"),
     Deviation(
@@ -61,9 +59,7 @@ DEVIATIONS = (
         "commits of pull requests carry links and type, live",
     ),
     Deviation(r"values\.\d+\.merge_commit", r"'type' was unexpected", "merge commits carry their type, live"),
-    Deviation(
-        r"values\.\d+\.source\.branch", r"'links' was unexpected", "source branches carry empty links, live"
-    ),
+    Deviation(r"values\.\d+\.source\.branch", r"'links' was unexpected", "source branches carry empty links, live"),
     Deviation(r"values\.\d+\.summary", r"'type' was unexpected", "summaries carry their type, live"),
     Deviation(r"values\.\d+\.merge_commit", NULL, "unmerged pull requests: merge_commit null, live"),
     Deviation(r"values\.\d+\.closed_by", NULL, "open pull requests: closed_by null, live"),
@@ -118,9 +114,7 @@ def answers(admin: Any, five: Any) -> Iterator[tuple[str, Any]]:
         root = f"/repositories/{W}/{slug}"
         for rest in ("", "/branch-restrictions", "/effective-branching-model", "/pullrequests", "/pipelines"):
             yield root + rest, admin.json(root + rest)
-        merged = admin.json(
-            f"{root}/pullrequests", state=["MERGED", "DECLINED"], fields="+values.participants"
-        )
+        merged = admin.json(f"{root}/pullrequests", state=["MERGED", "DECLINED"], fields="+values.participants")
         yield f"{root}/pullrequests", merged
         for pull in merged["values"][:3]:
             yield f"{root}/pullrequests/1/statuses", admin.json(f"{root}/pullrequests/{pull['id']}/statuses")

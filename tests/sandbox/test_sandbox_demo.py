@@ -44,9 +44,7 @@ class Judge:
         label, sensitivity = self.classification(repo)
         conflict = sensitivity not in ("", "public") and not repo["is_private"]
         reason = "unclassified" if label is None else "visibility_conflict" if conflict else None
-        verdicts: dict[str, tuple[str, str | None]] = {
-            "repo_classified": ("failing" if reason else "passing", reason)
-        }
+        verdicts: dict[str, tuple[str, str | None]] = {"repo_classified": ("failing" if reason else "passing", reason)}
         for test in (
             "status_checks_required",
             "peer_review_required",
@@ -78,9 +76,7 @@ class Judge:
             return "not_applicable", "no_main_branch"
         root = f"/repositories/{SLUG}/{repo['uuid']}"
         where = "pipelines_config" if test == "pipelines_enabled" else "branch-restrictions"
-        answer = self.client.get(
-            f"{root}/{where}", **({} if where == "pipelines_config" else {"pagelen": 100})
-        )
+        answer = self.client.get(f"{root}/{where}", **({} if where == "pipelines_config" else {"pagelen": 100}))
         alive = self.client.get(root).status_code == 200
         if answer.status_code == 403:
             scope = "scope" in answer.json()["error"]["message"]
@@ -99,11 +95,7 @@ class Judge:
         hit = [r for r in rules if self.matches(r, repo["mainbranch"]["name"], model)]
         kinds = {r["kind"] for r in hit}
         if test == "branch_protection_enforced":
-            return (
-                ("passing", None)
-                if {"push", "force", "delete"} <= kinds
-                else ("failing", "missing_protection")
-            )
+            return ("passing", None) if {"push", "force", "delete"} <= kinds else ("failing", "missing_protection")
         wanted = {"require_passing_builds_to_merge"} if test == "status_checks_required" else REVIEW_KINDS
         if not any(r["kind"] in wanted and r["value"] >= 1 for r in hit):
             return "failing", "no_matching_rule"
@@ -165,20 +157,12 @@ class Judge:
 
     def member(self, user: Any, emails: Any, roster: Any, export: Any) -> dict[str, tuple[str, str | None]]:
         if user["type"] == "app_user":
-            return dict.fromkeys(
-                ("offboarded_access_removed", "user_mfa_enabled"), ("not_applicable", "app_user")
-            )
+            return dict.fromkeys(("offboarded_access_removed", "user_mfa_enabled"), ("not_applicable", "app_user"))
         email = emails.get(user["uuid"], "?")
         own = [r for r in roster if r["account_id"] == user["account_id"] or r["email"].casefold() == email]
         mfa = [r for r in export if r["Atlassian ID"] == user["account_id"] or r["Email"].casefold() == email]
         on = mfa and mfa[0]["Two-step verification"] == "Enabled"
-        result = (
-            ("passing", None)
-            if on
-            else ("failing", "mfa_disabled")
-            if mfa
-            else ("pending", "evidence_missing")
-        )
+        result = ("passing", None) if on else ("failing", "mfa_disabled") if mfa else ("pending", "evidence_missing")
         return {"offboarded_access_removed": self.offboarded(user, own, roster), "user_mfa_enabled": result}
 
     @staticmethod

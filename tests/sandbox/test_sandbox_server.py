@@ -29,9 +29,7 @@ def token_answer(server: SandboxServer, auth: tuple[str, str] | None, **form: st
 # --- tokens and scopes ---------------------------------------------------------------------------------
 
 
-def test_client_credentials_give_a_bearer_token_and_no_refresh_token(
-    server: SandboxServer, five: Any
-) -> None:
+def test_client_credentials_give_a_bearer_token_and_no_refresh_token(server: SandboxServer, five: Any) -> None:
     answer = token_answer(server, ("demo-key", "demo-secret"), grant_type="client_credentials").json()
     assert answer.keys() == {"access_token", "token_type", "expires_in", "scope"}
     assert answer["expires_in"] == 7200
@@ -55,9 +53,7 @@ def test_wrong_client_credentials_are_refused_in_oauths_own_shape(server: Sandbo
     assert odd["error"] == "unsupported_grant_type"
 
 
-def test_a_refresh_token_works_once_and_hands_out_the_next(
-    server: SandboxServer, state: SandboxState
-) -> None:
+def test_a_refresh_token_works_once_and_hands_out_the_next(server: SandboxServer, state: SandboxState) -> None:
     first = state.issue_refresh_token("demo-key")
     auth = ("demo-key", "demo-secret")
     answer = token_answer(server, auth, grant_type="refresh_token", refresh_token=first).json()
@@ -69,9 +65,7 @@ def test_a_refresh_token_works_once_and_hands_out_the_next(
     assert token_answer(server, auth, grant_type="refresh_token", refresh_token=answer["refresh_token"]).ok
 
 
-def test_missing_unknown_and_expired_tokens_answer_401(
-    server: SandboxServer, state: SandboxState, five: Any
-) -> None:
+def test_missing_unknown_and_expired_tokens_answer_401(server: SandboxServer, state: SandboxState, five: Any) -> None:
     anonymous = requests.get(f"{server.url}/2.0/user", timeout=10)
     assert anonymous.status_code == 401
     assert anonymous.json()["error"]["message"].startswith("Token is invalid")
@@ -144,9 +138,7 @@ def test_the_callers_own_endpoints_tell_its_rights(admin: Any) -> None:
     assert len(admin.all(f"/workspaces/{W}/permissions", q='permission="owner"')) == 3
 
 
-def test_repository_permissions_of_a_workspace_are_for_its_administrators(
-    five: Any, state: SandboxState
-) -> None:
+def test_repository_permissions_of_a_workspace_are_for_its_administrators(five: Any, state: SandboxState) -> None:
     assert five.get(f"/workspaces/{W}/permissions/repositories").status_code == 200
     state.add_token("plain-member", ["account", "repository"], workspace_admin=False)
     five.session.headers["Authorization"] = "Bearer plain-member"
@@ -160,9 +152,7 @@ def test_restrictions_of_a_branching_model_have_a_type_and_an_empty_pattern(admi
     globs = admin.all(f"{REPO}/branch-restrictions", pagelen=100)
     assert all("branch_type" not in r for r in globs)
     assert [r["id"] for r in globs] == sorted((r["id"] for r in globs), reverse=True)
-    assert [r["kind"] for r in admin.all(f"{REPO}/branch-restrictions", kind="push", pattern="main")] == [
-        "push"
-    ]
+    assert [r["kind"] for r in admin.all(f"{REPO}/branch-restrictions", kind="push", pattern="main")] == ["push"]
 
 
 def test_pipelines_never_configured_answer_404_and_off_answers_false(admin: Any) -> None:
@@ -306,9 +296,7 @@ def test_the_next_page_of_pipelines_forgets_the_order(admin: Any) -> None:
 
 
 @pytest.mark.parametrize("shape", ["json", "text", "html"])
-def test_an_unknown_workspace_answers_404_in_three_shapes(
-    admin: Any, state: SandboxState, shape: Any
-) -> None:
+def test_an_unknown_workspace_answers_404_in_three_shapes(admin: Any, state: SandboxState, shape: Any) -> None:
     state.workspace_not_found = shape
     response = admin.get("/repositories/nowhere")
     assert response.status_code == 404
@@ -363,9 +351,7 @@ def test_a_rate_limit_is_plain_text_without_retry_after(admin: Any, state: Sandb
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410, 500, 503])
-def test_a_status_fault_holds_for_its_endpoint_and_repository(
-    admin: Any, state: SandboxState, status: int
-) -> None:
+def test_a_status_fault_holds_for_its_endpoint_and_repository(admin: Any, state: SandboxState, status: int) -> None:
     state.add_fault("pull_requests", slug="billing-api", status=status)
     uuid = state.repository("billing-api").uuid
     assert admin.get(f"{REPO}/pullrequests").status_code == status
@@ -492,9 +478,7 @@ def test_many_at_once_are_answered_at_once(server: SandboxServer, state: Sandbox
     headers = {"Authorization": "Bearer demo-token"}
     with ThreadPoolExecutor(8) as pool:
         began = time.monotonic()
-        asked = [
-            pool.submit(requests.get, f"{server.url}/2.0/user", headers=headers, timeout=10) for _ in range(8)
-        ]
+        asked = [pool.submit(requests.get, f"{server.url}/2.0/user", headers=headers, timeout=10) for _ in range(8)]
         assert all(future.result().ok for future in asked)
     assert time.monotonic() - began < 1.2
     assert state.max_in_flight > 1

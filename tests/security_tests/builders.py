@@ -201,9 +201,7 @@ class Repository:
         outcome = self.outcomes.get("pull_request_statuses", "ok")
         unknown = next((body["id"] for body in self.pull_requests if body["id"] not in self.builds), 0)
         if outcome != "ok":
-            calls.append(
-                Answer("pull_request_statuses", outcome, self.repository_id, str(unknown), fetched_at=READ_AT)
-            )
+            calls.append(Answer("pull_request_statuses", outcome, self.repository_id, str(unknown), fetched_at=READ_AT))
         return calls
 
 

@@ -335,9 +335,7 @@ def test_left_over_access_is_judged_as_defined(
         if age > 7:
             return "stale_roster"
         theirs = [row for row in roster if is_member(number, row[4], row[0], account_id, confirmed)]
-        gone = [
-            row[2] == "terminated" and (row[3] is None or row[3] < TODAY - timedelta(days=grace)) for row in theirs
-        ]
+        gone = [row[2] == "terminated" and (row[3] is None or row[3] < TODAY - timedelta(days=grace)) for row in theirs]
         if not all(gone):
             return "on_roster"
         unfinished = LOOKUP_CODES.get(lookup or "") if open_addresses else None
@@ -480,5 +478,3 @@ def test_a_lost_permission_never_turns_failing_into_passing_without_evidence_of_
                 assert all(entry[2] == ["bo"] for entry in inside)
             else:
                 assert all(entry[1] == ["SUCCESSFUL"] for entry in inside)
-
-

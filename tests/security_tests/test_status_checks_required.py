@@ -112,7 +112,5 @@ class TestBehaviour(BehaviourRules):
     def test_pull_requests_of_the_same_instant_are_ordered_by_number(self, world: World) -> None:
         repository = self.hidden(world)
         for number in range(1, 7):
-            repository.merged(
-                number, updated_on=days_ago(1), builds=["FAILED"] if number == 1 else ["SUCCESSFUL"]
-            )
+            repository.merged(number, updated_on=days_ago(1), builds=["FAILED"] if number == 1 else ["SUCCESSFUL"])
         assert outcome(self.merge.judged(world)) == self.merge.clean

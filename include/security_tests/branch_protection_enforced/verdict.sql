@@ -2,7 +2,7 @@
 -- Order of the rules: design, section 5. Merges say nothing about it, so there is no basis in behaviour.
 
 WITH required AS (
-    SELECT protections.kind
+    SELECT DISTINCT protections.kind
     FROM unnest(%(required_protections)s::text[]) AS protections (kind)
 ),
 
@@ -55,20 +55,32 @@ subjects AS (
     WHERE repositories.workspace = %(workspace)s
 ),
 
-readable AS (
+-- A kind that only a rule of an unread branching model may hold is missing for sure only where the model was read.
+lacking AS (
     SELECT
         subjects.*,
+        (
+            SELECT array_agg(kinds.kind ORDER BY kinds.kind)
+            FROM unnest(subjects.missing) AS kinds (kind)
+            WHERE NOT kinds.kind = any(subjects.undecided_kinds)
+        ) AS surely_missing
+    FROM subjects
+),
+
+readable AS (
+    SELECT
+        lacking.*,
         CASE
             WHEN
-                subjects.branch_restrictions IN ('scope_missing', 'permission_missing')
-                THEN subjects.branch_restrictions
-            WHEN coalesce(subjects.branch_restrictions, 'failed') <> 'ok' THEN 'failed'
-            -- an unread branching model matters only where it may hold a protection that is missing otherwise
-            WHEN subjects.missing IS null OR NOT subjects.missing && subjects.undecided_kinds THEN 'ok'
-            WHEN subjects.branching_model IN ('scope_missing', 'permission_missing') THEN subjects.branching_model
+                lacking.branch_restrictions IN ('scope_missing', 'permission_missing')
+                THEN lacking.branch_restrictions
+            WHEN coalesce(lacking.branch_restrictions, 'failed') <> 'ok' THEN 'failed'
+            -- an unread branching model matters only where it may hold everything that is missing otherwise
+            WHEN lacking.missing IS null OR lacking.surely_missing IS NOT null THEN 'ok'
+            WHEN lacking.branching_model IN ('scope_missing', 'permission_missing') THEN lacking.branching_model
             ELSE 'failed'
         END AS configuration
-    FROM subjects
+    FROM lacking
 ),
 
 decided AS (
@@ -123,7 +135,13 @@ SELECT
     CASE decided.reason_code
         WHEN 'non_production' THEN 'Declared non-production.'
         WHEN 'no_main_branch' THEN 'The repository has no main branch: there is nothing to protect.'
-        WHEN 'extract_failed' THEN 'Could not be read in this run: the branch restrictions or the branching model.'
+        WHEN 'extract_failed'
+            THEN
+                CASE
+                    WHEN coalesce(decided.branch_restrictions, 'failed') <> 'ok'
+                        THEN 'Could not be read in this run: the branch restrictions.'
+                    ELSE 'Could not be read in this run: the effective branching model.'
+                END
         WHEN 'scope_missing' THEN 'The rules can''t be read: the connection lacks the scope repository:admin.'
         WHEN 'permission_missing' THEN 'The rules can''t be read: this identity lacks admin rights on the repository.'
         WHEN 'protections_in_place'
@@ -132,7 +150,12 @@ SELECT
                 decided.main_branch,
                 (SELECT string_agg(required.kind, ', ' ORDER BY required.kind) FROM required)
             )
-        ELSE format('No restriction on %%s against: %%s.', decided.main_branch, array_to_string(decided.missing, ', '))
+        ELSE
+            format(
+                'No restriction on %%s against: %%s.',
+                decided.main_branch,
+                array_to_string(decided.surely_missing, ', ')
+            )
     END,
     jsonb_build_object(
         'main_branch', decided.main_branch,
@@ -141,13 +164,16 @@ SELECT
         'exempt_groups', decided.exempt_groups,
         'configuration', decided.configuration,
         'rules', coalesce(decided.matched, '[]'),
-        'missing', to_jsonb(coalesce(decided.missing, '{}'))
+        'missing', to_jsonb(coalesce(decided.surely_missing, '{}'))
     ),
     CASE
         WHEN decided.reason_code IN ('protections_in_place', 'missing_protection')
             THEN
                 jsonb_build_object(
-                    'rules', coalesce(decided.matched, '[]'), 'missing', to_jsonb(coalesce(decided.missing, '{}'))
+                    'rules',
+                    coalesce(decided.matched, '[]'),
+                    'missing',
+                    to_jsonb(coalesce(decided.surely_missing, '{}'))
                 )
         ELSE '{}'
     END,

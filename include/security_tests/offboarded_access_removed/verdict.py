@@ -153,4 +153,4 @@ def _is_gone(status: str, end_date: date | None, today: date, grace_days: int) -
     """Terminated, and the last day plus grace lies before today; the last day is still theirs."""
     if status != "terminated":
         return False
-    return end_date is None or end_date + timedelta(days=grace_days) < today
+    return end_date is None or end_date < today - timedelta(days=grace_days)

@@ -10,7 +10,11 @@ WITH rules AS (
         coalesce(bool_or(
             main_branch_rules.kind = 'enforce_merge_checks' AND main_branch_rules.matches_main_branch
         ), false) AS enforced,
-        bool_or(main_branch_rules.matches_main_branch IS null) AS undecided,
+        -- with the rules whose branching model was not read: what may apply
+        max(main_branch_rules.value) FILTER (
+            WHERE main_branch_rules.kind <> 'enforce_merge_checks'
+        ) AS required_at_most,
+        bool_or(main_branch_rules.kind = 'enforce_merge_checks') AS enforced_at_most,
         jsonb_agg(main_branch_rules.rule ORDER BY main_branch_rules.restriction_id) FILTER (
             WHERE main_branch_rules.matches_main_branch
         ) AS matched
@@ -66,12 +70,15 @@ subjects AS (
                 coverage.branch_restrictions IN ('scope_missing', 'permission_missing')
                 THEN coverage.branch_restrictions
             WHEN coalesce(coverage.branch_restrictions, 'failed') <> 'ok' THEN 'failed'
+            -- an unread branching model matters only where it may change the outcome
+            WHEN coalesce(rules.required_at_most, 0) < %(min_passing_builds)s THEN 'ok'
             WHEN
-                NOT coalesce(rules.undecided, false) OR (rules.required >= %(min_passing_builds)s AND rules.enforced)
+                rules.required >= %(min_passing_builds)s AND rules.enforced = rules.enforced_at_most
                 THEN 'ok'
             WHEN coverage.branching_model IN ('scope_missing', 'permission_missing') THEN coverage.branching_model
             ELSE 'failed'
-        END AS configuration
+        END AS configuration,
+        coalesce(coverage.branch_restrictions, 'failed') <> 'ok' AS restrictions_failed
     FROM staging.repositories AS repositories
     INNER JOIN staging.repository_coverage AS coverage
         ON repositories.workspace = coverage.workspace AND repositories.repository_id = coverage.repository_id
@@ -154,7 +161,10 @@ SELECT
             THEN format(
                 'Could not be read in this run: %%s.',
                 CASE
-                    WHEN decided.configuration = 'failed' THEN 'the branch restrictions or the branching model'
+                    WHEN
+                        decided.configuration = 'failed' AND decided.restrictions_failed
+                        THEN 'the branch restrictions'
+                    WHEN decided.configuration = 'failed' THEN 'the effective branching model'
                     WHEN coalesce(decided.pull_requests, 'failed') <> 'ok' THEN 'the pull requests'
                     ELSE 'the build statuses of a merged pull request'
                 END

@@ -55,8 +55,11 @@ def decide(
         lookup: outcome of the look-up of addresses; None where there was nothing to look up.
         today: the day of the run. validity_days: evidence holds for so many days, the day of capture included.
     """
+    evidence = evidence[evidence["captured_on"] <= today]
     covers = _covers_by_member(members, emails, evidence)
-    unresolved = lookup if set(evidence["email"].dropna()) - set(emails["email"]) else None
+    # An address nobody looked up matters only where the row behind it could still decide.
+    valid = evidence[evidence["captured_on"] > today - timedelta(days=validity_days)]
+    unresolved = lookup if set(valid["email"].dropna()) - set(emails["email"]) else None
 
     def verdict(member: dict[str, Any]) -> Verdict:
         status, basis, code, reason, cover = _decide_member(

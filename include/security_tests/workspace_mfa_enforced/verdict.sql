@@ -15,6 +15,7 @@ WITH newest AS (
             evidence.test_id = 'workspace_mfa_enforced'
             AND evidence.scope = 'workspace'
             AND evidence.status = 'accepted'
+            AND evidence.captured_on <= %(today)s::date
             AND (evidence.workspace IS null OR evidence.workspace = lower(workspaces.workspace))
     WHERE workspaces.workspace = %(workspace)s
     ORDER BY workspaces.workspace ASC, evidence.captured_on DESC NULLS LAST, evidence.submitted_at DESC NULLS LAST
