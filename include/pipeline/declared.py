@@ -11,13 +11,15 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from include.pipeline.db import copy_rows, one_row, refresh_statistics
 from include.pipeline.errors import ImportRefused
 from include.pipeline.run import Connection
+from include.policy.model import load_policy
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,11 @@ MFA_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 MFA_ON = frozenset({"enabled", "yes", "true", "on", "active", "1", "enforced", "y"})
 MFA_OFF = frozenset({"disabled", "no", "false", "off", "inactive", "0", "notenabled", "notset", "n", "none"})
+
+
+def _today() -> date:
+    """The day in the policy's time zone."""
+    return datetime.now(ZoneInfo(load_policy().numbers.time_zone)).date()
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ def read_csv(path: Path) -> File:
 
 
 def _parse(name: str, text: str, sha256: str) -> File:
-    header_line = text.split("\n", 1)[0]
+    header_line = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=header_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
@@ -122,9 +129,9 @@ def _parse(name: str, text: str, sha256: str) -> File:
             if not columns:
                 columns = tuple(cell.strip() for cell in cells)
                 continue
-            if len(cells) > len(columns):
+            if any(cell.strip() for cell in cells[len(columns) :]):
                 raise _refused(name, f"line {line}: has {len(cells)} cells, the header has {len(columns)}")
-            padded = [*cells, *[""] * (len(columns) - len(cells))]
+            padded = [*cells, *[""] * (len(columns) - len(cells))][: len(columns)]
             rows.append((line, {column: cell.strip() for column, cell in zip(columns, padded, strict=True)}))
     except csv.Error as broken:
         raise _refused(name, f"line {reader.line_num}: {broken}") from broken
@@ -249,16 +256,20 @@ def _target(target: str) -> str:
 
 
 def _mfa_rows(file: File) -> list[tuple[Any, ...]]:
-    file = _renamed(file, MFA_COLUMNS)
+    # Atlassian has exports that name people by address alone, and others by account id alone.
+    file = _renamed(file, MFA_COLUMNS, optional=("email", "account_id"))
+    if file.rows and not {"email", "account_id"} & set(file.rows[0][1]):
+        raise _refused(file.name, "line 1: missing column email or account id: the rows name nobody")
     problems = _Problems(file.name)
     rows = []
     for line, row in file.rows:
         state = _plain(row["mfa_enabled"])
         if state not in MFA_ON | MFA_OFF:
             problems.add(line, "two-step verification", f"{row['mfa_enabled']!r} is unknown; known: enabled, disabled")
-        if not (row["email"] or row["account_id"]):
+        email, account_id = row.get("email", "").lower() or None, row.get("account_id") or None
+        if not (email or account_id):
             problems.add(line, "email", "the row names nobody: give an email or an account id")
-        rows.append((line, row["email"].lower() or None, row["account_id"] or None, state in MFA_ON))
+        rows.append((line, email, account_id, state in MFA_ON))
     problems.refuse_if_any()
     return rows
 
@@ -285,7 +296,7 @@ def import_file(
     """
     if kind not in _TAKERS:
         raise ImportRefused(f"unknown kind of import {kind!r}; known: {', '.join(_TAKERS)}", [])
-    if captured_on and captured_on > datetime.now(UTC).date():
+    if captured_on and captured_on > _today():
         raise ImportRefused(f"{path.name}: the day of capture {captured_on} lies in the future", [])
     file = read_csv(path)
     with connection.transaction():
@@ -361,7 +372,7 @@ def _take_mfa(connection: Connection, file: File, imported_by: str, captured_on:
         RETURNING evidence_id
         """,
         (
-            captured_on or datetime.now(UTC).date(),
+            captured_on or _today(),
             imported_by,
             imported_by,
             file.name,

@@ -20,7 +20,7 @@ Severity = Literal["critical", "high", "medium"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TestPolicy(_Strict):
@@ -97,6 +97,9 @@ def load_policy(override: Path | None = None) -> Policy:
         return Policy.model_validate(defaults)
     changes = _read(path)
     known_tests = set(defaults["tests"])
+    for section in ("tests", "numbers"):
+        if not isinstance(changes.get(section) or {}, dict):
+            raise PolicyInvalid(f"{path}: {section}: must be a mapping; include/policy/default.yaml shows every key")
     unknown = sorted(str(name) for name in (changes.get("tests") or {}) if name not in known_tests)
     if unknown:
         raise PolicyInvalid(f"{path}: unknown test tests.{unknown[0]}; the tests are {', '.join(sorted(known_tests))}")

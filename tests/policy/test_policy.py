@@ -1,4 +1,4 @@
-"""Rules of the policy: defaults, one overriding file, errors that name file and key, a version that names the content."""
+"""Rules of the policy: defaults, one overriding file, errors that name file and key, a version of the content."""
 
 from __future__ import annotations
 

@@ -442,8 +442,9 @@ def test_columns_are_found_by_the_names_atlassian_and_people_give_them(
         ("a@x.io", None, True),
     ),
     (
-        "Name,Atlassian ID,Status,Last active,Claimed,Billable,SAML single sign-on,Two-step verification,Verified email\n"
-        "Ada,id-a,Active,2026-01-01,Yes,Yes,No,Disabled,Yes\n",
+        "Name,Atlassian ID,Status,Last active,Claimed,Billable,SAML single sign-on,"
+        "Two-step verification,Verified email\n"
+        "Ada,id-a,Active,2026-01-01,Yes,No,Disabled,Yes\n",
         (None, "id-a", False),
     ),
 ])  # fmt: skip

@@ -88,7 +88,7 @@ def test_a_failed_call_for_the_configuration_is_an_error_that_names_it(
     world: World, test_id: str, failure: str
 ) -> None:
     call, words = CONFIGURATION_CALL[test_id]
-    repository = misbehaved(configured(world.repository()))
+    repository = configured(world.repository()).merged(approved_by=())
     for resource in tuple(repository.outcomes):
         # a 404 of pipelines_config alone would mean "never configured"
         if resource == call or failure == "not_found":

@@ -314,7 +314,10 @@ SELECT
     max(coverage.outcome) FILTER (WHERE coverage.resource = 'pipelines_config') AS pipelines_config,
     max(coverage.outcome) FILTER (WHERE coverage.resource = 'pipelines') AS pipelines,
     coalesce(
-        bool_or(coverage.outcome = 'ok' AND coverage.resource <> 'pipelines_config'), false
+        bool_or(
+            coverage.outcome = 'ok' AND coverage.resource NOT IN ('pipelines_config', 'pull_request_statuses')
+        ),
+        false
     ) AS another_call_succeeded,
     coalesce(min(coverage.data_as_of), max(repositories.data_as_of)) AS data_as_of
 FROM staging.repositories AS repositories
