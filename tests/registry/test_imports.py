@@ -444,7 +444,7 @@ def test_columns_are_found_by_the_names_atlassian_and_people_give_them(
     (
         "Name,Atlassian ID,Status,Last active,Claimed,Billable,SAML single sign-on,"
         "Two-step verification,Verified email\n"
-        "Ada,id-a,Active,2026-01-01,Yes,No,Disabled,Yes\n",
+        "Ada,id-a,Active,2026-01-01,Yes,Yes,No,Disabled,Yes\n",
         (None, "id-a", False),
     ),
 ])  # fmt: skip

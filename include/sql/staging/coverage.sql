@@ -61,6 +61,6 @@ ON CONFLICT (workspace, repository_id, resource) DO UPDATE
         outcome = excluded.outcome,
         message = excluded.message,
         http_status = excluded.http_status,
-    complete = excluded.complete,
+        complete = excluded.complete,
         run_id = excluded.run_id,
         data_as_of = excluded.data_as_of;

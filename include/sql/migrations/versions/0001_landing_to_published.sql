@@ -89,7 +89,7 @@ CREATE TABLE landing.calls (
     reread boolean NOT NULL DEFAULT false,
     fetched_at timestamptz NOT NULL,
     complete boolean NOT NULL GENERATED ALWAYS AS (
-        outcome = 'ok' AND (listing_size IS NULL OR listing_size = items)
+        outcome = 'ok' AND (listing_size IS null OR listing_size = items)
     ) STORED,
     PRIMARY KEY (workspace, run_id, resource, repository_id, item_key)
 );
