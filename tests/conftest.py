@@ -71,7 +71,8 @@ def dsn(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template_compliance")
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", postgres.uri(name))
     yield postgres.uri(name)
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
+    # As the administrator: only that role may send an autovacuum worker away that happens to be in there.
+    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -74,7 +74,7 @@ def expectations(numbers: Numbers) -> tuple[Expectation, ...]:
         Expectation(
             "roster_age",
             "ExpectColumnMaxToBeBetween",
-            f"the roster is not older than {numbers.roster_max_age_days:g} days",
+            f"a roster was imported in the last {numbers.roster_max_age_days:g} days",
             "warning",
             {"column": "age_days", "max_value": numbers.roster_max_age_days},
             way_out="import a current roster: make import ROSTER=file.csv",

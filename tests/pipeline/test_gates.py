@@ -24,7 +24,7 @@ Serve = Callable[[SandboxState], SandboxServer]
 
 ERROR_SHARE = "calls failed on no more than 10% of the repositories"
 SHRINK = "no listing is more than 10% shorter than the last published one"
-ROSTER_AGE = "the roster is not older than 7 days"
+ROSTER_AGE = "a roster was imported in the last 7 days"
 ANOMALIES = "no listing repeats an object or disagrees with its own size"
 
 
