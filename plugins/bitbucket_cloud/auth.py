@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -38,19 +39,19 @@ UNSTATED_LIFETIME = 3600.0
 REFUSAL_REMEMBERED = 30.0
 
 
-class BearerAuth(AuthBase):
+class BearerAuth(AuthBase, ABC):
     """Puts ``Authorization: Bearer …`` on requests to one origin, and on no others."""
 
     def __init__(self, origin: Origin | None) -> None:
         self._origin = origin
 
+    @abstractmethod
     def token(self) -> str:
         """The token to send now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def renew(self, refused: str) -> bool:
         """After a 401: whether there is another token than the ``refused`` one to try."""
-        raise NotImplementedError
 
     # named as in AuthBase
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
