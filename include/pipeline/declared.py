@@ -257,10 +257,10 @@ def _target(target: str) -> str:
 
 def _mfa_rows(file: File) -> list[tuple[Any, ...]]:
     # Atlassian has exports that name people by address alone, and others by account id alone.
-    has = ", ".join(file.columns)
-    file = _renamed(file, MFA_COLUMNS, optional=("email", "account_id"))
-    if file.rows and not {"email", "account_id"} & set(file.rows[0][1]):
+    if not {_plain(column) for column in file.columns} & {*MFA_COLUMNS["email"], *MFA_COLUMNS["account_id"]}:
+        has = ", ".join(file.columns)
         raise _refused(file.name, f"line 1: missing column email or account_id; the file has {has}")
+    file = _renamed(file, MFA_COLUMNS, optional=("email", "account_id"))
     problems = _Problems(file.name)
     rows = []
     for line, row in file.rows:
