@@ -1,12 +1,12 @@
-"""The two ways to sign requests, as ``requests`` auth classes.
+"""The ways to sign requests, as ``requests`` auth classes.
 
-A token is only ever put on a request to the API's own origin. Grants: access token, and OAuth client
-credentials, whose tokens are renewed ahead of the expiry that Bitbucket states and once after a 401.
+A token is only ever put on a request to the API's own origin. Grants: access token; OAuth client credentials; and a
+person's grant (``authorization_code``), whose tokens come from the vault. The tokens of the latter two are renewed
+ahead of the expiry that Bitbucket states, and once after a 401.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -14,27 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import requests
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import AuthBase
 
-from bitbucket_cloud.errors import (
-    AuthenticationError,
-    BadRequest,
-    BitbucketError,
-    ConfigurationError,
-    EndpointNotAllowed,
-    RateLimited,
-    ServerError,
-    UnreadableBody,
-)
+from bitbucket_cloud.errors import AuthenticationError, ConfigurationError, EndpointNotAllowed
+from bitbucket_cloud.keyring import Holder
 from bitbucket_cloud.origin import Origin, origin_of
 from bitbucket_cloud.redaction import Redactor
-from bitbucket_cloud.scopes import parse
 from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
+from bitbucket_cloud.store import Store
+from bitbucket_cloud.tokens import TokenEndpoint
 from bitbucket_cloud.transport import Transport
+from bitbucket_cloud.vault import TokenVault
 
-TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105 - a path
-#: Seconds a token is taken to live where the answer doesn't say; a 401 corrects it.
-UNSTATED_LIFETIME = 3600.0
 #: Seconds for which a refusal is remembered, so that waiting threads don't all repeat it.
 REFUSAL_REMEMBERED = 30.0
 
@@ -86,31 +77,24 @@ class AccessTokenAuth(BearerAuth):
 
 @dataclass(frozen=True)
 class _Token:
+    """A token and the ``time.monotonic()`` at which to renew it."""
+
     value: str = field(repr=False)
     renew_at: float
-    scopes: frozenset[str] | None
 
 
-class ClientCredentialsAuth(BearerAuth):
-    """OAuth client credentials: key and secret buy a token; one thread renews it while the others wait.
+class RenewingAuth(BearerAuth):
+    """Tokens that run out; one thread gets the next one while the others wait.
 
     Args:
         settings: key, secret, URLs, lead time in seconds.
-        transport: sends the token request.
         redactor: told of every token.
         on_token: called with each new token before it is used, for Airflow's own log masking.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        transport: Transport,
-        redactor: Redactor,
-        on_token: Callable[[str], None] | None = None,
-    ) -> None:
+    def __init__(self, settings: Settings, redactor: Redactor, on_token: Callable[[str], None] | None = None) -> None:
         super().__init__(origin_of(settings.api_url))
         self._settings = settings
-        self._transport = transport
         self._redactor = redactor
         self._on_token = on_token
         self._lock = threading.Lock()
@@ -118,11 +102,15 @@ class ClientCredentialsAuth(BearerAuth):
         self._refusal: tuple[float, AuthenticationError] | None = None
         redactor.add(settings.password, login=settings.login)
 
+    @abstractmethod
+    def _obtain(self, refused: str | None) -> _Token:
+        """A token other than ``refused``; the caller holds the lock."""
+
     def token(self) -> str:
         """The current token; a new one where there is none or its time is nearly up.
 
         Raises:
-            AuthenticationError: key or secret are refused.
+            AuthenticationError: key, secret or grant are refused.
             BitbucketError: the token endpoint can't be reached, limits the rate or fails.
         """
         current = self._current
@@ -131,138 +119,89 @@ class ClientCredentialsAuth(BearerAuth):
         with self._lock:
             current = self._current
             if current is None or time.monotonic() >= current.renew_at:
-                current = self._renewed()
+                current = self._renewed(None)
             return current.value
 
     def renew(self, refused: str) -> bool:
         """True once there is a token other than ``refused``; raises as ``token`` does."""
         with self._lock:
             if self._current is None or self._current.value == refused:
-                self._renewed()
+                self._renewed(refused)
             return True
 
-    def _renewed(self) -> _Token:
-        """Ask for a token and keep it; the caller holds the lock."""
+    def _renewed(self, refused: str | None) -> _Token:
+        """Get a token and keep it; the caller holds the lock."""
         if self._refusal is not None:
             since, refusal = self._refusal
             if time.monotonic() - since < REFUSAL_REMEMBERED:
-                raise AuthenticationError(str(refusal), status=refusal.status)
+                raise type(refusal)(str(refusal), status=refusal.status)
         try:
             # Not retried here: the request that needs the token is, and two loops would multiply.
-            self._current = self._ask()
+            self._current = self._obtain(refused)
         except AuthenticationError as refusal:
             self._refusal = (time.monotonic(), refusal)
             raise
         self._refusal = None
         return self._current
 
-    def _ask(self) -> _Token:
-        settings = self._settings
-        asked_at = time.monotonic()
-        response = self._transport.exchange(
-            self._transport.prepare(
-                requests.Request(
-                    "POST",
-                    settings.oauth_url + TOKEN_PATH,
-                    data={"grant_type": "client_credentials"},
-                    auth=HTTPBasicAuth(settings.login, settings.password),
-                )
-            )
-        )
-        if response.status_code != 200:
-            raise self._refused(response)
-        return self._read(response, asked_at)
+    def _mask(self, *tokens: str) -> None:
+        for token in tokens:
+            self._redactor.add(token)
+            if self._on_token is not None:
+                self._on_token(token)
 
-    def _read(self, response: requests.Response, asked_at: float) -> _Token:
-        """The token of a 200, as Bitbucket writes it (``scope``, or ``scopes`` in older answers)."""
-        try:
-            body = json.loads(response.content)
-        except ValueError:
-            body = None
-        value = body.get("access_token") if isinstance(body, dict) else None
-        if not isinstance(body, dict) or not isinstance(value, str) or not value.strip():
-            raise UnreadableBody(
-                f"{self._settings.oauth_url} answered the request for a token without one; check oauth_url "
-                f"of Airflow connection {self._settings.conn_id}",
-                path=TOKEN_PATH,
-                status=response.status_code,
-            )
-        self._redactor.add(value)
-        if self._on_token is not None:
-            self._on_token(value)
-        lifetime = _seconds(body.get("expires_in"))
+
+class ClientCredentialsAuth(RenewingAuth):
+    """OAuth client credentials: key and secret buy a token; each process has its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport,
+        redactor: Redactor,
+        on_token: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__(settings, redactor, on_token)
+        self._endpoint = TokenEndpoint(settings, transport)
+
+    def _obtain(self, refused: str | None) -> _Token:
+        answer = self._endpoint.client_credentials()
+        self._mask(answer.access_token)
         # A short-lived token keeps three quarters of its life, or it would be renewed without end.
-        lead = min(self._settings.token_lead, lifetime / 4)
-        scopes = body.get("scope", body.get("scopes"))
-        return _Token(value, asked_at + lifetime - lead, parse(scopes) if isinstance(scopes, str) else None)
+        lead = min(self._settings.token_lead, answer.lifetime / 4)
+        return _Token(answer.access_token, answer.asked_at + answer.lifetime - lead)
 
-    def _refused(self, response: requests.Response) -> BitbucketError:
-        conn_id, status = self._settings.conn_id, response.status_code
-        where = self._settings.oauth_url
-        if status == 429:
-            return _TokenRateLimited(
-                f"{where} limits the rate of token requests (429); wait a while, then run again",
-                path=TOKEN_PATH,
-                status=status,
-            )
-        if status >= 500:
-            return ServerError(
-                f"{where} failed to give out a token (status {status}); run again later",
-                path=TOKEN_PATH,
-                status=status,
-            )
-        code = _error_code(response)
-        if status == 401 or code in ("unauthorized_client", "invalid_client", "invalid_grant"):
-            return AuthenticationError(
-                f"Bitbucket refused the key or secret of Airflow connection {conn_id}"
-                f"{f' ({code})' if code else ''}; enter login (OAuth key) and password (OAuth secret) "
-                "again, and check that the consumer is private and still exists",
-                path=TOKEN_PATH,
-                status=status,
-            )
-        return BadRequest(
-            f"{where} gave no token (status {status}{f', {code}' if code else ''}); check oauth_url and "
-            f"auth of Airflow connection {conn_id}",
-            path=TOKEN_PATH,
-            status=status,
+
+class VaultAuth(RenewingAuth):
+    """A person's grant: tokens of the vault, which all processes of the connection share.
+
+    ``token`` and ``renew`` also raise NeedsReconnect, StoreUnavailable, ConfigurationError; see ``TokenVault.grant``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        transport: Transport,
+        redactor: Redactor,
+        on_token: Callable[[str], None] | None,
+        vault: TokenVault,
+    ) -> None:
+        super().__init__(settings, redactor, on_token)
+        self._endpoint = TokenEndpoint(settings, transport)
+        self._holder = Holder.of(settings)
+        self._vault = vault
+
+    def _obtain(self, refused: str | None) -> _Token:
+        settings = self._settings
+        grant = self._vault.grant(
+            self._holder,
+            self._endpoint.refresh,
+            lead=settings.token_lead,
+            refused=refused,
+            patience=settings.connect_timeout + settings.read_timeout,
         )
-
-
-class _TokenRateLimited(RateLimited):
-    """A 429 of the token endpoint, which few requests reach: plain retries are enough."""
-
-    retryable = True
-
-
-def _seconds(value: object) -> float:
-    """Lifetime in seconds that the answer states."""
-    try:
-        seconds = float(value) if isinstance(value, int | float | str) else UNSTATED_LIFETIME
-    except ValueError:
-        return UNSTATED_LIFETIME
-    return seconds if 0 < seconds < float("inf") else UNSTATED_LIFETIME
-
-
-_KNOWN_CODES = frozenset(
-    {
-        "access_denied",
-        "invalid_client",
-        "invalid_grant",
-        "invalid_request",
-        "invalid_scope",
-        "unauthorized_client",
-        "unsupported_grant_type",
-    }
-)
-
-
-def _error_code(response: requests.Response) -> str:
-    """The OAuth error code of a refusal, one of the standard's; empty where there is none."""
-    try:
-        code = json.loads(response.content).get("error")
-    except (ValueError, AttributeError):
-        return ""
-    return code if isinstance(code, str) and code in _KNOWN_CODES else ""
+        self._mask(grant.access_token, grant.refresh_token)
+        return _Token(grant.access_token, time.monotonic() + grant.remaining - grant.lead(settings.token_lead))
 
 
 def make_auth(
@@ -270,17 +209,21 @@ def make_auth(
     transport: Transport,
     redactor: Redactor,
     on_token: Callable[[str], None] | None = None,
+    store: Store | None = None,
 ) -> BearerAuth:
     """The auth that a connection asks for.
 
     Raises:
-        ConfigurationError: its grant isn't supported.
+        ConfigurationError: its grant needs the vault, and there is no store or no key for it.
     """
     if settings.auth == ACCESS_TOKEN:
         return AccessTokenAuth(settings, redactor)
     if settings.auth == AUTHORIZATION_CODE:
-        raise ConfigurationError(
-            f"Airflow connection {settings.conn_id}: extra auth authorization_code is not available in this "
-            "version; use client_credentials or access_token"
-        )
+        if store is None:
+            raise ConfigurationError(
+                f"Airflow connection {settings.conn_id}: extra auth {AUTHORIZATION_CODE} keeps its tokens in the vault "
+                "of a Postgres, and none was named; pass the hook store_conn_id, or use client_credentials or "
+                "access_token"
+            )
+        return VaultAuth(settings, transport, redactor, on_token, TokenVault(store))
     return ClientCredentialsAuth(settings, transport, redactor, on_token)

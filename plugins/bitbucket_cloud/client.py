@@ -14,15 +14,18 @@ import requests
 
 from bitbucket_cloud.answers import Asked, error_of, read_object
 from bitbucket_cloud.auth import make_auth
+from bitbucket_cloud.budget import RequestBudget
 from bitbucket_cloud.endpoints import Endpoint, endpoint_named
-from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed
+from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, RateLimited, Unfinished
+from bitbucket_cloud.ledger import Ledger, MemoryLedger, PostgresLedger, consumer_of
 from bitbucket_cloud.origin import origin_of, path_of
 from bitbucket_cloud.pagination import Answer, Listing, Page, collect, iterate_pages, with_paging_fields
-from bitbucket_cloud.pause import RateLimitPause, parse_retry_after
+from bitbucket_cloud.pause import Pass, RateLimitPause, parse_retry_after
 from bitbucket_cloud.redaction import Redactor
 from bitbucket_cloud.retry import with_retries
 from bitbucket_cloud.scopes import expand, parse
 from bitbucket_cloud.settings import API_ROOT, Settings, is_plain_http_abroad
+from bitbucket_cloud.store import Store
 from bitbucket_cloud.transport import Transport
 
 log = logging.getLogger(__name__)
@@ -38,17 +41,32 @@ class BitbucketClient:
     Args:
         settings: of the Airflow connection.
         on_token: called with each secret that comes up while running, for log masking.
+        store: the Postgres for token vault and request ledger; None keeps both to this process.
+        ledger: counts requests instead of the store's; a simulation's, with a clock of its own.
+
+    Attributes:
+        settings: as given.
+        budget: what may still be sent in the rolling hour; for whoever plans requests.
 
     Raises:
         ConfigurationError: the connection's grant isn't supported.
     """
 
-    def __init__(self, settings: Settings, *, on_token: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        on_token: Callable[[str], None] | None = None,
+        store: Store | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         self.settings = settings
         self._redactor = Redactor()
         self._transport = Transport(settings)
-        self._auth = make_auth(settings, self._transport, self._redactor, on_token)
-        self._pause = RateLimitPause(settings.rate_limit_wait, settings.rate_limit_pauses)
+        self._auth = make_auth(settings, self._transport, self._redactor, on_token, store)
+        counted = ledger or (PostgresLedger(store, consumer_of(settings)) if store else MemoryLedger())
+        self._pause = RateLimitPause(settings.rate_limit_wait, settings.rate_limit_pauses, counted, settings.conn_id)
+        self.budget = RequestBudget(settings, counted, self._pause.learn)
         self._origin = origin_of(settings.api_url)
         self._lock = threading.Lock()
         self._requests_sent = 0
@@ -74,8 +92,9 @@ class BitbucketClient:
         self.close()
 
     def close(self) -> None:
-        """Give the network connections back."""
+        """Give back the network connections, the one to the ledger, and the permits that weren't used."""
         self._transport.close()
+        self.budget.close()
 
     @property
     def connections(self) -> int:
@@ -110,6 +129,8 @@ class BitbucketClient:
 
         Raises:
             EndpointNotAllowed: no such endpoint, or a path parameter that would change the path.
+            RateLimited: the hour's requests are used up, or 429 came through every pause; says when to go on.
+            StoreUnavailable: the ledger can't be reached.
             BitbucketError: one of its other subclasses, by what went wrong.
         """
         return self.fetch(endpoint, fields=fields, params=params, **path).body
@@ -133,10 +154,11 @@ class BitbucketClient:
         fields: Sequence[str] = (),
         params: Mapping[str, object] | None = None,
         pagelen: int | None = None,
+        start: Unfinished | None = None,
         **path: str,
     ) -> Listing:
         """A whole listing; see ``pages`` for what goes in and what may be raised."""
-        return collect(self.pages(endpoint, fields=fields, params=params, pagelen=pagelen, **path))
+        return collect(self.pages(endpoint, fields=fields, params=params, pagelen=pagelen, start=start, **path))
 
     def pages(
         self,
@@ -145,6 +167,7 @@ class BitbucketClient:
         fields: Sequence[str] = (),
         params: Mapping[str, object] | None = None,
         pagelen: int | None = None,
+        start: Unfinished | None = None,
         **path: str,
     ) -> Iterator[Page]:
         """A listing page by page, each fetched when it is asked for.
@@ -154,10 +177,13 @@ class BitbucketClient:
             fields: as in ``get``, with full names ("values.id"); ``next`` and ``size`` are added.
             params: as in ``get``.
             pagelen: objects a page; the endpoint's maximum unless given, and never above it.
+            start: ``unfinished`` of the RateLimited that broke this listing off, to go on from there: its values
+                come first, as a page that costs nothing, and no page is asked for twice.
             path: as in ``get``.
 
         Raises:
             EndpointNotAllowed: as in ``get``, or a ``next`` link that leaves the host or the endpoint.
+            RateLimited: as in ``get``; its ``unfinished`` holds what was read, unless that is nothing.
             PagingLoop: a ``next`` link comes back.
             BitbucketError: as in ``get``; its ``requests`` count all pages asked for.
         """
@@ -170,7 +196,7 @@ class BitbucketClient:
         def fetch(link: str | None) -> Answer:
             return self._call(known, first, query) if link is None else self._follow(known, link)
 
-        return self._located(known, first, iterate_pages(fetch))
+        return self._located(known, first, iterate_pages(fetch, start))
 
     def _located(self, endpoint: Endpoint, path: str, pages: Iterator[Page]) -> Iterator[Page]:
         """Pages whose errors know where they happened."""
@@ -264,7 +290,7 @@ class _Call:
     def _send(self, signed: requests.PreparedRequest) -> tuple[requests.Response, bool]:
         """The answer, and whether it was a 429 that is worth another try after the pause."""
         pause = self.client._pause
-        leave = pause.enter()
+        leave = self._permitted()
         status: int | None = None
         limited = False
         try:
@@ -274,11 +300,33 @@ class _Call:
                 limited = True
                 wait = parse_retry_after(response.headers.get("Retry-After"))
                 if not pause.limited(leave, wait):
-                    raise error_of(response, self.asked, self.client._redactor)
+                    raise self._given_up(response)
             return response, limited
         finally:
             if not limited:
                 pause.settle(leave, status)
+
+    def _permitted(self) -> Pass:
+        """Leave to send one request: no pause, and a permit taken from the budget."""
+        pause, budget = self.client._pause, self.client.budget
+        while True:
+            leave = pause.enter()
+            try:
+                permit = budget.take()
+            except BaseException:
+                pause.settle(leave, None)
+                raise
+            if pause.holds(leave):
+                return leave
+            # A pause began meanwhile, here or in another process.
+            budget.put_back(permit)
+            pause.settle(leave, None)
+
+    def _given_up(self, response: requests.Response) -> BitbucketError:
+        error = error_of(response, self.asked, self.client._redactor)
+        if isinstance(error, RateLimited):
+            error.resume_at = self.client._pause.resume_at
+        return error
 
     def _exchange(self, signed: requests.PreparedRequest) -> requests.Response:
         self.requests += 1
@@ -292,6 +340,7 @@ class _Call:
             milliseconds = (time.monotonic() - began) * 1000
             log.debug("GET %s %s %.0f ms", self.endpoint.path, outcome, milliseconds)
         self.client._note_scopes(response)
+        self.client.budget.note(response.headers)
         return response
 
     def _renew(self, signed: requests.PreparedRequest) -> bool:

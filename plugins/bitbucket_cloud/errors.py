@@ -6,6 +6,9 @@ Every message is one line, names the thing and the way out, and holds no secret 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 
 class BitbucketError(Exception):
@@ -37,6 +40,10 @@ class BitbucketError(Exception):
         self.requests = requests
 
 
+class StoreUnavailable(BitbucketError):
+    """The Postgres that holds tokens and the request budget doesn't do its part: look at that server."""
+
+
 class ConfigurationError(BitbucketError):
     """A field of the Airflow connection can't be used: correct the field that the message names."""
 
@@ -47,6 +54,10 @@ class EndpointNotAllowed(BitbucketError):
 
 class AuthenticationError(BitbucketError):
     """Key, secret or token were refused: renew them in the Airflow connection that the message names."""
+
+
+class NeedsReconnect(AuthenticationError):
+    """The grant is lost or was never given: a person has to connect Bitbucket again."""
 
 
 class ScopeMissing(BitbucketError):
@@ -90,7 +101,25 @@ class BadRequest(BitbucketError):
 
 
 class RateLimited(BitbucketError):
-    """429 through every pause: the hour's requests are used up."""
+    """No request may be sent now: the hour's requests are used up, or 429 came through every pause.
+
+    Attributes:
+        resume_at: when to come back (aware, UTC); None where nothing is known.
+        unfinished: what was read of a listing that this broke off, to go on with; None elsewhere.
+    """
+
+    def __init__(self, message: str, *, resume_at: datetime | None = None, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.resume_at = resume_at
+        self.unfinished: Unfinished | None = None
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A listing that was broken off: what its pages brought so far, and the link to the next one."""
+
+    values: list[dict[str, Any]]
+    next_link: str
 
 
 class ServerError(BitbucketError):
@@ -121,3 +150,7 @@ class Unreachable(BitbucketError):
     """No answer: no such host, refused or broken connection, no valid certificate, timeout."""
 
     retryable = True
+
+
+class NeverReached(Unreachable):
+    """The request never got to Bitbucket: no such host, connection refused, or connecting timed out."""

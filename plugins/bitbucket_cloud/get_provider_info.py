@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from bitbucket_cloud.settings import (
+    ACCESS_TOKEN,
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    DEFAULT_HOST,
+    DEFAULT_OAUTH_URL,
+    LABELS,
+)
+
+# A part of the form of its own, below what everyone fills in.
+_RARELY_CHANGED = "Rarely changed"
+
 
 def get_provider_info() -> dict[str, Any]:
     """Provider metadata as Airflow's ``provider_info.schema.json`` describes it."""
@@ -30,14 +42,13 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "bitbucket_cloud.hooks.bitbucket.BitbucketHook",
                 "hook-name": "Bitbucket Cloud",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port"],
-                    "relabeling": {
-                        "host": "API address",
-                        "login": "OAuth key",
-                        "password": "OAuth secret or access token",
-                    },
+                    # The port stays: up to Airflow 3.3.2 the test button refuses a connection that has none
+                    # (apache/airflow#73298).
+                    "hidden-fields": ["schema"],
+                    "relabeling": {name: LABELS[name] for name in ("host", "login", "password")},
                     "placeholders": {
-                        "host": "https://api.bitbucket.org",
+                        "host": f"empty for {DEFAULT_HOST}",
+                        "port": "443; the test button of Airflow 3.3 needs one",
                         "login": "key of the OAuth consumer; empty for an access token",
                         "password": "secret of the OAuth consumer, or the access token itself",
                     },
@@ -49,38 +60,67 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def _fields() -> dict[str, Any]:
-    """The connection's extra fields, as they stand in the form."""
+    """The connection's extra fields, as they stand in the form.
+
+    The form stores every default that it shows, so a default stands here only where a person should see it.
+    """
     return {
         "auth": {
-            "label": "Grant",
-            "description": "How to sign in: an OAuth consumer's key and secret (client_credentials; the "
-            "consumer must be private), or a repository, project or workspace access token. "
-            "authorization_code is not available yet.",
+            "label": LABELS["auth"],
             "schema": {
                 "type": ["string", "null"],
-                "enum": ["client_credentials", "access_token", "authorization_code"],
-                "default": "client_credentials",
+                "enum": [CLIENT_CREDENTIALS, ACCESS_TOKEN, AUTHORIZATION_CODE],
+                "values_display": {
+                    CLIENT_CREDENTIALS: "OAuth consumer's own grant (client_credentials)",
+                    ACCESS_TOKEN: "Access token (access_token)",
+                    AUTHORIZATION_CODE: "A person's grant (authorization_code)",
+                },
+                "description_md": "- **OAuth consumer's own grant**: key and secret of a private OAuth consumer.\n"
+                "- **Access token**: of a workspace, project or repository, entered as the secret, without a key.\n"
+                "- **A person's grant**: the consumer's key and secret, and a person runs **make connect** once.\n\n"
+                "Left empty, it is the first where a key is entered, otherwise the second.",
             },
         },
         "workspaces": {
-            "label": "Workspaces",
+            "label": LABELS["workspaces"],
             "description": "Slugs of the workspaces to read, one a line: the part behind bitbucket.org/ in "
             "their addresses.",
             "schema": {"type": ["array", "null"], "items": {"type": "string"}},
         },
-        "oauth_url": {
-            "label": "OAuth address",
-            "description": "Where tokens are asked for; https://bitbucket.org unless a proxy stands in between.",
-            "schema": {"type": ["string", "null"], "default": "https://bitbucket.org"},
-        },
         "requests_per_hour": {
-            "label": "Requests an hour",
-            "description": "What Bitbucket allows this consumer in a rolling hour; 0 = unlimited.",
-            "schema": {"type": ["integer", "null"], "default": 1000, "minimum": 0},
+            "label": LABELS["requests_per_hour"],
+            "description": "What Bitbucket allows in a rolling hour; 0 = unlimited.",
+            "schema": {"type": ["integer", "null"], "default": 1000, "minimum": 0, "section": _RARELY_CHANGED},
         },
         "connections": {
-            "label": "Parallel requests",
-            "description": "How many requests may be under way at a time.",
-            "schema": {"type": ["integer", "null"], "default": 8, "minimum": 1, "maximum": 64},
+            "label": LABELS["connections"],
+            "description": "How many requests may be under way at a time, 1 to 64.",
+            "schema": {
+                "type": ["integer", "null"],
+                "default": 8,
+                "minimum": 1,
+                "maximum": 64,
+                "section": _RARELY_CHANGED,
+            },
+        },
+        "timeout": {
+            "label": LABELS["timeout"],
+            "description": "How long to wait for the next piece of an answer; raise it behind a slow proxy.",
+            "schema": {
+                "type": ["number", "null"],
+                "default": 60,
+                "minimum": 1,
+                "maximum": 600,
+                "section": _RARELY_CHANGED,
+            },
+        },
+        "oauth_url": {
+            "label": LABELS["oauth_url"],
+            "description": f"Where tokens are asked for; {DEFAULT_OAUTH_URL} unless a proxy stands in between.",
+            "schema": {
+                "type": ["string", "null"],
+                "default": DEFAULT_OAUTH_URL,
+                "section": _RARELY_CHANGED,
+            },
         },
     }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitbucket_cloud.errors import BitbucketError, PagingLoop, UnreadableBody
+from bitbucket_cloud.errors import BitbucketError, PagingLoop, RateLimited, Unfinished, UnreadableBody
 
 #: What a paginator needs of a listing besides its values, where the answer is trimmed by ``fields``.
 PAGING_FIELDS = ("next", "size")
@@ -45,7 +45,8 @@ class Listing:
     Attributes:
         values: objects of all pages, in Bitbucket's order; one that moved while paging may stand twice.
         size: objects in the listing as the last page that says so counts them; None where none does.
-        pages: pages read.
+        sizes: every size that a page stated, in their order; more than one where the listing changed meanwhile.
+        pages: pages read, those of an earlier part left out.
         requests: API requests it cost, retries included.
     """
 
@@ -53,6 +54,7 @@ class Listing:
     size: int | None
     pages: int
     requests: int
+    sizes: tuple[int, ...] = ()
 
 
 def with_paging_fields(fields: Sequence[str]) -> tuple[str, ...]:
@@ -66,21 +68,28 @@ def with_paging_fields(fields: Sequence[str]) -> tuple[str, ...]:
     return (*fields, *(field for field in PAGING_FIELDS if field not in fields))
 
 
-def iterate_pages(fetch: Callable[[str | None], Answer]) -> Iterator[Page]:
+def iterate_pages(fetch: Callable[[str | None], Answer], start: Unfinished | None = None) -> Iterator[Page]:
     """Page after page, each fetched when it is asked for.
 
     Args:
         fetch: gets the first page for None, else the page behind a ``next`` link.
+        start: a listing that was broken off; its values come first, as a page that costs nothing.
 
     Raises:
+        RateLimited: as ``fetch`` does; from the second page on ``unfinished`` holds what came before.
         PagingLoop: a ``next`` link comes back.
         UnreadableBody: a page has no list of objects, or a ``next`` that is no text.
         BitbucketError: whatever ``fetch`` raises; its ``requests`` then include the pages before.
     """
     spent = 0
-    seen: set[str] = set()
-    link: str | None = None
+    link: str | None = start.next_link if start else None
+    seen = {link} if link else set()
+    values: list[dict[str, Any]] = []
+    if start is not None and start.values:
+        values.extend(start.values)
+        yield Page(list(start.values), None, 0)
     while True:
+        asked = link
         try:
             answer = fetch(link)
             page, link = _read(answer)
@@ -91,8 +100,11 @@ def iterate_pages(fetch: Callable[[str | None], Answer]) -> Iterator[Page]:
                 )
         except BitbucketError as error:
             error.requests += spent
+            if isinstance(error, RateLimited) and asked is not None:
+                error.unfinished = Unfinished(values, asked)
             raise
         spent += page.requests
+        values.extend(page.values)
         yield page
         if link is None:
             return
@@ -104,12 +116,15 @@ def collect(pages: Iterator[Page]) -> Listing:
     values: list[dict[str, Any]] = []
     size: int | None = None
     count = requests = 0
+    sizes: dict[int, None] = {}
     for page in pages:
         values.extend(page.values)
-        size = page.size if page.size is not None else size
-        count += 1
+        if page.size is not None:
+            size = page.size
+            sizes[size] = None
+        count += page.requests > 0
         requests += page.requests
-    return Listing(values, size, count, requests)
+    return Listing(values, size, count, requests, tuple(sizes))
 
 
 def _read(answer: Answer) -> tuple[Page, str | None]:

@@ -26,7 +26,21 @@ CLIENT_CREDENTIALS = "client_credentials"
 ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a grant
 GRANTS = (AUTHORIZATION_CODE, CLIENT_CREDENTIALS, ACCESS_TOKEN)
 
+# What the form calls the fields; messages name both, as the person may have written JSON.
+LABELS = {
+    "host": "API address",
+    "login": "OAuth key",
+    "password": "OAuth secret or access token",
+    "auth": "Sign in with",
+    "workspaces": "Workspaces",
+    "requests_per_hour": "Requests an hour",
+    "connections": "Parallel requests",
+    "timeout": "Timeout in seconds",
+    "oauth_url": "OAuth address",
+}
+
 _SLUG = re.compile(r"[A-Za-z0-9_.\-]+|\{[0-9a-fA-F-]+\}")
+_BETWEEN_SLUGS = re.compile(r"[,;\r\n]")
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::\d+)?")
 
 
@@ -54,14 +68,16 @@ class Settings:
         login: OAuth key; empty for an access token.
         password: OAuth secret or the access token.
         workspaces: slugs (or uuids with braces) in the order given.
-        requests_per_hour: requests an hour for this consumer; 0 = unlimited.
+        requests_per_hour: requests an hour for this consumer, unless Bitbucket states others for an access token;
+            0 = unlimited.
         connections: parallel requests.
         connect_timeout: seconds to a connection.
         read_timeout: seconds between two pieces of an answer.
         retry_attempts: tries of a request in all, the first included.
         retry_wait: seconds before the second try; doubles with each.
         rate_limit_wait: seconds of the first pause after a 429; doubles up to 60.
-        rate_limit_pauses: pauses in a row after which a 429 becomes an error.
+        rate_limit_pauses: pauses in a row that are waited out; a further 429 becomes an error that says when to
+            come back.
         token_lead: seconds before its expiry at which a token is renewed.
     """
 
@@ -79,7 +95,7 @@ class Settings:
     retry_attempts: int = 5
     retry_wait: float = 1.0
     rate_limit_wait: float = 1.0
-    rate_limit_pauses: int = 8
+    rate_limit_pauses: int = 5
     token_lead: float = 120.0
 
     @classmethod
@@ -104,9 +120,12 @@ class _Reader:
         login = str(self.connection.login or "").strip()
         password = str(self.connection.password or "").strip()
         auth = self._auth(login)
-        if auth == CLIENT_CREDENTIALS and not login:
-            raise self.wrong("login", "is empty; enter the OAuth consumer's key, or set extra auth to access_token")
-        if auth == CLIENT_CREDENTIALS and not password:
+        if auth != ACCESS_TOKEN and not login:
+            raise self.wrong(
+                "login",
+                f"is empty; enter the OAuth consumer's key, or set extra auth ({LABELS['auth']}) to {ACCESS_TOKEN}",
+            )
+        if auth != ACCESS_TOKEN and not password:
             raise self.wrong("password", "is empty; enter the OAuth consumer's secret")
         if auth == ACCESS_TOKEN and not password:
             raise self.wrong("password", "is empty; enter the access token")
@@ -128,12 +147,14 @@ class _Reader:
             retry_attempts=int(self.number("retry_attempts", 5, least=1, most=20, whole=True)),
             retry_wait=self.number("retry_wait", 1.0, least=0, most=60),
             rate_limit_wait=self.number("rate_limit_wait", 1.0, least=0, most=60),
-            rate_limit_pauses=int(self.number("rate_limit_pauses", 8, least=0, most=100, whole=True)),
+            rate_limit_pauses=int(self.number("rate_limit_pauses", 5, least=0, most=100, whole=True)),
             token_lead=self.number("token_lead", 120.0, least=0, most=3600),
         )
 
     def wrong(self, name: str, problem: str) -> ConfigurationError:
-        return ConfigurationError(f"Airflow connection {self.conn_id}: {name} {problem}")
+        label = LABELS.get(name.removeprefix("extra "))
+        field = f"{name} ({label})" if label else name
+        return ConfigurationError(f"Airflow connection {self.conn_id}: {field} {problem}")
 
     def _extra(self) -> Mapping[str, Any]:
         raw = self.connection.extra
@@ -195,7 +216,8 @@ class _Reader:
             value = self._list_in_text(value)
         if not isinstance(value, list) or not all(isinstance(slug, str) for slug in value):
             raise self.wrong("extra workspaces", 'must be a list of workspace slugs, for example ["acme"]')
-        slugs = [slug.strip() for slug in value if slug.strip()]
+        # A line of the form may hold several.
+        slugs = [slug for line in value for part in _BETWEEN_SLUGS.split(line) if (slug := part.strip())]
         for slug in slugs:
             if not _SLUG.fullmatch(slug) or slug in (".", ".."):
                 raise self.wrong(
@@ -206,7 +228,7 @@ class _Reader:
 
     def _list_in_text(self, text: str) -> Any:
         if not text.startswith("["):
-            return text.split(",")
+            return [text]
         try:
             return json.loads(text)
         except ValueError:
@@ -246,6 +268,8 @@ class _Reader:
         if parts.query or parts.fragment or parts.path.rstrip("/") not in ("", API_ROOT):
             raise self.wrong(name, f"{problem}, without a path")
         number = own_port or self._port(port)
+        if number == {"http": 80, "https": 443}[parts.scheme.lower()]:
+            number = None
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return f"{parts.scheme.lower()}://{host}" + (f":{number}" if number else "")
 

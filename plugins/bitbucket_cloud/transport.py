@@ -10,7 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from bitbucket_cloud import __version__
-from bitbucket_cloud.errors import Unreachable
+from bitbucket_cloud.errors import NeverReached, Unreachable
 from bitbucket_cloud.origin import PORTS, origin_of
 from bitbucket_cloud.settings import Settings
 
@@ -47,15 +47,17 @@ class Transport:
         """The answer, its body read to the end.
 
         Raises:
-            Unreachable: no answer, or one that broke off.
+            NeverReached: the host doesn't exist, refuses connections or doesn't take one in time.
+            Unreachable: any other way to get no answer, or one that broke off.
         """
         url = prepared.url or ""
         try:
             return self._session.send(prepared, timeout=self.timeout, allow_redirects=False, **self._settings_for(url))
         except requests.RequestException as error:
             # The original carries the whole URL, proxies included: name the kind and leave it behind.
-            raise Unreachable(
-                f"no answer from {_host(url)} ({describe(error)}); check {self._field_of(url)} of Airflow "
+            reason = describe(error)
+            raise (NeverReached if reason in _BEFORE_SENDING else Unreachable)(
+                f"no answer from {_host(url)} ({reason}); check {self._field_of(url)} of Airflow "
                 f"connection {self._settings.conn_id}, the network and any proxy, then run again"
             ) from None
 
@@ -111,6 +113,8 @@ _KINDS = (
     ("ChunkedEncodingError", "the answer broke off"),
     ("RemoteDisconnected", "connection closed without an answer"),
 )
+#: words of ``describe`` for failures before anything was sent
+_BEFORE_SENDING = frozenset({"no such host", "connecting timed out", "connection refused"})
 
 
 def _host(url: str) -> str:

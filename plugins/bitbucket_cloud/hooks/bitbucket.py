@@ -10,9 +10,22 @@ from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
 from bitbucket_cloud.client import BitbucketClient
-from bitbucket_cloud.errors import AuthenticationError, BitbucketError, PermissionMissing, ScopeMissing
+from bitbucket_cloud.errors import (
+    AuthenticationError,
+    BitbucketError,
+    PermissionMissing,
+    ScopeMissing,
+    Unfinished,
+)
 from bitbucket_cloud.pagination import Listing, Page
-from bitbucket_cloud.settings import ACCESS_TOKEN, Settings
+from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
+from bitbucket_cloud.store import Store
+from bitbucket_cloud.vault import TokenVault
+
+# A slug that is misspelt shows in the test; a long list would make a person wait.
+_WORKSPACES_TESTED = 5
+# The page that tests a connection can't say where the vault is.
+_STORE_TESTED = "compliance_postgres"
 
 
 class BitbucketHook(BaseHook):
@@ -20,6 +33,8 @@ class BitbucketHook(BaseHook):
 
     Args:
         bitbucket_conn_id: the connection's id.
+        store_conn_id: the Airflow connection of type postgres whose schema ``integration`` holds the token vault and
+            the request ledger; None keeps tokens and the count of requests to this process.
     """
 
     conn_name_attr = "bitbucket_conn_id"
@@ -27,9 +42,10 @@ class BitbucketHook(BaseHook):
     conn_type = "bitbucket"
     hook_name = "Bitbucket Cloud"
 
-    def __init__(self, bitbucket_conn_id: str = default_conn_name) -> None:
+    def __init__(self, bitbucket_conn_id: str = default_conn_name, store_conn_id: str | None = None) -> None:
         super().__init__()
         self.bitbucket_conn_id = bitbucket_conn_id
+        self.store_conn_id = store_conn_id
         self._settings: Settings | None = None
         self._client: BitbucketClient | None = None
 
@@ -50,14 +66,17 @@ class BitbucketHook(BaseHook):
         """Slugs of the workspaces that the connection names; empty where it names none."""
         return list(self.settings.workspaces)
 
-    def get_conn(self) -> BitbucketClient:
+    def get_conn(self, **settings: Any) -> BitbucketClient:
         """The client, one for each hook; close it when done.
+
+        Args:
+            settings: fields of ``Settings`` that differ from the connection's; they count when the client is made.
 
         Raises:
             ConfigurationError: the connection can't be used.
         """
         if self._client is None:
-            self._client = self._new_client(self.settings)
+            self._client = self._new_client(dataclasses.replace(self.settings, **settings))
         return self._client
 
     def get(
@@ -78,10 +97,11 @@ class BitbucketHook(BaseHook):
         fields: Sequence[str] = (),
         params: Mapping[str, object] | None = None,
         pagelen: int | None = None,
+        start: Unfinished | None = None,
         **path: str,
     ) -> Listing:
         """See ``BitbucketClient.paginate``."""
-        return self.get_conn().paginate(endpoint, fields=fields, params=params, pagelen=pagelen, **path)
+        return self.get_conn().paginate(endpoint, fields=fields, params=params, pagelen=pagelen, start=start, **path)
 
     def pages(
         self,
@@ -90,51 +110,75 @@ class BitbucketHook(BaseHook):
         fields: Sequence[str] = (),
         params: Mapping[str, object] | None = None,
         pagelen: int | None = None,
+        start: Unfinished | None = None,
         **path: str,
     ) -> Iterator[Page]:
         """See ``BitbucketClient.pages``."""
-        return self.get_conn().pages(endpoint, fields=fields, params=params, pagelen=pagelen, **path)
+        return self.get_conn().pages(endpoint, fields=fields, params=params, pagelen=pagelen, start=start, **path)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Whether Bitbucket takes the connection, and a sentence for a person; one cheap request.
+        """Whether Bitbucket takes the connection, and a sentence for a person; a few cheap requests.
 
-        Asks for the user behind it; an access token, which stands for no user, for its first workspace.
+        Asks for the user behind it, unless it is an access token, and for the first workspaces that it names.
         """
         try:
             # A person waits for the answer: no long series of retries.
             settings = dataclasses.replace(self.settings, retry_attempts=2, rate_limit_pauses=2)
-            with self._new_client(settings) as client:
+            with self._client_to_test(settings) as client:
                 return True, _sentence(client, _who(client))
         except AuthenticationError as error:
-            return False, _capitalized(str(error)) + self._hint()
+            return False, self._to_person(error) + self._hint()
         except BitbucketError as error:
-            return False, _capitalized(str(error))
+            return False, self._to_person(error)
         except Exception as error:  # the page shows a sentence, never a traceback
             return (
                 False,
                 f"Airflow connection {self.bitbucket_conn_id} can't be read ({type(error).__name__})",
             )
 
+    def _to_person(self, error: BitbucketError) -> str:
+        # The page tests a copy under a random id, which says nothing to the one who pressed the button.
+        return _capitalized(str(error).replace(f"Airflow connection {self.bitbucket_conn_id}", "this connection"))
+
     def _hint(self) -> str:
         if self.settings.auth == ACCESS_TOKEN and not self.settings.workspaces:
             return "; a workspace's own token stands for no user, so name the workspace in workspaces too"
         return ""
 
-    @staticmethod
-    def _new_client(settings: Settings) -> BitbucketClient:
+    def _client_to_test(self, settings: Settings) -> BitbucketClient:
+        """A client for a connection that may be a copy under a random id: the vault then knows it by its OAuth key."""
+        if settings.auth != AUTHORIZATION_CODE:
+            return self._new_client(settings)
+        store = Store.from_airflow(self.store_conn_id or _STORE_TESTED)
+        known = TokenVault(store).connections_of(settings.login)
+        if known and settings.conn_id not in known:
+            settings = dataclasses.replace(settings, conn_id=known[0])
+        return self._new_client(settings, store)
+
+    def _new_client(self, settings: Settings, store: Store | None = None) -> BitbucketClient:
         if settings.password:
             mask_secret(settings.password)
-        return BitbucketClient(settings, on_token=mask_secret)
+        if store is None and self.store_conn_id:
+            store = Store.from_airflow(self.store_conn_id)
+        return BitbucketClient(settings, on_token=mask_secret, store=store)
 
 
 def _who(client: BitbucketClient) -> str:
-    """Whom Bitbucket takes the connection for; the request that tests it."""
+    """Whom Bitbucket takes the connection for; the requests that test it.
+
+    Raises:
+        BitbucketError: Bitbucket doesn't take it, or a workspace that it names is not there for it.
+    """
     settings = client.settings
+    workspaces = settings.workspaces[:_WORKSPACES_TESTED]
+    user = "an access token" if settings.auth == ACCESS_TOKEN and workspaces else _user(client)
+    for workspace in workspaces:
+        client.get("workspace", fields=("slug",), workspace=workspace)
+    return f"{user}; it can read {', '.join(workspaces)}" if workspaces else user
+
+
+def _user(client: BitbucketClient) -> str:
     try:
-        if settings.auth == ACCESS_TOKEN and settings.workspaces:
-            workspace = settings.workspaces[0]
-            client.get("workspace", fields=("slug",), workspace=workspace)
-            return f"an access token, which can read the workspace {workspace}"
         user = client.get("current_user", fields=("display_name", "nickname", "type"))
     except ScopeMissing as error:
         return f"a token without the scope {', '.join(sorted(error.required))}, which its name would need"
