@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import sqlalchemy.exc
@@ -45,6 +47,47 @@ class BitbucketUnavailable(PipelineError):
     """Bitbucket can't be reached, or answers with nothing but errors."""
 
     retryable = True
+
+
+class Waiting(Exception):
+    """No failure: the task has to wait for something and gives its worker slot back until then.
+
+    Attributes:
+        resume_at: when it is worth coming back (aware, UTC).
+    """
+
+    def __init__(self, message: str, resume_at: datetime | None = None):
+        super().__init__(message)
+        self.resume_at = resume_at or datetime.now(UTC)
+
+
+class WaitForRequests(Waiting):
+    """The hour's requests are used up, or Bitbucket keeps limiting the rate.
+
+    Attributes:
+        broken_off: calls that were under way (``landing.BrokenOff``); empty where none was.
+    """
+
+    def __init__(self, message: str, resume_at: datetime | None = None):
+        super().__init__(message, resume_at)
+        self.broken_off: list[Any] = []
+
+    def joined(self, other: "WaitForRequests | None") -> "WaitForRequests":
+        """One reason to wait out of two: the later time, and what both broke off."""
+        if other is None:
+            return self
+        later = self if self.resume_at >= other.resume_at else other
+        both = WaitForRequests(str(later), later.resume_at)
+        both.broken_off = [*other.broken_off, *self.broken_off]
+        return both
+
+
+class WaitForTurn(Waiting):
+    """Another run of the workspace waits for requests; it was asked to publish what it has."""
+
+
+class NothingToAdd(Exception):
+    """A run of the workspace is at work and another one is next in line already: this one would add nothing."""
 
 
 class PolicyInvalid(PipelineError):

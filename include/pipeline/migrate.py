@@ -54,7 +54,7 @@ def _act_as_owner(cursor: psycopg.Cursor[Any]) -> None:
         raise MigrationRefused(
             "compliance_postgres: this login may not create the roles of the schema "
             f"({_first_line(refused)}); have an administrator run include/sql/roles.sql once in this database "
-            "and grant compliance_owner to the login"
+            "and grant compliance_owner and compliance_vault to the login"
         ) from refused
 
 

@@ -3,13 +3,15 @@
 The client is the hook's; nothing here knows HTTP beyond the names of its errors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from bitbucket_cloud import errors as bitbucket
 from bitbucket_cloud.endpoints import ENDPOINTS
-from include.pipeline.errors import BitbucketUnavailable, ConnectionRefused
+from include.pipeline.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests
 from include.pipeline.landing import (
     FAILED,
     NOT_FOUND,
@@ -17,6 +19,7 @@ from include.pipeline.landing import (
     PERMISSION_MISSING,
     SCOPE_MISSING,
     Answer,
+    BrokenOff,
     distinct,
 )
 from include.pipeline.resources import Body, Resource
@@ -30,6 +33,9 @@ class Client(Protocol):
 
     @property
     def granted_scopes(self) -> frozenset[str] | None: ...
+
+    @property
+    def budget(self) -> Any: ...
 
     def fetch(
         self, endpoint: str, *, fields: Any = (), params: Mapping[str, object] | None = None, **path: str
@@ -54,6 +60,17 @@ class Call:
     repository_id: str = ""
     item_key: str = ""
     params: Mapping[str, object] | None = None
+    start: BrokenOff | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells the calls of a run apart: resource, repository, item."""
+        return self.resource.name, self.repository_id, self.item_key
+
+
+def resumed(calls: Iterable[Call], broken_off: Mapping[tuple[str, str, str], BrokenOff]) -> list[Call]:
+    """The calls, each going on behind what an earlier try of it brought."""
+    return [replace(call, start=broken_off.get(call.key)) for call in calls]
 
 
 def missing_scopes(resource: Resource, granted: frozenset[str] | None) -> list[str]:
@@ -79,8 +96,8 @@ def read_listing(client: Client, call: Call) -> Answer:
 
     def read() -> Answer:
         answer = _listing_once(client, call)
-        if answer.repeated_items or (answer.listing_size is not None and answer.listing_size != len(answer.objects)):
-            again = _listing_once(client, call)
+        if answer.repeated_items or answer.listing_size not in (None, len(answer.objects)):
+            again = _listing_once(client, replace(call, start=None))
             return replace(again, requests=again.requests + answer.requests, reread=True)
         return answer
 
@@ -93,6 +110,7 @@ def read_object(client: Client, call: Call) -> Answer:
     def read() -> Answer:
         answer = client.fetch(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
         body = answer.body
+        _check(call, [body], answer.requests)
         return _ok(call, [(call.resource.key(body) or "", body)] if body else [], requests=answer.requests)
 
     return _outcome(call, read)
@@ -103,7 +121,11 @@ def read_newest(client: Client, call: Call) -> Answer:
 
     def read() -> Answer:
         answer = client.fetch(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
-        objects, _ = distinct((answer.body.get("values") or [])[:1], call.resource.key)
+        values = answer.body.get("values")
+        if not isinstance(values, list):
+            raise _WrongShape("values is no list", answer.requests)
+        _check(call, values[:1], answer.requests)
+        objects, _ = distinct(values[:1], call.resource.key)
         return _ok(call, objects, requests=answer.requests)
 
     return _outcome(call, read)
@@ -113,7 +135,14 @@ def read_pull_request_statuses(client: Client, call: Call) -> Answer:
     """All statuses of one pull request, as one object: an empty list is knowledge too."""
 
     def read() -> Answer:
-        listing = client.paginate(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
+        listing = client.paginate(
+            call.resource.endpoint,
+            fields=call.resource.fields,
+            params=call.params,
+            start=_unfinished(call),
+            **call.path,
+        )
+        _check(call, listing.values, listing.requests)
         body: Body = {"pull_request_id": int(call.item_key), "values": listing.values}
         return _ok(call, [(call.item_key, body)], requests=listing.requests)
 
@@ -121,9 +150,18 @@ def read_pull_request_statuses(client: Client, call: Call) -> Answer:
 
 
 def _listing_once(client: Client, call: Call) -> Answer:
-    listing = client.paginate(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
+    listing = client.paginate(
+        call.resource.endpoint,
+        fields=call.resource.fields,
+        params=call.params,
+        start=_unfinished(call),
+        **call.path,
+    )
+    _check(call, listing.values, listing.requests)
     objects, repeated = distinct(listing.values, call.resource.key)
-    return replace(_ok(call, objects, requests=listing.requests), listing_size=listing.size, repeated_items=repeated)
+    # Pages that disagree on the size were read while the listing changed: one object may stand on none of them.
+    size = next((size for size in listing.sizes if size != len(objects)), listing.size)
+    return replace(_ok(call, objects, requests=listing.requests), listing_size=size, repeated_items=repeated)
 
 
 def _ok(call: Call, objects: list[tuple[str, Body]], *, requests: int) -> Answer:
@@ -143,10 +181,11 @@ def _outcome(call: Call, read: Callable[[], Answer]) -> Answer:
 
     Raises:
         ConnectionRefused: key, secret or token are refused, or the connection is misconfigured.
-        BitbucketUnavailable: Bitbucket kept limiting the rate through every pause.
+        BitbucketUnavailable: the tables behind the connection can't be reached.
+        WaitForRequests: no request may be sent now; it carries what a listing brought so far.
     """
     try:
-        return read()
+        return _ready(call, read())
     except bitbucket.ScopeMissing as error:
         return _not_read(call, SCOPE_MISSING, error)
     except bitbucket.PermissionMissing as error:
@@ -156,18 +195,76 @@ def _outcome(call: Call, read: Callable[[], Answer]) -> Answer:
     except (bitbucket.AuthenticationError, bitbucket.ConfigurationError) as error:
         raise ConnectionRefused(str(error)) from error
     except bitbucket.RateLimited as error:
+        raise wait_for_requests(error, call) from error
+    except bitbucket.StoreUnavailable as error:
         raise BitbucketUnavailable(str(error)) from error
-    except bitbucket.BitbucketError as error:
+    except (bitbucket.BitbucketError, _WrongShape) as error:
         return _not_read(call, FAILED, error)
 
 
-def _not_read(call: Call, outcome: str, error: bitbucket.BitbucketError) -> Answer:
+class _WrongShape(Exception):
+    """An answer is JSON, but not what Bitbucket promises."""
+
+    status = 200
+
+    def __init__(self, problem: str, requests: int):
+        super().__init__(f"Bitbucket's answer has a wrong shape: {problem}")
+        self.requests = requests
+
+
+def _check(call: Call, values: list[Any], requests: int) -> None:
+    """Let nothing pass that isn't of the resource's shape.
+
+    Raises:
+        _WrongShape: an object isn't; names the first field that is wrong, never its value.
+    """
+    try:
+        for value in values:
+            call.resource.shape.model_validate(value)
+    except ValidationError as invalid:
+        first = invalid.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "an object"
+        raise _WrongShape(f"{where} of {call.resource.name}: {first['type']}", requests) from None
+
+
+def _ready(call: Call, answer: Answer) -> Answer:
+    """The answer with all it cost, encoded on the thread that asked: the one that lands would hold up all others."""
+    if call.start:
+        answer = replace(answer, requests=answer.requests + call.start.requests)
+    _ = answer.encoded
+    return answer
+
+
+def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) -> WaitForRequests:
+    """The hook's "not now" in the pipeline's terms, with what the call brought before it was broken off."""
+    waiting = WaitForRequests(str(error), error.resume_at)
+    if call is not None:
+        before = call.start.requests if call.start else 0
+        rest = error.unfinished
+        waiting.broken_off.append(
+            BrokenOff(
+                *call.key,
+                next_link=rest.next_link if rest else "",
+                bodies=rest.values if rest else [],
+                requests=error.requests + before,
+            )
+        )
+    return waiting
+
+
+def _unfinished(call: Call) -> bitbucket.Unfinished | None:
+    if call.start is None or not call.start.next_link:
+        return None
+    return bitbucket.Unfinished(values=list(call.start.bodies), next_link=call.start.next_link)
+
+
+def _not_read(call: Call, outcome: str, error: bitbucket.BitbucketError | _WrongShape) -> Answer:
     return Answer(
         call.resource.name,
         outcome,
         call.repository_id,
         call.item_key,
-        requests=error.requests or 1,
+        requests=error.requests + (call.start.requests if call.start else 0) or 1,
         http_status=error.status,
         message=str(error),
     )
@@ -181,7 +278,14 @@ def read_addresses(client: Client, call: Call) -> Answer:
     """
 
     def read() -> Answer:
-        listing = client.paginate(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
+        listing = client.paginate(
+            call.resource.endpoint,
+            fields=call.resource.fields,
+            params=call.params,
+            start=_unfinished(call),
+            **call.path,
+        )
+        _check(call, listing.values, listing.requests)
         objects, _ = distinct(listing.values, call.resource.key)
         if listing.values and not objects:
             return Answer(

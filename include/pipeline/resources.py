@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from include.pipeline import shapes
+
 Body = dict[str, Any]
 
 
@@ -20,12 +22,14 @@ class Resource:
         endpoint: name in ``bitbucket_cloud.endpoints.ENDPOINTS``.
         fields: Bitbucket's partial-response paths.
         key: the object's key within the workspace, or within its repository; None where the object has none.
+        shape: what each object must look like to be landed.
     """
 
     name: str
     endpoint: str
     fields: tuple[str, ...]
     key: Callable[[Body], str | None]
+    shape: type[shapes.Shape]
 
 
 def _user_uuid(body: Body) -> str | None:
@@ -64,6 +68,7 @@ REPOSITORIES = Resource(
         "values.workspace.name",
     ),
     _own("uuid"),
+    shapes.Repository,
 )
 MEMBERS = Resource(
     "members",
@@ -79,12 +84,22 @@ MEMBERS = Resource(
         "values.workspace.name",
     ),
     _user_uuid,
+    shapes.Member,
 )
-MEMBER_ROLES = Resource("member_roles", "workspace_permissions", ("values.permission", "values.user.uuid"), _user_uuid)
+MEMBER_ROLES = Resource(
+    "member_roles", "workspace_permissions", ("values.permission", "values.user.uuid"), _user_uuid, shapes.Member
+)
 MEMBER_EMAILS = Resource(
-    "member_emails", "workspace_members", ("values.user.email", "values.user.uuid"), _email_and_user
+    "member_emails", "workspace_members", ("values.user.email", "values.user.uuid"), _email_and_user, shapes.Member
 )
-WORKSPACE = Resource("workspace", "workspace", ("uuid", "slug", "name"), _own("uuid"))
+IDENTITY_ROLE = Resource(
+    "identity_role",
+    "workspace_permission",
+    ("permission",),
+    lambda body: "",
+    shapes.Role,
+)
+WORKSPACE = Resource("workspace", "workspace", ("uuid", "slug", "name"), _own("uuid"), shapes.Workspace)
 BRANCH_RESTRICTIONS = Resource(
     "branch_restrictions",
     "branch_restrictions",
@@ -101,6 +116,7 @@ BRANCH_RESTRICTIONS = Resource(
         "values.groups.name",
     ),
     _own("id"),
+    shapes.Restriction,
 )
 BRANCHING_MODEL = Resource(
     "effective_branching_model",
@@ -114,6 +130,7 @@ BRANCHING_MODEL = Resource(
         "branch_types.prefix",
     ),
     lambda body: "",
+    shapes.BranchingModel,
 )
 PULL_REQUESTS = Resource(
     "pull_requests",
@@ -130,14 +147,18 @@ PULL_REQUESTS = Resource(
         "values.participants.user.type",
     ),
     _own("id"),
+    shapes.PullRequest,
 )
 PULL_REQUEST_STATUSES = Resource(
     "pull_request_statuses",
     "pull_request_statuses",
     ("values.key", "values.state"),
     _own("pull_request_id"),
+    shapes.BuildStatus,
 )
-PIPELINES_CONFIG = Resource("pipelines_config", "pipelines_config", ("enabled",), lambda body: "")
+PIPELINES_CONFIG = Resource(
+    "pipelines_config", "pipelines_config", ("enabled",), lambda body: "", shapes.PipelinesConfig
+)
 LATEST_PIPELINE = Resource(
     "pipelines",
     "pipelines",
@@ -150,7 +171,26 @@ LATEST_PIPELINE = Resource(
         "values.completed_on",
     ),
     _own("uuid"),
+    shapes.Pipeline,
 )
+
+BY_NAME: Mapping[str, Resource] = {
+    resource.name: resource
+    for resource in (
+        REPOSITORIES,
+        MEMBERS,
+        MEMBER_ROLES,
+        MEMBER_EMAILS,
+        IDENTITY_ROLE,
+        WORKSPACE,
+        BRANCH_RESTRICTIONS,
+        BRANCHING_MODEL,
+        PULL_REQUESTS,
+        PULL_REQUEST_STATUSES,
+        PIPELINES_CONFIG,
+        LATEST_PIPELINE,
+    )
+}
 
 # What a run can't do without, and what each scope is for; shown where one is missing.
 REQUIRED_SCOPES: Mapping[str, str] = {

@@ -20,8 +20,11 @@ from psycopg.types.json import Jsonb
 
 from include.pipeline.db import connect
 from include.pipeline.errors import (
+    NothingToAdd,
     PipelineError,
     RunSuperseded,
+    WaitForTurn,
+    Waiting,
     WorkspaceBusy,
     WorkspaceUnknown,
     postgres_errors,
@@ -31,6 +34,10 @@ from include.policy.model import Policy, load_policy
 log = logging.getLogger(__name__)
 
 SILENCE = 60.0
+# A run that waits for requests comes back on its own; how late it may be before it counts as silent.
+LATE = 600.0
+# The next in line says so again each time it looks; silent for so long it isn't in line any more.
+LOST_INTEREST = 7200.0
 WAIT_FOR_OTHER_RUN = 1800.0
 
 # Slugs: what Bitbucket lets a workspace be called.
@@ -50,6 +57,17 @@ class Run:
     policy: Policy
     policy_version: str
     scopes_granted: frozenset[str] | None
+    identity_role: str | None = None
+    wanted_by: str | None = None
+
+    def reason_not_to_wait(self, now: datetime) -> str | None:
+        """Why the run should publish what it has rather than wait for requests once more; None: it may wait."""
+        if self.wanted_by:
+            return f"run {self.wanted_by} is next in line"
+        hours = self.policy.numbers.reading_hours
+        if now - self.started_at >= timedelta(hours=hours):
+            return f"the run has been reading for more than {hours:g} hours"
+        return None
 
     @property
     def window_start(self) -> datetime:
@@ -69,6 +87,8 @@ def start_run(workspace: str, run_id: str, *, full_refresh: bool = False) -> Non
         WorkspaceUnknown: the parameter is no workspace slug.
         PolicyInvalid: the overriding policy file holds something unknown.
         WorkspaceBusy: another run of the workspace is still at work after half an hour.
+        WaitForTurn: another run of the workspace waits for requests; come back later.
+        NothingToAdd: and a third one is next in line already.
     """
     if not _SLUG.fullmatch(workspace):
         raise WorkspaceUnknown(
@@ -141,6 +161,9 @@ def run_step(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connectio
             run = _enter(connection, workspace, run_id)
             yield connection, run
             _leave(connection, run, step, time.monotonic() - started)
+    except Waiting as waiting:
+        _note_waiting(connection, workspace, run_id, waiting)
+        raise
     except PipelineError as error:
         # Our own transaction may hold the very row that the note is for.
         with suppress(psycopg.Error):
@@ -154,7 +177,8 @@ def run_step(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connectio
 def renew_lease(connection: Connection, run: Run) -> None:
     """Say that the run is alive, and stop it where another one took over. Joins the caller's transaction."""
     renewed = connection.execute(
-        "UPDATE integration.workspace_leases SET renewed_at = now() WHERE workspace = %s AND run_id = %s",
+        "UPDATE integration.workspace_leases SET renewed_at = now(), waits_until = null"
+        " WHERE workspace = %s AND run_id = %s",
         (run.workspace, run.run_id),
     )
     if renewed.rowcount == 0:
@@ -183,17 +207,24 @@ def _take_lease(connection: Connection, workspace: str, run_id: str) -> None:
             FROM idle
             WHERE idle.nobody_works
             ON CONFLICT (workspace) DO UPDATE
-            SET run_id = excluded.run_id, renewed_at = excluded.renewed_at
+            SET
+                run_id = excluded.run_id,
+                renewed_at = excluded.renewed_at,
+                waits_until = null,
+                wanted_by = null,
+                wanted_at = null
             WHERE
                 leases.run_id = excluded.run_id
-                OR leases.renewed_at < clock_timestamp() - make_interval(secs => %(silence)s)
+                OR greatest(leases.renewed_at, leases.waits_until + make_interval(secs => %(late)s))
+                < clock_timestamp() - make_interval(secs => %(silence)s)
             RETURNING leases.run_id
             """,
-            {"workspace": workspace, "run_id": run_id, "silence": SILENCE},
+            {"workspace": workspace, "run_id": run_id, "silence": SILENCE, "late": LATE},
         ).fetchone()
         connection.commit()
         if taken:
             return
+        _wait_in_line(connection, workspace, run_id)
         if time.monotonic() > deadline:
             raise WorkspaceBusy(
                 f"workspace {workspace} is held by another run for more than {WAIT_FOR_OTHER_RUN / 60:.0f} minutes; "
@@ -205,13 +236,71 @@ def _take_lease(connection: Connection, workspace: str, run_id: str) -> None:
         time.sleep(1.0)
 
 
+def _wait_in_line(connection: Connection, workspace: str, run_id: str) -> None:
+    """Where the holder waits for requests itself: ask it to publish what it has, and come back when it wakes.
+
+    Raises:
+        WaitForTurn: this run is the next in line.
+        NothingToAdd: another one is.
+    """
+    held = connection.execute(
+        """
+        UPDATE integration.workspace_leases AS leases
+        SET
+            wanted_by = CASE
+                WHEN leases.wanted_at > clock_timestamp() - make_interval(secs => %(lost)s) THEN leases.wanted_by
+                ELSE %(run_id)s
+            END,
+            wanted_at = CASE
+                WHEN
+                    leases.wanted_by <> %(run_id)s
+                    AND leases.wanted_at > clock_timestamp() - make_interval(secs => %(lost)s)
+                    THEN leases.wanted_at
+                ELSE clock_timestamp()
+            END
+        WHERE leases.workspace = %(workspace)s AND leases.waits_until IS NOT null
+        RETURNING leases.run_id, leases.wanted_by, leases.waits_until
+        """,
+        {"workspace": workspace, "run_id": run_id, "lost": LOST_INTEREST},
+    ).fetchone()
+    connection.commit()
+    if held is None:
+        return
+    story = f"run {held['run_id']} of workspace {workspace} waits for requests until {held['waits_until']:%H:%M} UTC"
+    if held["wanted_by"] != run_id:
+        raise NothingToAdd(f"{story} and run {held['wanted_by']} is next in line: this one would add nothing")
+    raise WaitForTurn(
+        f"{story}; it will publish what it has read, then this run takes over",
+        max(held["waits_until"], datetime.now(UTC)) + timedelta(seconds=SILENCE),
+    )
+
+
+def _note_waiting(connection: Connection, workspace: str, run_id: str, waiting: Waiting) -> None:
+    """Keep the workspace for a run that gives its worker back; what the body left open is committed."""
+    connection.execute(
+        "UPDATE integration.workspace_leases SET renewed_at = now(), waits_until = %s"
+        " WHERE workspace = %s AND run_id = %s",
+        (waiting.resume_at, workspace, run_id),
+    )
+    connection.commit()
+
+
 def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
     connection.execute("SELECT pg_advisory_lock_shared(hashtextextended('compliance ' || %s, 0))", (workspace,))
     row = connection.execute(
         """
-        SELECT runs.started_at, runs.full_refresh, runs.policy_version, runs.scopes_granted, policies.body
+        SELECT
+            runs.started_at,
+            runs.full_refresh,
+            runs.policy_version,
+            runs.scopes_granted,
+            runs.identity_role,
+            policies.body,
+            leases.wanted_by
         FROM integration.runs AS runs
         INNER JOIN registry.policy_versions AS policies ON runs.policy_version = policies.policy_version
+        LEFT JOIN integration.workspace_leases AS leases
+            ON runs.workspace = leases.workspace AND runs.run_id = leases.run_id
         WHERE runs.run_id = %s AND runs.workspace = %s
         """,
         (run_id, workspace),
@@ -227,6 +316,8 @@ def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
         policy=Policy.model_validate(row["body"]),
         policy_version=row["policy_version"],
         scopes_granted=None if scopes is None else frozenset(scopes),
+        identity_role=row["identity_role"],
+        wanted_by=row["wanted_by"],
     )
     renew_lease(connection, run)
     connection.commit()

@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.pipeline import declared, run
-from include.pipeline.db import connect
+from include.pipeline.db import CONNECTION_ID, connect
 from include.pipeline.errors import ImportRefused, PipelineError, one_line, postgres_errors
 
 log = logging.getLogger(__name__)
 
 REPORT_VARIABLE = "COMPLIANCE_RUN_REPORT"
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -46,36 +48,43 @@ def finish_run(workspace: str, run_id: str) -> None:
         run.finish_run(workspace, run_id)
 
 
+def preflight(workspace: str, run_id: str) -> None:
+    """Learn what the grant allows."""
+    from include.pipeline.extract import preflight as body
+
+    # One request, and a person may be waiting for it: no long series of retries before the first answer.
+    _reading_step("preflight", workspace, run_id, body, retry_attempts=3)
+
+
 def list_workspace(workspace: str, run_id: str) -> None:
     """Land the listings of the workspace."""
     from include.pipeline.extract import list_workspace as body
 
-    with (
-        _fails_for_good(),
-        run.run_step("list_workspace", workspace, run_id) as (connection, this_run),
-        _bitbucket() as client,
-    ):
-        body(connection, this_run, client)
+    _reading_step("list_workspace", workspace, run_id, body)
 
 
 def plan_reading(workspace: str, run_id: str) -> list[int]:
-    """Split the repositories into chunks; returns their numbers."""
+    """Choose the repositories that are due and split them into chunks; returns their numbers."""
     from include.pipeline.extract import plan_reading as body
 
-    with _fails_for_good(), run.run_step("plan_reading", workspace, run_id) as (connection, this_run):
-        return body(connection, this_run)
+    return _reading_step(
+        "plan_reading",
+        workspace,
+        run_id,
+        lambda connection, this_run, client: body(connection, this_run, client.budget),
+    )
 
 
 def read_chunk(workspace: str, run_id: str, chunk: int) -> None:
     """Read one chunk of repositories."""
     from include.pipeline.extract import read_chunk as body
 
-    with (
-        _fails_for_good(),
-        run.run_step(f"read_repositories {chunk}", workspace, run_id) as (connection, this_run),
-        _bitbucket() as client,
-    ):
-        body(connection, this_run, client, chunk)
+    _reading_step(
+        f"read_repositories {chunk}",
+        workspace,
+        run_id,
+        lambda connection, this_run, client: body(connection, this_run, client, chunk),
+    )
 
 
 def stage(workspace: str, run_id: str) -> None:
@@ -151,20 +160,32 @@ def report_failure(context: Any) -> None:
             report.write(json.dumps({"task_id": task_id, "error": reason}) + "\n")
 
 
+def _reading_step(
+    step: str, workspace: str, run_id: str, body: Callable[[run.Connection, run.Run, Any], T], **settings: Any
+) -> T:
+    with (
+        _fails_for_good(),
+        run.run_step(step, workspace, run_id) as (connection, this_run),
+        _bitbucket(**settings) as client,
+    ):
+        return body(connection, this_run, client)
+
+
 def _step(step: str, workspace: str, run_id: str, body: Callable[[run.Connection, run.Run], None]) -> None:
     with _fails_for_good(), run.run_step(step, workspace, run_id) as (connection, this_run):
         body(connection, this_run)
 
 
 @contextmanager
-def _bitbucket() -> Iterator[Any]:
+def _bitbucket(**settings: Any) -> Iterator[Any]:
     """The hook's client; what is wrong with the connection itself becomes ours to tell."""
     from bitbucket_cloud import errors as bitbucket
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
     from include.pipeline.errors import BitbucketUnavailable, ConnectionRefused
+    from include.pipeline.reading import wait_for_requests
 
     try:
-        with BitbucketHook().get_conn() as client:
+        with BitbucketHook(store_conn_id=CONNECTION_ID).get_conn(**settings) as client:
             yield client
     except (
         bitbucket.AuthenticationError,
@@ -172,5 +193,7 @@ def _bitbucket() -> Iterator[Any]:
         bitbucket.EndpointNotAllowed,
     ) as error:
         raise ConnectionRefused(str(error)) from error
+    except bitbucket.RateLimited as error:
+        raise wait_for_requests(error) from error
     except bitbucket.BitbucketError as error:
         raise BitbucketUnavailable(str(error)) from error

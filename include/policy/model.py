@@ -47,6 +47,8 @@ class Numbers(_Strict):
     evidence_validity_days: int = Field(ge=0)
     max_error_share: float = Field(ge=0, le=1)
     max_shrink_share: float = Field(ge=0, le=1)
+    reread_hours: float = Field(ge=0, le=720)
+    reading_hours: float = Field(ge=0, le=720)
     max_data_age_hours: float = Field(ge=0)
     due_days_critical: int = Field(ge=0)
     due_days_high: int = Field(ge=0)

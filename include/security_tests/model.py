@@ -27,7 +27,7 @@ class SecurityTest:
         subject_type: what gets a verdict each.
         order: place in listings.
         description: what is asked, in one sentence.
-        needs: resources of staging.coverage the verdict may rest on.
+        bases: by basis, the resources of staging.coverage a verdict on it rests on.
         reasons: every reason code the verdict can give.
         manual: whether the verdict rests on evidence people upload.
         verdict: ``verdict.sql`` in the folder, or ``verdict.py`` with a function ``judge``.
@@ -39,7 +39,7 @@ class SecurityTest:
     subject_type: SubjectType
     order: int
     description: str
-    needs: tuple[str, ...]
+    bases: Mapping[str, tuple[str, ...]]
     reasons: Mapping[str, Reason]
     manual: bool = False
     verdict: Literal["verdict.sql", "verdict.py"] = "verdict.sql"
@@ -60,6 +60,11 @@ EXTRACT_FAILED = Reason(
     "error",
     "Run again; if the call keeps failing, open the repository in Bitbucket with the connection's identity "
     "and look at the call named in the reason.",
+)
+NOT_READ_YET = Reason(
+    "pending",
+    "Wait for the next run: the hour's requests were used up. Where it stays so, the workspace is too large for its "
+    "budget; compliance.runs.plan says by how much.",
 )
 NON_PRODUCTION = Reason("not_applicable")
 NO_MAIN_BRANCH = Reason("not_applicable")

@@ -4,6 +4,7 @@ from include.security_tests.model import (
     EXTRACT_FAILED,
     NO_MAIN_BRANCH,
     NON_PRODUCTION,
+    NOT_READ_YET,
     PERMISSION_MISSING,
     SCOPE_MISSING,
     Reason,
@@ -17,7 +18,7 @@ TEST = SecurityTest(
     subject_type="repository",
     order=6,
     description="The main branch can't be pushed to freely, rewritten or deleted.",
-    needs=("branch_restrictions", "effective_branching_model"),
+    bases={"configuration": ("branch_restrictions", "effective_branching_model")},
     reasons={
         "protections_in_place": Reason("passing"),
         "missing_protection": Reason(
@@ -28,6 +29,7 @@ TEST = SecurityTest(
         "scope_missing": SCOPE_MISSING,
         "permission_missing": PERMISSION_MISSING,
         "extract_failed": EXTRACT_FAILED,
+        "not_read_yet": NOT_READ_YET,
         "non_production": NON_PRODUCTION,
         "no_main_branch": NO_MAIN_BRANCH,
     },

@@ -32,6 +32,10 @@ subjects AS (
         coverage.branch_restrictions,
         coverage.branching_model,
         coverage.data_as_of,
+        coverage.read_at,
+        coverage.read_at IS null
+        OR coverage.data_as_of < %(as_of)s::timestamptz - make_interval(secs => 3600.0 * %(max_data_age_hours)s)
+            AS not_read_in_time,
         rules.matched,
         (
             SELECT array_agg(required.kind ORDER BY required.kind)
@@ -89,6 +93,7 @@ decided AS (
         CASE
             WHEN readable.classification = 'non_production' THEN 'non_production'
             WHEN readable.main_branch IS null THEN 'no_main_branch'
+            WHEN readable.not_read_in_time THEN 'not_read_yet'
             WHEN readable.configuration = 'failed' THEN 'extract_failed'
             WHEN readable.configuration <> 'ok' THEN readable.configuration
             WHEN readable.missing IS null THEN 'protections_in_place'
@@ -135,6 +140,15 @@ SELECT
     CASE decided.reason_code
         WHEN 'non_production' THEN 'Declared non-production.'
         WHEN 'no_main_branch' THEN 'The repository has no main branch: there is nothing to protect.'
+        WHEN 'not_read_yet'
+            THEN
+                CASE
+                    WHEN decided.read_at IS null THEN 'Not read yet: it waits for its turn in the request budget.'
+                    ELSE format(
+                        'Last read on %%s, too long ago to tell: it waits for its turn in the request budget.',
+                        (decided.data_as_of AT TIME ZONE 'UTC')::date
+                    )
+                END
         WHEN 'extract_failed'
             THEN
                 CASE

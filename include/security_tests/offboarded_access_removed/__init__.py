@@ -9,7 +9,7 @@ TEST = SecurityTest(
     subject_type="member",
     order=7,
     description="Nobody who has left the organisation is still a member of the workspace.",
-    needs=("members", "member_emails"),
+    bases={"registry": ("members",)},
     reasons={
         "on_roster": Reason("passing"),
         "offboarded": Reason("failing", "Remove the person from the workspace (Workspace settings → User directory)."),

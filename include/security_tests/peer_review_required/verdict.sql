@@ -51,6 +51,10 @@ subjects AS (
         classification.classification,
         coverage.pull_requests,
         coverage.data_as_of,
+        coverage.read_at,
+        coverage.read_at IS null
+        OR coverage.data_as_of < %(as_of)s::timestamptz - make_interval(secs => 3600.0 * %(max_data_age_hours)s)
+            AS not_read_in_time,
         rules.matched,
         coalesce(rules.required >= %(min_approvals)s, false) AS has_rule,
         coalesce(rules.enforced, false) AS enforced,
@@ -91,6 +95,7 @@ decided AS (
         CASE
             WHEN subjects.classification = 'non_production' THEN 'non_production'
             WHEN subjects.main_branch IS null THEN 'no_main_branch'
+            WHEN subjects.not_read_in_time THEN 'not_read_yet'
             WHEN subjects.configuration = 'failed' THEN 'extract_failed'
             WHEN subjects.configuration = 'ok' AND subjects.has_rule AND subjects.enforced THEN 'rule_enforced'
             WHEN subjects.configuration = 'ok' AND subjects.has_rule THEN 'advisory_only'
@@ -143,6 +148,15 @@ SELECT
     CASE decided.reason_code
         WHEN 'non_production' THEN 'Declared non-production.'
         WHEN 'no_main_branch' THEN 'The repository has no main branch: there is nothing to protect.'
+        WHEN 'not_read_yet'
+            THEN
+                CASE
+                    WHEN decided.read_at IS null THEN 'Not read yet: it waits for its turn in the request budget.'
+                    ELSE format(
+                        'Last read on %%s, too long ago to tell: it waits for its turn in the request budget.',
+                        (decided.data_as_of AT TIME ZONE 'UTC')::date
+                    )
+                END
         WHEN 'extract_failed'
             THEN format(
                 'Could not be read in this run: %%s.',

@@ -3,6 +3,7 @@
 from include.security_tests.model import (
     EXTRACT_FAILED,
     NON_PRODUCTION,
+    NOT_READ_YET,
     PERMISSION_MISSING,
     SCOPE_MISSING,
     Reason,
@@ -16,7 +17,7 @@ TEST = SecurityTest(
     subject_type="repository",
     order=8,
     description="Bitbucket Pipelines is switched on, so that a scanner can run.",
-    needs=("pipelines_config", "pipelines"),
+    bases={"configuration": ("pipelines_config",), "behaviour": ("pipelines",)},
     reasons={
         "pipelines_enabled": Reason("passing"),
         "pipeline_ran": Reason("passing"),
@@ -27,6 +28,7 @@ TEST = SecurityTest(
         "scope_missing": SCOPE_MISSING,
         "permission_missing": PERMISSION_MISSING,
         "extract_failed": EXTRACT_FAILED,
+        "not_read_yet": NOT_READ_YET,
         "non_production": NON_PRODUCTION,
     },
 )

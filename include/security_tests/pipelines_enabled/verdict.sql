@@ -9,6 +9,10 @@ WITH subjects AS (
         classification.classification,
         coverage.pipelines,
         coverage.data_as_of,
+        coverage.read_at,
+        coverage.read_at IS null
+        OR coverage.data_as_of < %(as_of)s::timestamptz - make_interval(secs => 3600.0 * %(max_data_age_hours)s)
+            AS not_read_in_time,
         configs.enabled,
         latest.created_on AS last_run_at,
         coalesce(latest.created_on >= %(window_start)s, false) AS ran_in_window,
@@ -37,6 +41,7 @@ decided AS (
         subjects.*,
         CASE
             WHEN subjects.classification = 'non_production' THEN 'non_production'
+            WHEN subjects.not_read_in_time THEN 'not_read_yet'
             WHEN subjects.configuration = 'failed' THEN 'extract_failed'
             WHEN subjects.configuration = 'ok' AND subjects.enabled THEN 'pipelines_enabled'
             WHEN subjects.configuration IN ('ok', 'never_configured') THEN 'pipelines_disabled'
@@ -86,6 +91,15 @@ SELECT
     decided.reason_code,
     CASE decided.reason_code
         WHEN 'non_production' THEN 'Declared non-production.'
+        WHEN 'not_read_yet'
+            THEN
+                CASE
+                    WHEN decided.read_at IS null THEN 'Not read yet: it waits for its turn in the request budget.'
+                    ELSE format(
+                        'Last read on %%s, too long ago to tell: it waits for its turn in the request budget.',
+                        (decided.data_as_of AT TIME ZONE 'UTC')::date
+                    )
+                END
         WHEN 'extract_failed'
             THEN format(
                 'Could not be read in this run: %%s.',

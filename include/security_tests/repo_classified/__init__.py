@@ -9,7 +9,7 @@ TEST = SecurityTest(
     subject_type="repository",
     order=1,
     description="Every repository is declared production or non-production, and none is more public than declared.",
-    needs=("repositories",),
+    bases={"registry": ("repositories",)},
     reasons={
         "classified": Reason("passing"),
         "unclassified": Reason(

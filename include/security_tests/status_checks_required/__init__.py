@@ -4,6 +4,7 @@ from include.security_tests.model import (
     EXTRACT_FAILED,
     NO_MAIN_BRANCH,
     NON_PRODUCTION,
+    NOT_READ_YET,
     PERMISSION_MISSING,
     SCOPE_MISSING,
     Reason,
@@ -17,7 +18,10 @@ TEST = SecurityTest(
     subject_type="repository",
     order=4,
     description="Nothing is merged into the main branch without passing builds.",
-    needs=("branch_restrictions", "effective_branching_model", "pull_requests", "pull_request_statuses"),
+    bases={
+        "configuration": ("branch_restrictions", "effective_branching_model"),
+        "behaviour": ("pull_requests", "pull_request_statuses"),
+    },
     reasons={
         "rule_enforced": Reason("passing"),
         "merges_had_passing_builds": Reason("passing"),
@@ -42,6 +46,7 @@ TEST = SecurityTest(
         "scope_missing": SCOPE_MISSING,
         "permission_missing": PERMISSION_MISSING,
         "extract_failed": EXTRACT_FAILED,
+        "not_read_yet": NOT_READ_YET,
         "non_production": NON_PRODUCTION,
         "no_main_branch": NO_MAIN_BRANCH,
     },

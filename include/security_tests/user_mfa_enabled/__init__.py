@@ -9,7 +9,7 @@ TEST = SecurityTest(
     subject_type="member",
     order=2,
     description="Accepted, unexpired evidence shows two-step verification for every person in the workspace.",
-    needs=("members", "member_emails"),
+    bases={"evidence": ("members",)},
     reasons={
         "mfa_enabled": Reason("passing"),
         "mfa_disabled": Reason(

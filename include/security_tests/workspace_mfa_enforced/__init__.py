@@ -9,7 +9,7 @@ TEST = SecurityTest(
     subject_type="workspace",
     order=3,
     description="Accepted, unexpired evidence shows that the workspace requires two-step verification.",
-    needs=("workspace",),
+    bases={"evidence": ("workspace",)},
     reasons={
         "evidence_accepted": Reason("passing"),
         "evidence_missing": Reason(

@@ -18,4 +18,4 @@ SELECT
 FROM landing.work_items AS items
 CROSS JOIN totals
 WHERE items.workspace = %(workspace)s AND items.run_id = %(run_id)s AND items.chunk = %(chunk)s
-ORDER BY items.slug, items.repository_id;
+ORDER BY items.place;

@@ -23,3 +23,9 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_calls (
     reread boolean,
     fetched_at timestamptz
 ) ON COMMIT DELETE ROWS;
+
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_reads (
+    repository_id text,
+    read_at timestamptz,
+    complete boolean
+) ON COMMIT DELETE ROWS;

@@ -1,18 +1,94 @@
--- Purpose: split the listed repositories into chunks, and note what spares requests: no main branch, non-production.
+-- Purpose: choose the listed repositories that are due, in the order in which requests are best spent on them, split
+-- into chunks. Never read first, then what failed, then the stalest, then what changed since it was read.
 
-INSERT INTO landing.work_items (workspace, run_id, chunk, repository_id, slug, main_branch, non_production)
+WITH listed AS (
+    SELECT
+        repositories.workspace,
+        repositories.repository_id,
+        repositories.slug,
+        repositories.main_branch,
+        repositories.updated_on,
+        coalesce(classification.classification = 'non_production', false) AS non_production
+    FROM staging.repositories AS repositories
+    LEFT JOIN registry.repository_classification AS classification
+        ON
+            repositories.workspace = classification.workspace
+            AND repositories.repository_id = classification.repository_id
+    WHERE repositories.workspace = %(workspace)s
+),
+
+compared AS (
+    SELECT
+        listed.*,
+        reads.read_at,
+        CASE
+            WHEN reads.read_at IS null THEN 'never_read'
+            WHEN %(full_refresh)s THEN 'full_refresh'
+            WHEN NOT reads.complete THEN 'failed_before'
+            -- Up to a fifth sooner, by the repository's own share: what was read together is not due together for ever.
+            WHEN
+                reads.read_at <= %(as_of)s::timestamptz - make_interval(
+                    secs => 3600.0 * %(reread_hours)s
+                    * (1 - (mod(hashtextextended(listed.repository_id, 0), 1000) + 1000) / 10000.0)
+                )
+                THEN 'stale'
+            WHEN
+                reads.reading_basis <> %(reading_basis)s
+                OR coalesce(reads.main_branch, '') <> coalesce(listed.main_branch, '')
+                OR reads.non_production <> listed.non_production
+                THEN 'basis_changed'
+            WHEN coalesce(reads.updated_on = listed.updated_on, false) THEN null
+            ELSE 'changed'
+        END AS cause
+    FROM listed
+    LEFT JOIN landing.repository_reads AS reads
+        ON listed.workspace = reads.workspace AND listed.repository_id = reads.repository_id
+),
+
+due AS (
+    SELECT
+        compared.*,
+        row_number() OVER (
+            ORDER BY
+                CASE compared.cause
+                    WHEN 'never_read' THEN 1
+                    WHEN 'failed_before' THEN 2
+                    WHEN 'stale' THEN 3
+                    WHEN 'full_refresh' THEN 3
+                    ELSE 4
+                END ASC,
+                compared.read_at ASC,
+                compared.slug ASC,
+                compared.repository_id ASC
+        ) AS place
+    FROM compared
+    WHERE compared.cause IS NOT null
+)
+
+INSERT INTO landing.work_items (
+    workspace,
+    run_id,
+    chunk,
+    place,
+    repository_id,
+    slug,
+    main_branch,
+    non_production,
+    cause,
+    updated_on,
+    reading_basis
+)
 SELECT
-    repositories.workspace,
+    due.workspace,
     %(run_id)s,
-    (row_number() OVER (ORDER BY repositories.slug, repositories.repository_id) - 1) / %(chunk_size)s,
-    repositories.repository_id,
-    repositories.slug,
-    repositories.main_branch,
-    coalesce(classification.classification = 'non_production', false)
-FROM staging.repositories AS repositories
-LEFT JOIN registry.repository_classification AS classification
-    ON
-        repositories.workspace = classification.workspace
-        AND repositories.repository_id = classification.repository_id
-WHERE repositories.workspace = %(workspace)s
+    (due.place - 1) / %(chunk_size)s,
+    due.place,
+    due.repository_id,
+    due.slug,
+    due.main_branch,
+    due.non_production,
+    due.cause,
+    due.updated_on,
+    %(reading_basis)s
+FROM due
 ON CONFLICT (workspace, run_id, repository_id) DO NOTHING;

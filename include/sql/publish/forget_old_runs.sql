@@ -18,6 +18,11 @@ work_items AS (
     DELETE FROM landing.work_items AS items
     USING old_runs
     WHERE items.workspace = %(workspace)s AND items.run_id = old_runs.run_id
+),
+
+unfinished_listings AS (
+    DELETE FROM landing.unfinished_listings AS unfinished
+    WHERE unfinished.workspace = %(workspace)s
 )
 
 DELETE FROM landing.calls AS calls

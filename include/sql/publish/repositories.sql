@@ -43,7 +43,7 @@ inventory AS (
         coverage.pipelines AS pipelines_outcome,
         coverage.pipelines_config AS pipelines_config_outcome,
         coverage.another_call_succeeded,
-        coverage.data_as_of AS read_at,
+        coverage.data_as_of AS oldest_call_at,
         -- a rule whose branching model is unknown may or may not apply: then only what is certain is told
         coverage.branch_restrictions = 'ok' AND repositories.main_branch IS NOT null AS rules_readable,
         coalesce(rules.undecided, false) AS undecided,
@@ -148,5 +148,5 @@ SELECT
     inventory.sensitivity,
     inventory.owner,
     inventory.updated_on,
-    inventory.read_at
+    inventory.oldest_call_at
 FROM inventory;

@@ -13,6 +13,14 @@ SET
         SELECT coalesce(sum(calls.requests), 0) FROM landing.calls AS calls
         WHERE calls.workspace = %(workspace)s AND calls.run_id = %(run_id)s
     ),
+    repositories_read = (
+        SELECT count(*) FROM landing.repository_reads AS reads
+        WHERE reads.workspace = %(workspace)s AND reads.run_id = %(run_id)s
+    ),
+    repositories_left = (
+        SELECT count(*) FROM landing.work_items AS items
+        WHERE items.workspace = %(workspace)s AND items.run_id = %(run_id)s AND items.left_over
+    ),
     coverage = (
         SELECT coalesce(jsonb_object_agg(by_resource.resource, by_resource.outcomes), '{}')
         FROM (

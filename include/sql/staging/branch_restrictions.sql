@@ -67,6 +67,7 @@ forgotten AS (
         AND coverage.workspace = staged.workspace
         AND coverage.repository_id = staged.repository_id
         AND coverage.resource = 'branch_restrictions'
+        AND coverage.run_id = %(run_id)s
         AND coverage.complete
         AND NOT EXISTS (
             SELECT 1 FROM matched

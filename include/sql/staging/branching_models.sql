@@ -1,4 +1,5 @@
--- Purpose: stage effective branching models where a rule refers to one.
+-- Purpose: stage effective branching models where a rule refers to one; forgotten where the rules were read again and
+-- no longer do.
 
 WITH fetched AS (
     SELECT
@@ -15,8 +16,13 @@ WITH fetched AS (
 
 forgotten AS (
     DELETE FROM staging.branching_models AS staged
+    USING staging.coverage AS coverage
     WHERE
         staged.workspace = %(workspace)s
+        AND coverage.workspace = staged.workspace
+        AND coverage.repository_id = staged.repository_id
+        AND coverage.resource = 'branch_restrictions'
+        AND coverage.run_id = %(run_id)s
         AND NOT EXISTS (SELECT 1 FROM fetched WHERE fetched.repository_id = staged.repository_id)
 )
 

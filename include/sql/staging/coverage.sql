@@ -1,4 +1,6 @@
--- Purpose: stage what this run could read of each subject, and why not; the worst outcome of a resource stands.
+-- Purpose: stage what could be read of each subject, and why not; the worst outcome of a resource stands.
+-- What this run did not read again keeps its outcome; calls that a repository no longer needs are forgotten when it was
+-- read to the end.
 
 WITH ranked AS (
     SELECT
@@ -36,6 +38,16 @@ forgotten AS (
     DELETE FROM staging.coverage AS staged
     WHERE
         staged.workspace = %(workspace)s
+        AND (
+            staged.repository_id = ''
+            OR EXISTS (
+                SELECT 1 FROM landing.repository_reads AS reads
+                WHERE
+                    reads.workspace = staged.workspace
+                    AND reads.repository_id = staged.repository_id
+                    AND reads.run_id = %(run_id)s
+            )
+        )
         AND NOT EXISTS (
             SELECT 1 FROM current_calls
             WHERE current_calls.repository_id = staged.repository_id AND current_calls.resource = staged.resource

@@ -25,6 +25,28 @@ builds AS (
     WHERE
         staged.workspace = %(workspace)s
         AND NOT EXISTS (SELECT 1 FROM repositories WHERE repositories.repository_id = staged.repository_id)
+),
+
+coverage AS (
+    DELETE FROM staging.coverage AS staged
+    WHERE
+        staged.workspace = %(workspace)s
+        AND staged.repository_id <> ''
+        AND NOT EXISTS (SELECT 1 FROM repositories WHERE repositories.repository_id = staged.repository_id)
+),
+
+models AS (
+    DELETE FROM staging.branching_models AS staged
+    WHERE
+        staged.workspace = %(workspace)s
+        AND NOT EXISTS (SELECT 1 FROM repositories WHERE repositories.repository_id = staged.repository_id)
+),
+
+configs AS (
+    DELETE FROM staging.pipelines_configs AS staged
+    WHERE
+        staged.workspace = %(workspace)s
+        AND NOT EXISTS (SELECT 1 FROM repositories WHERE repositories.repository_id = staged.repository_id)
 )
 
 DELETE FROM staging.latest_pipelines AS staged

@@ -17,8 +17,13 @@ WITH fetched AS (
 
 forgotten AS (
     DELETE FROM staging.pipelines_configs AS staged
+    USING staging.coverage AS coverage
     WHERE
         staged.workspace = %(workspace)s
+        AND coverage.workspace = staged.workspace
+        AND coverage.repository_id = staged.repository_id
+        AND coverage.resource = 'pipelines_config'
+        AND coverage.run_id = %(run_id)s
         AND NOT EXISTS (SELECT 1 FROM fetched WHERE fetched.repository_id = staged.repository_id)
 )
 

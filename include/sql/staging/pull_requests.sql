@@ -43,6 +43,7 @@ forgotten AS (
         AND coverage.workspace = staged.workspace
         AND coverage.repository_id = staged.repository_id
         AND coverage.resource = 'pull_requests'
+        AND coverage.run_id = %(run_id)s
         AND coverage.complete
         AND NOT EXISTS (
             SELECT 1 FROM fetched

@@ -13,8 +13,11 @@ WITH listed AS (
         objects.body #>> '{mainbranch,name}' AS main_branch,
         (objects.body ->> 'created_on')::timestamptz AS created_on,
         (objects.body ->> 'updated_on')::timestamptz AS updated_on,
-        objects.fetched_at AS data_as_of
+        objects.fetched_at AS data_as_of,
+        reads.read_at
     FROM landing.run_objects AS objects
+    LEFT JOIN landing.repository_reads AS reads
+        ON objects.workspace = reads.workspace AND objects.object_key = reads.repository_id
     WHERE
         objects.workspace = %(workspace)s
         AND objects.resource = 'repositories'
@@ -49,7 +52,8 @@ INSERT INTO staging.repositories (
     main_branch,
     created_on,
     updated_on,
-    data_as_of
+    data_as_of,
+    read_at
 )
 SELECT
     listed.workspace,
@@ -63,7 +67,8 @@ SELECT
     listed.main_branch,
     listed.created_on,
     listed.updated_on,
-    listed.data_as_of
+    listed.data_as_of,
+    listed.read_at
 FROM listed
 ON CONFLICT (workspace, repository_id) DO UPDATE
     SET
@@ -76,4 +81,5 @@ ON CONFLICT (workspace, repository_id) DO UPDATE
         main_branch = excluded.main_branch,
         created_on = excluded.created_on,
         updated_on = excluded.updated_on,
-        data_as_of = excluded.data_as_of;
+        data_as_of = excluded.data_as_of,
+        read_at = excluded.read_at;
