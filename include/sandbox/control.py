@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict
 
 from include.sandbox.endpoints import ENDPOINTS
-from include.sandbox.state import FaultKind, SandboxState, WorkspaceNotFound
+from include.sandbox.state import FaultKind, SandboxState, TokenHold, WorkspaceNotFound
 
 
 class FaultRequest(BaseModel):
@@ -28,10 +28,16 @@ class SettingsRequest(BaseModel):
     latency_ms: float | None = None
     rate_429: float | None = None
     rate_500: float | None = None
+    next_429: int | None = None
     hourly_limit: int | None = None
+    rate_limit_headers: bool | None = None
     token_lifetime: int | None = None
     workspace_not_found: WorkspaceNotFound | None = None
     lists_carry_size: bool | None = None
+    deny_authorization: bool | None = None
+    refuse_refresh: bool | None = None
+    token_delay_ms: float | None = None
+    token_hold: TokenHold | None = None
 
 
 class ResetRequest(BaseModel):

@@ -1,7 +1,8 @@
-"""The token endpoint and the reading of bearer tokens.
+"""The two OAuth endpoints and the reading of bearer tokens.
 
 Rules: the official document's OAuth chapter and recorded answers. Client credentials give no refresh token;
-a refresh token works once and the answer carries the next one; ``scope`` (not ``scopes``) is the key.
+a refresh token works once and the answer carries the next one; ``scope`` (not ``scopes``) is the key. A reused
+refresh token gives ``unauthorized_client``; so does a revoked grant here, whose answer nobody has recorded.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from urllib.parse import parse_qs
+from collections.abc import Mapping
+from urllib.parse import parse_qs, urlencode
 
 from include.sandbox import errors
-from include.sandbox.state import Consumer, Credential, SandboxState, without_implied
+from include.sandbox.state import DEFAULT_REDIRECT, Consumer, Credential, SandboxState, without_implied
 
 
 def oauth_error(code: str, description: str) -> errors.ApiError:
@@ -31,6 +33,29 @@ def bearer(state: SandboxState, header: str | None) -> Credential:
     return credential
 
 
+def authorize(state: SandboxState, query: Mapping[str, str]) -> str:
+    """``GET /site/oauth2/authorize``: where the browser goes next, without asking the person anything.
+
+    ``state.deny_authorization`` plays a person who refuses.
+    """
+    consumer = state.consumers.get(query.get("client_id", ""))
+    if consumer is None:
+        raise errors.ApiError(400, "<html><body>Invalid client_id</body></html>", "text/html")
+    asked = query.get("redirect_uri")
+    if asked is not None and not asked.startswith(consumer.redirect_uri):
+        raise errors.ApiError(400, "<html><body>Invalid redirect_uri</body></html>", "text/html")
+    target = asked or consumer.redirect_uri or DEFAULT_REDIRECT
+    if query.get("response_type") != "code":
+        answer = {"error": "unsupported_response_type"}
+    elif state.deny_authorization:
+        answer = {"error": "access_denied", "error_description": "The person did not grant access"}
+    else:
+        answer = {"code": state.issue_code(consumer.key, asked)}
+    if "state" in query:
+        answer["state"] = query["state"]
+    return f"{target}{'&' if '?' in target else '?'}{urlencode(answer)}"
+
+
 def exchange(state: SandboxState, header: str | None, form: str) -> dict[str, object]:
     """``POST /site/oauth2/access_token``: a token for a consumer's Basic credentials and a grant."""
     consumer = _consumer(state, header)
@@ -40,6 +65,8 @@ def exchange(state: SandboxState, header: str | None, form: str) -> dict[str, ob
         return _answer(state, consumer)
     if grant == "refresh_token":
         return _refresh(state, consumer, fields.get("refresh_token", ""))
+    if grant == "authorization_code":
+        return _first_tokens(state, consumer, fields)
     if grant is None:
         raise oauth_error("invalid_request", "Missing grant_type")
     raise oauth_error("unsupported_grant_type", f"Unsupported grant type: {grant}")
@@ -59,8 +86,20 @@ def _consumer(state: SandboxState, header: str | None) -> Consumer:
     return consumer
 
 
+def _first_tokens(state: SandboxState, consumer: Consumer, fields: Mapping[str, str]) -> dict[str, object]:
+    code = state.codes.pop(fields.get("code", ""), None)
+    if code is None or code.consumer_key != consumer.key or code.expires_at <= time.time():
+        raise oauth_error("invalid_grant", "The specified code is not valid.")
+    if code.redirect_uri != fields.get("redirect_uri"):
+        raise oauth_error("invalid_grant", "The redirect_uri is not the one of the authorization request.")
+    return _answer(state, consumer) | {"refresh_token": state.issue_refresh_token(consumer.key)}
+
+
 def _refresh(state: SandboxState, consumer: Consumer, token: str) -> dict[str, object]:
+    if state.refuse_refresh:
+        raise oauth_error("unauthorized_client", "The refresh token was revoked")
     if token in state.spent_refresh_tokens:
+        state.reused_refresh_tokens += 1
         raise oauth_error("unauthorized_client", "The refresh token was used before")
     if state.refresh_tokens.get(token) != consumer.key:
         raise oauth_error("invalid_request", "Invalid refresh_token")

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from include.sandbox import errors, oauth
@@ -28,10 +29,12 @@ from include.sandbox.state import (
     Fault,
     RequestRecord,
     SandboxState,
+    TokenHold,
     without_implied,
 )
 
 API_ROOT = "/2.0"
+AUTHORIZE_PATH = "/site/oauth2/authorize"
 TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105  # a path
 TRANSPORT = "sandbox.transport"
 LISTING_FAULTS = frozenset({"repeat_item", "wrong_size", "no_size", "drop_next"})
@@ -40,16 +43,23 @@ LISTING_FAULTS = frozenset({"repeat_item", "wrong_size", "no_size", "drop_next"}
 class Broken(Response):
     """An answer that stops in the middle: the length promised is not the length sent."""
 
-    def __init__(self, whole: bytes, transport: Any, headers: dict[str, str]) -> None:
-        super().__init__(whole, media_type="application/json", headers=headers)
+    def __init__(self, whole: bytes, transport: Any, *, reset: bool) -> None:
+        super().__init__(whole, media_type="application/json")
         self._transport = transport
+        self._reset = reset
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the headers and half of the body, then close the connection."""
+        """Send the headers and half of the body, then close the connection or reset it."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         half = bytes(self.body)[: len(self.body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        if self._reset:
+            # A reset throws away what its peer has not read yet.
+            await asyncio.sleep(0.02)
+            _reset(self._transport)
+        else:
             self._transport.close()
 
 
@@ -72,6 +82,7 @@ def create_app(state: SandboxState) -> ASGIApp:
     app.include_router(control_router(state))
     for endpoint in ENDPOINTS:
         app.add_api_route(API_ROOT + endpoint.path, _api_route(state, endpoint), methods=["GET"])
+    app.add_api_route(AUTHORIZE_PATH, _authorize_route(state), methods=["GET"])
     app.add_api_route(TOKEN_PATH, _token_route(state), methods=["POST"])
     app.add_api_route("/{path:path}", _unknown_route(state), methods=["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"])
     return ConnectionAccess(app)
@@ -99,7 +110,35 @@ def _token_route(state: SandboxState) -> Route:
             fault = state.take_fault("access_token", None)
             return exchange() if fault is None else _broken(request, fault, exchange)
 
-        return await _timed(state, request, "access_token", None, answer)
+        if not await _held(state, "before", request):
+            return Response(status_code=499)
+        response = await _timed(state, request, "access_token", None, answer)
+        await asyncio.sleep(state.token_delay_ms / 1000)
+        await _held(state, "after", request)
+        return response
+
+    return route
+
+
+async def _held(state: SandboxState, where: TokenHold, request: Request) -> bool:
+    """Keep a token request waiting while the switch says so; whether its client is still there."""
+    state.token_requests_held += 1
+    try:
+        while state.token_hold == where:
+            if await request.is_disconnected():
+                return False
+            await asyncio.sleep(0.01)
+    finally:
+        state.token_requests_held -= 1
+    return True
+
+
+def _authorize_route(state: SandboxState) -> Route:
+    async def route(request: Request) -> Response:
+        def answer() -> Response:
+            return RedirectResponse(oauth.authorize(state, request.query_params), status_code=302)
+
+        return await _timed(state, request, "authorize", None, answer)
 
     return route
 
@@ -142,7 +181,7 @@ async def _timed(
 def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: Request) -> Response:
     """The way of one API request, from token to response."""
     credential = oauth.bearer(state, request.headers.get("authorization"))
-    status = 429 if state.over_limit() else state.chance()
+    status = 429 if state.take_429() or state.over_limit() else state.chance()
     if status is not None:
         raise errors.for_status(status)
     fault = state.take_fault(endpoint.name, slug)
@@ -165,16 +204,17 @@ def _success(
         body = page(state, endpoint.pages, asked, answer.items, fault)
         if endpoint.name == "pipelines" and not answer.items:
             body["pagelen"] = 0  # seen live: an empty list of pipelines says so
-    return _json(project(body, call.one("fields")), _scope_headers(endpoint, credential))
+    headers = {**_scope_headers(endpoint, credential), **state.limit_headers(credential)}
+    return _json(project(body, call.one("fields")), headers)
 
 
 def _broken(request: Request, fault: Fault, whole: Callable[[], Response]) -> Response:
     """What a switched fault makes of a request."""
     if fault.kind == "reset":
         return _Cut(request.scope.get(TRANSPORT))
-    if fault.kind == "truncated":
+    if fault.kind in ("truncated", "reset_in_body"):
         answer = whole()
-        return Broken(bytes(answer.body), request.scope.get(TRANSPORT), {})
+        return Broken(bytes(answer.body), request.scope.get(TRANSPORT), reset=fault.kind == "reset_in_body")
     if fault.kind == "invalid_json":
         return Response(fault.body or '{"values": [', 200, media_type="application/json")
     if fault.kind == "text":
@@ -195,13 +235,14 @@ class _Cut(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Drop the connection with a reset instead of a goodbye."""
-        if self._transport is None:
-            return
-        with suppress(OSError, AttributeError):
-            self._transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-            )
-        self._transport.abort()
+        if self._transport is not None:
+            _reset(self._transport)
+
+
+def _reset(transport: Any) -> None:
+    with suppress(OSError, AttributeError):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _json(body: Any, headers: dict[str, str] | None = None, status: int = 200) -> Response:

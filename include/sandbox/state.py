@@ -37,6 +37,7 @@ FaultKind = Literal[
     "html",  # the given status code, a page of some 25 KB that holds a token
     "reset",  # the connection is cut before an answer
     "truncated",  # the right answer, cut in the middle
+    "reset_in_body",  # the same, and the connection is reset instead of closed
     "invalid_json",  # status 200, a body that is not JSON
     "repeat_item",  # the page's last item comes again (on the next page, if there is one)
     "wrong_size",  # "size" counts more items than there are
@@ -44,6 +45,12 @@ FaultKind = Literal[
     "drop_next",  # the listing stops early: no "next"
 ]
 WorkspaceNotFound = Literal["json", "text", "html"]
+#: a token request is held there, before or after its token is used up, until the switch is off or the client gone
+TokenHold = Literal["before", "after"]
+#: where a person's browser goes if neither the request nor the consumer says
+DEFAULT_REDIRECT = "http://localhost:8976/callback"
+#: seconds in which a code has to be exchanged
+CODE_LIFETIME = 600
 
 
 def closure(scopes: Iterable[str]) -> frozenset[str]:
@@ -66,12 +73,26 @@ def without_implied(scopes: Iterable[str]) -> list[str]:
 
 @dataclass(slots=True)
 class Consumer:
-    """An OAuth consumer; its scopes are fixed on it, as on Bitbucket."""
+    """An OAuth consumer; its scopes are fixed on it, as on Bitbucket.
+
+    ``redirect_uri`` is its callback address: a request may only name one that begins with it. Empty takes any,
+    which Bitbucket does not.
+    """
 
     key: str
     secret: str
     scopes: tuple[str, ...]
     workspace_admin: bool = True
+    redirect_uri: str = ""
+
+
+@dataclass(slots=True)
+class Code:
+    """An authorization code on its way: for which consumer, from which address, and until when (epoch)."""
+
+    consumer_key: str
+    redirect_uri: str | None
+    expires_at: float
 
 
 @dataclass(slots=True)
@@ -161,6 +182,9 @@ class SandboxState:
     rate_429: float = 0.0
     rate_500: float = 0.0
     hourly_limit: int | None = None
+    # Whether access tokens are told of the limit; null: where there is one. OAuth consumers never are.
+    rate_limit_headers: bool | None = None
+    next_429: int = 0
     token_lifetime: int = 7200
     workspace_not_found: WorkspaceNotFound = "json"
     lists_carry_size: bool = True
@@ -169,6 +193,13 @@ class SandboxState:
     tokens_issued: int = 0
     refresh_tokens: dict[str, str] = field(default_factory=dict)
     spent_refresh_tokens: set[str] = field(default_factory=set)
+    reused_refresh_tokens: int = 0
+    codes: dict[str, Code] = field(default_factory=dict)
+    deny_authorization: bool = False
+    refuse_refresh: bool = False
+    token_delay_ms: float = 0.0
+    token_hold: TokenHold | None = None
+    token_requests_held: int = 0
     cursors: dict[str, Cursor] = field(default_factory=dict)
     seed: int = 20261123
 
@@ -231,6 +262,12 @@ class SandboxState:
         self.refresh_tokens[token] = consumer_key
         return token
 
+    def issue_code(self, consumer_key: str, redirect_uri: str | None = None) -> str:
+        """An authorization code, as a person's consent gives it: single use."""
+        code = secrets.token_urlsafe(12)
+        self.codes[code] = Code(consumer_key, redirect_uri, time.time() + CODE_LIFETIME)
+        return code
+
     def expire_tokens(self) -> None:
         """End the life of every token that a consumer was given (access tokens live on)."""
         for credential in self.tokens.values():
@@ -284,6 +321,27 @@ class SandboxState:
         self._hour.append(now)
         return False
 
+    def take_429(self) -> bool:
+        """Whether this answer is one of the burst that ``next_429`` switches on: so many API answers in a row."""
+        if self.next_429 <= 0:
+            return False
+        self.next_429 -= 1
+        return True
+
+    def limit_headers(self, credential: Credential) -> dict[str, str]:
+        """What an access token is told of its limit; "near" is less than a fifth left, as Atlassian writes."""
+        limit = self.hourly_limit
+        wanted = limit is not None if self.rate_limit_headers is None else self.rate_limit_headers
+        if not wanted or credential.credential_type != "workspace_access_token":
+            return {}
+        limit = 1000 if limit is None else limit
+        near = limit - len(self._hour) < 0.2 * limit
+        return {
+            "X-RateLimit-Limit": str(limit),
+            "X-RateLimit-Resource": "api",
+            "X-RateLimit-NearLimit": str(near).lower(),
+        }
+
     # --- the log --------------------------------------------------------------------------------------
 
     def count(self, endpoint: str | None = None, *, slug: str | None = None, status: int | None = None) -> int:
@@ -310,6 +368,8 @@ class SandboxState:
             "by_status": {str(code): n for code, n in Counter(r.status for r in self.requests).items()},
             "forbidden": [f"{r.method} {r.path}" for r in self.forbidden()],
             "tokens_issued": self.tokens_issued,
+            "reused_refresh_tokens": self.reused_refresh_tokens,
+            "token_requests_held": self.token_requests_held,
             "max_in_flight": self.max_in_flight,
             "repositories": sum(len(w.repositories) for w in self.workspaces),
         }
@@ -323,12 +383,18 @@ class SandboxState:
         self.cursors.clear()
         self._hour.clear()
         self.tokens_issued = 0
+        self.reused_refresh_tokens = 0
         self.max_in_flight = self.in_flight
         self._random = random.Random(self.seed)  # noqa: S311  # faults are to be repeatable
         if faults:
             self.faults.clear()
             self.rate_429 = self.rate_500 = 0.0
             self.hourly_limit = None
+            self.rate_limit_headers = None
+            self.next_429 = 0
             self.token_lifetime = 7200
+            self.deny_authorization = self.refuse_refresh = False
+            self.token_delay_ms = 0.0
+            self.token_hold = None
             self.workspace_not_found = "json"
             self.lists_carry_size = True
