@@ -5,6 +5,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Asset, Param, chain, task, task_group
 
 from include.pipeline import callbacks
+from include.pipeline.operators import ReadingOperator, StartRunOperator
 from include.security_tests import CATALOGUE
 
 RESULTS = Asset("bitbucket_compliance_results")
@@ -22,7 +23,9 @@ with DAG(
         "workspace": Param(
             type="string", minLength=1, description="Slug of the workspace: the part behind bitbucket.org/"
         ),
-        "full_refresh": Param(False, type="boolean", description="Ask again for what earlier runs know already"),
+        "full_refresh": Param(
+            False, type="boolean", description="Read every repository again, whatever earlier runs know already"
+        ),
     },
     default_args={
         "owner": "compliance",
@@ -33,16 +36,11 @@ with DAG(
         "execution_timeout": timedelta(hours=2),
         "on_failure_callback": callbacks.report_failure,
     },
-    dagrun_timeout=timedelta(hours=12),
+    # A large workspace waits for requests for hours (numbers.reading_hours of the policy).
+    dagrun_timeout=timedelta(hours=48),
     tags=["bitbucket", "compliance"],
     doc_md=__doc__,
 ):
-
-    @task(doc_md="Take the workspace's lease, validate the policy, open the run.")
-    def start_run(workspace: str, run: str, full_refresh: str) -> None:
-        from include.pipeline import tasks
-
-        tasks.start_run(workspace, run, full_refresh == "True")
 
     @task(doc_md="Give the workspace back, however the run went; one that did not publish has failed.")
     def finish_run(workspace: str, run: str) -> None:
@@ -54,33 +52,32 @@ with DAG(
     def extract() -> None:
         """Bitbucket → landing: raw JSON and the outcome of every call."""
 
-        @task(doc_md="Land repositories, members, roles, and the declared addresses Bitbucket confirms.")
-        def list_workspace(workspace: str, run: str) -> None:
-            from include.pipeline import tasks
-
-            tasks.list_workspace(workspace, run)
-
-        @task(doc_md="Split the repositories into chunks; only their numbers travel to the mapped task.")
+        @task(doc_md="Choose the repositories that are due; only the numbers of their chunks travel on.")
         def plan_reading(workspace: str, run: str) -> list[int]:
             from include.pipeline import tasks
 
             return tasks.plan_reading(workspace, run)
 
-        @task(
-            # The connection's parallel requests are meant for one chunk at a time.
-            max_active_tis_per_dagrun=1,
-            map_index_template="chunk {{ task.op_kwargs['chunk'] }}",
-            doc_md="Read one chunk of repositories; a retry asks only for what it has not landed.",
+        allowed = ReadingOperator(
+            task_id="preflight",
+            doc_md="One request: scopes granted, the identity's role, and what each test can be decided by.",
+            **KEYS,
         )
-        def read_repositories(workspace: str, run: str, chunk: int) -> None:
-            from include.pipeline import tasks
-
-            tasks.read_chunk(workspace, run, chunk)
-
-        listed = list_workspace(**KEYS)
+        listed = ReadingOperator(
+            task_id="list_workspace",
+            doc_md="Land repositories, members, roles, and the declared addresses Bitbucket confirms.",
+            **KEYS,
+        )
         chunks = plan_reading(**KEYS)
-        listed >> chunks
-        read_repositories.partial(**KEYS).expand(chunk=chunks)
+        chain(allowed, listed, chunks)
+        ReadingOperator.partial(
+            task_id="read_repositories",
+            # The connection's parallel requests are meant for one chunk at a time; one that waits holds up the others.
+            max_active_tis_per_dagrun=1,
+            map_index_template="chunk {{ task.chunk }}",
+            doc_md="Read one chunk of repositories; a retry, or a return after waiting, asks only for what is missing.",
+            **KEYS,
+        ).expand(chunk=chunks)
 
     @task_group
     def stage() -> None:
@@ -138,6 +135,11 @@ with DAG(
 
         gate_results(**KEYS) >> publish_results(**KEYS)
 
-    started = start_run(**KEYS, full_refresh="{{ params.full_refresh }}")
-    finished = finish_run(**KEYS).as_teardown(setups=started)  # type: ignore[arg-type]  # takes XComArg too
+    started = StartRunOperator(
+        task_id="start_run",
+        full_refresh="{{ params.full_refresh }}",
+        doc_md="Take the workspace's lease, validate the policy, open the run; waits while another run holds it.",
+        **KEYS,
+    )
+    finished = finish_run(**KEYS).as_teardown(setups=started)
     chain(started, extract(), stage(), gate(), security_tests(), publish(), finished)

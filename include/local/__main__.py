@@ -9,6 +9,7 @@ from types import FrameType
 
 from include.local import commands
 from include.local.airflow_run import one_line
+from include.local.connect import DEFAULT_PORT
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -30,6 +31,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     with_grant(add("demo", "run everything once against the sandbox and print the results"))
     run = add("run", "judge one workspace, using the two connections where they are set")
     run.add_argument("workspace", nargs="?", default="", help="slug or uuid")
+    run.add_argument("--full-refresh", default="", help="1: read every repository again, unchanged ones too")
     with_grant(run)
     imports = add("import", "import declared data from CSV files")
     for kind in commands.IMPORT_KINDS:
@@ -37,6 +39,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     imports.add_argument("--captured-on", default="", metavar="YYYY-MM-DD", help="the day the MFA export was made")
     with_grant(add("up", "Airflow with its web page, in the background"))
     add("down", "stop what `up` started, and the embedded Postgres")
+    connect = add("connect", "have a person consent to a connection with auth authorization_code")
+    connect.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the callback address on this machine")
+    add("rotate-vault-key", "encrypt the token vault with another key")
     psql = add("psql", "open the embedded database")
     psql.add_argument("--sql", default="", help="run this statement and leave")
     add("clean", "stop everything and remove the data (.local)")

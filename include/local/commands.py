@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
+from include.local import connect as grants
 from include.local import environment as env
 from include.local import web
 from include.local.airflow_run import Job, Outcome, run_dags
@@ -48,29 +50,30 @@ class Usage(LocalError):
 
 def expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message is the line a user should read."""
+    from bitbucket_cloud.errors import BitbucketError
     from include.pipeline.errors import PipelineError
 
-    return (LocalError, PostgresNotStarted, env.ConnectionUnreadable, PipelineError)
+    return (LocalError, PostgresNotStarted, env.ConnectionUnreadable, PipelineError, BitbucketError)
 
 
 def run_command(options: argparse.Namespace) -> int:
     """Do what the parsed command line says."""
-    match options.command:
-        case "demo":
-            return demo(options.grant)
-        case "run":
-            return run(options.workspace, options.grant)
-        case "import":
-            files = {kind: getattr(options, kind) for kind in IMPORT_KINDS if getattr(options, kind)}
-            return import_files(files, options.captured_on)
-        case "up":
-            return web.up(options.grant)
-        case "down":
-            return web.down()
-        case "psql":
-            return psql(options.sql)
-        case _:
-            return clean()
+    todo: dict[str, Callable[[], int]] = {
+        "demo": lambda: demo(options.grant),
+        "run": lambda: run(options.workspace, options.grant, full_refresh=is_yes(options.full_refresh)),
+        "import": lambda: import_files(_files(options), options.captured_on),
+        "connect": lambda: grants.connect(options.port),
+        "rotate-vault-key": grants.rotate_vault_key,
+        "up": lambda: web.up(options.grant),
+        "down": web.down,
+        "psql": lambda: psql(options.sql),
+        "clean": clean,
+    }
+    return todo[options.command]()
+
+
+def _files(options: argparse.Namespace) -> dict[str, str]:
+    return {kind: getattr(options, kind) for kind in IMPORT_KINDS if getattr(options, kind)}
 
 
 def demo(grant: str) -> int:
@@ -81,11 +84,25 @@ def demo(grant: str) -> int:
         return _execute([*jobs, _run_job(env.DEMO_WORKSPACE)], services, ignore_user=True)
 
 
-def run(workspace: str, grant: str) -> int:
+def run(workspace: str, grant: str, *, full_refresh: bool = False) -> int:
     """One run of one workspace against whatever the two connections name."""
     workspace = valid_workspace(workspace)
     with Services(sandbox_grant=grant) as services:
-        return _execute([_run_job(workspace)], services)
+        return _execute([_run_job(workspace, full_refresh=full_refresh)], services)
+
+
+def is_yes(value: str) -> bool:
+    """Whether a switch given on the command line is on.
+
+    Raises:
+        Usage: it is neither on nor off.
+    """
+    word = value.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("", "0", "false", "no", "off"):
+        return False
+    raise Usage(f"FULL_REFRESH={value}: write 1 to read every repository again, or leave it out")
 
 
 def import_files(files: dict[str, str], captured_on: str = "") -> int:
@@ -135,8 +152,8 @@ def _import_job(kind: str, path: Path, captured_on: str | None) -> Job:
     return Job(IMPORT_DAG, {"kind": kind, "path": str(path), "captured_on": day, "imported_by": getpass.getuser()})
 
 
-def _run_job(workspace: str) -> Job:
-    return Job(RUN_DAG, {"workspace": workspace, "full_refresh": False})
+def _run_job(workspace: str, *, full_refresh: bool = False) -> Job:
+    return Job(RUN_DAG, {"workspace": workspace, "full_refresh": full_refresh})
 
 
 def _execute(jobs: list[Job], services: Services, *, ignore_user: bool = False) -> int:

@@ -23,6 +23,7 @@ LOCAL: Final = ROOT / ".local"
 POSTGRES_CONNECTION: Final = "AIRFLOW_CONN_COMPLIANCE_POSTGRES"
 BITBUCKET_CONNECTION: Final = "AIRFLOW_CONN_BITBUCKET_DEFAULT"
 RUN_REPORT: Final = "COMPLIANCE_RUN_REPORT"
+VAULT_KEY: Final = "COMPLIANCE_VAULT_KEY"
 
 DEMO_WORKSPACE: Final = "demo-workspace"
 SANDBOX_GRANTS: Final[dict[str, tuple[str, str]]] = {
@@ -157,6 +158,7 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
         "AIRFLOW__CORE__FERNET_KEY": _kept_secret("fernet_key", _fernet_key),
         "AIRFLOW__API_AUTH__JWT_SECRET": _kept_secret("jwt_secret", lambda: secrets.token_urlsafe(64)),
         "AIRFLOW__API__SECRET_KEY": _kept_secret("api_secret_key", lambda: secrets.token_urlsafe(32)),
+        VAULT_KEY: vault_keys(given),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__CORE__PARALLELISM": "4",
@@ -165,6 +167,22 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
         "GX_ANALYTICS_ENABLED": "false",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def vault_keys(environment: Mapping[str, str]) -> str:
+    """The keys of the token vault: the person's, or the one that this checkout made for itself."""
+    return environment.get(VAULT_KEY) or _kept_secret("vault_key", _fernet_key)
+
+
+def keep_vault_keys(keys: str) -> None:
+    """Keep these keys in the place of the checkout's own."""
+    path = LOCAL / "secrets" / "vault_key"
+    _write_secret(path.with_name(f"{path.name}.{os.getpid()}"), keys).replace(path)
+
+
+def new_vault_key() -> str:
+    """A fresh key for the token vault."""
+    return _fernet_key()
 
 
 def _fernet_key() -> str:
@@ -177,9 +195,7 @@ def _kept_secret(name: str, make: Callable[[], str]) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     if not path.exists():
-        unfinished = folder / f"{name}.{os.getpid()}"
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(make())
+        unfinished = _write_secret(folder / f"{name}.{os.getpid()}", make())
         # Of two processes that start at once, the first one's secret stays.
         try:
             os.link(unfinished, path)
@@ -188,3 +204,10 @@ def _kept_secret(name: str, make: Callable[[], str]) -> str:
         finally:
             unfinished.unlink()
     return path.read_text()
+
+
+def _write_secret(path: Path, value: str) -> Path:
+    """Write a file that its owner alone can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(value)
+    return path

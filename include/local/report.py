@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 
 RUN_SQL: Final = """
-SELECT run_id, status, quality, requests_spent, repositories, requests_per_repository, scopes_granted
+SELECT
+    run_id, status, quality, requests_spent, repositories, requests_per_repository, scopes_granted,
+    repositories_read, repositories_left, full_refresh
 FROM compliance.runs
 WHERE workspace = %s
 ORDER BY started_at DESC
@@ -70,10 +72,6 @@ def render_report(report: Report) -> str:
         counts = [str(test[name] or 0) for name in COUNTS] if test["enabled"] else ["not run"]
         rows.append([test["test_title"], *counts])
     run = report.run
-    per_repository = run["requests_per_repository"]
-    spent = f"{run['requests_spent'] or 0} requests for {run['repositories'] or 0} repositories"
-    if per_repository is not None:
-        spent += f", {float(per_repository):.1f} each"
     scopes = run["scopes_granted"]
     scopes_text = " ".join(sorted(scopes)) if isinstance(scopes, list | tuple) else str(scopes or "unknown")
     return "\n".join(
@@ -81,9 +79,32 @@ def render_report(report: Report) -> str:
             *_aligned(rows),
             "",
             f"run {run['run_id']}: {run['status']}, quality {run['quality']}",
-            f"{spent}; scopes granted: {scopes_text}",
+            f"{_spent(run)}; scopes granted: {scopes_text}",
+            *_not_read(run),
         ]
     )
+
+
+def _spent(run: dict[str, Any]) -> str:
+    spent = f"{run['requests_spent'] or 0} requests for {run['repositories'] or 0} repositories"
+    if run["requests_per_repository"] is not None:
+        spent += f", {float(run['requests_per_repository']):.1f} each"
+    return spent
+
+
+def _not_read(run: dict[str, Any]) -> list[str]:
+    """What a person should know of the repositories that this run did not ask about."""
+    left = run["repositories_left"] or 0
+    unchanged = (run["repositories"] or 0) - (run["repositories_read"] or 0) - left
+    lines = []
+    if run["repositories_read"] is not None and unchanged > 0:
+        lines.append(
+            f"{unchanged} repositories were read less than a day before and not updated since: "
+            "not asked about again (FULL_REFRESH=1 does)"
+        )
+    if left:
+        lines.append(f"{left} repositories were due and are left to the next run: the request budget was used up")
+    return lines
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
