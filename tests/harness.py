@@ -52,6 +52,7 @@ class Pipeline:
         """Start a run, read and stage; returns the run's id."""
         run_id = f"run-{next(_runs)}"
         tasks.start_run(workspace, run_id, full_refresh)
+        tasks.preflight(workspace, run_id)
         tasks.list_workspace(workspace, run_id)
         for chunk in tasks.plan_reading(workspace, run_id):
             tasks.read_chunk(workspace, run_id, chunk)

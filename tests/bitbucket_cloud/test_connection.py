@@ -35,6 +35,10 @@ def settings(**fields: Any) -> Settings:
         ({"host": "http://127.0.0.1:8080", "port": 8080}, "http://127.0.0.1:8080"),
         ({"host": "localhost:8080"}, "https://localhost:8080"),
         ({"host": "http://[::1]:8080"}, "http://[::1]:8080"),
+        ({"host": "", "port": 443, "schema": ""}, "https://api.bitbucket.org"),
+        ({"host": "https://api.bitbucket.org", "port": 443}, "https://api.bitbucket.org"),
+        ({"host": "http://127.0.0.1:80"}, "http://127.0.0.1"),
+        ({"host": "http://127.0.0.1:443"}, "http://127.0.0.1:443"),
     ],
 )
 def test_a_host_is_understood_in_each_way_to_write_it(fields: dict[str, Any], url: str) -> None:
@@ -91,7 +95,11 @@ def test_a_uri_says_what_json_says(uri: str, monkeypatch: pytest.MonkeyPatch) ->
         (["acme", "beta"], ("acme", "beta")),
         ("acme", ("acme",)),
         ("acme, beta,", ("acme", "beta")),
+        ("acme\nbeta\r\n", ("acme", "beta")),
+        ("acme; beta", ("acme", "beta")),
         ('["acme","beta"]', ("acme", "beta")),
+        (["acme", "  beta ", "", ""], ("acme", "beta")),
+        (["acme, beta,"], ("acme", "beta")),
         (["acme", " acme "], ("acme",)),
         ("{d8dcf202-0b5d-4568-8954-43075e98b813}", ("{d8dcf202-0b5d-4568-8954-43075e98b813}",)),
         ("", ()),
@@ -101,6 +109,20 @@ def test_a_uri_says_what_json_says(uri: str, monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_workspaces_are_a_list_in_each_way_to_write_it(value: Any, slugs: tuple[str, ...]) -> None:
     assert settings(extra={"workspaces": value}).workspaces == slugs
+
+
+def test_what_airflows_page_sends_for_empty_fields_is_read_as_nothing() -> None:
+    cleared = dict.fromkeys(("auth", "workspaces", "oauth_url", "requests_per_hour", "connections", "timeout"))
+    assert settings(extra=cleared, host="", schema="", port=0) == settings()
+    token = settings(extra=cleared, login="", password="a-token")
+    assert token.auth == "access_token"
+
+
+def test_a_message_names_the_field_as_the_form_does() -> None:
+    with pytest.raises(errors.ConfigurationError, match=r"extra connections \(Parallel requests\) is 0"):
+        settings(extra={"connections": 0})
+    with pytest.raises(errors.ConfigurationError, match=r"login \(OAuth key\) is empty.*\(Sign in with\)"):
+        settings(login="", extra={"auth": "client_credentials"})
 
 
 def test_the_hook_lists_its_workspaces(connect: Any) -> None:
@@ -130,6 +152,9 @@ def test_defaults_are_those_of_the_documentation() -> None:
         ({"host": "127.0.0.1", "port": 99999}, "port"),
         ({"schema": "ssh"}, "schema"),
         ({"login": "", "extra": {"auth": "client_credentials"}}, "login"),
+        ({"login": "", "extra": {"auth": "authorization_code"}}, "login"),
+        ({"password": "", "extra": {"auth": "authorization_code"}}, "password"),
+        ({"extra": {"workspaces": ["My workspace"]}}, "workspaces"),
         ({"password": ""}, "password"),
         ({"login": "", "password": ""}, "password"),
         ({"password": "two\nlines"}, "password"),
@@ -191,6 +216,34 @@ def test_the_test_button_asks_for_a_workspace_with_an_access_token(fake: Any, co
     hook = connect(fields={"login": "", "password": "my-access-token"}, workspaces=["acme"])
     worked, sentence = hook.test_connection()
     assert worked and "acme" in sentence and len(fake.api()) == 1
+
+
+def test_the_test_button_reads_the_first_workspaces_named(fake: Any, connect: Any, reply: Any) -> None:
+    fake.on("/user", reply(200, {"display_name": "Ada"}))
+    fake.on("/workspaces/acme", reply(200, {"slug": "acme"}))
+    worked, sentence = connect(workspaces=["acme"]).test_connection()
+    assert worked and "as Ada; it can read acme; scopes granted" in sentence and len(fake.api()) == 2
+    for number in range(7):
+        fake.on(f"/workspaces/w{number}", reply(200, {"slug": f"w{number}"}))
+    before = len(fake.api())
+    assert connect(workspaces=[f"w{number}" for number in range(7)]).test_connection()[0]
+    assert len(fake.api()) - before == 6, "a long list is not read to its end while a person waits"
+
+
+def test_the_test_button_names_a_workspace_that_is_not_there(fake: Any, connect: Any, reply: Any) -> None:
+    fake.on("/user", reply(200, {"display_name": "Ada"}))
+    fake.on("/workspaces/acne", reply(404, {"error": {"message": "No workspace"}}))
+    worked, sentence = connect(workspaces=["acne"]).test_connection()
+    assert not worked and "/workspaces/acne" in sentence
+
+
+def test_the_test_button_leaves_out_the_random_name_of_the_copy_it_tests(fake: Any, connect: Any, reply: Any) -> None:
+    fake.token_reply = lambda seen: reply(400, {"error": "unauthorized_client"})
+    sentence = connect(conn_id="fqOQhmro").test_connection()[1]
+    assert "this connection" in sentence and "fqOQhmro" not in sentence
+    sentence = connect(conn_id="fqOQhmro", connections="none").test_connection()[1]
+    assert sentence.startswith("This connection: extra connections (Parallel requests)")
+    assert "fqOQhmro" not in sentence
 
 
 def test_the_test_button_works_without_the_scope_for_the_name(fake: Any, connect: Any, reply: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from include.local import __main__ as command_line
 from include.local import airflow_run, commands, services
-from include.local.commands import Usage, import_jobs, valid_workspace
+from include.local.commands import Usage, import_jobs, is_yes, valid_workspace
 from include.local.report import Report, covered_seconds, render_report, render_times
 
 START = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -73,6 +73,8 @@ def _report(**run: Any) -> Report:
         "repositories": 40,
         "requests_per_repository": 4.1,
         "scopes_granted": ["repository", "account"],
+        "repositories_read": 40,
+        "repositories_left": 0,
     }
     test = {"passing": 3, "failing": 1, "pending": 0, "error": 0, "not_applicable": None, "enabled": True}
     tests = [
@@ -88,6 +90,22 @@ def test_the_table_counts_each_test_and_says_which_did_not_run() -> None:
     assert lines[1].split()[-5:] == ["3", "1", "0", "0", "0"]
     assert lines[2].endswith("not run")
     assert "164 requests for 40 repositories, 4.1 each; scopes granted: account repository" in lines[-1]
+
+
+def test_the_report_says_which_repositories_were_not_asked_about_and_why() -> None:
+    lines = render_report(_report(repositories_read=5, repositories_left=3)).splitlines()
+    assert lines[-2].startswith("32 repositories were read less than a day before") and "FULL_REFRESH=1" in lines[-2]
+    assert lines[-1].startswith("3 repositories were due and are left to the next run")
+
+
+@pytest.mark.parametrize(("word", "on"), [("1", True), ("true", True), ("", False), ("0", False), ("No", False)])
+def test_a_full_refresh_is_switched_on_by_a_plain_word(word: str, on: bool) -> None:
+    assert is_yes(word) is on
+
+
+def test_any_other_word_for_a_full_refresh_is_refused() -> None:
+    with pytest.raises(Usage, match="FULL_REFRESH=maybe"):
+        is_yes("maybe")
 
 
 def test_overlapping_steps_count_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.pipeline import tasks
-from include.pipeline.errors import BitbucketUnavailable, PipelineError
+from include.pipeline.errors import BitbucketUnavailable, PipelineError, WaitForRequests
 from include.sandbox.build import Rules
 from include.sandbox.errors import HTML_TOKEN
 from include.sandbox.process import SandboxServer
@@ -224,15 +225,21 @@ def test_rate_limits_and_passing_failures_are_cured_and_nothing_is_lost(
     assert noted[0]["requests_spent"] == sent, "retries are spent too"
 
 
-def test_an_endless_rate_limit_ends_in_one_line_and_a_later_run_finishes(
-    pipeline: Pipeline, acme: SandboxServer
-) -> None:
+def test_an_endless_rate_limit_is_no_failure_but_a_reason_to_come_back(pipeline: Pipeline, acme: SandboxServer) -> None:
+    pipeline.connect_to(acme, **FAST, rate_limit_pauses=2)
     fault = acme.state.add_fault("branch_restrictions", status=429)
-    with pytest.raises(BitbucketUnavailable, match="limiting the rate"):
-        whole_run(pipeline, acme, rate_limit_wait=0.0, rate_limit_pauses=2)
+    run_id = start()
+    with pytest.raises(WaitForRequests, match="rate"):
+        read(run_id)
     assert results(pipeline) == []
     fault.remaining = 0
-    whole_run(pipeline, acme)
+    acme.state.reset()
+    time.sleep(0.2)  # the pause that is shared by all workers
+    tasks.read_chunk(ACME, run_id, 0)
+    assert acme.state.count("repositories") == 0, "it goes on where it stopped"
+    tasks.stage(ACME, run_id)
+    pipeline.judge(run_id, ACME)
+    tasks.publish(ACME, run_id)
     assert {statuses(pipeline, "repo-0")[test] for test in RULE_TESTS} == {"passing"}
 
 
@@ -345,7 +352,7 @@ def test_an_unreachable_host_is_named_and_a_re_run_finishes_the_job(
     assert "\n" not in str(caught.value)
     assert results(pipeline) == []
     runs = pipeline.query("SELECT status, error FROM compliance.runs")
-    assert runs[0]["status"] == "failed" and runs[0]["error"].startswith("list_workspace: ")
+    assert runs[0]["status"] == "failed" and runs[0]["error"].startswith("preflight: ")
     whole_run(pipeline, acme)
     assert statuses(pipeline, "repo-0")["peer_review_required"] == "passing"
 
@@ -494,17 +501,26 @@ def test_an_empty_workspace_is_judged_and_published(pipeline: Pipeline, serve: S
     assert runs == [{"run_id": run_id, "status": "published", "repositories": 0, "requests_per_repository": None}]
 
 
-def test_listing_twice_in_one_run_takes_what_was_listed_last(pipeline: Pipeline, acme: SandboxServer) -> None:
-    """A task that is retried after it landed (its worker died before it could say so) may find objects changed."""
+def test_a_listing_that_landed_is_not_asked_for_again_and_one_that_failed_is(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
+    """A task that is retried (its worker died before it could say that it was done) may find objects changed."""
     pipeline.connect_to(acme, "admin", **FAST)
     run_id = start()
-    tasks.list_workspace(ACME, run_id)
+    broken = acme.state.add_fault("repositories")
+    with pytest.raises(BitbucketUnavailable):
+        tasks.list_workspace(ACME, run_id)
+    broken.remaining = 0
+    acme.state.reset()
     workspace = acme.state.workspaces[0]
     workspace.repositories[0].name = "Renamed in between"
     workspace.members[0].account.display_name = "Renamed in between"
     workspace.members[1].role = "owner"
     removed = workspace.repositories.pop()
     tasks.list_workspace(ACME, run_id)
+    assert acme.state.count("repositories") == 1
+    tasks.list_workspace(ACME, run_id)
+    assert acme.state.count("repositories") == 1, "the third try finds everything landed"
     for chunk in tasks.plan_reading(ACME, run_id):
         tasks.read_chunk(ACME, run_id, chunk)
     tasks.stage(ACME, run_id)
@@ -598,7 +614,7 @@ def test_a_run_that_stops_anywhere_leaves_the_published_state_alone(pipeline: Pi
     before = everything()
     acme.state.repository("repo-0").restrictions = []
     acme.state.workspaces[0].members.pop()
-    run_id = start()
+    run_id = start(full_refresh=True)
     read(run_id)
     assert everything() == before
     tasks.stage(ACME, run_id)

@@ -15,7 +15,18 @@ from include.sandbox.model import Repository
 from include.sandbox.process import SandboxServer
 from include.sandbox.state import SandboxState
 from tests.harness import Pipeline
-from tests.pipeline.small import ACME, FAST, extract, history, results, small_state, statuses, whole_run, write_csv
+from tests.pipeline.small import (
+    ACME,
+    FAST,
+    extract,
+    history,
+    results,
+    small_state,
+    statuses,
+    touch,
+    whole_run,
+    write_csv,
+)
 
 # Great Expectations says that a class of its own exists for Postgres.
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a generic SQLDatasource")
@@ -39,6 +50,7 @@ def gated(
 ) -> tuple[str, str | None]:
     """A run with both gates, as in the DAG; its id, and what the gate that stopped it said."""
     pipeline.connect_to(server, "admin", **FAST)
+    touch(server)
     run_id = ""
     try:
         run_id = extract()

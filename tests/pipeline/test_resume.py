@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from psycopg import sql
 
 from include.local.postgres import EmbeddedPostgres
-from include.pipeline import extract as extract_module
+from include.pipeline import chunk as chunk_module
 from include.pipeline import publish as publish_module
 from include.pipeline import run as run_module
 from include.pipeline import tasks
@@ -52,7 +52,8 @@ def paths(server: SandboxServer) -> Counter[tuple[str, str]]:
 
 def planned() -> str:
     """A run whose chunks wait to be read."""
-    run_id = start()
+    run_id = start(full_refresh=True)
+    tasks.preflight(ACME, run_id)
     tasks.list_workspace(ACME, run_id)
     assert tasks.plan_reading(ACME, run_id) == [0]
     return run_id
@@ -76,7 +77,7 @@ def landed(pipeline: Pipeline, run_id: str) -> int:
 def dies_after(monkeypatch: pytest.MonkeyPatch, answers: int, death: Callable[[], object]) -> Any:
     """Let the chunk's reader die once so many answers came."""
     taken = iter(range(1_000_000))
-    real = extract_module._ChunkReader._take
+    real = chunk_module._ChunkReader._take
 
     def take(self: Any, repository: Any, answer: Any) -> None:
         if next(taken) == answers:
@@ -85,7 +86,7 @@ def dies_after(monkeypatch: pytest.MonkeyPatch, answers: int, death: Callable[[]
 
     context = monkeypatch.context()
     patch = context.__enter__()
-    patch.setattr(extract_module._ChunkReader, "_take", take)
+    patch.setattr(chunk_module._ChunkReader, "_take", take)
     return context
 
 
@@ -162,7 +163,7 @@ def test_a_process_that_is_killed_loses_at_most_the_batch_it_collected(
     """kill -9: no finally clause runs; a batch is there whole, calls and objects, or not at all."""
     run_id = planned()
     with monkeypatch.context() as patch:
-        patch.setattr(extract_module, "LandingWriter", _small_batches(closes_at=3))
+        patch.setattr(chunk_module, "LandingWriter", _small_batches(closes_at=3))
         with pytest.raises(PostgresUnavailable):
             tasks.read_chunk(ACME, run_id, 0)
     kept = landed(pipeline, run_id)
@@ -190,7 +191,7 @@ def _small_batches(closes_at: int) -> Callable[..., LandingWriter]:
         def flush(self) -> None:
             self.flushes += 1
             if self.flushes >= closes_at:
-                self._connection.close()
+                self.connection.close()
             super().flush()
 
     return Writer
@@ -260,7 +261,7 @@ def test_a_connection_that_breaks_while_publishing_publishes_nothing(
     whole_run(pipeline, acme, connections=1)
     before = (results(pipeline), history(pipeline))
     acme.state.repository("repo-0").restrictions = []
-    run_id = extract()
+    run_id = extract(full_refresh=True)
     pipeline.judge(run_id, ACME)
     for step in ("publish/tests.sql", "publish/open_history.sql", "publish/members.sql", "publish/run.sql"):
         with monkeypatch.context() as patch:
@@ -349,7 +350,7 @@ def test_the_last_word_before_the_commit_is_whether_the_run_still_holds_the_work
     whole_run(pipeline, acme, connections=1)
     before = (results(pipeline), history(pipeline))
     acme.state.repository("repo-0").restrictions = []
-    run_id = extract()
+    run_id = extract(full_refresh=True)
     pipeline.judge(run_id, ACME)
 
     def taken_over(connection: Any, path: str, keys: Any) -> Any:

@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -63,6 +64,53 @@ def test_a_refresh_token_works_once_and_hands_out_the_next(server: SandboxServer
     unknown = token_answer(server, auth, grant_type="refresh_token", refresh_token="x").json()
     assert (unknown["error"], unknown["error_description"]) == ("invalid_request", "Invalid refresh_token")
     assert token_answer(server, auth, grant_type="refresh_token", refresh_token=answer["refresh_token"]).ok
+
+
+def test_a_consent_sends_the_browser_back_with_a_code_that_works_once(
+    server: SandboxServer, state: SandboxState
+) -> None:
+    query = {"client_id": "demo-key", "response_type": "code", "state": "s&1", "redirect_uri": "http://localhost:1/c"}
+    page = requests.get(f"{server.url}/site/oauth2/authorize", params=query, allow_redirects=False, timeout=10)
+    back = urlsplit(page.headers["Location"])
+    (code,) = state.codes
+    assert page.status_code == 302 and back.netloc == "localhost:1"
+    assert parse_qs(back.query) == {"code": [code], "state": ["s&1"]}
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": "http://localhost:1/c"}
+    answer = token_answer(server, ("demo-key", "demo-secret"), **form).json()
+    assert answer["access_token"] in state.tokens and answer["refresh_token"] in state.refresh_tokens
+    again = token_answer(server, ("demo-key", "demo-secret"), **form)
+    assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_consent_can_be_denied_and_needs_a_known_consumer_and_its_address(
+    server: SandboxServer, state: SandboxState
+) -> None:
+    def ask(**query: str) -> requests.Response:
+        query = {"response_type": "code", **query}
+        return requests.get(f"{server.url}/site/oauth2/authorize", params=query, allow_redirects=False, timeout=10)
+
+    assert ask(client_id="nobody").status_code == 400
+    state.add_consumer("fixed", "s", ["account"]).redirect_uri = "https://console.example/back"
+    assert ask(client_id="fixed", redirect_uri="https://elsewhere.example/").status_code == 400
+    assert ask(client_id="fixed").headers["Location"].startswith("https://console.example/back?code=")
+    state.deny_authorization = True
+    assert "error=access_denied" in ask(client_id="demo-key").headers["Location"]
+    del state.consumers["fixed"]
+
+
+def test_a_reused_refresh_token_is_counted_and_refreshes_can_be_refused(
+    server: SandboxServer, state: SandboxState
+) -> None:
+    auth = ("demo-key", "demo-secret")
+    token = state.issue_refresh_token("demo-key")
+    state.refuse_refresh = True
+    refused = token_answer(server, auth, grant_type="refresh_token", refresh_token=token)
+    assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
+    state.refuse_refresh = False
+    assert token_answer(server, auth, grant_type="refresh_token", refresh_token=token).ok
+    assert state.reused_refresh_tokens == 0
+    token_answer(server, auth, grant_type="refresh_token", refresh_token=token)
+    assert state.stats()["reused_refresh_tokens"] == 1
 
 
 def test_missing_unknown_and_expired_tokens_answer_401(server: SandboxServer, state: SandboxState, five: Any) -> None:

@@ -69,6 +69,7 @@ class Repository:
     model: Row | None = None
     config: Row = field(default_factory=lambda: {"enabled": True})
     latest_pipeline: Row | None = None
+    unread: bool = False
 
     @property
     def repository_id(self) -> str:
@@ -368,6 +369,7 @@ class World:
             for answer in self._answers():
                 writer.add(answer)
             writer.flush()
+            self._note_readings(connection, run_id)
             stage_landing(connection, run)
             judge(connection, run, test_id)
         finish_run(WORKSPACE, run_id)
@@ -375,6 +377,18 @@ class World:
             "SELECT * FROM judged.verdicts WHERE run_id = %s AND test_id = %s", (run_id, test_id)
         ).fetchall()
         return {row["subject_name"]: row for row in rows}
+
+    def _note_readings(self, connection: psycopg.Connection[Row], run_id: str) -> None:
+        """As extract notes that nothing is left to ask of a repository."""
+        for repository in self.repositories:
+            if not repository.unread:
+                connection.execute(
+                    "INSERT INTO landing.repository_reads (workspace, repository_id, run_id, read_at, complete,"
+                    " non_production, reading_basis) VALUES (%s, %s, %s, %s, true, false, '')"
+                    " ON CONFLICT (workspace, repository_id) DO UPDATE"
+                    " SET run_id = excluded.run_id, read_at = excluded.read_at",
+                    (WORKSPACE, repository.repository_id, run_id, READ_AT),
+                )
 
     def _answers(self) -> list[Answer]:
         listings = [

@@ -24,6 +24,7 @@ _EMPTY_EVERY_TABLE = """
             WHERE
                 schemaname IN ('landing', 'staging', 'judged', 'registry', 'integration')
                 AND tablename NOT LIKE 'alembic%'
+                AND tablename NOT IN ('token_vault', 'connection_events')
             ORDER BY tablename = 'imports', tablename = 'evidence'
         LOOP
             EXECUTE 'DELETE FROM ' || name;

@@ -1,0 +1,50 @@
+"""The real DAG where Bitbucket limits the rate: its tasks give their worker back, come back, and finish the run."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from include.local import airflow_run, services
+from include.sandbox.process import SandboxServer
+from include.sandbox.state import SandboxState
+from tests.harness import Pipeline, bitbucket_connection
+from tests.pipeline.small import ACME, small_state, statuses
+
+Serve = Callable[[SandboxState], SandboxServer]
+
+
+@pytest.mark.slow
+def test_a_task_that_may_not_ask_now_defers_and_goes_on_where_it_stopped(
+    pipeline: Pipeline,
+    serve: Serve,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = serve(small_state(6))
+    # Listing and reading each meet a limit; none is waited out, so each is a deferral of some three seconds.
+    for endpoint in ("workspace_members", "branch_restrictions"):
+        server.state.add_fault(endpoint, status=429, remaining=1)
+    extra = {"rate_limit_pauses": 0, "rate_limit_wait": 3, "connections": 2}
+    connections = services.Connections(
+        pipeline.dsn, json.dumps(bitbucket_connection(server.url, "admin", **extra)), postgres_is_embedded=False
+    )
+    home, log_file = tmp_path / "airflow", tmp_path / "run.log"
+    home.mkdir()
+    monkeypatch.setattr(airflow_run.env, "LOCAL", tmp_path)
+    services.migrate_airflow(home, log_file)
+    job = airflow_run.Job("bitbucket_compliance", {"workspace": ACME, "full_refresh": False})
+    outcome = airflow_run.run_dags([job], connections, home, log_file)
+    printed = capsys.readouterr().out
+    assert outcome.succeeded, printed + log_file.read_text()[-3000:]
+    assert printed.count("goes on at") == 2, printed
+    assert "retry" not in printed, "waiting is no failure"
+    asked = Counter((record.endpoint, record.slug) for record in server.state.requests if record.status == 200)
+    twice = {call: count for call, count in asked.items() if count > 1 and call[0] != "access_token"}
+    assert twice == {}
+    assert set(statuses(pipeline, "repo-5").values()) == {"passing", "failing"}

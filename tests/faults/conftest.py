@@ -1,0 +1,78 @@
+"""What the tests about faults share: runs in databases of their own, beside the common fixtures."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+
+from include.local.postgres import EmbeddedPostgres
+from include.sandbox.process import SandboxServer
+from include.sandbox.state import SandboxState
+from tests.faults.driver import Driver
+from tests.harness import bitbucket_connection
+from tests.pipeline.conftest import _hurried_postgres as _hurried_postgres
+
+Serve = Callable[[SandboxState], SandboxServer]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _careless_postgres(postgres: EmbeddedPostgres, _hurried_postgres: None) -> None:
+    """Nothing here outlives the tests: databases need not reach the disk before they are dropped."""
+    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+@pytest.fixture(autouse=True)
+def _vault_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key for the token vault, fresh for each test."""
+    monkeypatch.setenv("COMPLIANCE_VAULT_KEY", Fernet.generate_key().decode())
+
+
+@pytest.fixture
+def new_driver(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Driver]]:
+    """Drivers, each with a fresh migrated database; whose run it is decides which one the connections name."""
+    made: list[str] = []
+
+    def make() -> Driver:
+        name = f"faults_{next(_numbers)}"
+        with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template_compliance")
+        made.append(name)
+        dsn = postgres.uri(name)
+
+        def connect_to(server: SandboxServer, grant: str = "admin", **extra: object) -> None:
+            connection = bitbucket_connection(server.url, grant, **extra)
+            monkeypatch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(connection))
+            monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", dsn)
+
+        return Driver(dsn, connect_to)
+
+    yield make
+    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def driver(new_driver: Callable[[], Driver]) -> Driver:
+    """Runs against a fresh database."""
+    return new_driver()
+
+
+@pytest.fixture
+def quiet(new_driver: Callable[[], Driver], serve: Serve) -> Callable[..., Driver]:
+    """A run of a state without any fault, in a database of its own."""
+
+    def run(state: SandboxState, **options: object) -> Driver:
+        beside = new_driver()
+        beside.run(serve(state), **options)  # type: ignore[arg-type]
+        return beside
+
+    return run
