@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import test lint format lock bench-requests sandbox psql up down clean
+.PHONY: help setup demo run import connect rotate-vault-key test lint format lock bench-requests bench-extract sandbox psql up down clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -17,11 +17,17 @@ setup:
 demo: setup ## run the whole pipeline once against the bundled sandbox and print the results (GRANT=five: without repository:admin)
 	@$(LOCAL) demo --grant "$${GRANT:-admin}"
 
-run: setup ## judge one workspace: WORKSPACE=slug
-	@$(LOCAL) run --grant "$${GRANT:-admin}" -- "$${WORKSPACE:-}"
+run: setup ## judge one workspace: WORKSPACE=slug [FULL_REFRESH=1: read unchanged repositories too]
+	@$(LOCAL) run --grant "$${GRANT:-admin}" --full-refresh="$${FULL_REFRESH:-}" -- "$${WORKSPACE:-}"
 
 import: setup ## import declared data: ROSTER=file.csv CLASSIFICATION=file.csv MFA=export.csv [CAPTURED_ON=2026-03-31]
 	@$(LOCAL) import --roster="$${ROSTER:-}" --classification="$${CLASSIFICATION:-}" --mfa="$${MFA:-}" --captured-on="$${CAPTURED_ON:-}"
+
+connect: setup ## let a person connect Bitbucket (auth authorization_code): [PORT=8976]
+	@$(LOCAL) connect --port "$${PORT:-8976}"
+
+rotate-vault-key: setup ## encrypt the token vault with another key: [COMPLIANCE_VAULT_KEY=new,old]
+	@$(LOCAL) rotate-vault-key
 
 test: setup lint ## set-up, lint and every test
 	@$(PYTHON_BIN) -m pytest
@@ -30,12 +36,12 @@ lint: setup ## ruff, mypy and sqlfluff
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
 	@$(PYTHON_BIN) -m mypy
-	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/
+	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/
 
 format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff check --fix .
 	@$(PYTHON_BIN) -m ruff format .
-	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/
+	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
 
 lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -43,6 +49,9 @@ lock: setup ## renew requirements.txt from requirements.in
 
 bench-requests: setup ## requests per repository on the reference workload
 	@$(PYTHON_BIN) -m tests.bench.requests
+
+bench-extract: setup ## time and memory of extraction and landing beside plain loops and dlt (OPTIONS="--dlt both --repetitions 5")
+	@$(PYTHON_BIN) -m tests.bench.extract $${OPTIONS:-}
 
 sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
 	@exec $(PYTHON_BIN) -m include.sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
