@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import connect rotate-vault-key test lint format lock bench-requests bench-extract sandbox psql up down clean
+.PHONY: help setup demo run import connect rotate-vault-key test test-faults lint format lock bench-requests bench-extract sandbox psql up down clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -29,8 +29,11 @@ connect: setup ## let a person connect Bitbucket (auth authorization_code): [POR
 rotate-vault-key: setup ## encrypt the token vault with another key: [COMPLIANCE_VAULT_KEY=new,old]
 	@$(LOCAL) rotate-vault-key
 
-test: setup lint ## set-up, lint and every test
-	@$(PYTHON_BIN) -m pytest
+test: setup lint ## set-up, lint and every test but those of test-faults
+	@$(PYTHON_BIN) -m pytest --ignore tests/faults
+
+test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost tokens and broken answers
+	@$(PYTHON_BIN) -m pytest tests/faults
 
 lint: setup ## ruff, mypy and sqlfluff
 	@$(PYTHON_BIN) -m ruff check .

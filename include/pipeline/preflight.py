@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from psycopg.types.json import Jsonb
 
 from include.pipeline import reading
-from include.pipeline.errors import BitbucketUnavailable
-from include.pipeline.landing import FAILED, OK, LandingWriter
+from include.pipeline.errors import BitbucketUnavailable, WaitForRequests
+from include.pipeline.landing import FAILED, OK, LandingWriter, broken_off
 from include.pipeline.reading import Call, Client
 from include.pipeline.resources import BY_NAME, IDENTITY_ROLE
 from include.pipeline.run import Connection, Run
@@ -32,7 +32,13 @@ def preflight(connection: Connection, run: Run, client: Client) -> None:
         WaitForRequests: see ``extract``.
     """
     writer = LandingWriter(connection, run)
-    answer = reading.read_object(client, Call(IDENTITY_ROLE, {"workspace": run.workspace}))
+    (call,) = reading.resumed([Call(IDENTITY_ROLE, {"workspace": run.workspace})], broken_off(connection, run))
+    try:
+        answer = reading.read_object(client, call)
+    except WaitForRequests as waiting:
+        writer.keep(waiting.broken_off)
+        writer.flush()
+        raise
     if answer.outcome == FAILED:
         raise BitbucketUnavailable(f"Bitbucket gives no answer to start from: {answer.message}")
     body = answer.objects[0][1] if answer.outcome == OK and answer.objects else {}

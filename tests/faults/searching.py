@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -72,8 +72,3 @@ def leaks(places: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
 def stands_in(secret: str, text: str) -> bool:
     """Whether a secret stands in a text, as it is or encoded."""
     return any(form(secret) in text for form in FORMS)
-
-
-def places_of(secret: str, places: Mapping[str, str]) -> Iterable[str]:
-    """Where a secret stands."""
-    return [where for where, text in places.items() if stands_in(secret, text)]

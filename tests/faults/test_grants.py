@@ -89,13 +89,13 @@ def test_a_refused_refresh_ends_in_one_line_is_shown_and_stops_asking(driver: Dr
 def test_two_processes_whose_token_lives_for_seconds_use_no_refresh_token_twice(
     driver: Driver, quiet: Callable[..., Driver], serve: Serve
 ) -> None:
-    state = small_state(12)
-    other = small_state(12, slug="beta")
+    state = small_state(40)
+    other = small_state(40, slug="beta")
     state.workspaces.append(other.workspaces[0])
-    calm = quiet(small_state(12))
+    calm = quiet(small_state(40))
     server = serve(state)
     server.state.token_lifetime = 1
-    server.state.latency_ms = 40
+    server.state.latency_ms = 60
     driver.connect_to(server, **FAST, **PERSON, connections=2, requests_per_hour=0)
     consent(driver, server)
     processes = [run_beside(workspace) for workspace in (ACME, "beta")]

@@ -25,7 +25,7 @@ Serve = Callable[[SandboxState], SandboxServer]
 CANARY = "canary-that-is-no-secret-4711"
 
 
-def faulty_server(serve: Serve) -> SandboxServer:
+def faulty_server(serve: Serve, *, renewable: bool) -> SandboxServer:
     """A workspace in which most kinds of bad answers occur, each once or for one repository."""
     server = serve(small_state(8))
     state = server.state
@@ -33,7 +33,8 @@ def faulty_server(serve: Serve) -> SandboxServer:
     state.add_fault("branch_restrictions", kind="html", status=404, slug="repo-1")
     state.add_fault("pull_requests", status=403, slug="repo-2")
     state.add_fault("pipelines", kind="invalid_json", slug="repo-3")
-    state.add_fault("pipelines_config", status=401, slug="repo-4", remaining=1)
+    if renewable:  # the one refusal that ends a run whose token can't be renewed
+        state.add_fault("pipelines_config", status=401, slug="repo-4", remaining=1)
     state.add_fault("branch_restrictions", status=429, remaining=1)
     state.add_fault("pull_requests", status=500, remaining=2)
     state.add_fault("pipelines", kind="truncated", remaining=1)
@@ -50,7 +51,7 @@ def test_nothing_that_a_run_writes_holds_a_secret(
     capfd: pytest.CaptureFixture[str],
     grant: str,
 ) -> None:
-    server = faulty_server(serve)
+    server = faulty_server(serve, renewable=grant != "access_token")
     connection = bitbucket_connection(server.url, "admin", auth=grant, requests_per_hour=0, rate_limit_wait=0.01)
     if grant == "access_token":
         server.state.add_token("workspace-access-token-of-this-test", ADMIN_SCOPES)

@@ -54,7 +54,6 @@ def test_requests_spent_are_the_requests_sent_however_often_the_run_waited(drive
     assert noted == api_requests(server.state)
 
 
-@pytest.mark.xfail(reason="what preflight sent before it had to wait is forgotten")
 def test_requests_spent_include_those_that_preflight_sent_in_vain(driver: Driver, serve: Serve) -> None:
     server = serve(small_state())
     server.state.add_fault("user_workspace_permission", status=429, remaining=2)
