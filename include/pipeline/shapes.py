@@ -80,9 +80,12 @@ class Repository(Shape):
 
 
 class Member(Shape):
-    """Of the workspace's members, also where they are filtered by address, and of their roles."""
+    """Of the workspace's members, also where they are filtered by address, and of their roles.
 
-    user: _KnownAccount
+    An account that was closed leaves a membership without user: nobody to judge, left out and told by the gate.
+    """
+
+    user: _KnownAccount | None
     permission: str | None = None
     workspace: _Workspace | None = None
 
