@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
+from urllib3.util import Url, parse_url
 
 Origin = tuple[str, str, int]
 
@@ -12,9 +14,8 @@ PORTS = {"http": 80, "https": 443}
 
 def origin_of(url: str | None) -> Origin | None:
     """Scheme, host and port of ``url``; None where it has none, or carries a user or password."""
-    try:
-        parts = parse_url(url or "")
-    except LocationParseError:
+    parts = _parsed(url or "")
+    if parts is None:
         return None
     scheme = (parts.scheme or "").lower()
     if scheme not in PORTS or not parts.host or parts.auth is not None:
@@ -24,7 +25,14 @@ def origin_of(url: str | None) -> Origin | None:
 
 def path_of(url: str | None) -> str:
     """Percent-encoded path of ``url`` without its query; empty where there is none."""
+    parts = _parsed(url or "")
+    return (parts.path if parts else None) or ""
+
+
+# Each request's URL is looked at five times, and the parser goes over it letter by letter.
+@lru_cache(maxsize=256)
+def _parsed(url: str) -> Url | None:
     try:
-        return parse_url(url or "").path or ""
+        return parse_url(url)
     except LocationParseError:
-        return ""
+        return None
