@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 # only for what has not landed, so a large one costs no more.
 CHUNK_SIZE = 250
 
+# Estimates aren't exact to a twentieth, and "1.0 times too large" would tell nobody anything.
+TOO_LARGE = 1.05
+
 
 class Budget(Protocol):
     """What is asked of ``bitbucket_cloud``'s request budget."""
@@ -98,7 +101,7 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         {row["cause"]: row["repositories"] for row in planned},
         _costs(connection, run, keys),
         budget,
-        readings_a_day(one_row(run_sql(connection, "extract/reading_mix.sql", keys)), run.policy.numbers.reread_hours),
+        readings_a_day(one_row(run_sql(connection, "extract/changes_seen.sql", keys)), run.policy.numbers.reread_hours),
     )
     connection.execute(
         "UPDATE integration.runs SET repositories = %s, plan = %s WHERE run_id = %s",
@@ -154,26 +157,26 @@ def make_plan(
         hours=round(hours, 1),
         later_requests=round(later, 2),
         daily_requests=daily,
-        times_too_large=round(too_large, 1) if too_large > 1 else None,
+        times_too_large=round(too_large, 1) if too_large >= TOO_LARGE else None,
     )
 
 
-def readings_a_day(mix: Mapping[str, int], reread_hours: float) -> float:
-    """How often a repository is read again in a day, from why it was in the last days.
+def readings_a_day(seen: Mapping[str, float], reread_hours: float) -> float:
+    """How often a repository is read again in a day, from how often repositories changed in the last days.
 
     A reading ends when the repository changes or when it is old, at nine tenths of ``reread_hours`` on average. With
-    changes at a constant rate the share of readings that got old tells the rate, and the rate the mean time between.
+    changes at a constant rate ``r`` the mean time between two readings is ``(1 - exp(-r * old)) / r`` hours.
 
     Args:
-        mix: ``again`` (readings of repositories that were read before) and, of these, ``changed``.
+        seen: ``changed`` (how often a repository was found changed) and ``hours`` (for which that was looked at, all
+            repositories together).
         reread_hours: of the policy.
     """
-    interval = max(0.9 * reread_hours, 1.0)
-    if not mix["changed"]:
-        return 24 / interval
-    share_old = (mix["again"] - mix["changed"] + 1) / (mix["again"] + 1)
-    changes_an_interval = -math.log(share_old)
-    return 24 / interval * changes_an_interval / (1 - share_old)
+    old = max(0.9 * reread_hours, 1.0)
+    if not seen["changed"] or not seen["hours"]:
+        return 24 / old
+    rate = seen["changed"] / seen["hours"]
+    return 24 * rate / -math.expm1(-rate * old)
 
 
 def say(workspace: str, plan: Plan, reread_hours: float) -> None:

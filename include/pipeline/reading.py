@@ -23,6 +23,7 @@ from include.pipeline.landing import (
     distinct,
 )
 from include.pipeline.resources import Body, Resource
+from include.pipeline.shapes import SHAPES
 
 
 class Client(Protocol):
@@ -220,7 +221,7 @@ def _check(call: Call, values: list[Any], requests: int) -> None:
     """
     try:
         for value in values:
-            call.resource.shape.model_validate(value)
+            SHAPES[call.resource.name].model_validate(value)
     except ValidationError as invalid:
         first = invalid.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "an object"

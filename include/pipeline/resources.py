@@ -8,28 +8,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from include.pipeline import shapes
-
 Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One kind of landed object.
+    """One kind of landed object; what its bodies must look like is ``shapes.SHAPES``.
 
     Attributes:
         name: the ``resource`` column of landing and staging.coverage.
         endpoint: name in ``bitbucket_cloud.endpoints.ENDPOINTS``.
         fields: Bitbucket's partial-response paths.
         key: the object's key within the workspace, or within its repository; None where the object has none.
-        shape: what each object must look like to be landed.
     """
 
     name: str
     endpoint: str
     fields: tuple[str, ...]
     key: Callable[[Body], str | None]
-    shape: type[shapes.Shape]
 
 
 def _user_uuid(body: Body) -> str | None:
@@ -68,7 +64,6 @@ REPOSITORIES = Resource(
         "values.workspace.name",
     ),
     _own("uuid"),
-    shapes.Repository,
 )
 MEMBERS = Resource(
     "members",
@@ -84,22 +79,18 @@ MEMBERS = Resource(
         "values.workspace.name",
     ),
     _user_uuid,
-    shapes.Member,
 )
-MEMBER_ROLES = Resource(
-    "member_roles", "workspace_permissions", ("values.permission", "values.user.uuid"), _user_uuid, shapes.Member
-)
+MEMBER_ROLES = Resource("member_roles", "workspace_permissions", ("values.permission", "values.user.uuid"), _user_uuid)
 MEMBER_EMAILS = Resource(
-    "member_emails", "workspace_members", ("values.user.email", "values.user.uuid"), _email_and_user, shapes.Member
+    "member_emails", "workspace_members", ("values.user.email", "values.user.uuid"), _email_and_user
 )
 IDENTITY_ROLE = Resource(
     "identity_role",
     "workspace_permission",
     ("permission",),
     lambda body: "",
-    shapes.Role,
 )
-WORKSPACE = Resource("workspace", "workspace", ("uuid", "slug", "name"), _own("uuid"), shapes.Workspace)
+WORKSPACE = Resource("workspace", "workspace", ("uuid", "slug", "name"), _own("uuid"))
 BRANCH_RESTRICTIONS = Resource(
     "branch_restrictions",
     "branch_restrictions",
@@ -116,7 +107,6 @@ BRANCH_RESTRICTIONS = Resource(
         "values.groups.name",
     ),
     _own("id"),
-    shapes.Restriction,
 )
 BRANCHING_MODEL = Resource(
     "effective_branching_model",
@@ -130,7 +120,6 @@ BRANCHING_MODEL = Resource(
         "branch_types.prefix",
     ),
     lambda body: "",
-    shapes.BranchingModel,
 )
 PULL_REQUESTS = Resource(
     "pull_requests",
@@ -147,18 +136,14 @@ PULL_REQUESTS = Resource(
         "values.participants.user.type",
     ),
     _own("id"),
-    shapes.PullRequest,
 )
 PULL_REQUEST_STATUSES = Resource(
     "pull_request_statuses",
     "pull_request_statuses",
     ("values.key", "values.state"),
     _own("pull_request_id"),
-    shapes.BuildStatus,
 )
-PIPELINES_CONFIG = Resource(
-    "pipelines_config", "pipelines_config", ("enabled",), lambda body: "", shapes.PipelinesConfig
-)
+PIPELINES_CONFIG = Resource("pipelines_config", "pipelines_config", ("enabled",), lambda body: "")
 LATEST_PIPELINE = Resource(
     "pipelines",
     "pipelines",
@@ -171,7 +156,6 @@ LATEST_PIPELINE = Resource(
         "values.completed_on",
     ),
     _own("uuid"),
-    shapes.Pipeline,
 )
 
 BY_NAME: Mapping[str, Resource] = {

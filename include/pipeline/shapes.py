@@ -6,6 +6,7 @@ violation.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -181,3 +182,20 @@ class Role(Shape):
     """The identity's own role."""
 
     permission: str | None = None
+
+
+#: What each object must look like to be landed, by the name of its resource.
+SHAPES: Mapping[str, type[Shape]] = {
+    "repositories": Repository,
+    "members": Member,
+    "member_roles": Member,
+    "member_emails": Member,
+    "identity_role": Role,
+    "workspace": Workspace,
+    "branch_restrictions": Restriction,
+    "effective_branching_model": BranchingModel,
+    "pull_requests": PullRequest,
+    "pull_request_statuses": BuildStatus,
+    "pipelines_config": PipelinesConfig,
+    "pipelines": Pipeline,
+}

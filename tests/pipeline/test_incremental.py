@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,6 +13,8 @@ from hypothesis import strategies as st
 from include.pipeline import tasks
 from include.pipeline.errors import NothingToAdd, WaitForRequests, WaitForTurn
 from include.pipeline.planning import make_plan, readings_a_day
+from include.pipeline.resources import BY_NAME
+from include.pipeline.shapes import SHAPES
 from include.sandbox.process import SandboxServer
 from include.sandbox.state import SandboxState
 from tests.harness import Pipeline
@@ -173,24 +174,40 @@ class Allowance:
     limit=st.one_of(st.none(), st.integers(1, 10_000)),
     later=st.floats(1, 8),
 )
-def test_a_plan_says_too_large_exactly_when_a_day_of_readings_exceeds_a_day_of_requests(
+def test_a_plan_says_too_large_exactly_when_a_day_of_readings_clearly_exceeds_a_day_of_requests(
     listed: int, new: int, limit: int | None, later: float
 ) -> None:
     plan = make_plan(listed, {"never_read": min(new, listed)}, (later + 5, later), Allowance(limit), 1.0)
     if limit is None:
         assert plan.times_too_large is None and plan.hours == 0
     else:
-        assert (plan.times_too_large is not None) == (plan.daily_requests > 24 * limit)
+        assert (plan.times_too_large is not None) == (plan.daily_requests / (24 * limit) >= 1.05)
         assert (plan.hours == 0) == (plan.requests <= limit) or plan.requests - limit < limit
 
 
 def test_readings_a_day_follow_from_how_often_repositories_change() -> None:
-    assert readings_a_day({"again": 0, "changed": 0}, 20) == pytest.approx(24 / 18)
-    assert readings_a_day({"again": 500, "changed": 0}, 20) == pytest.approx(24 / 18)
+    assert readings_a_day({"changed": 0, "hours": 0.0}, 20) == pytest.approx(24 / 18)
+    assert readings_a_day({"changed": 0, "hours": 500.0}, 20) == pytest.approx(24 / 18)
     # 5 % an hour: a share of exp(-0.05 * 18) gets old before it changes, the mean time between is 11.9 hours
-    again = 100_000
-    changed = round(again * (1 - math.exp(-0.9)))
-    assert readings_a_day({"again": again, "changed": changed}, 20) == pytest.approx(24 / 11.87, rel=0.01)
+    assert readings_a_day({"changed": 5_000, "hours": 100_000.0}, 20) == pytest.approx(24 / 11.87, rel=0.01)
+
+
+@given(
+    changed=st.integers(0, 100_000),
+    hours=st.floats(0.01, 1e6),
+    reread_hours=st.floats(2, 1000),
+)
+def test_readings_a_day_are_no_fewer_than_age_demands_nor_than_changes(
+    changed: int, hours: float, reread_hours: float
+) -> None:
+    found = readings_a_day({"changed": changed, "hours": hours}, reread_hours)
+    assert found >= 24 / (0.9 * reread_hours) * (1 - 1e-9)
+    assert found >= 24 * changed / hours * (1 - 1e-9)
+    assert found <= (24 / (0.9 * reread_hours) + 24 * changed / hours) * (1 + 1e-9)
+
+
+def test_every_kind_of_object_has_its_shape() -> None:
+    assert SHAPES.keys() == BY_NAME.keys()
 
 
 # ------------------------------------------------------------------------------- waiting for requests
