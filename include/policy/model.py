@@ -45,6 +45,8 @@ class Numbers(_Strict):
     roster_max_age_days: float = Field(ge=0)
     time_zone: str
     evidence_validity_days: int = Field(ge=0)
+    allow_self_review: bool
+    bodies_kept_days: int = Field(ge=1)
     max_error_share: float = Field(ge=0, le=1)
     max_shrink_share: float = Field(ge=0, le=1)
     reread_hours: float = Field(ge=0, le=720)
