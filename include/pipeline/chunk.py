@@ -76,6 +76,7 @@ class _Repository:
     slug: str
     main_branch: str | None
     non_production: bool
+    shown_of_project: bool = False
     outcomes: dict[str, str] = field(default_factory=dict)
     needs_branching_model: bool = False
     merged: list[tuple[datetime, int]] = field(default_factory=list)
@@ -120,7 +121,7 @@ class _ChunkReader:
         self._done = rows[0]["before"] if rows else 0
         self._repositories = {
             row["repository_id"]: _Repository(
-                row["repository_id"], row["slug"], row["main_branch"], row["non_production"]
+                row["repository_id"], row["slug"], row["main_branch"], row["non_production"], row["shown_of_project"]
             )
             for row in rows
         }
@@ -268,7 +269,8 @@ class _ChunkReader:
     def _next_builds(self, repository: _Repository) -> int | None:
         """The newest sampled pull request whose builds are not known, unless a newer one broke the rule already.
 
-        Builds are evidence of behaviour: they are asked for only where the configuration can't be read.
+        Builds are evidence of behaviour: they are asked for only where the configuration can't be read, or where
+        evidence about the project may stand for it.
         """
         if not self._builds_wanted(repository):
             return None
@@ -283,9 +285,10 @@ class _ChunkReader:
         if repository.non_production or not repository.main_branch:
             return False
         outcomes = repository.outcomes
+        undecided = (SCOPE_MISSING, PERMISSION_MISSING, *([OK] if repository.shown_of_project else []))
         return (
             self._run.policy.enabled("status_checks_required")
-            and outcomes.get(BRANCH_RESTRICTIONS.name) in (SCOPE_MISSING, PERMISSION_MISSING)
+            and outcomes.get(BRANCH_RESTRICTIONS.name) in undecided
             and outcomes.get(PULL_REQUESTS.name) == OK
             and outcomes.get(PULL_REQUEST_STATUSES.name, OK) == OK
         )

@@ -351,7 +351,7 @@ def _take_classification(connection: Connection, file: File, imported_by: str, _
 def _take_mfa(connection: Connection, file: File, imported_by: str, captured_on: date | None) -> str:
     rows = _mfa_rows(file)
     known = connection.execute(
-        "SELECT captured_on FROM registry.evidence"
+        "SELECT captured_on FROM registry.evidence_states"
         " WHERE test_id = 'user_mfa_enabled' AND file_sha256 = %s AND status = 'accepted'"
         " ORDER BY captured_on DESC LIMIT 1",
         (file.sha256,),
@@ -366,15 +366,13 @@ def _take_mfa(connection: Connection, file: File, imported_by: str, captured_on:
     cursor = connection.execute(
         """
         INSERT INTO registry.evidence (
-            test_id, scope, kind, captured_on, status, submitted_by, decided_by, decided_at,
-            file_name, file_sha256, import_id
+            test_id, scope, kind, captured_on, submitted_by, file_name, file_sha256, import_id
         )
-        VALUES ('user_mfa_enabled', 'members', 'mfa_export', %s, 'accepted', %s, %s, now(), %s, %s, %s)
+        VALUES ('user_mfa_enabled', 'members', 'mfa_export', %s, %s, %s, %s, %s)
         RETURNING evidence_id
         """,
         (
             captured_on or _today(),
-            imported_by,
             imported_by,
             file.name,
             file.sha256,
@@ -382,6 +380,10 @@ def _take_mfa(connection: Connection, file: File, imported_by: str, captured_on:
         ),
     )
     evidence_id = one_row(cursor)["evidence_id"]
+    connection.execute(
+        "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by) VALUES (%s, 'accepted', %s)",
+        (evidence_id, imported_by),
+    )
     copy_rows(
         connection,
         "COPY registry.evidence_members (evidence_id, line, email, account_id, mfa_enabled) FROM STDIN",

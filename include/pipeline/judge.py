@@ -47,9 +47,7 @@ def judge(connection: Connection, run: Run, test_id: str) -> None:
 
 
 def _parameters(run: Run) -> dict[str, Any]:
-    numbers = run.policy.numbers
-    tables = Tables(connection=None, workspace=run.workspace, as_of=run.started_at, numbers=numbers)  # type: ignore[arg-type]
-    return {**run.keys, **numbers.model_dump(), "window_start": run.window_start, "today": tables.today}
+    return {**run.keys, **run.policy.numbers.model_dump(), "window_start": run.window_start, "today": run.today}
 
 
 def _judge_in_python(connection: Connection, run: Run, test_id: str) -> None:

@@ -87,6 +87,8 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         "full_refresh": run.full_refresh,
         "reread_hours": run.policy.numbers.reread_hours,
         "reading_basis": reading_basis(run),
+        "today": run.today,
+        "evidence_validity_days": run.policy.numbers.evidence_validity_days,
     }
     run_sql(connection, "extract/forget_reads.sql", keys)
     run_sql(connection, "extract/plan_work.sql", keys)

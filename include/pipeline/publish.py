@@ -18,6 +18,7 @@ def publish(connection: Connection, run: Run) -> None:
     """Write current results, history, inventory, access review and the run's figures; commits once, at the end."""
     keys = {**run.keys, **_catalogue(run), **_numbers(run), **_matches(connection, run)}
     run_sql(connection, "publish/tests.sql", keys)
+    run_sql(connection, "publish/test_controls.sql", _controls())
     run_sql(connection, "publish/results.sql", keys)
     run_sql(connection, "publish/forget_results.sql", keys)
     ended = run_sql(connection, "publish/close_history.sql", keys).rowcount
@@ -63,6 +64,18 @@ def _catalogue(run: Run) -> dict[str, Any]:
         "all_enabled": [policies[test.test_id].enabled for test in CATALOGUE],
         "all_orders": [test.order for test in CATALOGUE],
         "all_descriptions": [test.description for test in CATALOGUE],
+    }
+
+
+def _controls() -> dict[str, Any]:
+    mapped = [(test.test_id, control) for test in CATALOGUE for control in test.controls]
+    return {
+        "control_test_ids": [test_id for test_id, _ in mapped],
+        "frameworks": [control.framework.name for _, control in mapped],
+        "controls": [control.control for _, control in mapped],
+        "strengths": [control.strength for _, control in mapped],
+        "sources": [control.framework.source for _, control in mapped],
+        "notes": [control.note for _, control in mapped],
     }
 
 

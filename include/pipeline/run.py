@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -73,6 +74,11 @@ class Run:
     def window_start(self) -> datetime:
         """The instant from which merged pull requests and pipeline runs count as behaviour."""
         return self.started_at - timedelta(days=self.policy.numbers.behaviour_window_days)
+
+    @property
+    def today(self) -> date:
+        """The day the run started on, in the policy's time zone."""
+        return self.started_at.astimezone(ZoneInfo(self.policy.numbers.time_zone)).date()
 
     @property
     def keys(self) -> dict[str, object]:

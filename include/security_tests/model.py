@@ -17,6 +17,43 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Framework:
+    """A framework with its edition, and the document that its mapping rests on."""
+
+    name: str
+    source: str
+
+
+SOC_2 = Framework("SOC 2", "AICPA, 2017 Trust Services Criteria with revised points of focus (2022), TSP section 100")
+ISO_27001 = Framework("ISO 27001:2022", "ISO/IEC 27001:2022, annex A")
+CIS_SSC = Framework("CIS Software Supply Chain 1.0", "CIS Software Supply Chain Security Guide v1.0")
+OSPS = Framework("OSPS Baseline", "OpenSSF Open Source Project Security Baseline")
+SSDF = Framework("NIST SSDF", "NIST SP 800-218 v1.1, as mapped by the OpenSSF OSPS Baseline")
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control that the test gives evidence for.
+
+    Attributes:
+        framework: whose control it is.
+        control: its number there.
+        strength: ``primary`` where the control asks for this, ``supporting`` where this is a part of what it asks for.
+        note: where the control asks for more or other than the test sees.
+    """
+
+    framework: Framework
+    control: str
+    strength: Literal["primary", "supporting"] = "primary"
+    note: str | None = None
+
+
+def controls(framework: Framework, *numbers: str) -> tuple[Control, ...]:
+    """Primary controls of one framework."""
+    return tuple(Control(framework, number) for number in numbers)
+
+
+@dataclass(frozen=True)
 class SecurityTest:
     """One test of the catalogue.
 
@@ -29,6 +66,8 @@ class SecurityTest:
         description: what is asked, in one sentence.
         bases: by basis, the resources of staging.coverage a verdict on it rests on.
         reasons: every reason code the verdict can give.
+        controls: of frameworks, that the test gives evidence for.
+        cannot_see: what an auditor must not take the verdict for, in sentences.
         manual: whether the verdict rests on evidence people upload.
         verdict: ``verdict.sql`` in the folder, or ``verdict.py`` with a function ``judge``.
     """
@@ -41,6 +80,8 @@ class SecurityTest:
     description: str
     bases: Mapping[str, tuple[str, ...]]
     reasons: Mapping[str, Reason]
+    controls: tuple[Control, ...]
+    cannot_see: tuple[str, ...]
     manual: bool = False
     verdict: Literal["verdict.sql", "verdict.py"] = "verdict.sql"
 

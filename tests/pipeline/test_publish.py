@@ -156,6 +156,7 @@ READABLE = (
     "runs",
     "test_summary",
     "tests",
+    "test_controls",
     "evidence",
 )
 CLOSED = (
@@ -231,12 +232,26 @@ def test_the_pipeline_writes_results_and_only_adds_to_what_people_declared(as_ro
     worker = as_role("compliance_pipeline")
     for relation in ("landing.objects", "staging.members", "judged.verdicts", "compliance.results"):
         assert may(worker, "DELETE FROM {}", relation), relation
-    for table in ("people", "imports", "classification", "evidence", "evidence_members"):
+    for table in (
+        "people",
+        "imports",
+        "classification",
+        "evidence",
+        "evidence_members",
+        "evidence_decisions",
+        "evidence_subjects",
+        "exceptions",
+        "exception_decisions",
+        "exception_subjects",
+        "policy_overrides",
+    ):
         assert may(worker, "SELECT * FROM {}", f"registry.{table}")
         assert not may(worker, "DELETE FROM {}", f"registry.{table}"), table
         assert not may(worker, "TRUNCATE {}", f"registry.{table}"), table
     assert not may(worker, "UPDATE registry.people SET name = 'x'")
-    assert not may(worker, "UPDATE registry.evidence SET status = 'accepted'")
+    assert not may(worker, "UPDATE registry.evidence SET captured_on = now()")
+    assert not may(worker, "DELETE FROM registry.evidence_decisions")
+    assert not may(worker, "UPDATE registry.exceptions SET expires_at = now()")
     assert not may(worker, "DROP TABLE compliance.results")
     assert not may(worker, "CREATE TABLE compliance.mine (a int)")
 

@@ -21,7 +21,15 @@ ROSTER = "email,name,status,end_date,account_id"
 CLASSIFICATION = "target_type,target,classification,sensitivity,owner"
 MFA = "Email,Atlassian ID,Two-step verification"
 BOM = b"\xef\xbb\xbf"
-TABLES = ("evidence_members", "evidence", "people", "classification", "imports")
+TABLES = (
+    "evidence_decisions",
+    "evidence_subjects",
+    "evidence_members",
+    "evidence",
+    "people",
+    "classification",
+    "imports",
+)
 UUID = "a89ebfd7-d263-59ac-9106-5e5691c5f0c8"
 
 Take = Callable[..., str]
@@ -407,7 +415,7 @@ def test_one_target_in_two_workspaces_is_two_entries(take: Take, connection: Dat
 def test_an_export_is_accepted_evidence_of_the_operator_who_ran_it(take: Take, connection: Database) -> None:
     day = datetime.now(UTC).date() - timedelta(days=3)
     take("mfa", f"{MFA}\nA@x.io,id-a,Enabled\n,id-b,Disabled\nc@x.io,,Enabled\n", captured_on=day)
-    row = connection.execute("SELECT * FROM registry.evidence").fetchone()
+    row = connection.execute("SELECT * FROM registry.evidence_states").fetchone()
     assert row is not None
     assert (row["test_id"], row["scope"], row["status"], row["captured_on"]) == (
         "user_mfa_enabled",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -324,10 +324,12 @@ class World:
         status: str = "accepted",
         workspace: str | None = None,
         submitted_at: datetime | None = None,
+        covers: Iterable[str] = (),
+        targets: Iterable[str] = (),
     ) -> str:
-        """A piece of evidence; returns its id."""
+        """A piece of evidence, covering the repositories of these slugs; returns its id."""
         row = self.database.execute(
-            "INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, status, submitted_by,"
+            "INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, targets, submitted_by,"
             " submitted_at, file_name, file_sha256) VALUES (%s, %s, %s, %s, %s, %s, 'tester', %s, 'f', 'f')"
             " RETURNING evidence_id::text AS evidence_id",
             (
@@ -336,11 +338,23 @@ class World:
                 workspace,
                 "mfa_export" if scope == "members" else "screenshot",
                 captured_on,
-                status,
+                list(targets),
                 submitted_at or self.now - timedelta(hours=1),
             ),
         ).fetchone()
         assert row is not None
+        decisions = {"submitted": [], "withdrawn": ["accepted", "withdrawn"]}.get(status, [status])
+        for decision in decisions:
+            self.database.execute(
+                "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by) VALUES (%s, %s, 'other')",
+                (row["evidence_id"], decision),
+            )
+        for slug in covers:
+            self.database.execute(
+                "INSERT INTO registry.evidence_subjects (evidence_id, workspace, subject_type, subject_id)"
+                " VALUES (%s, %s, 'repository', %s)",
+                (row["evidence_id"], WORKSPACE, identity(slug)),
+            )
         return str(row["evidence_id"])
 
     def mfa_export(self, *rows: tuple[str | None, str | None, bool], captured_on: date = TODAY, **more: Any) -> str:

@@ -25,7 +25,7 @@ _EMPTY_EVERY_TABLE = """
                 schemaname IN ('landing', 'staging', 'judged', 'registry', 'integration')
                 AND tablename NOT LIKE 'alembic%'
                 AND tablename NOT IN ('token_vault', 'connection_events')
-            ORDER BY tablename = 'imports', tablename = 'evidence'
+            ORDER BY tablename = 'imports', tablename IN ('evidence', 'exceptions')
         LOOP
             EXECUTE 'DELETE FROM ' || name;
         END LOOP;

@@ -1,14 +1,20 @@
 """Branch Protection rules should be enforced."""
 
 from include.security_tests.model import (
+    CIS_SSC,
     EXTRACT_FAILED,
+    ISO_27001,
     NO_MAIN_BRANCH,
     NON_PRODUCTION,
     NOT_READ_YET,
+    OSPS,
     PERMISSION_MISSING,
     SCOPE_MISSING,
+    SOC_2,
+    SSDF,
     Reason,
     SecurityTest,
+    controls,
 )
 
 TEST = SecurityTest(
@@ -20,6 +26,7 @@ TEST = SecurityTest(
     description="The main branch can't be pushed to freely, rewritten or deleted.",
     bases={"configuration": ("branch_restrictions", "effective_branching_model")},
     reasons={
+        "evidence_accepted": Reason("passing"),
         "protections_in_place": Reason("passing"),
         "missing_protection": Reason(
             "failing",
@@ -33,4 +40,15 @@ TEST = SecurityTest(
         "non_production": NON_PRODUCTION,
         "no_main_branch": NO_MAIN_BRANCH,
     },
+    controls=(
+        *controls(SOC_2, "CC8.1", "CC6.1"),
+        *controls(ISO_27001, "A.8.4", "A.8.32"),
+        *controls(CIS_SSC, "1.1.15", "1.1.16", "1.1.17"),
+        *controls(OSPS, "OSPS-AC-03"),
+        *controls(SSDF, "PO.3.2", "PS.1"),
+    ),
+    cannot_see=(
+        "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
+        "Whether those exempt from the push restriction ought to be; they are listed in the detail.",
+    ),
 )

@@ -22,6 +22,23 @@ rules AS (
     GROUP BY main_branch_rules.repository_id
 ),
 
+-- Accepted and within its validity, the newest for each repository; of a project apart.
+evidence AS (
+    SELECT
+        valid.subject_id,
+        (array_agg(valid.evidence_id ORDER BY valid.captured_on DESC, valid.submitted_at DESC))[1] AS evidence_id,
+        max(valid.captured_on) AS captured_on,
+        (array_agg(valid.evidence_id ORDER BY valid.captured_on DESC, valid.submitted_at DESC) FILTER (
+            WHERE valid.scope = 'project'
+        ))[1] AS project_evidence_id,
+        max(valid.captured_on) FILTER (WHERE valid.scope = 'project') AS project_captured_on
+    FROM
+        registry.valid_evidence(
+            %(workspace)s, 'branch_protection_enforced', %(today)s::date, %(evidence_validity_days)s::integer
+        ) AS valid
+    GROUP BY valid.subject_id
+),
+
 subjects AS (
     SELECT
         repositories.workspace,
@@ -37,6 +54,10 @@ subjects AS (
         OR coverage.data_as_of < %(as_of)s::timestamptz - make_interval(secs => 3600.0 * %(max_data_age_hours)s)
             AS not_read_in_time,
         rules.matched,
+        evidence.evidence_id,
+        evidence.captured_on,
+        evidence.project_evidence_id,
+        evidence.project_captured_on,
         (
             SELECT array_agg(required.kind ORDER BY required.kind)
             FROM required
@@ -56,6 +77,7 @@ subjects AS (
     LEFT JOIN staging.main_branch_push AS push
         ON repositories.workspace = push.workspace AND repositories.repository_id = push.repository_id
     LEFT JOIN rules ON repositories.repository_id = rules.repository_id
+    LEFT JOIN evidence ON repositories.repository_id = evidence.subject_id
     WHERE repositories.workspace = %(workspace)s
 ),
 
@@ -91,12 +113,24 @@ decided AS (
     SELECT
         readable.*,
         CASE
+            WHEN readable.configuration = 'ok' THEN readable.project_evidence_id ELSE readable.evidence_id
+        END AS used_evidence_id,
+        CASE
+            WHEN readable.configuration = 'ok' THEN readable.project_captured_on ELSE readable.captured_on
+        END AS used_captured_on,
+        CASE
             WHEN readable.classification = 'non_production' THEN 'non_production'
             WHEN readable.main_branch IS null THEN 'no_main_branch'
             WHEN readable.not_read_in_time THEN 'not_read_yet'
             WHEN readable.configuration = 'failed' THEN 'extract_failed'
+            WHEN readable.configuration = 'ok' AND readable.missing IS null THEN 'protections_in_place'
+            -- What no rule of the repository holds may be inherited of its project, which only evidence can show.
+            WHEN
+                CASE
+                    WHEN readable.configuration = 'ok' THEN readable.project_evidence_id ELSE readable.evidence_id
+                END IS NOT null
+                THEN 'evidence_accepted'
             WHEN readable.configuration <> 'ok' THEN readable.configuration
-            WHEN readable.missing IS null THEN 'protections_in_place'
             ELSE 'missing_protection'
         END AS reason_code
     FROM readable
@@ -128,13 +162,14 @@ SELECT
     CASE
         WHEN decided.reason_code IN ('non_production', 'no_main_branch') THEN 'not_applicable'
         WHEN decided.reason_code = 'extract_failed' THEN 'error'
-        WHEN decided.reason_code = 'protections_in_place' THEN 'passing'
+        WHEN decided.reason_code IN ('protections_in_place', 'evidence_accepted') THEN 'passing'
         WHEN decided.reason_code = 'missing_protection' THEN 'failing'
         ELSE 'pending'
     END,
     CASE
         WHEN decided.reason_code = 'non_production' THEN 'registry'
         WHEN decided.reason_code IN ('protections_in_place', 'missing_protection') THEN 'configuration'
+        WHEN decided.reason_code = 'evidence_accepted' THEN 'evidence'
     END,
     decided.reason_code,
     CASE decided.reason_code
@@ -158,6 +193,12 @@ SELECT
                 END
         WHEN 'scope_missing' THEN 'The rules can''t be read: the connection lacks the scope repository:admin.'
         WHEN 'permission_missing' THEN 'The rules can''t be read: this identity lacks admin rights on the repository.'
+        WHEN 'evidence_accepted'
+            THEN format(
+                'Accepted evidence, captured on %%s, shows that %%s is protected.',
+                decided.used_captured_on,
+                decided.main_branch
+            )
         WHEN 'protections_in_place'
             THEN format(
                 'Restrictions on %%s: %%s.',
@@ -179,7 +220,11 @@ SELECT
         'configuration', decided.configuration,
         'rules', coalesce(decided.matched, '[]'),
         'missing', to_jsonb(coalesce(decided.surely_missing, '{}'))
-    ),
+    ) || CASE
+        WHEN decided.reason_code = 'evidence_accepted'
+            THEN jsonb_build_object('evidence_id', decided.used_evidence_id, 'captured_on', decided.used_captured_on)
+        ELSE '{}'
+    END,
     CASE
         WHEN decided.reason_code IN ('protections_in_place', 'missing_protection')
             THEN
@@ -189,6 +234,8 @@ SELECT
                     'missing',
                     to_jsonb(coalesce(decided.surely_missing, '{}'))
                 )
+        WHEN decided.reason_code = 'evidence_accepted'
+            THEN jsonb_build_object('evidence_id', decided.used_evidence_id)
         ELSE '{}'
     END,
     decided.data_as_of,

@@ -1,6 +1,6 @@
 """Bitbucket access should be removed for offboarded user."""
 
-from include.security_tests.model import Reason, SecurityTest
+from include.security_tests.model import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, Reason, SecurityTest, controls
 
 TEST = SecurityTest(
     test_id="offboarded_access_removed",
@@ -30,5 +30,17 @@ TEST = SecurityTest(
         ),
         "app_user": Reason("not_applicable"),
     },
+    controls=(
+        *controls(SOC_2, "CC6.2", "CC6.3"),
+        *controls(ISO_27001, "A.5.18", "A.8.2"),
+        *controls(CIS_SSC, "1.3.1"),
+        *controls(OSPS, "OSPS-AC-02"),
+        *controls(SSDF, "PO.2", "PS.1"),
+    ),
+    cannot_see=(
+        "Whether the roster is right and whole: it is what HR declared.",
+        "Access by tokens, SSH keys or apps that outlived the membership.",
+        "A member whose address Bitbucket does not confirm and whose account id the roster lacks.",
+    ),
     verdict="verdict.py",
 )

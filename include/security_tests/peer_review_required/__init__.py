@@ -1,14 +1,20 @@
 """Code changes should be reviewed by peers before merging."""
 
 from include.security_tests.model import (
+    CIS_SSC,
     EXTRACT_FAILED,
+    ISO_27001,
     NO_MAIN_BRANCH,
     NON_PRODUCTION,
     NOT_READ_YET,
+    OSPS,
     PERMISSION_MISSING,
     SCOPE_MISSING,
+    SOC_2,
+    Control,
     Reason,
     SecurityTest,
+    controls,
 )
 
 TEST = SecurityTest(
@@ -23,6 +29,7 @@ TEST = SecurityTest(
         "behaviour": ("pull_requests",),
     },
     reasons={
+        "evidence_accepted": Reason("passing"),
         "rule_enforced": Reason("passing"),
         "merges_had_peer_approval": Reason("passing"),
         "advisory_only": Reason(
@@ -50,4 +57,15 @@ TEST = SecurityTest(
         "non_production": NON_PRODUCTION,
         "no_main_branch": NO_MAIN_BRANCH,
     },
+    controls=(
+        *controls(SOC_2, "CC8.1"),
+        *controls(ISO_27001, "A.5.3", "A.8.32"),
+        Control(CIS_SSC, "1.1.3", "supporting", "asks for two approvers; numbers.min_approvals is 1 by default"),
+        *controls(OSPS, "OSPS-QA-07"),
+    ),
+    cannot_see=(
+        "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
+        "How thorough a review was, and whether the approval came before the last commit.",
+        "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
+    ),
 )

@@ -30,13 +30,31 @@ WITH rules AS (
     GROUP BY main_branch_rules.repository_id
 ),
 
+-- Accepted and within its validity, the newest for each repository; of a project apart.
+evidence AS (
+    SELECT
+        valid.subject_id,
+        (array_agg(valid.evidence_id ORDER BY valid.captured_on DESC, valid.submitted_at DESC))[1] AS evidence_id,
+        max(valid.captured_on) AS captured_on,
+        (array_agg(valid.evidence_id ORDER BY valid.captured_on DESC, valid.submitted_at DESC) FILTER (
+            WHERE valid.scope = 'project'
+        ))[1] AS project_evidence_id,
+        max(valid.captured_on) FILTER (WHERE valid.scope = 'project') AS project_captured_on
+    FROM
+        registry.valid_evidence(
+            %(workspace)s, 'peer_review_required', %(today)s::date, %(evidence_validity_days)s::integer
+        ) AS valid
+    GROUP BY valid.subject_id
+),
+
 behaviour AS (
     SELECT
         merged.repository_id,
         count(*) AS merged,
         array_agg(merged.pull_request_id ORDER BY merged.updated_on DESC, merged.pull_request_id DESC) FILTER (
             WHERE NOT merged.has_peer_approval
-        ) AS broken
+        ) AS broken,
+        max(merged.updated_on) FILTER (WHERE NOT merged.has_peer_approval) AS last_broken_at
     FROM staging.merged_pull_requests AS merged
     WHERE merged.workspace = %(workspace)s AND merged.updated_on >= %(window_start)s
     GROUP BY merged.repository_id
@@ -60,6 +78,12 @@ subjects AS (
         coalesce(rules.enforced, false) AS enforced,
         coalesce(behaviour.merged, 0) AS merged,
         behaviour.broken,
+        behaviour.last_broken_at,
+        rules.required,
+        evidence.evidence_id,
+        evidence.captured_on,
+        evidence.project_evidence_id,
+        evidence.project_captured_on,
         coalesce(push.direct_push, 'unknown') AS direct_push,
         CASE
             WHEN
@@ -86,6 +110,7 @@ subjects AS (
         ON repositories.workspace = push.workspace AND repositories.repository_id = push.repository_id
     LEFT JOIN rules ON repositories.repository_id = rules.repository_id
     LEFT JOIN behaviour ON repositories.repository_id = behaviour.repository_id
+    LEFT JOIN evidence ON repositories.repository_id = evidence.subject_id
     WHERE repositories.workspace = %(workspace)s
 ),
 
@@ -93,16 +118,37 @@ decided AS (
     SELECT
         subjects.*,
         CASE
+            WHEN subjects.configuration = 'ok' THEN subjects.project_evidence_id ELSE subjects.evidence_id
+        END AS used_evidence_id,
+        CASE
+            WHEN subjects.configuration = 'ok' THEN subjects.project_captured_on ELSE subjects.captured_on
+        END AS used_captured_on,
+        CASE
             WHEN subjects.classification = 'non_production' THEN 'non_production'
             WHEN subjects.main_branch IS null THEN 'no_main_branch'
             WHEN subjects.not_read_in_time THEN 'not_read_yet'
             WHEN subjects.configuration = 'failed' THEN 'extract_failed'
             WHEN subjects.configuration = 'ok' AND subjects.has_rule AND subjects.enforced THEN 'rule_enforced'
             WHEN subjects.configuration = 'ok' AND subjects.has_rule THEN 'advisory_only'
-            WHEN subjects.configuration = 'ok' THEN 'no_matching_rule'
-            WHEN subjects.pull_requests IN ('scope_missing', 'permission_missing') THEN subjects.pull_requests
-            WHEN coalesce(subjects.pull_requests, 'failed') <> 'ok' THEN 'extract_failed'
-            WHEN subjects.broken IS NOT null THEN 'merged_without_peer_approval'
+            -- No rule of the repository applies: it may inherit one of its project, which only evidence can show.
+            WHEN
+                subjects.configuration = 'ok'
+                AND (subjects.project_evidence_id IS null OR subjects.required IS NOT null)
+                THEN 'no_matching_rule'
+            WHEN
+                coalesce(subjects.pull_requests, 'failed') NOT IN ('ok', 'scope_missing', 'permission_missing')
+                THEN 'extract_failed'
+            WHEN
+                subjects.configuration = 'ok' AND subjects.pull_requests = 'ok'
+                AND subjects.last_broken_at >= (subjects.project_captured_on::timestamp AT TIME ZONE %(time_zone)s)
+                THEN 'no_matching_rule'
+            WHEN subjects.configuration = 'ok' THEN 'evidence_accepted'
+            -- The rules can't be read: behaviour that breaks them, then evidence, then clean behaviour.
+            WHEN
+                subjects.pull_requests = 'ok' AND subjects.broken IS NOT null
+                THEN 'merged_without_peer_approval'
+            WHEN subjects.evidence_id IS NOT null THEN 'evidence_accepted'
+            WHEN subjects.pull_requests <> 'ok' THEN subjects.pull_requests
             WHEN subjects.merged >= %(behaviour_min_sample)s THEN 'merges_had_peer_approval'
             ELSE 'too_few_merges'
         END AS reason_code
@@ -135,7 +181,9 @@ SELECT
     CASE
         WHEN decided.reason_code IN ('non_production', 'no_main_branch') THEN 'not_applicable'
         WHEN decided.reason_code = 'extract_failed' THEN 'error'
-        WHEN decided.reason_code IN ('rule_enforced', 'merges_had_peer_approval') THEN 'passing'
+        WHEN
+            decided.reason_code IN ('rule_enforced', 'merges_had_peer_approval', 'evidence_accepted')
+            THEN 'passing'
         WHEN decided.reason_code IN ('advisory_only', 'no_matching_rule', 'merged_without_peer_approval') THEN 'failing'
         ELSE 'pending'
     END,
@@ -143,6 +191,7 @@ SELECT
         WHEN decided.reason_code = 'non_production' THEN 'registry'
         WHEN decided.reason_code IN ('rule_enforced', 'advisory_only', 'no_matching_rule') THEN 'configuration'
         WHEN decided.reason_code IN ('merges_had_peer_approval', 'merged_without_peer_approval') THEN 'behaviour'
+        WHEN decided.reason_code = 'evidence_accepted' THEN 'evidence'
     END,
     decided.reason_code,
     CASE decided.reason_code
@@ -185,7 +234,23 @@ SELECT
                     decided.main_branch
                 )
         WHEN 'no_matching_rule'
-            THEN format('No rule of this repository requires enough approvals to merge into %%s.', decided.main_branch)
+            THEN
+                format('No rule of this repository requires enough approvals to merge into %%s.', decided.main_branch)
+                || CASE
+                    WHEN decided.used_evidence_id IS null OR decided.required IS NOT null THEN ''
+                    ELSE format(
+                        ' The evidence of %%s about its project does not count: merged since without a peer''s '
+                        || 'approval: #%%s.',
+                        decided.used_captured_on,
+                        array_to_string(decided.broken[1:5], ', #')
+                    )
+                END
+        WHEN 'evidence_accepted'
+            THEN format(
+                'Accepted evidence, captured on %%s, shows that a peer''s approval is required to merge into %%s.',
+                decided.used_captured_on,
+                decided.main_branch
+            )
         WHEN 'merged_without_peer_approval'
             THEN format(
                 'Merged into %%s without the approval of a peer: #%%s%%s.',
@@ -229,13 +294,19 @@ SELECT
         'merges_looked_at', CASE WHEN decided.pull_requests = 'ok' THEN decided.merged END,
         'merges_that_broke_the_rule',
         CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.broken, '{}')) END
-    ),
+    ) || CASE
+        WHEN decided.reason_code = 'evidence_accepted'
+            THEN jsonb_build_object('evidence_id', decided.used_evidence_id, 'captured_on', decided.used_captured_on)
+        ELSE '{}'
+    END,
     CASE
         WHEN decided.reason_code IN ('rule_enforced', 'advisory_only', 'no_matching_rule')
             THEN jsonb_build_object('rules', coalesce(decided.matched, '[]'))
         WHEN
             decided.reason_code = 'merged_without_peer_approval'
             THEN jsonb_build_object('pull_requests', to_jsonb(decided.broken))
+        WHEN decided.reason_code = 'evidence_accepted'
+            THEN jsonb_build_object('evidence_id', decided.used_evidence_id)
         WHEN decided.reason_code IN ('scope_missing', 'permission_missing')
             THEN jsonb_build_object('unreadable', decided.configuration)
         ELSE '{}'

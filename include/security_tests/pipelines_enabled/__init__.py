@@ -1,13 +1,20 @@
 """Bitbucket Pipelines should be enabled for vulnerability scanning."""
 
 from include.security_tests.model import (
+    CIS_SSC,
     EXTRACT_FAILED,
+    ISO_27001,
     NON_PRODUCTION,
     NOT_READ_YET,
+    OSPS,
     PERMISSION_MISSING,
     SCOPE_MISSING,
+    SOC_2,
+    SSDF,
+    Control,
     Reason,
     SecurityTest,
+    controls,
 )
 
 TEST = SecurityTest(
@@ -19,6 +26,7 @@ TEST = SecurityTest(
     description="Bitbucket Pipelines is switched on, so that a scanner can run.",
     bases={"configuration": ("pipelines_config",), "behaviour": ("pipelines",)},
     reasons={
+        "evidence_accepted": Reason("passing"),
         "pipelines_enabled": Reason("passing"),
         "pipeline_ran": Reason("passing"),
         "pipelines_disabled": Reason("failing", "Switch on Pipelines (Repository settings → Pipelines → Settings)."),
@@ -31,4 +39,16 @@ TEST = SecurityTest(
         "not_read_yet": NOT_READ_YET,
         "non_production": NON_PRODUCTION,
     },
+    controls=(
+        *controls(SOC_2, "CC8.1"),
+        Control(SOC_2, "CC7.1", "supporting", "asks for scanning itself, not for the means to run it"),
+        *controls(ISO_27001, "A.8.25"),
+        *controls(CIS_SSC, "2.3.1"),
+        *controls(OSPS, "OSPS-QA-06"),
+        *controls(SSDF, "PW.8.2"),
+    ),
+    cannot_see=(
+        "Whether any pipeline scans for vulnerabilities: its definition is source and never read.",
+        "Scanning by another system than Bitbucket Pipelines.",
+    ),
 )

@@ -1,7 +1,19 @@
 -- Purpose: judge pipelines_enabled: is Bitbucket Pipelines switched on?
 -- Order of the rules: design, section 5. Never configured is a 404 while another call on the repository succeeds.
 
-WITH subjects AS (
+WITH evidence AS (
+    SELECT
+        valid.subject_id,
+        (array_agg(valid.evidence_id ORDER BY valid.captured_on DESC, valid.submitted_at DESC))[1] AS evidence_id,
+        max(valid.captured_on) AS captured_on
+    FROM
+        registry.valid_evidence(
+            %(workspace)s, 'pipelines_enabled', %(today)s::date, %(evidence_validity_days)s::integer
+        ) AS valid
+    GROUP BY valid.subject_id
+),
+
+subjects AS (
     SELECT
         repositories.workspace,
         repositories.repository_id,
@@ -14,6 +26,8 @@ WITH subjects AS (
         OR coverage.data_as_of < %(as_of)s::timestamptz - make_interval(secs => 3600.0 * %(max_data_age_hours)s)
             AS not_read_in_time,
         configs.enabled,
+        evidence.evidence_id,
+        evidence.captured_on,
         latest.created_on AS last_run_at,
         coalesce(latest.created_on >= %(window_start)s, false) AS ran_in_window,
         CASE
@@ -33,6 +47,7 @@ WITH subjects AS (
         ON repositories.workspace = configs.workspace AND repositories.repository_id = configs.repository_id
     LEFT JOIN staging.latest_pipelines AS latest
         ON repositories.workspace = latest.workspace AND repositories.repository_id = latest.repository_id
+    LEFT JOIN evidence ON repositories.repository_id = evidence.subject_id
     WHERE repositories.workspace = %(workspace)s
 ),
 
@@ -45,8 +60,11 @@ decided AS (
             WHEN subjects.configuration = 'failed' THEN 'extract_failed'
             WHEN subjects.configuration = 'ok' AND subjects.enabled THEN 'pipelines_enabled'
             WHEN subjects.configuration IN ('ok', 'never_configured') THEN 'pipelines_disabled'
-            WHEN subjects.pipelines IN ('scope_missing', 'permission_missing') THEN subjects.pipelines
-            WHEN coalesce(subjects.pipelines, 'failed') <> 'ok' THEN 'extract_failed'
+            WHEN
+                coalesce(subjects.pipelines, 'failed') NOT IN ('ok', 'scope_missing', 'permission_missing')
+                THEN 'extract_failed'
+            WHEN subjects.evidence_id IS NOT null THEN 'evidence_accepted'
+            WHEN subjects.pipelines <> 'ok' THEN subjects.pipelines
             WHEN subjects.ran_in_window THEN 'pipeline_ran'
             ELSE 'no_pipeline_runs'
         END AS reason_code
@@ -79,7 +97,7 @@ SELECT
     CASE
         WHEN decided.reason_code = 'non_production' THEN 'not_applicable'
         WHEN decided.reason_code = 'extract_failed' THEN 'error'
-        WHEN decided.reason_code IN ('pipelines_enabled', 'pipeline_ran') THEN 'passing'
+        WHEN decided.reason_code IN ('pipelines_enabled', 'pipeline_ran', 'evidence_accepted') THEN 'passing'
         WHEN decided.reason_code = 'pipelines_disabled' THEN 'failing'
         ELSE 'pending'
     END,
@@ -87,6 +105,7 @@ SELECT
         WHEN decided.reason_code = 'non_production' THEN 'registry'
         WHEN decided.reason_code IN ('pipelines_enabled', 'pipelines_disabled') THEN 'configuration'
         WHEN decided.reason_code = 'pipeline_ran' THEN 'behaviour'
+        WHEN decided.reason_code = 'evidence_accepted' THEN 'evidence'
     END,
     decided.reason_code,
     CASE decided.reason_code
@@ -115,6 +134,8 @@ SELECT
                     WHEN decided.configuration = 'never_configured' THEN 'Pipelines was never configured.'
                     ELSE 'Pipelines is switched off.'
                 END
+        WHEN 'evidence_accepted'
+            THEN format('Accepted evidence, captured on %%s, shows that Pipelines is switched on.', decided.captured_on)
         WHEN 'pipeline_ran'
             THEN
                 format(
@@ -135,10 +156,16 @@ SELECT
         'configuration', decided.configuration,
         'enabled', decided.enabled,
         'last_run_at', decided.last_run_at
-    ),
+    ) || CASE
+        WHEN decided.reason_code = 'evidence_accepted'
+            THEN jsonb_build_object('evidence_id', decided.evidence_id, 'captured_on', decided.captured_on)
+        ELSE '{}'
+    END,
     CASE
         WHEN decided.reason_code IN ('pipelines_enabled', 'pipelines_disabled')
             THEN jsonb_build_object('configuration', decided.configuration, 'enabled', decided.enabled)
+        WHEN decided.reason_code = 'evidence_accepted'
+            THEN jsonb_build_object('evidence_id', decided.evidence_id)
         ELSE '{}'
     END,
     decided.data_as_of,

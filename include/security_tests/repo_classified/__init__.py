@@ -1,6 +1,6 @@
 """Code repo should be classified."""
 
-from include.security_tests.model import Reason, SecurityTest
+from include.security_tests.model import ISO_27001, SOC_2, Reason, SecurityTest, controls
 
 TEST = SecurityTest(
     test_id="repo_classified",
@@ -22,4 +22,12 @@ TEST = SecurityTest(
             "or correct its declared sensitivity.",
         ),
     },
+    controls=(
+        *controls(SOC_2, "CC6.1"),
+        *controls(ISO_27001, "A.5.12", "A.5.13"),
+    ),
+    cannot_see=(
+        "Whether a declared classification is right: that is its owner's statement.",
+        "What a repository holds: its content is never read.",
+    ),
 )

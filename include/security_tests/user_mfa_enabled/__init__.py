@@ -1,6 +1,6 @@
 """Bitbucket user should have MFA enabled."""
 
-from include.security_tests.model import Reason, SecurityTest
+from include.security_tests.model import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, Reason, SecurityTest, controls
 
 TEST = SecurityTest(
     test_id="user_mfa_enabled",
@@ -32,6 +32,18 @@ TEST = SecurityTest(
         ),
         "app_user": Reason("not_applicable"),
     },
+    controls=(
+        *controls(SOC_2, "CC6.1", "CC6.6"),
+        *controls(ISO_27001, "A.8.5", "A.5.17"),
+        *controls(CIS_SSC, "1.3.5"),
+        *controls(OSPS, "OSPS-AC-01"),
+        *controls(SSDF, "PO.3.2", "PS.1"),
+    ),
+    cannot_see=(
+        "What changed since the day of the export.",
+        "A second factor that an identity provider asks for: Atlassian's export does not show it.",
+        "App passwords, access tokens and SSH keys, which ask for no second factor.",
+    ),
     manual=True,
     verdict="verdict.py",
 )

@@ -8,7 +8,7 @@ SELECT
     covered.email,
     covered.account_id,
     covered.mfa_enabled
-FROM registry.evidence AS evidence
+FROM registry.evidence_states AS evidence
 INNER JOIN registry.evidence_members AS covered ON evidence.evidence_id = covered.evidence_id
 WHERE
     evidence.test_id = 'user_mfa_enabled'

@@ -10,7 +10,7 @@ WITH newest AS (
         evidence.captured_on,
         coalesce(evidence.captured_on + %(evidence_validity_days)s::integer > %(today)s::date, false) AS is_valid
     FROM staging.workspaces AS workspaces
-    LEFT JOIN registry.evidence AS evidence
+    LEFT JOIN registry.evidence_states AS evidence
         ON
             evidence.test_id = 'workspace_mfa_enforced'
             AND evidence.scope = 'workspace'

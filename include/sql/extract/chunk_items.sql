@@ -13,6 +13,7 @@ SELECT
     items.slug,
     items.main_branch,
     items.non_production,
+    items.reading_basis LIKE '%%+builds' AS shown_of_project,
     totals.total,
     totals.before
 FROM landing.work_items AS items

@@ -11,7 +11,7 @@ WITH declared AS (
         covered.email,
         2 AS urgency
     FROM registry.evidence_members AS covered
-    INNER JOIN registry.evidence AS evidence ON covered.evidence_id = evidence.evidence_id
+    INNER JOIN registry.evidence_states AS evidence ON covered.evidence_id = evidence.evidence_id
     WHERE evidence.status = 'accepted' AND covered.email IS NOT null
 )
 

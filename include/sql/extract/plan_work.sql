@@ -1,19 +1,31 @@
 -- Purpose: choose the listed repositories that are due, in the order in which requests are best spent on them, split
 -- into chunks. Never read first, then what failed, then the stalest, then what changed since it was read.
+-- Where evidence about its project may stand for a rule, the builds of merges are read too: they may contradict it.
 
-WITH listed AS (
+WITH shown_of_project AS (
+    SELECT DISTINCT valid.subject_id
+    FROM
+        registry.valid_evidence(
+            %(workspace)s, 'status_checks_required', %(today)s::date, %(evidence_validity_days)s::integer
+        ) AS valid
+    WHERE valid.scope = 'project'
+),
+
+listed AS (
     SELECT
         repositories.workspace,
         repositories.repository_id,
         repositories.slug,
         repositories.main_branch,
         repositories.updated_on,
-        coalesce(classification.classification = 'non_production', false) AS non_production
+        coalesce(classification.classification = 'non_production', false) AS non_production,
+        %(reading_basis)s || CASE WHEN shown_of_project.subject_id IS null THEN '' ELSE '+builds' END AS reading_basis
     FROM staging.repositories AS repositories
     LEFT JOIN registry.repository_classification AS classification
         ON
             repositories.workspace = classification.workspace
             AND repositories.repository_id = classification.repository_id
+    LEFT JOIN shown_of_project ON repositories.repository_id = shown_of_project.subject_id
     WHERE repositories.workspace = %(workspace)s
 ),
 
@@ -33,7 +45,7 @@ compared AS (
                 )
                 THEN 'stale'
             WHEN
-                reads.reading_basis <> %(reading_basis)s
+                reads.reading_basis <> listed.reading_basis
                 OR coalesce(reads.main_branch, '') <> coalesce(listed.main_branch, '')
                 OR reads.non_production <> listed.non_production
                 THEN 'basis_changed'
@@ -89,6 +101,6 @@ SELECT
     due.non_production,
     due.cause,
     due.updated_on,
-    %(reading_basis)s
+    due.reading_basis
 FROM due
 ON CONFLICT (workspace, run_id, repository_id) DO NOTHING;

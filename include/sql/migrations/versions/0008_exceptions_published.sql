@@ -1,0 +1,3 @@
+-- Purpose: exceptions on published results.
+
+SELECT 1;

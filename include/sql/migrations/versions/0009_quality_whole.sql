@@ -1,0 +1,3 @@
+-- Purpose: expectations for every staging table and for the results.
+
+SELECT 1;

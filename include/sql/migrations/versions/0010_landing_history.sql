@@ -1,0 +1,3 @@
+-- Purpose: bodies as intervals.
+
+SELECT 1;

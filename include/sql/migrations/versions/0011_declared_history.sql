@@ -1,0 +1,3 @@
+-- Purpose: declared data with its history.
+
+SELECT 1;
