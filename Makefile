@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import connect rotate-vault-key test test-faults lint format lock bench-requests bench-extract sandbox psql up down clean
+.PHONY: help setup demo run import connect rotate-vault-key test test-faults lint format lock bench-requests bench-extract sandbox explain psql up down clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -58,6 +58,9 @@ bench-extract: setup ## time and memory of extraction and landing beside plain l
 
 sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
 	@exec $(PYTHON_BIN) -m include.sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
+
+explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT=repository-or-member [AT=2026-03-31] [WORKSPACE=slug]
+	@$(LOCAL) explain --test="$${TEST:-}" --subject="$${SUBJECT:-}" --at="$${AT:-}" --workspace="$${WORKSPACE:-}"
 
 psql: setup ## open the embedded database, or run one statement: SQL="SELECT …"
 	@$(LOCAL) psql --sql="$${SQL:-}"

@@ -42,6 +42,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     connect = add("connect", "have a person consent to a connection with auth authorization_code")
     connect.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the callback address on this machine")
     add("rotate-vault-key", "encrypt the token vault with another key")
+    explain = add("explain", "print the chain behind one verdict, from landing row to reason")
+    for name in ("test", "subject", "at", "workspace"):
+        explain.add_argument(f"--{name}", default="")
     psql = add("psql", "open the embedded database")
     psql.add_argument("--sql", default="", help="run this statement and leave")
     add("clean", "stop everything and remove the data (.local)")

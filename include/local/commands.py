@@ -19,6 +19,7 @@ from include.local import connect as grants
 from include.local import environment as env
 from include.local import web
 from include.local.airflow_run import Job, Outcome, run_dags
+from include.local.explain import explain
 from include.local.postgres import PostgresNotStarted
 from include.local.report import read_report, render_report, render_times
 from include.local.services import (
@@ -66,6 +67,7 @@ def run_command(options: argparse.Namespace) -> int:
         "rotate-vault-key": grants.rotate_vault_key,
         "up": lambda: web.up(options.grant),
         "down": web.down,
+        "explain": lambda: explain(options.test, options.subject, options.at, options.workspace),
         "psql": lambda: psql(options.sql),
         "clean": clean,
     }

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from include.pipeline.db import run_sql
+from include.pipeline.db import as_json, run_sql
 from include.pipeline.run import Connection, Run, renew_lease
 from include.security_tests import CATALOGUE
 
@@ -19,6 +20,7 @@ def publish(connection: Connection, run: Run) -> None:
     keys = {**run.keys, **_catalogue(run), **_numbers(run), **_matches(connection, run)}
     run_sql(connection, "publish/tests.sql", keys)
     run_sql(connection, "publish/test_controls.sql", _controls())
+    run_sql(connection, "publish/reason_codes.sql", _reason_codes())
     run_sql(connection, "publish/results.sql", keys)
     run_sql(connection, "publish/forget_results.sql", keys)
     ended = run_sql(connection, "publish/close_history.sql", keys).rowcount
@@ -76,6 +78,18 @@ def _controls() -> dict[str, Any]:
         "strengths": [control.strength for _, control in mapped],
         "sources": [control.framework.source for _, control in mapped],
         "notes": [control.note for _, control in mapped],
+    }
+
+
+def _reason_codes() -> dict[str, Any]:
+    codes = [(test.test_id, code, reason) for test in CATALOGUE for code, reason in test.reasons.items()]
+    return {
+        "code_test_ids": [test_id for test_id, _, _ in codes],
+        "code_names": [code for _, code, _ in codes],
+        "code_statuses": [reason.status for _, _, reason in codes],
+        "code_meanings": [reason.meaning for _, _, reason in codes],
+        "code_remediations": [reason.remediation for _, _, reason in codes],
+        "code_api_calls": [as_json([asdict(call) for call in reason.api_calls]) for _, _, reason in codes],
     }
 
 

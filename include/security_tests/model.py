@@ -2,18 +2,42 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Status = Literal["passing", "failing", "pending", "error", "not_applicable"]
 SubjectType = Literal["repository", "member", "workspace"]
 
 
 @dataclass(frozen=True)
+class ApiCall:
+    """A call of Bitbucket's API that would mend something: shown to people, never executed.
+
+    Attributes:
+        method, path: as in the official API document, below ``/2.0``; ``{workspace}`` and ``{repo_slug}`` in the path
+            and ``{main_branch}`` and the policy's numbers in the body are for a person to fill in.
+        body: JSON.
+    """
+
+    method: Literal["POST", "PUT"]
+    path: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Reason:
-    """One reason code: the status it stands for, and what a person does next (None: nothing)."""
+    """One reason code.
+
+    Attributes:
+        status: what it stands for.
+        meaning: in a sentence, for somebody who sees the code alone.
+        remediation: what a person does next, the steps in Bitbucket's pages first; None: nothing.
+        api_calls: what would do the same by the API.
+    """
 
     status: Status
+    meaning: str
     remediation: str | None = None
+    api_calls: tuple[ApiCall, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +92,7 @@ class SecurityTest:
         reasons: every reason code the verdict can give.
         controls: of frameworks, that the test gives evidence for.
         cannot_see: what an auditor must not take the verdict for, in sentences.
+        numbers: of the policy, that the verdict depends on.
         manual: whether the verdict rests on evidence people upload.
         verdict: ``verdict.sql`` in the folder, or ``verdict.py`` with a function ``judge``.
     """
@@ -82,30 +107,41 @@ class SecurityTest:
     reasons: Mapping[str, Reason]
     controls: tuple[Control, ...]
     cannot_see: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
     manual: bool = False
     verdict: Literal["verdict.sql", "verdict.py"] = "verdict.sql"
+
+
+def restriction(kind: str, **more: Any) -> ApiCall:
+    """Add a branch restriction to the main branch."""
+    body = {"kind": kind, "branch_match_kind": "glob", "pattern": "{main_branch}", **more}
+    return ApiCall("POST", "/repositories/{workspace}/{repo_slug}/branch-restrictions", body)
 
 
 # Reasons that tests of repositories share.
 SCOPE_MISSING = Reason(
     "pending",
+    "The connection was not granted the scope that reading takes, and nothing else decides.",
     "Grant the connection the scope named in the reason (opt in to repository:admin on the OAuth consumer), "
     "or submit accepted evidence.",
 )
 PERMISSION_MISSING = Reason(
     "pending",
+    "The connection's identity lacks rights on this repository, and nothing else decides.",
     "Give the connection's identity admin rights on this repository (Repository settings → Repository permissions), "
     "or submit accepted evidence.",
 )
 EXTRACT_FAILED = Reason(
     "error",
+    "A call that the verdict needs failed in this run, after all retries; the reason names it.",
     "Run again; if the call keeps failing, open the repository in Bitbucket with the connection's identity "
     "and look at the call named in the reason.",
 )
 NOT_READ_YET = Reason(
     "pending",
+    "The repository was never read, or too long ago, because the hour's requests were used up.",
     "Wait for the next run: the hour's requests were used up. Where it stays so, the workspace is too large for its "
     "budget; compliance.runs.plan says by how much.",
 )
-NON_PRODUCTION = Reason("not_applicable")
-NO_MAIN_BRANCH = Reason("not_applicable")
+NON_PRODUCTION = Reason("not_applicable", "The repository is declared non-production.")
+NO_MAIN_BRANCH = Reason("not_applicable", "The repository has no main branch: there is nothing to protect.")

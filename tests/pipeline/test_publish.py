@@ -157,6 +157,7 @@ READABLE = (
     "test_summary",
     "tests",
     "test_controls",
+    "reason_codes",
     "evidence",
 )
 CLOSED = (

@@ -15,6 +15,7 @@ from include.security_tests.model import (
     Reason,
     SecurityTest,
     controls,
+    restriction,
 )
 
 TEST = SecurityTest(
@@ -26,12 +27,17 @@ TEST = SecurityTest(
     description="The main branch can't be pushed to freely, rewritten or deleted.",
     bases={"configuration": ("branch_restrictions", "effective_branching_model")},
     reasons={
-        "evidence_accepted": Reason("passing"),
-        "protections_in_place": Reason("passing"),
+        "evidence_accepted": Reason(
+            "passing", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
+        ),
+        "protections_in_place": Reason("passing", "Restrictions of every required kind apply to the main branch."),
         "missing_protection": Reason(
             "failing",
-            "Add the branch restrictions named in the reason for the main branch "
-            "(Repository settings → Branch restrictions).",
+            "At least one required restriction does not apply to the main branch; the reason names which.",
+            "Open Repository settings → Branch restrictions and add, for the main branch, those named in the "
+            "reason: who may push (push), prevent rewriting history (force), prevent deletion (delete). Where the"
+            " project has such a rule, submit evidence about the project.",
+            (restriction("push", users=[], groups=[]), restriction("force"), restriction("delete")),
         ),
         "scope_missing": SCOPE_MISSING,
         "permission_missing": PERMISSION_MISSING,
@@ -51,4 +57,5 @@ TEST = SecurityTest(
         "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
         "Whether those exempt from the push restriction ought to be; they are listed in the detail.",
     ),
+    numbers=("required_protections", "evidence_validity_days", "time_zone", "max_data_age_hours"),
 )

@@ -46,6 +46,7 @@ subjects AS (
         repositories.slug,
         repositories.main_branch,
         classification.classification,
+        classification.target_type || ' ' || classification.target AS entry,
         coverage.branch_restrictions,
         coverage.branching_model,
         coverage.data_as_of,
@@ -221,6 +222,8 @@ SELECT
         'rules', coalesce(decided.matched, '[]'),
         'missing', to_jsonb(coalesce(decided.surely_missing, '{}'))
     ) || CASE
+        WHEN decided.reason_code = 'non_production'
+            THEN jsonb_build_object('entry', decided.entry)
         WHEN decided.reason_code = 'evidence_accepted'
             THEN jsonb_build_object('evidence_id', decided.used_evidence_id, 'captured_on', decided.used_captured_on)
         ELSE '{}'

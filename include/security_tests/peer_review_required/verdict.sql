@@ -51,6 +51,8 @@ behaviour AS (
     SELECT
         merged.repository_id,
         count(*) AS merged,
+        (array_agg(merged.pull_request_id ORDER BY merged.updated_on DESC, merged.pull_request_id DESC))[1:100]
+            AS numbers,
         array_agg(merged.pull_request_id ORDER BY merged.updated_on DESC, merged.pull_request_id DESC) FILTER (
             WHERE NOT merged.has_peer_approval
         ) AS broken,
@@ -67,6 +69,7 @@ subjects AS (
         repositories.slug,
         repositories.main_branch,
         classification.classification,
+        classification.target_type || ' ' || classification.target AS entry,
         coverage.pull_requests,
         coverage.data_as_of,
         coverage.read_at,
@@ -77,6 +80,7 @@ subjects AS (
         coalesce(rules.required >= %(min_approvals)s, false) AS has_rule,
         coalesce(rules.enforced, false) AS enforced,
         coalesce(behaviour.merged, 0) AS merged,
+        behaviour.numbers,
         behaviour.broken,
         behaviour.last_broken_at,
         rules.required,
@@ -292,9 +296,12 @@ SELECT
         'configuration', decided.configuration,
         'rules', coalesce(decided.matched, '[]'),
         'merges_looked_at', CASE WHEN decided.pull_requests = 'ok' THEN decided.merged END,
+        'merges', CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.numbers, '{}')) END,
         'merges_that_broke_the_rule',
         CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.broken, '{}')) END
     ) || CASE
+        WHEN decided.reason_code = 'non_production'
+            THEN jsonb_build_object('entry', decided.entry)
         WHEN decided.reason_code = 'evidence_accepted'
             THEN jsonb_build_object('evidence_id', decided.used_evidence_id, 'captured_on', decided.used_captured_on)
         ELSE '{}'

@@ -11,6 +11,7 @@ from include.security_tests.model import (
     SCOPE_MISSING,
     SOC_2,
     SSDF,
+    ApiCall,
     Control,
     Reason,
     SecurityTest,
@@ -26,12 +27,23 @@ TEST = SecurityTest(
     description="Bitbucket Pipelines is switched on, so that a scanner can run.",
     bases={"configuration": ("pipelines_config",), "behaviour": ("pipelines",)},
     reasons={
-        "evidence_accepted": Reason("passing"),
-        "pipelines_enabled": Reason("passing"),
-        "pipeline_ran": Reason("passing"),
-        "pipelines_disabled": Reason("failing", "Switch on Pipelines (Repository settings → Pipelines → Settings)."),
+        "evidence_accepted": Reason(
+            "passing",
+            "The setting can't be read; accepted evidence within its validity shows that Pipelines is switched on.",
+        ),
+        "pipelines_enabled": Reason("passing", "Pipelines is switched on."),
+        "pipeline_ran": Reason("passing", "The setting can't be read, but a pipeline ran in the window."),
+        "pipelines_disabled": Reason(
+            "failing",
+            "Pipelines is switched off, or was never configured.",
+            "Switch on Pipelines (Repository settings → Pipelines → Settings), and add a scanning step to "
+            "bitbucket-pipelines.yml.",
+            (ApiCall("PUT", "/repositories/{workspace}/{repo_slug}/pipelines_config", {"enabled": True}),),
+        ),
         "no_pipeline_runs": Reason(
-            "pending", "No run to judge by: grant repository:admin to read the setting, or submit evidence."
+            "pending",
+            "The setting can't be read, and no pipeline ran in the window.",
+            "No run to judge by: grant repository:admin to read the setting, or submit evidence.",
         ),
         "scope_missing": SCOPE_MISSING,
         "permission_missing": PERMISSION_MISSING,
@@ -51,4 +63,5 @@ TEST = SecurityTest(
         "Whether any pipeline scans for vulnerabilities: its definition is source and never read.",
         "Scanning by another system than Bitbucket Pipelines.",
     ),
+    numbers=("behaviour_window_days", "evidence_validity_days", "time_zone", "max_data_age_hours"),
 )

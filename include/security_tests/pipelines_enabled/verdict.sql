@@ -19,6 +19,7 @@ subjects AS (
         repositories.repository_id,
         repositories.slug,
         classification.classification,
+        classification.target_type || ' ' || classification.target AS entry,
         coverage.pipelines,
         coverage.data_as_of,
         coverage.read_at,
@@ -157,6 +158,8 @@ SELECT
         'enabled', decided.enabled,
         'last_run_at', decided.last_run_at
     ) || CASE
+        WHEN decided.reason_code = 'non_production'
+            THEN jsonb_build_object('entry', decided.entry)
         WHEN decided.reason_code = 'evidence_accepted'
             THEN jsonb_build_object('evidence_id', decided.evidence_id, 'captured_on', decided.captured_on)
         ELSE '{}'

@@ -1,6 +1,6 @@
 """Code repo should be classified."""
 
-from include.security_tests.model import ISO_27001, SOC_2, Reason, SecurityTest, controls
+from include.security_tests.model import ISO_27001, SOC_2, ApiCall, Reason, SecurityTest, controls
 
 TEST = SecurityTest(
     test_id="repo_classified",
@@ -11,15 +11,18 @@ TEST = SecurityTest(
     description="Every repository is declared production or non-production, and none is more public than declared.",
     bases={"registry": ("repositories",)},
     reasons={
-        "classified": Reason("passing"),
+        "classified": Reason("passing", "An entry declares the repository, and it is no more public than declared."),
         "unclassified": Reason(
             "failing",
+            "No entry classifies the repository, its project or a pattern of its slug.",
             "Declare the repository, its project or a slug pattern in a classification file and import it.",
         ),
         "visibility_conflict": Reason(
             "failing",
-            "Make the repository private (Repository settings → Repository details → Access level), "
-            "or correct its declared sensitivity.",
+            "Its declared sensitivity is not public, but Bitbucket shows the repository to everybody.",
+            "Make the repository private (Repository settings → Repository details → Access level), or correct "
+            "its declared sensitivity.",
+            (ApiCall("PUT", "/repositories/{workspace}/{repo_slug}", {"is_private": True}),),
         ),
     },
     controls=(

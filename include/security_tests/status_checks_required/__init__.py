@@ -15,6 +15,7 @@ from include.security_tests.model import (
     Reason,
     SecurityTest,
     controls,
+    restriction,
 )
 
 TEST = SecurityTest(
@@ -29,25 +30,46 @@ TEST = SecurityTest(
         "behaviour": ("pull_requests", "pull_request_statuses"),
     },
     reasons={
-        "evidence_accepted": Reason("passing"),
-        "rule_enforced": Reason("passing"),
-        "merges_had_passing_builds": Reason("passing"),
+        "evidence_accepted": Reason(
+            "passing", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
+        ),
+        "rule_enforced": Reason(
+            "passing", "A rule on the main branch requires passing builds, and unmet merge checks block the merge."
+        ),
+        "merges_had_passing_builds": Reason(
+            "passing", "The rules can't be read; every sampled merge into the main branch had passing builds."
+        ),
         "advisory_only": Reason(
             "failing",
-            'Switch on "Prevent a merge with unresolved merge checks" for the main branch '
-            "(Repository settings → Branch restrictions; Premium).",
+            "A rule asks for passing builds, but unmet merge checks only warn.",
+            "Open Repository settings → Branch restrictions, edit the rule of the main branch, and switch on "
+            '"Prevent a merge with unresolved merge checks" (Bitbucket Premium).',
+            (restriction("enforce_merge_checks"),),
         ),
         "no_matching_rule": Reason(
             "failing",
-            "Require passing builds for the main branch (Repository settings → Branch restrictions → Merge checks).",
+            "No rule of the repository requires enough passing builds to merge into the main branch.",
+            "Open Repository settings → Branch restrictions, add or edit the rule of the main branch, and under "
+            "Merge checks set the minimum number of successful builds, then prevent merges with unresolved checks"
+            " (Bitbucket Premium). Where the project has such a rule, submit evidence about the project.",
+            (
+                restriction("require_passing_builds_to_merge", value="{min_passing_builds}"),
+                restriction("enforce_merge_checks"),
+            ),
         ),
         "merged_without_passing_build": Reason(
             "failing",
-            "Require passing builds for the main branch and enforce the merge checks; "
-            "review the pull request named in the reason.",
+            "The rules can't be read; a sampled merge into the main branch had no passing build.",
+            "Look at the pull requests named in the reason. Then require passing builds for the main branch and "
+            "prevent merges with unresolved checks (Repository settings → Branch restrictions → Merge checks).",
+            (
+                restriction("require_passing_builds_to_merge", value="{min_passing_builds}"),
+                restriction("enforce_merge_checks"),
+            ),
         ),
         "too_few_merges": Reason(
             "pending",
+            "The rules can't be read, and too few pull requests were merged in the window to judge by.",
             "Too few merges to judge by behaviour: grant repository:admin to read the rules, or submit evidence.",
         ),
         "scope_missing": SCOPE_MISSING,
@@ -68,5 +90,14 @@ TEST = SecurityTest(
         "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
         "What a build checks: a status is as good as the system that set it.",
         "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
+    ),
+    numbers=(
+        "min_passing_builds",
+        "behaviour_window_days",
+        "behaviour_sample",
+        "behaviour_min_sample",
+        "evidence_validity_days",
+        "time_zone",
+        "max_data_age_hours",
     ),
 )

@@ -57,6 +57,7 @@ behaviour AS (
         sampled.repository_id,
         count(*) AS merged,
         count(*) FILTER (WHERE sampled.builds IS null) AS unknown,
+        array_agg(sampled.pull_request_id ORDER BY sampled.recency) AS numbers,
         array_agg(sampled.pull_request_id ORDER BY sampled.recency) FILTER (
             WHERE sampled.builds = 0 OR sampled.builds_not_successful > 0
         ) AS broken,
@@ -76,6 +77,7 @@ subjects AS (
         repositories.slug,
         repositories.main_branch,
         classification.classification,
+        classification.target_type || ' ' || classification.target AS entry,
         coverage.pull_requests,
         coverage.pull_request_statuses,
         coverage.data_as_of,
@@ -88,6 +90,7 @@ subjects AS (
         coalesce(rules.enforced, false) AS enforced,
         coalesce(behaviour.merged, 0) AS merged,
         coalesce(behaviour.unknown, 0) AS unknown,
+        behaviour.numbers,
         behaviour.broken,
         behaviour.last_broken_at,
         behaviour.last_unknown_at,
@@ -313,9 +316,12 @@ SELECT
         'configuration', decided.configuration,
         'rules', coalesce(decided.matched, '[]'),
         'merges_looked_at', CASE WHEN decided.pull_requests = 'ok' THEN decided.merged END,
+        'merges', CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.numbers, '{}')) END,
         'merges_that_broke_the_rule',
         CASE WHEN decided.pull_requests = 'ok' THEN to_jsonb(coalesce(decided.broken, '{}')) END
     ) || CASE
+        WHEN decided.reason_code = 'non_production'
+            THEN jsonb_build_object('entry', decided.entry)
         WHEN decided.reason_code = 'evidence_accepted'
             THEN jsonb_build_object('evidence_id', decided.used_evidence_id, 'captured_on', decided.used_captured_on)
         ELSE '{}'

@@ -11,26 +11,41 @@ TEST = SecurityTest(
     description="Accepted, unexpired evidence shows two-step verification for every person in the workspace.",
     bases={"evidence": ("members",)},
     reasons={
-        "mfa_enabled": Reason("passing"),
+        "mfa_enabled": Reason(
+            "passing", "The newest accepted evidence that covers the member shows two-step verification switched on."
+        ),
         "mfa_disabled": Reason(
             "failing",
-            "Have the person switch on two-step verification (Atlassian account → Security), "
-            "then export the report again and import it.",
+            "The newest accepted export that names the member shows two-step verification switched off.",
+            "Have the person switch on two-step verification (Atlassian account → Security), then export the "
+            "report again and import it. No API call can do it for them.",
         ),
         "evidence_missing": Reason(
             "pending",
+            "No accepted evidence covers the member.",
             "Export the two-step verification report of all members at admin.atlassian.com and import it.",
         ),
         "evidence_expired": Reason(
-            "pending", "The export is past its validity: export the report again and import it."
+            "pending",
+            "The evidence that covers the member is past its validity.",
+            "The export is past its validity: export the report again and import it.",
         ),
-        "extract_failed": Reason("error", "Run again; the members could not be found by e-mail in this run."),
-        "scope_missing": Reason("pending", "Grant the connection the scope account, then run again."),
+        "extract_failed": Reason(
+            "error",
+            "The members could not be found by e-mail address in this run, and nothing else decides.",
+            "Run again; the members could not be found by e-mail in this run.",
+        ),
+        "scope_missing": Reason(
+            "pending",
+            "Members can't be found by e-mail address for want of the scope account.",
+            "Grant the connection the scope account, then run again.",
+        ),
         "permission_missing": Reason(
             "pending",
+            "Members can't be found by e-mail address: the identity is no workspace administrator.",
             "Let a workspace administrator grant the connection: only then Bitbucket finds members by e-mail.",
         ),
-        "app_user": Reason("not_applicable"),
+        "app_user": Reason("not_applicable", "The member is an app: it has no two-step verification of its own."),
     },
     controls=(
         *controls(SOC_2, "CC6.1", "CC6.6"),
@@ -44,6 +59,7 @@ TEST = SecurityTest(
         "A second factor that an identity provider asks for: Atlassian's export does not show it.",
         "App passwords, access tokens and SSH keys, which ask for no second factor.",
     ),
+    numbers=("evidence_validity_days", "time_zone"),
     manual=True,
     verdict="verdict.py",
 )

@@ -11,13 +11,21 @@ TEST = SecurityTest(
     description="Accepted, unexpired evidence shows that the workspace requires two-step verification.",
     bases={"evidence": ("workspace",)},
     reasons={
-        "evidence_accepted": Reason("passing"),
+        "evidence_accepted": Reason(
+            "passing", "Accepted evidence within its validity shows that two-step verification is required."
+        ),
         "evidence_missing": Reason(
             "pending",
-            "Capture the authentication policy that requires two-step verification at admin.atlassian.com "
-            "(Security → Authentication policies) and submit it as evidence.",
+            "No accepted evidence shows that two-step verification is required.",
+            "Open admin.atlassian.com, Security → Authentication policies, capture the policy that requires "
+            "two-step verification, and submit the picture: make evidence FILE=… TEST=workspace_mfa_enforced "
+            "WORKSPACE=… CAPTURED_ON=…",
         ),
-        "evidence_expired": Reason("pending", "The evidence is past its validity: capture it again."),
+        "evidence_expired": Reason(
+            "pending",
+            "The newest accepted evidence is past its validity.",
+            "The evidence is past its validity: capture it again.",
+        ),
     },
     controls=(
         *controls(SOC_2, "CC6.1", "CC6.6"),
@@ -30,5 +38,6 @@ TEST = SecurityTest(
         "The setting itself: no public endpoint shows it. Somebody captures it, and somebody else accepts the capture.",
         "What changed since the day of capture.",
     ),
+    numbers=("evidence_validity_days", "time_zone"),
     manual=True,
 )

@@ -16,6 +16,7 @@ INSERT INTO compliance.result_history (
     exception_id,
     policy_version,
     run_id,
+    data_as_of,
     valid_from
 )
 SELECT
@@ -34,7 +35,8 @@ SELECT
     results.exception_id,
     results.policy_version,
     results.run_id,
-    now()
+    results.data_as_of,
+    %(published_at)s
 FROM compliance.results AS results
 WHERE
     results.workspace = %(workspace)s

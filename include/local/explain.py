@@ -1,0 +1,37 @@
+"""`make explain`: print the chain behind one verdict of today or of an earlier day."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from include.local.services import LocalError, Services, migrate_compliance, require_postgres
+
+USAGE: Final = (
+    "usage: make explain TEST=peer_review_required SUBJECT=repository-or-member [AT=2026-03-31] [WORKSPACE=slug]"
+)
+
+
+def explain(test: str, subject: str, at: str, workspace: str) -> int:
+    """Print it; errors name what is missing.
+
+    Raises:
+        LocalError: TEST or SUBJECT is missing.
+        NothingToExplain: there is no such verdict.
+    """
+    import psycopg
+    from psycopg.rows import dict_row
+
+    from include.explain.chain import chain, moment_of
+    from include.explain.render import render
+
+    if not (test and subject):
+        raise LocalError(USAGE)
+    moment = moment_of(at)
+    with Services() as services:
+        connections = services.connections(needs_bitbucket=False)
+        require_postgres(connections)
+        migrate_compliance(connections)
+        with psycopg.connect(connections.address.dsn, row_factory=dict_row) as connection:
+            connection.execute("SET TIME ZONE 'UTC'")
+            print(render(chain(connection, test, subject, moment=moment, workspace=workspace or None)))
+    return 0

@@ -1,0 +1,16 @@
+-- Purpose: one exception with who asked for it and who accepted it.
+
+SELECT
+    states.exception_id::text AS exception_id,
+    states.scope,
+    states.target,
+    states.owner,
+    states.reason,
+    states.expires_at,
+    states.requested_by,
+    decisions.decided_by,
+    decisions.decided_at
+FROM registry.exception_states AS states
+LEFT JOIN registry.exception_decisions AS decisions
+    ON states.exception_id = decisions.exception_id AND decisions.decision = 'accepted'
+WHERE states.exception_id::text = %(exception_id)s;
