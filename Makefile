@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import connect rotate-vault-key test test-faults lint format lock bench-requests bench-extract sandbox explain psql up down clean
+.PHONY: help setup demo run import connect rotate-vault-key test test-faults lint format docs lock bench-requests bench-extract sandbox explain psql up down clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -45,6 +45,9 @@ format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff check --fix .
 	@$(PYTHON_BIN) -m ruff format .
 	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
+
+docs: setup ## write docs/verdicts.md from the catalogue of the tests
+	@$(PYTHON_BIN) -m include.security_tests.document
 
 lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,107 @@
+"""The catalogue as data: complete, mapped as agreed, and the same in the documentation."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from include.policy.model import load_policy
+from include.security_tests import BY_ID, CATALOGUE
+from include.security_tests.document import TARGET, document
+from include.security_tests.model import SecurityTest
+from include.security_tests.tables import HERE
+
+PRIMARY, SUPPORTING = "primary", "supporting"
+# What was agreed with the people who answer to auditors; extended only with a source.
+AGREED = {
+    "repo_classified": {"SOC 2": {"CC6.1"}, "ISO": {"A.5.12", "A.5.13"}},
+    "user_mfa_enabled": {
+        "SOC 2": {"CC6.1", "CC6.6"},
+        "ISO": {"A.8.5", "A.5.17"},
+        "CIS": {"1.3.5"},
+        "OSPS": {"OSPS-AC-01"},
+        "NIST": {"PO.3.2", "PS.1"},
+    },
+    "status_checks_required": {
+        "SOC 2": {"CC8.1"},
+        "ISO": {"A.8.25", "A.8.29", "A.8.32"},
+        "CIS": {"1.1.9"},
+        "OSPS": {"OSPS-QA-03"},
+        "NIST": {"PO.4.1", "PS.1"},
+    },
+    "peer_review_required": {"SOC 2": {"CC8.1"}, "ISO": {"A.5.3", "A.8.32"}, "CIS": {"1.1.3"}, "OSPS": {"OSPS-QA-07"}},
+    "branch_protection_enforced": {
+        "SOC 2": {"CC8.1", "CC6.1"},
+        "ISO": {"A.8.4", "A.8.32"},
+        "CIS": {"1.1.15", "1.1.16", "1.1.17"},
+        "OSPS": {"OSPS-AC-03"},
+        "NIST": {"PO.3.2", "PS.1"},
+    },
+    "offboarded_access_removed": {
+        "SOC 2": {"CC6.2", "CC6.3"},
+        "ISO": {"A.5.18", "A.8.2"},
+        "CIS": {"1.3.1"},
+        "OSPS": {"OSPS-AC-02"},
+        "NIST": {"PO.2", "PS.1"},
+    },
+    "pipelines_enabled": {
+        "SOC 2": {"CC8.1", "CC7.1"},
+        "ISO": {"A.8.25"},
+        "CIS": {"2.3.1"},
+        "OSPS": {"OSPS-QA-06"},
+        "NIST": {"PW.8.2"},
+    },
+}
+AGREED["workspace_mfa_enforced"] = AGREED["user_mfa_enabled"]
+ONLY_SUPPORTING = {("peer_review_required", "1.1.3"), ("pipelines_enabled", "CC7.1")}
+
+every_test = pytest.mark.parametrize("test", CATALOGUE, ids=lambda test: test.test_id)
+
+
+@every_test
+def test_each_test_is_mapped_to_the_controls_agreed(test: SecurityTest) -> None:
+    mapped: dict[str, set[str]] = {}
+    for control in test.controls:
+        family = next(name for name in ("SOC 2", "ISO", "CIS", "OSPS", "NIST") if name in control.framework.name)
+        mapped.setdefault(family, set()).add(control.control)
+        expected = SUPPORTING if (test.test_id, control.control) in ONLY_SUPPORTING else PRIMARY
+        assert control.strength == expected
+        assert control.framework.source
+    assert mapped == AGREED[test.test_id]
+
+
+@every_test
+def test_every_reason_that_leaves_something_to_do_says_what(test: SecurityTest) -> None:
+    for code, reason in test.reasons.items():
+        assert reason.meaning.endswith("."), code
+        assert bool(reason.remediation) == (reason.status in ("failing", "pending", "error")), code
+        assert not reason.api_calls or reason.status == "failing", code
+
+
+@every_test
+def test_every_reason_code_of_the_catalogue_is_one_that_the_verdict_can_give(test: SecurityTest) -> None:
+    text = (HERE / test.test_id / test.verdict).read_text(encoding="utf-8")
+    for code in test.reasons:
+        shared = (HERE / "matching.py").read_text(encoding="utf-8")
+        assert re.search(rf"['\"]{code}['\"]", text + shared) or code in ("scope_missing", "permission_missing"), code
+
+
+@every_test
+def test_the_numbers_a_test_names_are_the_policys(test: SecurityTest) -> None:
+    known = set(type(load_policy().numbers).model_fields)
+    assert set(test.numbers) <= known
+    text = "".join(path.read_text(encoding="utf-8") for path in (HERE / test.test_id).glob("verdict.*"))
+    used = {name for name in known if f"%({name})s" in text or f"numbers.{name}" in text}
+    assert used <= {*test.numbers, "time_zone", "max_data_age_hours"}
+
+
+def test_the_documentation_says_what_the_catalogue_says() -> None:
+    assert TARGET.read_text(encoding="utf-8") == document(), "run make docs"
+
+
+def test_the_documentation_explains_every_reason_code_of_every_test() -> None:
+    text = document()
+    for test in BY_ID.values():
+        section = text.split(f"## {test.order}. ", 1)[1].split("\n## ", 1)[0]
+        assert all(f"| `{code}` | {reason.status} |" in section for code, reason in test.reasons.items())
