@@ -46,7 +46,8 @@ def _section(test: SecurityTest) -> Iterator[str]:
 
 
 def _bases(test: SecurityTest) -> str:
-    return ", ".join(f"`{basis}`" for basis in test.bases)
+    also = ["evidence"] if "evidence_accepted" in test.reasons else []
+    return ", ".join(f"`{basis}`" for basis in dict.fromkeys([*test.bases, *also]))
 
 
 def _controls(test: SecurityTest) -> Iterator[str]:

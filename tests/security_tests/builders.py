@@ -21,6 +21,7 @@ from include.pipeline.judge import judge
 from include.pipeline.landing import Answer, LandingWriter
 from include.pipeline.run import finish_run, run_step, start_run
 from include.pipeline.stage import stage_landing
+from include.security_tests import CATALOGUE
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -70,10 +71,17 @@ class Repository:
     config: Row = field(default_factory=lambda: {"enabled": True})
     latest_pipeline: Row | None = None
     unread: bool = False
+    #: Its slug before it was renamed, if it ever was.
+    first_slug: str | None = None
 
     @property
     def repository_id(self) -> str:
-        return identity(self.slug)
+        return identity(self.first_slug or self.slug)
+
+    def renamed(self, slug: str) -> Repository:
+        """The same repository under another slug."""
+        self.first_slug, self.slug = self.first_slug or self.slug, slug
+        return self
 
     # what calls brought
 
@@ -372,6 +380,13 @@ class World:
 
     def judge(self, test_id: str) -> dict[str, Row]:
         """One run: land, stage, judge; verdicts by the subject's name."""
+        return {row["subject_name"]: row for row in self._run([test_id])}
+
+    def judge_all(self) -> dict[tuple[str, str], Row]:
+        """One run with every test of the catalogue; verdicts by test and subject's id."""
+        return {(row["test_id"], row["subject_id"]): row for row in self._run([test.test_id for test in CATALOGUE])}
+
+    def _run(self, test_ids: Sequence[str]) -> list[Row]:
         run_id = f"run {next(_runs)}"
         start_run(WORKSPACE, run_id)
         self.database.execute(
@@ -385,12 +400,10 @@ class World:
             writer.flush()
             self._note_readings(connection, run_id)
             stage_landing(connection, run)
-            judge(connection, run, test_id)
+            for test_id in test_ids:
+                judge(connection, run, test_id)
         finish_run(WORKSPACE, run_id)
-        rows = self.database.execute(
-            "SELECT * FROM judged.verdicts WHERE run_id = %s AND test_id = %s", (run_id, test_id)
-        ).fetchall()
-        return {row["subject_name"]: row for row in rows}
+        return self.database.execute("SELECT * FROM judged.verdicts WHERE run_id = %s", (run_id,)).fetchall()
 
     def _note_readings(self, connection: psycopg.Connection[Row], run_id: str) -> None:
         """As extract notes that nothing is left to ask of a repository."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -235,6 +236,36 @@ def test_evidence_holds_from_its_day_of_capture_for_the_days_of_the_policy(
     shown(world, test_id, "repository", captured_on=TODAY - timedelta(days=age))
     expected = "passing" if 0 <= age < validity else "pending"
     assert judged(world, test_id)["status"] == expected
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    test_id=st.sampled_from([*REPOSITORY_TESTS, "workspace_mfa_enforced"]),
+    zone=st.sampled_from(["UTC", "Pacific/Kiritimati", "America/Los_Angeles", "Asia/Kathmandu", "Europe/Berlin"]),
+    seconds=st.sampled_from([-1, 0, 1]),
+    validity=st.integers(1, 100),
+)
+def test_evidence_runs_out_on_the_second_at_midnight_of_the_policys_time_zone(
+    world: World, test_id: str, zone: str, seconds: int, validity: int
+) -> None:
+    world.numbers(evidence_validity_days=validity, time_zone=zone)
+    world.database.execute(
+        "TRUNCATE registry.evidence, registry.evidence_subjects, registry.evidence_decisions, registry.evidence_members"
+    )
+    world.database.execute("DELETE FROM integration.runs")  # the view asks the newest run for its policy
+    world.repositories = [Repository("payments").rules_hidden()]
+    world.now = datetime.combine(TODAY, time.min, tzinfo=ZoneInfo(zone)) + timedelta(seconds=seconds)
+    captured_on = TODAY - timedelta(days=validity)
+    if test_id == "workspace_mfa_enforced":
+        world.evidence(test_id, captured_on, scope="workspace", workspace="acme")
+        [verdict] = world.judge(test_id).values()
+    else:
+        shown(world, test_id, "repository", captured_on=captured_on)
+        verdict = judged(world, test_id)
+    assert verdict["status"] == ("passing" if seconds < 0 else "pending")
+    row = world.database.execute("SELECT status, valid_until FROM compliance.evidence").fetchone()
+    assert row is not None
+    assert (row["valid_until"] > world.now) == (verdict["status"] == "passing")
 
 
 @every_branch_test
