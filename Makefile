@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import connect rotate-vault-key test test-faults lint format docs lock bench-requests bench-extract sandbox explain psql up down clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key test test-faults lint format docs lock bench-requests bench-extract sandbox explain psql up down clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -20,8 +20,25 @@ demo: setup ## run the whole pipeline once against the bundled sandbox and print
 run: setup ## judge one workspace: WORKSPACE=slug [FULL_REFRESH=1: read unchanged repositories too]
 	@$(LOCAL) run --grant "$${GRANT:-admin}" --full-refresh="$${FULL_REFRESH:-}" -- "$${WORKSPACE:-}"
 
-import: setup ## import declared data: ROSTER=file.csv CLASSIFICATION=file.csv MFA=export.csv [CAPTURED_ON=2026-03-31]
-	@$(LOCAL) import --roster="$${ROSTER:-}" --classification="$${CLASSIFICATION:-}" --mfa="$${MFA:-}" --captured-on="$${CAPTURED_ON:-}"
+import: setup ## import declared data: ROSTER=file.csv CLASSIFICATION=file.csv MFA=export.csv [CAPTURED_ON=2026-03-31]; ROSTER_SQL=connection QUERY=file.sql; ROSTER_SCIM=connection
+	@$(LOCAL) import --roster="$${ROSTER:-}" --classification="$${CLASSIFICATION:-}" --mfa="$${MFA:-}" --captured-on="$${CAPTURED_ON:-}" \
+		--roster-sql="$${ROSTER_SQL:-}" --query="$${QUERY:-}" --roster-scim="$${ROSTER_SCIM:-}"
+
+policy: setup ## the policy of one workspace: WORKSPACE=slug [FILE=overrides.yaml REASON="why"]
+	@$(LOCAL) policy --workspace="$${WORKSPACE:-}" --file="$${FILE:-}" --reason="$${REASON:-}"
+
+unclassify: setup ## take a classification entry back: TARGET_TYPE=repository|project|pattern TARGET=name [WORKSPACE=slug]
+	@$(LOCAL) unclassify --target-type="$${TARGET_TYPE:-}" --target="$${TARGET:-}" --workspace="$${WORKSPACE:-}"
+
+exception: setup ## ask to accept a risk: TEST= WORKSPACE= SUBJECT= (or PROJECT=, PATTERN=) OWNER= REASON= UNTIL=2026-12-31; without TEST: list them
+	@$(LOCAL) exception --test="$${TEST:-}" --workspace="$${WORKSPACE:-}" --subject="$${SUBJECT:-}" --project="$${PROJECT:-}" --pattern="$${PATTERN:-}" --owner="$${OWNER:-}" --reason="$${REASON:-}" --until="$${UNTIL:-}"
+
+evidence: setup ## hand in evidence: FILE=shot.png TEST= WORKSPACE= CAPTURED_ON=2026-03-31 [SCOPE=workspace|project|repository|members TARGETS=a,b NOTE=]; without FILE: list it
+	@$(LOCAL) evidence --file="$${FILE:-}" --test="$${TEST:-}" --workspace="$${WORKSPACE:-}" --scope="$${SCOPE:-}" --targets="$${TARGETS:-}" \
+		--captured-on="$${CAPTURED_ON:-}" --note="$${NOTE:-}"
+
+review: setup ## decide on evidence or an exception: EVIDENCE=id or EXCEPTION=id, DECISION=accept|reject|withdraw [REASON="why"]
+	@$(LOCAL) review --evidence="$${EVIDENCE:-}" --exception="$${EXCEPTION:-}" --decision="$${DECISION:-}" --reason="$${REASON:-}"
 
 connect: setup ## let a person connect Bitbucket (auth authorization_code): [PORT=8976]
 	@$(LOCAL) connect --port "$${PORT:-8976}"

@@ -95,7 +95,7 @@ with DAG(
     def gate() -> None:
         """Great Expectations over staging; a critical failure keeps the last published state."""
 
-        @task(doc_md="Keys, enums, coverage, shrinking listings, age of the roster.")
+        @task(doc_md="What must hold of each staging table and listing; compliance.runs.data_docs names its page.")
         def gate_staging(workspace: str, run: str) -> None:
             from include.pipeline import tasks
 
@@ -121,7 +121,7 @@ with DAG(
     def publish() -> None:
         """Judged → compliance, behind a second gate, in one transaction."""
 
-        @task(doc_md="One known verdict for each subject of each enabled test; nothing passes without fresh data.")
+        @task(doc_md="One verdict for each subject of each enabled test; nothing passes on stale data or evidence.")
         def gate_results(workspace: str, run: str) -> None:
             from include.pipeline import tasks
 

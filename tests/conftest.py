@@ -34,7 +34,9 @@ def _airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("AIRFLOW_HOME", str(tmp_path_factory.mktemp("airflow")))
         patch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(ROOT / "dags"))
         patch.setenv("AIRFLOW__CORE__PLUGINS_FOLDER", str(ROOT / "plugins"))
+        patch.setenv("COMPLIANCE_DATA_DOCS_URL", str(tmp_path_factory.mktemp("data_docs")))
         patch.delenv("COMPLIANCE_POLICY_FILE", raising=False)
+        patch.setenv("COMPLIANCE_EVIDENCE_URL", tmp_path_factory.mktemp("evidence").as_uri())
         yield
 
 

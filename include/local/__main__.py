@@ -28,6 +28,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
             help="what the sandbox's consumer may read: the five scopes, or those and repository:admin",
         )
 
+    def with_texts(command: argparse.ArgumentParser, *names: str) -> None:
+        for name in names:
+            command.add_argument(f"--{name}", default="")
+
     with_grant(add("demo", "run everything once against the sandbox and print the results"))
     run = add("run", "judge one workspace, using the two connections where they are set")
     run.add_argument("workspace", nargs="?", default="", help="slug or uuid")
@@ -37,14 +41,53 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     for kind in commands.IMPORT_KINDS:
         imports.add_argument(f"--{kind}", default="", metavar="FILE")
     imports.add_argument("--captured-on", default="", metavar="YYYY-MM-DD", help="the day the MFA export was made")
+    imports.add_argument("--roster-sql", default="", metavar="CONN_ID", help="the roster by a query")
+    imports.add_argument("--query", default="", metavar="FILE", help="the text of that query")
+    imports.add_argument("--roster-scim", default="", metavar="CONN_ID", help="the roster from a SCIM 2.0 directory")
+    with_texts(
+        add("policy", "show or set what a workspace's policy changes in the defaults"), "workspace", "file", "reason"
+    )
+    with_texts(add("unclassify", "take a classification entry back"), "target-type", "target", "workspace")
+    with_texts(
+        add("exception", "ask for an exception, or list them"),
+        "test",
+        "workspace",
+        "subject",
+        "project",
+        "pattern",
+        "owner",
+        "reason",
+        "until",
+    )
+    with_texts(
+        add("evidence", "hand in evidence, or list it"),
+        "file",
+        "test",
+        "workspace",
+        "scope",
+        "targets",
+        "captured-on",
+        "note",
+    )
+    with_texts(
+        add("review", "accept, reject or withdraw evidence or an exception"),
+        "evidence",
+        "exception",
+        "decision",
+        "reason",
+    )
     with_grant(add("up", "Airflow with its web page, in the background"))
     add("down", "stop what `up` started, and the embedded Postgres")
     connect = add("connect", "have a person consent to a connection with auth authorization_code")
     connect.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the callback address on this machine")
     add("rotate-vault-key", "encrypt the token vault with another key")
-    explain = add("explain", "print the chain behind one verdict, from landing row to reason")
-    for name in ("test", "subject", "at", "workspace"):
-        explain.add_argument(f"--{name}", default="")
+    with_texts(
+        add("explain", "print the chain behind one verdict, from landing row to reason"),
+        "test",
+        "subject",
+        "at",
+        "workspace",
+    )
     psql = add("psql", "open the embedded database")
     psql.add_argument("--sql", default="", help="run this statement and leave")
     add("clean", "stop everything and remove the data (.local)")

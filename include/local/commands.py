@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,10 @@ from include.local import connect as grants
 from include.local import environment as env
 from include.local import web
 from include.local.airflow_run import Job, Outcome, run_dags
+from include.local.evidence import Handed, evidence, review_evidence
+from include.local.exceptions import Wish, exception, review_exception
 from include.local.explain import explain
+from include.local.policy import POLICY_USAGE, policy, unclassify
 from include.local.postgres import PostgresNotStarted
 from include.local.report import read_report, render_report, render_times
 from include.local.services import (
@@ -45,6 +47,11 @@ RUN_USAGE: Final = "usage: make run WORKSPACE=slug (what follows bitbucket.org/ 
 IMPORT_USAGE: Final = "usage: make import ROSTER=file.csv CLASSIFICATION=file.csv MFA=export.csv (at least one)"
 
 
+REVIEW_USAGE: Final = (
+    "usage: make review EVIDENCE=id DECISION=accept|reject|withdraw [REASON='why'], or with EXCEPTION=id"
+)
+
+
 class Usage(LocalError):
     """A command was called in a way that can't work."""
 
@@ -62,7 +69,14 @@ def run_command(options: argparse.Namespace) -> int:
     todo: dict[str, Callable[[], int]] = {
         "demo": lambda: demo(options.grant),
         "run": lambda: run(options.workspace, options.grant, full_refresh=is_yes(options.full_refresh)),
-        "import": lambda: import_files(_files(options), options.captured_on),
+        "import": lambda: import_files(
+            _files(options), options.captured_on, roster_jobs(options.roster_sql, options.query, options.roster_scim)
+        ),
+        "policy": lambda: policy(valid_workspace(options.workspace, POLICY_USAGE), options.file, options.reason),
+        "unclassify": lambda: unclassify(options.target_type, options.target, options.workspace),
+        "evidence": lambda: evidence(Handed.of(options)),
+        "exception": lambda: exception(Wish.of(options)),
+        "review": lambda: review(options),
         "connect": lambda: grants.connect(options.port),
         "rotate-vault-key": grants.rotate_vault_key,
         "up": lambda: web.up(options.grant),
@@ -76,6 +90,15 @@ def run_command(options: argparse.Namespace) -> int:
 
 def _files(options: argparse.Namespace) -> dict[str, str]:
     return {kind: getattr(options, kind) for kind in IMPORT_KINDS if getattr(options, kind)}
+
+
+def review(options: argparse.Namespace) -> int:
+    """Decide on what somebody asked for."""
+    if bool(options.evidence) == bool(options.exception) or not options.decision:
+        raise Usage(REVIEW_USAGE)
+    if options.evidence:
+        return review_evidence(options.evidence, options.decision, options.reason)
+    return review_exception(options.exception, options.decision, options.reason)
 
 
 def demo(grant: str) -> int:
@@ -107,20 +130,22 @@ def is_yes(value: str) -> bool:
     raise Usage(f"FULL_REFRESH={value}: write 1 to read every repository again, or leave it out")
 
 
-def import_files(files: dict[str, str], captured_on: str = "") -> int:
-    """Import CSV files into the registry, each all or nothing."""
-    jobs = import_jobs(files, captured_on)
+def import_files(files: dict[str, str], captured_on: str = "", others: Sequence[Job] = ()) -> int:
+    """Import CSV files, and what ``others`` import, into the registry, each all or nothing."""
+    if others and "roster" in files:
+        raise Usage("there is one roster: give ROSTER, ROSTER_SQL or ROSTER_SCIM, not several")
+    jobs = [*others, *(import_jobs(files, captured_on) if files or not others else [])]
     with Services() as services:
         return _execute(jobs, services)
 
 
-def valid_workspace(workspace: str) -> str:
+def valid_workspace(workspace: str, usage: str = RUN_USAGE) -> str:
     """The workspace's slug or uuid; Usage where it can't be one."""
     workspace = workspace.strip()
     if not workspace:
-        raise Usage(RUN_USAGE)
+        raise Usage(usage)
     if not (_SLUG.fullmatch(workspace) or _UUID.fullmatch(workspace)):
-        raise Usage(f"{workspace!r} is no workspace slug or uuid; {RUN_USAGE}")
+        raise Usage(f"{workspace!r} is no workspace slug or uuid; {usage}")
     return workspace
 
 
@@ -142,6 +167,28 @@ def import_jobs(files: dict[str, str], captured_on: str = "") -> list[Job]:
     return jobs
 
 
+def roster_jobs(sql: str, query: str, scim: str) -> list[Job]:
+    """The roster from a query or a directory; nothing where neither connection is named.
+
+    Raises:
+        Usage: both are named, or a query without its file.
+    """
+    if sql and scim:
+        raise Usage("there is one roster: give ROSTER_SQL or ROSTER_SCIM, not both")
+    if bool(sql) != bool(query):
+        raise Usage("usage: make import ROSTER_SQL=connection QUERY=file.sql")
+    if sql:
+        path = Path(query).expanduser().absolute()
+        if not path.is_file():
+            raise Usage(f"QUERY={query}: there is no such file")
+        return [_roster_job(source="sql", conn_id=sql, query_file=str(path))]
+    return [_roster_job(source="scim", conn_id=scim)] if scim else []
+
+
+def _roster_job(**source: str) -> Job:
+    return Job(IMPORT_DAG, {"kind": "roster", **source, "imported_by": env.operator()})
+
+
 def _is_date(text: str) -> bool:
     try:
         return date.fromisoformat(text) <= datetime.now(UTC).date()
@@ -151,7 +198,7 @@ def _is_date(text: str) -> bool:
 
 def _import_job(kind: str, path: Path, captured_on: str | None) -> Job:
     day = captured_on if kind == "mfa" else None
-    return Job(IMPORT_DAG, {"kind": kind, "path": str(path), "captured_on": day, "imported_by": getpass.getuser()})
+    return Job(IMPORT_DAG, {"kind": kind, "path": str(path), "captured_on": day, "imported_by": env.operator()})
 
 
 def _run_job(workspace: str, *, full_refresh: bool = False) -> Job:

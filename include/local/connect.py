@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hmac
 import http.server
 import os
@@ -77,7 +76,7 @@ def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: f
         raise LocalError("not connected: access was denied on Bitbucket's page; run make connect again to allow it")
     if answer.error:
         raise LocalError(f"not connected: Bitbucket answered with {answer.error}; check key and scopes of the consumer")
-    done = oauth.connect(settings, vault, answer.code, connected_by=getpass.getuser(), redirect_uri=callback.address)
+    done = oauth.connect(settings, vault, answer.code, connected_by=env.operator(), redirect_uri=callback.address)
     scopes = "Bitbucket did not say which" if done.scopes is None else ", ".join(sorted(done.scopes)) or "none"
     print(f"Airflow connection {settings.conn_id} is connected; scopes granted: {scopes}")
 

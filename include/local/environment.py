@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import pwd
 import secrets
 import sys
 from collections.abc import Callable, Mapping
@@ -31,6 +32,15 @@ SANDBOX_GRANTS: Final[dict[str, tuple[str, str]]] = {
     "admin": ("demo-admin-key", "demo-admin-secret"),
     "five": ("demo-key", "demo-secret"),
 }
+
+
+def operator() -> str:
+    """Who runs the command: the login of the process's user id. What LOGNAME and USER say can be made up."""
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container may run under an id that has no name
+        return f"uid {uid}"
 
 
 class ConnectionUnreadable(ValueError):

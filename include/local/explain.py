@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from include.local.services import LocalError, Services, migrate_compliance, require_postgres
+from include.local.services import LocalError, data_postgres
 
 USAGE: Final = (
     "usage: make explain TEST=peer_review_required SUBJECT=repository-or-member [AT=2026-03-31] [WORKSPACE=slug]"
@@ -18,20 +18,12 @@ def explain(test: str, subject: str, at: str, workspace: str) -> int:
         LocalError: TEST or SUBJECT is missing.
         NothingToExplain: there is no such verdict.
     """
-    import psycopg
-    from psycopg.rows import dict_row
-
     from include.explain.chain import chain, moment_of
     from include.explain.render import render
 
     if not (test and subject):
         raise LocalError(USAGE)
     moment = moment_of(at)
-    with Services() as services:
-        connections = services.connections(needs_bitbucket=False)
-        require_postgres(connections)
-        migrate_compliance(connections)
-        with psycopg.connect(connections.address.dsn, row_factory=dict_row) as connection:
-            connection.execute("SET TIME ZONE 'UTC'")
-            print(render(chain(connection, test, subject, moment=moment, workspace=workspace or None)))
+    with data_postgres() as connection:
+        print(render(chain(connection, test, subject, moment=moment, workspace=workspace or None)))
     return 0

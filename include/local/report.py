@@ -10,7 +10,7 @@ from typing import Any, Final
 RUN_SQL: Final = """
 SELECT
     run_id, status, quality, requests_spent, repositories, requests_per_repository, scopes_granted,
-    repositories_read, repositories_left, full_refresh
+    repositories_read, repositories_left, full_refresh, data_docs
 FROM compliance.runs
 WHERE workspace = %s
 ORDER BY started_at DESC
@@ -81,6 +81,7 @@ def render_report(report: Report) -> str:
             f"run {run['run_id']}: {run['status']}, quality {run['quality']}",
             f"{_spent(run)}; scopes granted: {scopes_text}",
             *_not_read(run),
+            *_pages(run),
         ]
     )
 
@@ -105,6 +106,12 @@ def _not_read(run: dict[str, Any]) -> list[str]:
     if left:
         lines.append(f"{left} repositories were due and are left to the next run: the request budget was used up")
     return lines
+
+
+def _pages(run: dict[str, Any]) -> list[str]:
+    """Where the page of each gate is; staging comes first."""
+    pages: dict[str, str] = run.get("data_docs") or {}
+    return [f"page of gate {gate}: {pages[gate]}" for gate in sorted(pages, reverse=True)]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib.metadata
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,10 +13,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from include.local import environment as env
 from include.local.postgres import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    import psycopg
 
 SANDBOX_TIMEOUT_SECONDS: Final = 60
 
@@ -185,3 +189,24 @@ def migrate_compliance(connections: Connections) -> None:
     from include.pipeline.migrate import upgrade
 
     upgrade(connections.address.dsn)
+
+
+@contextlib.contextmanager
+def data_postgres() -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A connection to the data's Postgres, its schema current; rows are dictionaries, the clock is UTC.
+
+    Airflow is set up as for runs: its object storage keeps evidence files.
+    """
+    import psycopg
+    from psycopg.rows import dict_row
+
+    # Airflow writes its configuration where these say, as soon as it is imported.
+    os.environ.update(env.airflow_environment(env.LOCAL / "airflow"))
+    with Services() as services:
+        connections = services.connections(needs_bitbucket=False)
+        require_postgres(connections)
+        migrate_compliance(connections)
+        with psycopg.connect(connections.address.dsn, row_factory=dict_row) as connection:
+            connection.execute("SET TIME ZONE 'UTC'")
+            connection.commit()
+            yield connection

@@ -51,9 +51,12 @@ def run_sql(
     return connection.execute(_text(file), parameters if parameters is not None else {})
 
 
-def refresh_statistics(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Let the planner know what a bulk load brought; joins the caller's transaction."""
-    connection.execute("SELECT staging.refresh_statistics(%s)", (schema,))
+def refresh_statistics(connection: psycopg.Connection[Any], schema: str, *tables: str) -> None:
+    """Let the planner know what a bulk load brought to a schema, or to some of its tables alone.
+
+    Joins the caller's transaction, whose own rows count.
+    """
+    connection.execute("SELECT staging.refresh_statistics(%s, %s)", (schema, list(tables) or None))
 
 
 def one_row(cursor: psycopg.Cursor[dict[str, Any]]) -> dict[str, Any]:

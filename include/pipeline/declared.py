@@ -2,6 +2,13 @@
 
 A file is taken whole or not at all. Bad is a missing column, an unknown enum value, a bad date, or a row that names
 nobody; repeated addresses, padding, capitals and targets that were not read yet are fine.
+
+The newest roster is the roster, whatever it came from: a file, a query, a directory (``include.registry.
+roster_sources``). Of classification entries the newest of each (workspace, target_type, target) is in force, and of
+those that match a repository the first in this order: an entry for the repository itself, for its project, a slug
+glob; among globs the one with the most characters other than ``*``; one for this workspace before one for all; a uuid
+before a slug; then the alphabet (view ``registry.repository_classification``). Nothing is ever overwritten: who set
+what when stands in ``registry.classification_history`` and ``registry.roster_history``.
 """
 
 import csv
@@ -9,8 +16,10 @@ import hashlib
 import io
 import logging
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -31,31 +40,6 @@ TARGET_TYPES = ("repository", "project", "pattern")
 CLASSIFICATIONS = ("production", "non_production")
 SENSITIVITIES = ("public", "internal", "confidential", "restricted")
 
-# What Atlassian's exports and people call the columns of the two-step verification report, compared without case,
-# white space and punctuation.
-MFA_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "email": ("email", "emailaddress", "useremail", "mail"),
-    "account_id": ("accountid", "atlassianid", "atlassianaccountid", "userid", "aaid", "id"),
-    "mfa_enabled": (
-        "twostepverification",
-        "twostepverificationenabled",
-        "twostepverificationstatus",
-        "has2sv",
-        "2sv",
-        "2svenabled",
-        "2svstatus",
-        "twofactorauthentication",
-        "twofactorenabled",
-        "2fa",
-        "2faenabled",
-        "mfa",
-        "mfaenabled",
-        "mfastatus",
-    ),
-}
-MFA_ON = frozenset({"enabled", "yes", "true", "on", "active", "1", "enforced", "y"})
-MFA_OFF = frozenset({"disabled", "no", "false", "off", "inactive", "0", "notenabled", "notset", "n", "none"})
-
 
 def _today() -> date:
     """The day in the policy's time zone."""
@@ -64,21 +48,27 @@ def _today() -> date:
 
 @dataclass(frozen=True)
 class File:
-    """A declared file as read: its rows by line, and what identifies it."""
+    """A declared file as read: its rows by line, and what identifies it.
+
+    A roster from elsewhere is one too: its name says where it comes from, and its rows are counted in rows.
+    """
 
     name: str
     sha256: str
     columns: tuple[str, ...]
     rows: tuple[tuple[int, dict[str, str]], ...]
+    counted_in: str = "line"
+    source: str = "file"
 
 
 class _Problems:
-    def __init__(self, file: str):
-        self._file = file
+    def __init__(self, file: File):
+        self._file = file.name
+        self._counted_in = file.counted_in
         self.found: list[str] = []
 
     def add(self, line: int, column: str, reason: str) -> None:
-        self.found.append(f"{self._file}: line {line}: column {column}: {reason}")
+        self.found.append(f"{self._file}: {self._counted_in} {line}: column {column}: {reason}")
 
     def refuse_if_any(self) -> None:
         if self.found:
@@ -98,12 +88,7 @@ def read_csv(path: Path) -> File:
     Raises:
         ImportRefused: no such file, no text, too large, no header, or a row with more cells than the header.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as unreadable:
-        raise _refused(path.name, f"can't be read: {unreadable.strerror or unreadable}") from unreadable
-    if len(content) > LARGEST_FILE:
-        raise _refused(path.name, f"is larger than {LARGEST_FILE // 1024 // 1024} MB")
+    content = _content(path)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as wrong:
@@ -112,6 +97,16 @@ def read_csv(path: Path) -> File:
     if "\x00" in text:
         raise _refused(path.name, "holds NUL characters: this is no CSV file")
     return _parse(path.name, text, hashlib.sha256(content).hexdigest())
+
+
+def _content(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as unreadable:
+        raise _refused(path.name, f"can't be read: {unreadable.strerror or unreadable}") from unreadable
+    if len(content) > LARGEST_FILE:
+        raise _refused(path.name, f"is larger than {LARGEST_FILE // 1024 // 1024} MB")
+    return content
 
 
 def _parse(name: str, text: str, sha256: str) -> File:
@@ -160,13 +155,12 @@ def _renamed(file: File, wanted: Mapping[str, tuple[str, ...]], optional: tuple[
     }
     missing = [ours for ours, theirs in found.items() if theirs is None and ours not in optional]
     if missing:
-        raise _refused(
-            file.name, f"line 1: missing column {', '.join(missing)}; the file has {', '.join(file.columns)}"
-        )
+        where, it = ("line 1: ", "the file") if file.source == "file" else ("", "it")
+        raise _refused(file.name, f"{where}missing column {', '.join(missing)}; {it} has {', '.join(file.columns)}")
     rows = tuple(
         (line, {ours: row[theirs] for ours, theirs in found.items() if theirs is not None}) for line, row in file.rows
     )
-    return File(file.name, file.sha256, tuple(wanted), rows)
+    return replace(file, columns=tuple(wanted), rows=rows)
 
 
 def _plain(name: str) -> str:
@@ -198,25 +192,24 @@ def _date(problems: _Problems, line: int, row: Mapping[str, str], column: str) -
         return None
 
 
+ROSTER_COLUMNS = ("email", "name", "status", "end_date", "account_id")
+
+
 def _roster_rows(file: File) -> list[tuple[Any, ...]]:
-    file = _renamed(file, _same_names("email", "name", "status", "end_date", "account_id"))
-    problems = _Problems(file.name)
+    # A file has all columns by contract; a query may leave out what its table doesn't hold.
+    optional = () if file.source == "file" else ("name", "end_date", "account_id")
+    file = _renamed(file, _same_names(*ROSTER_COLUMNS), optional)
+    problems = _Problems(file)
     rows = []
-    for line, row in file.rows:
+    for line, given in file.rows:
+        row = {column: given.get(column, "") for column in ROSTER_COLUMNS}
         status = _enum(problems, line, row, "status", EMPLOYMENT)
         end_date = _date(problems, line, row, "end_date")
         if not (row["email"] or row["name"] or row["account_id"]):
             problems.add(line, "email", "the row names nobody: give an email, a name or an account_id")
-        rows.append(
-            (
-                line,
-                row["email"].lower() or None,
-                row["name"] or None,
-                status,
-                end_date,
-                row["account_id"] or None,
-            )
-        )
+        # One spelling of each name; how names are compared is the business of who compares them.
+        name = unicodedata.normalize("NFC", row["name"])
+        rows.append((line, row["email"].lower() or None, name or None, status, end_date, row["account_id"] or None))
     problems.refuse_if_any()
     return rows
 
@@ -224,7 +217,7 @@ def _roster_rows(file: File) -> list[tuple[Any, ...]]:
 def _classification_rows(file: File) -> list[tuple[Any, ...]]:
     columns = _same_names("target_type", "target", "classification", "sensitivity", "owner", "workspace")
     file = _renamed(file, columns, optional=("workspace",))
-    problems = _Problems(file.name)
+    problems = _Problems(file)
     rows = []
     for line, row in file.rows:
         target_type = _enum(problems, line, row, "target_type", TARGET_TYPES)
@@ -255,26 +248,6 @@ def _target(target: str) -> str:
     return f"{{{lowered}}}" if _UUID.fullmatch(lowered) else lowered
 
 
-def _mfa_rows(file: File) -> list[tuple[Any, ...]]:
-    # Atlassian has exports that name people by address alone, and others by account id alone.
-    if not {_plain(column) for column in file.columns} & {*MFA_COLUMNS["email"], *MFA_COLUMNS["account_id"]}:
-        has = ", ".join(file.columns)
-        raise _refused(file.name, f"line 1: missing column email or account_id; the file has {has}")
-    file = _renamed(file, MFA_COLUMNS, optional=("email", "account_id"))
-    problems = _Problems(file.name)
-    rows = []
-    for line, row in file.rows:
-        state = _plain(row["mfa_enabled"])
-        if state not in MFA_ON | MFA_OFF:
-            problems.add(line, "two-step verification", f"{row['mfa_enabled']!r} is unknown; known: enabled, disabled")
-        email, account_id = row.get("email", "").lower() or None, row.get("account_id") or None
-        if not (email or account_id):
-            problems.add(line, "email", "the row names nobody: give an email or an account id")
-        rows.append((line, email, account_id, state in MFA_ON))
-    problems.refuse_if_any()
-    return rows
-
-
 # ----------------------------------------------------------------------- take
 
 
@@ -290,28 +263,85 @@ def import_file(
         captured_on: for ``mfa``: the day the export was made; today where it isn't given.
 
     Returns:
-        One line that says what was taken.
+        A line that says what was taken; for ``mfa``, more lines ``unmatched: …`` for rows that match nobody.
 
     Raises:
         ImportRefused: names file, line, column and reason of every bad value.
+        EvidenceStoreUnavailable: for ``mfa``: the file can't be kept.
     """
-    if kind not in _TAKERS:
-        raise ImportRefused(f"unknown kind of import {kind!r}; known: {', '.join(_TAKERS)}", [])
+    if kind not in (*_TAKERS, "mfa"):
+        raise ImportRefused(f"unknown kind of import {kind!r}; known: {', '.join(_TAKERS)}, mfa", [])
     if captured_on and captured_on > _today():
         raise ImportRefused(f"{path.name}: the day of capture {captured_on} lies in the future", [])
+    if kind == "mfa":
+        return _take_mfa(connection, path, imported_by, captured_on)
     file = read_csv(path)
+    with _one_at_a_time(connection):
+        return _TAKERS[kind](connection, file, imported_by, captured_on)
+
+
+def import_roster(connection: Connection, roster: File, *, imported_by: str) -> str:
+    """Take a roster that comes from no file, whole or not at all; see ``include.registry.roster_sources``.
+
+    Raises:
+        ImportRefused: it is empty, or names row, column and reason of every bad value.
+    """
+    if not roster.rows:
+        # Everybody would be missing from it.
+        raise _refused(roster.name, "it brought nobody; look at the query or the directory")
+    with _one_at_a_time(connection):
+        return _take_roster(connection, roster, imported_by, None)
+
+
+def withdraw_classification(
+    connection: Connection, target_type: str, target: str, *, withdrawn_by: str, workspace: str | None = None
+) -> str:
+    """Take a classification entry back, so that what else matches decides again; its history stays.
+
+    Args:
+        workspace: the workspace that the entry was declared for; None: the entry for all.
+
+    Returns:
+        One line that says what was taken back.
+
+    Raises:
+        ImportRefused: there is no such entry in force.
+    """
+    name = f"{target_type} {target}" + (f" of workspace {workspace}" if workspace else "")
+    with _one_at_a_time(connection):
+        withdrawn = connection.execute(
+            "INSERT INTO registry.classification (workspace, target_type, target, declared_by, declared_at)"
+            " SELECT workspace, target_type, target, %s, clock_timestamp() FROM registry.classification_in_force"
+            " WHERE workspace IS NOT DISTINCT FROM %s AND target_type = %s AND target = %s",
+            (
+                withdrawn_by,
+                workspace.strip().lower() if workspace else None,
+                target_type.strip().lower(),
+                _target(target.strip()),
+            ),
+        )
+        if withdrawn.rowcount == 0:
+            raise ImportRefused(
+                f"no classification of {name} is in force; registry.classification_in_force lists what is", []
+            )
+    return f"taken back: the classification of {name}"
+
+
+@contextmanager
+def _one_at_a_time(connection: Connection) -> Iterator[None]:
+    """A transaction that no other import is in; what it adds is known to the planner."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance imports', 0))")
-        taken = _TAKERS[kind](connection, file, imported_by, captured_on)
+        yield
         refresh_statistics(connection, "registry")
-    return taken
 
 
 def _note_import(connection: Connection, kind: str, file: File, imported_by: str, rows: int) -> int:
+    # The transaction may be older than the lock that it waited for, and what comes later must not seem to be older.
     cursor = connection.execute(
-        "INSERT INTO registry.imports (kind, file_name, file_sha256, row_count, imported_by)"
-        " VALUES (%s, %s, %s, %s, %s) RETURNING import_id",
-        (kind, file.name, file.sha256, rows, imported_by),
+        "INSERT INTO registry.imports (kind, source, file_name, file_sha256, row_count, imported_by, imported_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp()) RETURNING import_id",
+        (kind, file.source, file.name, file.sha256, rows, imported_by),
     )
     return int(one_row(cursor)["import_id"])
 
@@ -339,63 +369,37 @@ def _take_classification(connection: Connection, file: File, imported_by: str, _
         for row in connection.execute("SELECT * FROM registry.classification_in_force")
     }
     changed = [row for row in rows if in_force.get(row[:3]) != row[3:]]
+    imported_at = one_row(
+        connection.execute("SELECT imported_at FROM registry.imports WHERE import_id = %s", (import_id,))
+    )["imported_at"]
     copy_rows(
         connection,
         "COPY registry.classification (workspace, target_type, target, classification, sensitivity, owner,"
-        " import_id, declared_by) FROM STDIN",
-        ((*row, import_id, imported_by) for row in changed),
+        " import_id, declared_by, declared_at) FROM STDIN",
+        ((*row, import_id, imported_by, imported_at) for row in changed),
     )
     return f"imported: classification {file.name}: {len(rows)} entries, {len(changed)} of them new or changed"
 
 
-def _take_mfa(connection: Connection, file: File, imported_by: str, captured_on: date | None) -> str:
-    rows = _mfa_rows(file)
-    known = connection.execute(
-        "SELECT captured_on FROM registry.evidence_states"
-        " WHERE test_id = 'user_mfa_enabled' AND file_sha256 = %s AND status = 'accepted'"
-        " ORDER BY captured_on DESC LIMIT 1",
-        (file.sha256,),
-    ).fetchone()
-    if known and captured_on in (None, known["captured_on"]):
-        # The same bytes can't be a newer capture: taking them again would stretch their validity.
-        return (
-            f"imported: mfa {file.name}: nothing new, this very file is accepted as captured on "
-            f"{known['captured_on']}; CAPTURED_ON=YYYY-MM-DD states another day"
+def _take_mfa(connection: Connection, path: Path, imported_by: str, captured_on: date | None) -> str:
+    from include.registry.evidence import take_export
+
+    content = _content(path)
+    file = File(path.name, hashlib.sha256(content).hexdigest(), (), ())
+    with _one_at_a_time(connection):
+        return take_export(
+            connection,
+            path.name,
+            content,
+            imported_by=imported_by,
+            captured_on=captured_on,
+            note_import=lambda rows: _note_import(connection, "mfa", file, imported_by, rows),
         )
-    import_id = _note_import(connection, "mfa", file, imported_by, len(rows))
-    cursor = connection.execute(
-        """
-        INSERT INTO registry.evidence (
-            test_id, scope, kind, captured_on, submitted_by, file_name, file_sha256, import_id
-        )
-        VALUES ('user_mfa_enabled', 'members', 'mfa_export', %s, %s, %s, %s, %s)
-        RETURNING evidence_id
-        """,
-        (
-            captured_on or _today(),
-            imported_by,
-            file.name,
-            file.sha256,
-            import_id,
-        ),
-    )
-    evidence_id = one_row(cursor)["evidence_id"]
-    connection.execute(
-        "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by) VALUES (%s, 'accepted', %s)",
-        (evidence_id, imported_by),
-    )
-    copy_rows(
-        connection,
-        "COPY registry.evidence_members (evidence_id, line, email, account_id, mfa_enabled) FROM STDIN",
-        ((evidence_id, *cells) for cells in rows),
-    )
-    return f"imported: mfa {file.name}: {len(rows)} people, accepted as captured on {captured_on or 'this day'}"
 
 
 _TAKERS: Mapping[str, Callable[[Connection, File, str, date | None], str]] = {
     "roster": _take_roster,
     "classification": _take_classification,
-    "mfa": _take_mfa,
 }
 
 

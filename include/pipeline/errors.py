@@ -102,8 +102,38 @@ class ImportRefused(PipelineError):
         self.problems = problems
 
 
+class EvidenceRefused(PipelineError):
+    """Evidence can't be submitted, or decided on, like this; nothing was stored."""
+
+
+class EvidenceStoreUnavailable(PipelineError):
+    """The store of evidence files can't be used, or a file in it is not what it should be."""
+
+    retryable = True
+
+
+class SourceWrong(PipelineError):
+    """What a roster should be read from is not there, or is no such source."""
+
+
+class SourceUnavailable(PipelineError):
+    """What a roster is read from doesn't answer, or not as it should."""
+
+    retryable = True
+
+
+class ExceptionRefused(PipelineError):
+    """An exception can't be asked for, or decided on, like this; nothing was stored."""
+
+
 class GateFailed(PipelineError):
     """An expectation of severity critical does not hold; the last published state stays."""
+
+
+class GateUnanswered(PipelineError):
+    """An expectation of severity critical could not be evaluated; the last published state stays."""
+
+    retryable = True
 
 
 class RunSuperseded(PipelineError):

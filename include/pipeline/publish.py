@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from include.pipeline.db import as_json, run_sql
+from include.pipeline.db import as_json, one_row, refresh_statistics, run_sql
 from include.pipeline.run import Connection, Run, renew_lease
 from include.security_tests import CATALOGUE
 
@@ -16,16 +17,21 @@ RUNS_KEPT = 30
 
 
 def publish(connection: Connection, run: Run) -> None:
-    """Write current results, history, inventory, access review and the run's figures; commits once, at the end."""
+    """Write current results, history, inventory, access review and the run's figures; commits once, at the end.
+
+    All of it bears one instant, which is later than any other of the workspace.
+    """
     keys = {**run.keys, **_catalogue(run), **_numbers(run), **_matches(connection, run)}
+    keys["published_at"] = take_turn(connection, run.workspace)
     run_sql(connection, "publish/tests.sql", keys)
     run_sql(connection, "publish/test_controls.sql", _controls())
     run_sql(connection, "publish/reason_codes.sql", _reason_codes())
+    run_sql(connection, "publish/expire_exceptions.sql", keys)
     run_sql(connection, "publish/results.sql", keys)
     run_sql(connection, "publish/forget_results.sql", keys)
-    ended = run_sql(connection, "publish/close_history.sql", keys).rowcount
+    refresh_statistics(connection, "compliance", "results")
     run_sql(connection, "publish/close_absences.sql", keys)
-    opened = run_sql(connection, "publish/open_history.sql", keys).rowcount
+    ended, opened = settle(connection, keys)
     gone = run_sql(connection, "publish/open_absences.sql", keys).rowcount
     for table in ("repositories", "members", "member_employment"):
         connection.execute(_FORGET[table], {"workspace": run.workspace})
@@ -36,6 +42,37 @@ def publish(connection: Connection, run: Run) -> None:
     renew_lease(connection, run)
     connection.commit()
     log.info("progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone)
+
+
+def reopen(connection: Connection, workspace: str) -> int:
+    """Let published results show the exceptions that hold now, without a run; commits. Returns how many changed."""
+    keys = {"workspace": workspace, "run_id": None, "published_at": take_turn(connection, workspace)}
+    expired = run_sql(connection, "publish/expire_exceptions.sql", keys).rowcount
+    _, opened = settle(connection, keys)
+    connection.commit()
+    return expired + opened
+
+
+def take_turn(connection: Connection, workspace: str) -> datetime:
+    """Keep every other writer of the workspace's results, and whoever accepts an exception on them, out until the
+    transaction ends; returns the instant that all it writes has to bear.
+    """
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance results ' || %s, 0))", (workspace,))
+    moment: datetime = one_row(run_sql(connection, "publish/moment.sql", {"workspace": workspace}))["published_at"]
+    return moment
+
+
+def settle(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, int]:
+    """Bring exceptions and history in line with current results; returns the intervals ended and opened.
+
+    Args:
+        keys: workspace, published_at, and run_id, which is None where no run published.
+    """
+    run_sql(connection, "publish/end_exceptions.sql", keys)
+    run_sql(connection, "publish/show_exceptions.sql", keys)
+    ended = run_sql(connection, "publish/close_history.sql", keys).rowcount
+    opened = run_sql(connection, "publish/open_history.sql", keys).rowcount
+    return ended, opened
 
 
 _FORGET: Mapping[str, Any] = {
@@ -94,7 +131,13 @@ def _reason_codes() -> dict[str, Any]:
 
 
 def _numbers(run: Run) -> dict[str, Any]:
-    return {"max_data_age_hours": run.policy.numbers.max_data_age_hours, "policy_version": run.policy_version}
+    numbers = run.policy.numbers
+    return {
+        "max_data_age_hours": numbers.max_data_age_hours,
+        "evidence_validity_days": numbers.evidence_validity_days,
+        "time_zone": numbers.time_zone,
+        "policy_version": run.policy_version,
+    }
 
 
 def _matches(connection: Connection, run: Run) -> dict[str, Any]:

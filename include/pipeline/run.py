@@ -30,7 +30,8 @@ from include.pipeline.errors import (
     WorkspaceUnknown,
     postgres_errors,
 )
-from include.policy.model import Policy, load_policy
+from include.policy.model import Policy, contradictions
+from include.policy.overrides import policy_of
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def start_run(workspace: str, run_id: str, *, full_refresh: bool = False) -> Non
 
     Raises:
         WorkspaceUnknown: the parameter is no workspace slug.
-        PolicyInvalid: the overriding policy file holds something unknown.
+        PolicyInvalid: the overriding file, or what was set for the workspace, holds something unknown.
         WorkspaceBusy: another run of the workspace is still at work after half an hour.
         WaitForTurn: another run of the workspace waits for requests; come back later.
         NothingToAdd: and a third one is next in line already.
@@ -100,9 +101,12 @@ def start_run(workspace: str, run_id: str, *, full_refresh: bool = False) -> Non
         raise WorkspaceUnknown(
             f"workspace {workspace!r} is no workspace slug; give the part behind bitbucket.org/ in its address"
         )
-    policy = load_policy()
     connection = connect()
     with postgres_errors(), connection:
+        policy = policy_of(connection, workspace)
+        for told in contradictions(policy):
+            log.warning("policy of workspace %s: %s", workspace, told)
+        connection.commit()
         _take_lease(connection, workspace, run_id)
         connection.execute(
             "INSERT INTO registry.policy_versions (policy_version, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",

@@ -14,7 +14,6 @@ log = logging.getLogger(__name__)
 # In the order of their needs: coverage before what forgets by it, branching models before the rules that use them.
 _AFTER_LISTING = ("workspaces", "granted_scopes", "repositories", "members", "member_emails")
 _AFTER_READING = (
-    "coverage",
     "branching_models",
     "branch_restrictions",
     "pull_requests",
@@ -27,18 +26,24 @@ _AFTER_READING = (
 
 def stage_listing(connection: Connection, run: Run) -> None:
     """Stage what the listings of the workspace brought; commits."""
+    refresh_statistics(connection, "landing")
     _run_files(connection, run, _AFTER_LISTING)
+    refresh_statistics(connection, "staging")
+    connection.commit()
 
 
 def stage_landing(connection: Connection, run: Run) -> None:
     """Stage everything this run landed, in one transaction, so that the gate never sees half of it; commits."""
     refresh_statistics(connection, "landing")
-    _run_files(connection, run, (*_AFTER_LISTING, *_AFTER_READING))
+    _run_files(connection, run, (*_AFTER_LISTING, "coverage"))
+    # All that follows is joined with these two, which may have been empty a moment ago.
+    refresh_statistics(connection, "staging", "repositories", "coverage")
+    _run_files(connection, run, _AFTER_READING)
+    refresh_statistics(connection, "staging")
+    connection.commit()
 
 
 def _run_files(connection: Connection, run: Run, names: tuple[str, ...]) -> None:
     for name in names:
         cursor = run_sql(connection, f"staging/{name}.sql", run.keys)
         log.info("staged %s: %d rows", name, max(cursor.rowcount, 0))
-    refresh_statistics(connection, "staging")
-    connection.commit()

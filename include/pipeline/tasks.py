@@ -6,8 +6,8 @@ Errors that waiting can't cure fail the task at once; the others are left to Air
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,15 +129,14 @@ def connected_workspaces() -> list[dict[str, Any]]:
 
 
 def import_declared(kind: str, path: str, captured_on: str | None, imported_by: str) -> None:
-    """Take one declared CSV file; prints ``imported:`` or a line ``refused:`` for each bad value."""
+    """Take one declared CSV file; prints lines ``imported:`` and ``unmatched:``, or one ``refused:`` a bad value."""
     with _fails_for_good(), postgres_errors():
         connection = connect()
         try:
             day = date.fromisoformat(captured_on) if captured_on else None
-            log.info(
-                "%s",
-                declared.import_file(connection, kind, Path(path), imported_by=imported_by, captured_on=day),
-            )
+            taken = declared.import_file(connection, kind, Path(path), imported_by=imported_by, captured_on=day)
+            for line in taken.splitlines():
+                log.info("%s", line)
         except ImportRefused as refused:
             for line in declared.problem_lines(refused):
                 log.error("%s", line)
@@ -146,6 +145,93 @@ def import_declared(kind: str, path: str, captured_on: str | None, imported_by: 
             raise ImportRefused(f"captured_on {captured_on!r} is no date; write it as YYYY-MM-DD", []) from bad
         finally:
             connection.close()
+
+
+def import_from(kind: str, source: str, origin: Mapping[str, str], captured_on: str, imported_by: str) -> None:
+    """Take declared data from a file (``source`` file), or the roster from a query (sql) or a directory (scim).
+
+    Args:
+        origin: ``path`` of the file, or ``conn_id`` and, for sql, ``query_file``; empty where they don't apply.
+    """
+    from include.pipeline.errors import SourceWrong
+    from include.registry.roster_sources import Source
+
+    if source == "file" and origin["path"]:
+        import_declared(kind, origin["path"], captured_on or None, imported_by)
+        return
+    with _fails_for_good():
+        if source == "file":
+            raise SourceWrong("an import from a file needs path, the path of the CSV")
+        if kind != "roster":
+            raise SourceWrong(f"only a roster comes from {source}; {kind} comes from a file")
+        _import_roster(Source.of(source, origin["conn_id"], origin["query_file"]), imported_by)
+
+
+def refresh_roster(source: str, imported_by: str) -> None:
+    """Take the roster from the source that ``COMPLIANCE_ROSTER_SOURCE`` names."""
+    from include.registry.roster_sources import Source
+
+    with _fails_for_good():
+        named = Source.parse(source)
+    if named.kind == "file":
+        import_declared("roster", named.path, None, imported_by)
+        return
+    with _fails_for_good():
+        _import_roster(named, imported_by)
+
+
+def _import_roster(source: Any, imported_by: str) -> None:
+    from include.registry.roster_sources import read_sql
+
+    try:
+        # The source is asked before a connection to our own database is held open.
+        roster = read_sql(source.conn_id, Path(source.path)) if source.kind == "sql" else _directory(source.conn_id)
+        with postgres_errors(), closing(connect()) as connection:
+            log.info("%s", declared.import_roster(connection, roster, imported_by=imported_by))
+    except ImportRefused as refused:
+        for line in declared.problem_lines(refused):
+            log.error("%s", line)
+        raise
+
+
+def _directory(conn_id: str) -> declared.File:
+    """The users of a SCIM directory as a roster; what is wrong with the directory becomes ours to tell."""
+    from airflow.sdk.exceptions import AirflowException
+
+    from include.pipeline.errors import SourceUnavailable, SourceWrong
+    from include.registry.roster_sources import of_directory
+    from scim_directory.errors import ScimError
+    from scim_directory.hooks.scim import ScimHook
+
+    hook = ScimHook(conn_id)
+    try:
+        settings = hook.settings
+        return of_directory(
+            conn_id,
+            hook.users(),
+            end_date_attribute=settings.end_date_attribute,
+            account_id_attribute=settings.account_id_attribute,
+        )
+    except ScimError as error:
+        raise (SourceUnavailable if error.retryable else SourceWrong)(str(error)) from error
+    except AirflowException as error:
+        raise SourceWrong(f"scim:{conn_id}: no such Airflow connection can be used ({one_line(error)})") from error
+
+
+def reopen_expired() -> None:
+    """Let published results show the exceptions that hold now."""
+    from include.pipeline.housekeeping import reopen_expired as body
+
+    with _fails_for_good(), postgres_errors(), closing(connect()) as connection:
+        log.info("exceptions: %d results changed", body(connection))
+
+
+def forget_old() -> None:
+    """Delete what policy keeps no longer."""
+    from include.pipeline.housekeeping import forget_old as body
+
+    with _fails_for_good(), postgres_errors(), closing(connect()) as connection:
+        log.info("deleted: %d landed bodies", body(connection))
 
 
 def report_failure(context: Any) -> None:

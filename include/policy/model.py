@@ -1,11 +1,15 @@
-"""The policy model: YAML defaults, one overriding file, errors that name the key, a version that names the content."""
+"""The policy model: YAML defaults, one overriding file, errors that name the key, a version that names the content.
+
+What a workspace changes on top of these stands in the database; see ``include.policy.overrides``.
+"""
 
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -17,6 +21,28 @@ DEFAULTS = Path(__file__).with_name("default.yaml")
 OVERRIDE_VARIABLE = "COMPLIANCE_POLICY_FILE"
 
 Severity = Literal["critical", "high", "medium"]
+
+# The kinds of Bitbucket's branch restrictions, as its official document lists them (definition branchrestriction).
+RESTRICTION_KINDS = (
+    "push",
+    "force",
+    "delete",
+    "restrict_merges",
+    "require_approvals_to_merge",
+    "require_default_reviewer_approvals_to_merge",
+    "require_review_group_approvals_to_merge",
+    "require_passing_builds_to_merge",
+    "require_commits_behind",
+    "require_tasks_to_be_completed",
+    "require_no_changes_requested",
+    "require_all_comments_resolved",
+    "require_all_dependencies_merged",
+    "reset_pullrequest_approvals_on_change",
+    "reset_pullrequest_changes_requested_on_change",
+    "smart_reset_pullrequest_approvals",
+    "enforce_merge_checks",
+    "allow_auto_merge_when_builds_pass",
+)
 
 
 class _Strict(BaseModel):
@@ -32,29 +58,45 @@ class TestPolicy(_Strict):
     severity: Severity
 
 
+# Bounds that no sane policy reaches: they catch a slip of the hand, and keep sums of dates inside the calendar.
+Count = Annotated[int, Field(ge=1, le=100)]
+Days = Annotated[int, Field(ge=0, le=3650)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class Numbers(_Strict):
     """The numbers of design.md §5, in the units their names carry; shares are fractions of one."""
 
-    min_passing_builds: int = Field(ge=1)
-    min_approvals: int = Field(ge=1)
+    min_passing_builds: Count
+    min_approvals: Count
     required_protections: list[str] = Field(min_length=1)
     behaviour_window_days: int = Field(ge=1, le=3650)
     behaviour_sample: int = Field(ge=1, le=50)
-    behaviour_min_sample: int = Field(ge=1)
-    offboarding_grace_days: int = Field(ge=0)
-    roster_max_age_days: float = Field(ge=0)
+    behaviour_min_sample: int = Field(ge=1, le=1000)
+    offboarding_grace_days: Days
+    roster_max_age_days: float = Field(ge=0, le=3650)
     time_zone: str
-    evidence_validity_days: int = Field(ge=0)
+    evidence_validity_days: Days
     allow_self_review: bool
-    bodies_kept_days: int = Field(ge=1)
-    max_error_share: float = Field(ge=0, le=1)
-    max_shrink_share: float = Field(ge=0, le=1)
+    bodies_kept_days: int = Field(ge=1, le=3650)
+    max_error_share: Share
+    max_shrink_share: Share
     reread_hours: float = Field(ge=0, le=720)
     reading_hours: float = Field(ge=0, le=720)
-    max_data_age_hours: float = Field(ge=0)
-    due_days_critical: int = Field(ge=0)
-    due_days_high: int = Field(ge=0)
-    due_days_medium: int = Field(ge=0)
+    max_data_age_hours: float = Field(ge=0, le=87_600)
+    due_days_critical: Days
+    due_days_high: Days
+    due_days_medium: Days
+
+    @field_validator("required_protections")
+    @classmethod
+    def _known_restrictions(cls, kinds: list[str]) -> list[str]:
+        unknown = [kind for kind in kinds if kind not in RESTRICTION_KINDS]
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]!r} is no kind of branch restriction; Bitbucket's are {', '.join(RESTRICTION_KINDS)}"
+            )
+        return list(dict.fromkeys(kinds))
 
     @field_validator("time_zone")
     @classmethod
@@ -95,25 +137,56 @@ def load_policy(override: Path | None = None) -> Policy:
     Raises:
         PolicyInvalid: the file is missing or no YAML mapping, or a key or value is not known; names file and key.
     """
-    defaults = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
     path = override or _override_from_environment()
-    if path is None:
-        return Policy.model_validate(defaults)
-    changes = _read(path)
-    known_tests = set(defaults["tests"])
+    return defaults() if path is None else merged(defaults(), read_changes(path), str(path))
+
+
+def defaults() -> Policy:
+    """The policy as it is delivered."""
+    return Policy.model_validate(yaml.safe_load(DEFAULTS.read_text(encoding="utf-8")))
+
+
+def merged(base: Policy, changes: Mapping[str, Any], source: str) -> Policy:
+    """``changes`` over ``base``, key by key; a key that is present but empty changes nothing.
+
+    Args:
+        source: whose changes these are, as an error should call it.
+
+    Raises:
+        PolicyInvalid: a key or value is not known; names source and key.
+    """
     for section in ("tests", "numbers"):
         if not isinstance(changes.get(section) or {}, dict):
-            raise PolicyInvalid(f"{path}: {section}: must be a mapping; include/policy/default.yaml shows every key")
-    unknown = sorted(str(name) for name in (changes.get("tests") or {}) if name not in known_tests)
+            raise PolicyInvalid(f"{source}: {section}: must be a mapping; include/policy/default.yaml shows every key")
+    unknown = sorted(str(name) for name in (changes.get("tests") or {}) if name not in base.tests)
     if unknown:
-        raise PolicyInvalid(f"{path}: unknown test tests.{unknown[0]}; the tests are {', '.join(sorted(known_tests))}")
+        raise PolicyInvalid(f"{source}: unknown test tests.{unknown[0]}; the tests are {', '.join(sorted(base.tests))}")
     try:
-        return Policy.model_validate(_merged(defaults, changes))
+        return Policy.model_validate(_over(base.model_dump(mode="json"), changes))
     except ValidationError as invalid:
         first = invalid.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise PolicyInvalid(f"{path}: {key}: {reason}; include/policy/default.yaml shows every key") from invalid
+        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise PolicyInvalid(f"{source}: {key}: {reason}; include/policy/default.yaml shows every key") from invalid
+
+
+def contradictions(policy: Policy) -> list[str]:
+    """Pairs of numbers that are fine each by itself and together keep a rule from ever deciding, in plain words."""
+    numbers = policy.numbers
+    found = []
+    if numbers.behaviour_min_sample > numbers.behaviour_sample:
+        found.append(
+            f"numbers.behaviour_min_sample ({numbers.behaviour_min_sample}) is larger than numbers.behaviour_sample "
+            f"({numbers.behaviour_sample}): behaviour could never show that status checks are required; "
+            "raise the one or lower the other"
+        )
+    if numbers.reread_hours > numbers.max_data_age_hours:
+        found.append(
+            f"numbers.reread_hours ({numbers.reread_hours:g}) is larger than numbers.max_data_age_hours "
+            f"({numbers.max_data_age_hours:g}): an untouched repository would be too old to pass before it is read "
+            "again; lower the one or raise the other"
+        )
+    return found
 
 
 def _override_from_environment() -> Path | None:
@@ -121,7 +194,12 @@ def _override_from_environment() -> Path | None:
     return Path(named).expanduser() if named else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_changes(path: Path) -> dict[str, Any]:
+    """What a YAML file changes in the policy; nothing where it is empty.
+
+    Raises:
+        PolicyInvalid: the file can't be read, or is no YAML mapping.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as unreadable:
@@ -140,11 +218,11 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _merged(base: Any, changes: Any) -> Any:
-    """``changes`` over ``base``; a key that is present but empty keeps the default."""
+def _over(base: Any, changes: Any) -> Any:
+    """``changes`` over ``base``; a key that is present but empty keeps what was there."""
     if changes is None:
         return base
     if isinstance(base, dict) and isinstance(changes, dict):
         keys = [*base, *(key for key in changes if key not in base)]
-        return {key: _merged(base.get(key), changes[key]) if key in changes else base[key] for key in keys}
+        return {key: _over(base.get(key), changes[key]) if key in changes else base[key] for key in keys}
     return changes

@@ -155,3 +155,10 @@ def test_secrets_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path)
 def test_a_second_command_in_the_same_checkout_is_refused(tmp_path: Path) -> None:
     with only_one(tmp_path), pytest.raises(LocalError, match="is at work"), only_one(tmp_path):
         pass
+
+
+def test_who_runs_a_command_is_not_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = env.operator()
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert env.operator() == before != "somebody-else"

@@ -9,8 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from psycopg import sql
 
+from include.expectations import results as result_suite
+from include.expectations import staging
 from include.pipeline import tasks
+from include.pipeline.errors import GateUnanswered
+from include.policy.model import load_policy
 from include.sandbox.model import Repository
 from include.sandbox.process import SandboxServer
 from include.sandbox.state import SandboxState
@@ -355,3 +360,582 @@ def test_a_gate_that_failed_and_is_retried_after_the_cure_lets_the_run_finish(pi
     row = run_row(pipeline, run_id)
     assert (row["status"], row["error"]) == ("published", None)
     assert row["quality"] in ("passed", "passed_with_warnings")
+
+
+# Every expectation of the gate of staging, with a statement that breaks it and what its rows have to name.
+STAGING_BROKEN = (
+    ("the workspace itself was read", "DELETE FROM staging.workspaces", None),
+    ("the granted scopes are those of this run", "UPDATE staging.granted_scopes SET run_id = 'another'", "another"),
+    (
+        "every member has its member_id",
+        "INSERT INTO staging.members VALUES ('acme', null, null, 'Hidden', null, 'user', null, now())",
+        None,
+    ),
+    (
+        "no member stands twice",
+        "INSERT INTO staging.members SELECT * FROM staging.members WHERE display_name = 'Person 1'",
+        "member_id",
+    ),
+    (
+        "every type of a member is one the pipeline knows",
+        "UPDATE staging.members SET member_type = 'robot' WHERE display_name = 'Person 2'",
+        "robot",
+    ),
+    (
+        "every role of a member is one the pipeline knows",
+        "UPDATE staging.members SET role = 'emperor' WHERE display_name = 'Person 2'",
+        "emperor",
+    ),
+    (
+        "no Atlassian account belongs to two members",
+        "UPDATE staging.members SET account_id = 'account-9' WHERE display_name IN ('Person 2', 'Person 3')",
+        "account-9",
+    ),
+    (
+        "every confirmed address is in lower case, without spaces around it, and is one",
+        "INSERT INTO staging.member_emails VALUES ('acme', ' Shouting@EXAMPLE.com', '{member-8}', now())",
+        "{member-8}",
+    ),
+    (
+        "every confirmed address belongs to a listed member",
+        "INSERT INTO staging.member_emails VALUES ('acme', 'unlisted@example.com', '{member-9}', now())",
+        "{member-9}",
+    ),
+    (
+        "no address was confirmed for two members",
+        "INSERT INTO staging.member_emails SELECT workspace, 'shared@example.com', member_id, now()"
+        " FROM staging.members WHERE display_name IN ('Person 2', 'Person 3')",
+        "members_of_address",
+    ),
+    (
+        "every repository has its repository_id",
+        "INSERT INTO staging.repositories (workspace, slug, is_private, data_as_of)"
+        " VALUES ('acme', 'no-id', true, now())",
+        None,
+    ),
+    (
+        "no repository stands twice",
+        "INSERT INTO staging.repositories SELECT * FROM staging.repositories WHERE slug = 'repo-1'",
+        "repository_id",
+    ),
+    (
+        "every repository slug has its slug",
+        "INSERT INTO staging.repositories (workspace, repository_id, is_private, data_as_of)"
+        " VALUES ('acme', '{no-slug}', true, now())",
+        "{no-slug}",
+    ),
+    (
+        "no repository slug stands twice",
+        "INSERT INTO staging.repositories (workspace, repository_id, slug, is_private, data_as_of)"
+        " VALUES ('acme', '{second}', 'repo-2', true, now())",
+        "{second}",
+    ),
+    (
+        "every repository says whether it is private",
+        "INSERT INTO staging.repositories (workspace, repository_id, slug, data_as_of)"
+        " VALUES ('acme', '{secret}', '<script>alert(1)</script>', now())",
+        "{secret}",
+    ),
+    (
+        "no main branch has an empty name",
+        "INSERT INTO staging.repositories (workspace, repository_id, slug, main_branch, is_private, data_as_of)"
+        " VALUES ('acme', '{nameless}', 'nameless', ' ', true, now())",
+        "{nameless}",
+    ),
+    (
+        "nothing is staged below a repository that is not listed",
+        "INSERT INTO staging.pipelines_configs VALUES ('acme', '{gone}', true, now())",
+        "{gone}",
+    ),
+    (
+        "nothing was read later than now",
+        "UPDATE staging.members SET data_as_of = now() + interval '1 hour' WHERE display_name = 'Person 2'",
+        "members",
+    ),
+    (
+        "every listed repository was read or recorded as failed",
+        "DELETE FROM landing.calls WHERE resource = 'pull_requests'"
+        " AND repository_id = (SELECT repository_id FROM staging.repositories WHERE slug = 'repo-3')",
+        "repo-3",
+    ),
+    (
+        "no listing repeats an object or disagrees with its own size",
+        "UPDATE landing.calls SET repeated_items = 1 WHERE resource = 'branch_restrictions'",
+        "branch_restrictions",
+    ),
+    (
+        "every branching model has its repository_id",
+        "INSERT INTO staging.branching_models VALUES ('acme', null, null, null, null, null, '[]', now())",
+        None,
+    ),
+    (
+        "no branching model stands twice",
+        "INSERT INTO staging.branching_models SELECT workspace, repository_id, null, null, null, null, '[]', now()"
+        " FROM staging.repositories, generate_series(1, 2) WHERE slug = 'repo-0'",
+        "repository_id",
+    ),
+    (
+        "every branching model lists its branch types",
+        "INSERT INTO staging.branching_models VALUES ('acme', '{model-1}', null, null, null, null, '{}', now())",
+        "{model-1}",
+    ),
+    (
+        "every kind of a branch type is one the pipeline knows",
+        "INSERT INTO staging.branching_models VALUES ('acme', '{model-2}', null, null, null, null,"
+        """ '[{"kind": "epic", "prefix": "epic/"}]', now())""",
+        "epic/",
+    ),
+    (
+        "every branch restriction has its restriction_key",
+        "INSERT INTO staging.branch_restrictions VALUES"
+        " ('acme', '{gone}', null, 'push', 'glob', 'main', null, null, '[]', '[]', true, now())",
+        None,
+    ),
+    (
+        "no branch restriction stands twice",
+        "INSERT INTO staging.branch_restrictions SELECT * FROM staging.branch_restrictions WHERE restriction_id = 1001",
+        "#1001",
+    ),
+    (
+        "every kind of a branch restriction is one the pipeline knows",
+        "UPDATE staging.branch_restrictions SET kind = 'require_moon_phase' WHERE restriction_id = 2004",
+        "require_moon_phase",
+    ),
+    (
+        "every match of a branch restriction is one the pipeline knows",
+        "UPDATE staging.branch_restrictions SET branch_match_kind = 'regex', matches_main_branch = null"
+        " WHERE restriction_id = 2001",
+        "regex",
+    ),
+    (
+        "every number that a branch restriction asks for is at least 0",
+        "UPDATE staging.branch_restrictions SET value = -1 WHERE restriction_id = 2002",
+        "2002",
+    ),
+    (
+        "every rule that counts approvals or builds says how many",
+        "UPDATE staging.branch_restrictions SET kind = 'require_approvals_to_merge', value = null"
+        " WHERE restriction_id = 2003",
+        "2003",
+    ),
+    (
+        "a rule applies to the main branch as its pattern or branching model says, and only an unread model leaves"
+        " it unknown",
+        "UPDATE staging.branch_restrictions SET pattern = 'release/*' WHERE restriction_id = 3001",
+        "3001",
+    ),
+    (
+        "every pull request has its pull_request_key",
+        "INSERT INTO staging.pull_requests VALUES"
+        " ('acme', '{gone}', null, 'OPEN', '{a}', 'main', '{}', now(), now(), now())",
+        None,
+    ),
+    (
+        "no pull request stands twice",
+        "INSERT INTO staging.pull_requests SELECT requests.* FROM staging.pull_requests AS requests"
+        " INNER JOIN staging.repositories AS repositories USING (repository_id)"
+        " WHERE slug = 'repo-3' AND pull_request_id = 1",
+        "#1",
+    ),
+    (
+        "every state of a pull request is one the pipeline knows",
+        "INSERT INTO staging.pull_requests VALUES"
+        " ('acme', '{gone}', 701, 'QUEUED', '{a}', 'main', '{}', now(), now(), now())",
+        "{gone}#701",
+    ),
+    (
+        "every approval names who approved",
+        "INSERT INTO staging.pull_requests VALUES"
+        " ('acme', '{gone}', 702, 'OPEN', '{a}', 'main', '{null}', now(), now(), now())",
+        "702",
+    ),
+    (
+        "every merge says when and into which branch",
+        "INSERT INTO staging.pull_requests VALUES"
+        " ('acme', '{gone}', 703, 'MERGED', '{a}', 'main', '{}', now(), null, now())",
+        "703",
+    ),
+    (
+        "every merge names the author of its pull request",
+        "INSERT INTO staging.pull_requests VALUES"
+        " ('acme', '{gone}', 704, 'MERGED', null, 'main', '{}', now(), now(), now())",
+        "704",
+    ),
+    (
+        "no pull request was updated in the future",
+        "INSERT INTO staging.pull_requests VALUES"
+        " ('acme', '{gone}', 705, 'OPEN', '{a}', 'main', '{}', now(), now() + interval '2 days', now())",
+        "705",
+    ),
+    (
+        "every pull request's builds has its pull_request_key",
+        "INSERT INTO staging.pull_request_builds VALUES ('acme', '{gone}', null, 1, 0, now())",
+        None,
+    ),
+    (
+        "no pull request's builds stands twice",
+        "INSERT INTO staging.pull_request_builds SELECT 'acme', '{gone}', 801, 1, 0, now() FROM generate_series(1, 2)",
+        "{gone}#801",
+    ),
+    (
+        "builds that were not successful are between 0 and all builds of a pull request",
+        "INSERT INTO staging.pull_request_builds VALUES ('acme', '{gone}', 802, 1, 2, now())",
+        "802",
+    ),
+    (
+        "every configuration of Pipelines has its repository_id",
+        "INSERT INTO staging.pipelines_configs VALUES ('acme', null, true, now())",
+        None,
+    ),
+    (
+        "no configuration of Pipelines stands twice",
+        "INSERT INTO staging.pipelines_configs SELECT 'acme', '{twice}', true, now() FROM generate_series(1, 2)",
+        "{twice}",
+    ),
+    (
+        "every configuration of Pipelines says whether it is on",
+        "INSERT INTO staging.pipelines_configs VALUES ('acme', '{silent}', null, now())",
+        "{silent}",
+    ),
+    (
+        "every newest pipeline has its repository_id",
+        "INSERT INTO staging.latest_pipelines VALUES"
+        " ('acme', null, '{p}', 1, 'COMPLETED', 'SUCCESSFUL', now(), now(), now())",
+        None,
+    ),
+    (
+        "no newest pipeline stands twice",
+        "INSERT INTO staging.latest_pipelines SELECT"
+        " 'acme', '{twice}', '{p}', 1, 'COMPLETED', 'SUCCESSFUL', now(), now(), now() FROM generate_series(1, 2)",
+        "{twice}",
+    ),
+    (
+        "every state of a pipeline is one the pipeline knows",
+        "INSERT INTO staging.latest_pipelines VALUES ('acme', '{l-1}', '{p}', 1, 'DREAMING', null, now(), null, now())",
+        "DREAMING",
+    ),
+    (
+        "every result of a pipeline is one the pipeline knows",
+        "INSERT INTO staging.latest_pipelines VALUES"
+        " ('acme', '{l-2}', '{p}', 1, 'COMPLETED', 'SPLENDID', now(), now(), now())",
+        "SPLENDID",
+    ),
+    (
+        "no pipeline ran in the future",
+        "INSERT INTO staging.latest_pipelines VALUES"
+        " ('acme', '{l-3}', '{p}', 1, 'PENDING', null, now() + interval '2 days', null, now())",
+        "{l-3}",
+    ),
+    (
+        "every pipeline has a number above 0 and says when it was created",
+        "INSERT INTO staging.latest_pipelines VALUES ('acme', '{l-4}', '{p}', 0, 'PENDING', null, null, null, now())",
+        "{l-4}",
+    ),
+    (
+        "every call of the coverage has its coverage_key",
+        "INSERT INTO staging.coverage VALUES ('acme', '{gone}', null, 'ok', null, 200, true, 'r', now())",
+        None,
+    ),
+    (
+        "no call of the coverage stands twice",
+        "INSERT INTO staging.coverage SELECT 'acme', '{gone}', 'pipelines', 'ok', null, 200, true, 'r', now()"
+        " FROM generate_series(1, 2)",
+        "{gone}#pipelines",
+    ),
+    (
+        "every outcome of a call is one of the contract",
+        "INSERT INTO staging.coverage VALUES ('acme', '{gone}', 'branch_restrictions', 'fine', null, 200, true, 'r',"
+        " now())",
+        "fine",
+    ),
+    (
+        "no call counts as read that Bitbucket refused",
+        "INSERT INTO staging.coverage VALUES ('acme', '{gone}', 'pull_requests', 'ok', null, 403, true, 'r', now())",
+        "403",
+    ),
+    (
+        ERROR_SHARE,
+        "UPDATE staging.coverage SET outcome = 'failed', message = 'it broke' WHERE resource = 'pull_requests'"
+        " AND repository_id <> '{gone}'",
+        "it broke",
+    ),
+    (
+        SHRINK,
+        "INSERT INTO compliance.repositories (workspace, repository_id, slug)"
+        " SELECT 'acme', '{published-' || n || '}', 'published-' || n FROM generate_series(1, 25) AS n",
+        "published-",
+    ),
+    (ROSTER_AGE, "DELETE FROM registry.imports", "imported_at"),
+)
+
+
+def _unprotected(pipeline: Pipeline, schema: str) -> None:
+    """Take away what Postgres itself would refuse, so that the gate has to see it."""
+    keys = pipeline.query(
+        "SELECT format('ALTER TABLE %%s DROP CONSTRAINT %%I', conrelid::regclass, conname) AS statement"
+        " FROM pg_constraint WHERE contype = 'p' AND connamespace = %s::regnamespace",
+        (schema,),
+    )
+    columns = pipeline.query(
+        "SELECT format('ALTER TABLE %%I.%%I ALTER %%I DROP NOT NULL', table_schema, table_name, column_name)"
+        " AS statement FROM information_schema.columns WHERE table_schema = %s AND is_nullable = 'NO'"
+        " AND table_name IN (SELECT tablename FROM pg_tables WHERE schemaname = %s)",
+        (schema, schema),
+    )
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+        for row in (*keys, *columns):
+            connection.execute(row["statement"])
+
+
+def test_every_expectation_about_staging_can_fail_and_shows_its_rows_and_the_way_out(
+    pipeline: Pipeline, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline.connect_to(serve(small_state(4)), "admin", **FAST)
+    run_id = extract()
+    _unprotected(pipeline, "staging")
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+        for expectation, statement, _ in STAGING_BROKEN:
+            assert connection.execute(statement).rowcount > 0 or expectation == ROSTER_AGE, expectation
+    with pytest.raises(AirflowFailException) as stopped:
+        tasks.gate(ACME, run_id, "staging")
+    pipeline.release(ACME)
+
+    suite = {one.description: one for one in staging.expectations(load_policy().numbers)}
+    assert suite.keys() == {expectation for expectation, _, _ in STAGING_BROKEN}
+    rows = outcomes(pipeline, run_id)
+    assert {name for name in suite if rows[name]["success"]} == set()
+    log = caplog.text
+    for expectation, _, named in STAGING_BROKEN:
+        assert rows[expectation]["severity"] == suite[expectation].severity
+        assert named is None or named in str(rows[expectation]["observed"]["unexpected_rows"]), expectation
+        assert named is None or named in log, expectation
+        assert f"way out: {suite[expectation].way_out}" in log
+    shown = rows[SHRINK]["observed"]
+    assert shown["unexpected_count"] == 25 and len(shown["unexpected_rows"]) == 20
+    assert "25 rows), the first 20:" in log
+    assert "example.com" not in log + str(rows) and "Person" not in log + str(rows), "nobody's address or name"
+    criticals = [name for name, one in suite.items() if one.severity == "critical"]
+    assert f"(and {len(criticals) - 1} more)" in str(stopped.value) and "\n" not in str(stopped.value)
+
+
+def test_what_a_gate_raises_names_the_first_row_and_the_way_out(pipeline: Pipeline, serve: Serve) -> None:
+    pipeline.connect_to(serve(small_state(2)), "admin", **FAST)
+    run_id = extract()
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+        connection.execute("UPDATE staging.repositories SET is_private = null WHERE slug = 'repo-1'")
+    with pytest.raises(AirflowFailException) as stopped:
+        tasks.gate(ACME, run_id, "staging")
+    pipeline.release(ACME)
+    said = str(stopped.value)
+    assert "every repository says whether it is private; seen: 1 row, the first: repository_id {" in said
+    assert "slug repo-1; nothing was published; Bitbucket's listing left it out" in said
+
+
+def test_every_table_of_staging_has_an_expectation_over_its_own_view(pipeline: Pipeline) -> None:
+    tables = pipeline.query(
+        "SELECT tables.table_name, usage.view_name FROM information_schema.tables AS tables"
+        " LEFT JOIN information_schema.view_table_usage AS usage ON usage.table_schema = 'staging'"
+        " AND usage.table_name = tables.table_name AND usage.view_schema = 'quality'"
+        " AND usage.view_name = tables.table_name"
+        " WHERE tables.table_schema = 'staging' AND tables.table_type = 'BASE TABLE'"
+    )
+    looked_at = {one.view for one in staging.expectations(load_policy().numbers)}
+    assert len(tables) >= 12
+    assert [row["table_name"] for row in tables if row["view_name"] not in looked_at] == []
+
+
+def test_the_pipelines_own_role_may_read_every_view_of_quality(pipeline: Pipeline) -> None:
+    views = pipeline.query("SELECT table_name FROM information_schema.views WHERE table_schema = 'quality'")
+    suites = (*staging.expectations(load_policy().numbers), *result_suite.expectations(load_policy().numbers))
+    assert {one.view for one in suites} | {one.rows_from for one in suites} - {None} <= {
+        row["table_name"] for row in views
+    }
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+        connection.execute("SELECT set_config('compliance.workspace', 'acme', false)")
+        connection.execute("SELECT set_config('compliance.run_id', 'none', false)")
+        connection.execute("SET ROLE compliance_pipeline")
+        for row in views:
+            connection.execute(sql.SQL("SELECT * FROM quality.{}").format(sql.Identifier(row["table_name"])))
+
+
+def test_a_critical_expectation_that_can_not_be_evaluated_stops_publication_and_is_tried_again(
+    pipeline: Pipeline, serve: Serve
+) -> None:
+    pipeline.connect_to(serve(small_state(1)), "admin", **FAST)
+    run_id = extract()
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+        connection.execute(
+            "CREATE OR REPLACE VIEW quality.orphans AS SELECT ''::text AS staged_table, ''::text AS repository_id,"
+            " 1 / count(*) FILTER (WHERE repository_id = '') AS staged_rows FROM staging.repositories"
+        )
+    with pytest.raises(GateUnanswered, match="division by zero") as stopped:
+        tasks.gate(ACME, run_id, "staging")
+    pipeline.release(ACME)
+    assert "nothing is staged below a repository" in str(stopped.value) and stopped.value.retryable
+    assert failing(pipeline, run_id) == {"nothing is staged below a repository that is not listed", ROSTER_AGE}
+
+
+# Every further expectation of the gate of results, with a statement that breaks it for one subject.
+RESULTS_BROKEN = (
+    (
+        "every verdict has its verdict_key",
+        "INSERT INTO judged.verdicts SELECT workspace, run_id, test_id, subject_type, null, null, status, basis,"
+        " reason_code, reason, detail, facts, data_as_of, evaluated_at FROM judged.verdicts"
+        " WHERE test_id = 'workspace_mfa_enforced'",
+        None,
+    ),
+    (
+        "no verdict stands twice",
+        "INSERT INTO judged.verdicts SELECT * FROM judged.verdicts"
+        " WHERE test_id = 'peer_review_required' AND subject_name = 'repo-0'",
+        "peer_review_required",
+    ),
+    (
+        "there is one verdict for each subject of each enabled test, and no other",
+        "DELETE FROM judged.verdicts WHERE test_id = 'peer_review_required' AND subject_name = 'repo-1'",
+        "repo-1",
+    ),
+    (
+        "every status is one of the contract",
+        "UPDATE judged.verdicts SET status = 'fine' WHERE test_id = 'peer_review_required' AND subject_name = 'repo-2'",
+        "fine",
+    ),
+    (
+        "every basis is one of the contract",
+        "UPDATE judged.verdicts SET basis = 'hearsay'"
+        " WHERE test_id = 'peer_review_required' AND subject_name = 'repo-3'",
+        "hearsay",
+    ),
+    (
+        "every reason code is one of its test's, with the status that the catalogue gives it",
+        "UPDATE judged.verdicts SET reason_code = 'advisory_only'"
+        " WHERE test_id = 'peer_review_required' AND subject_name = 'repo-4'",
+        "peer_review_required passing advisory_only",
+    ),
+    (
+        "every verdict says when its data was read",
+        "UPDATE judged.verdicts SET data_as_of = null"
+        " WHERE test_id = 'status_checks_required' AND subject_name = 'repo-0'",
+        "repo-0",
+    ),
+    (
+        "no verdict rests on data from the future",
+        "UPDATE judged.verdicts SET data_as_of = now() + interval '1 hour'"
+        " WHERE test_id = 'status_checks_required' AND subject_name = 'repo-1'",
+        "repo-1",
+    ),
+    (
+        "nothing passes on data older than 48 hours",
+        "UPDATE judged.verdicts SET data_as_of = now() - interval '49 hours'"
+        " WHERE test_id = 'status_checks_required' AND subject_name = 'repo-2'",
+        "repo-2",
+    ),
+    (
+        "nothing passes without a basis",
+        "UPDATE judged.verdicts SET basis = null WHERE test_id = 'status_checks_required' AND subject_name = 'repo-3'",
+        "repo-3",
+    ),
+    (
+        "nothing fails without a basis, and what is pending or in error has none",
+        "UPDATE judged.verdicts SET basis = 'evidence'"
+        " WHERE test_id = 'user_mfa_enabled' AND subject_name = 'Person 2'",
+        "evidence_missing",
+    ),
+    (
+        "no verdict rests on evidence that is not accepted, was captured later than the run, is about another test,"
+        " or is past its 90 days",
+        "UPDATE judged.verdicts SET basis = 'evidence', reason_code = 'evidence_accepted'"
+        " WHERE test_id = 'branch_protection_enforced' AND subject_name = 'repo-0'",
+        "repo-0",
+    ),
+    (
+        "every verdict gives its reason as a sentence",
+        "UPDATE judged.verdicts SET reason = ' '"
+        " WHERE test_id = 'branch_protection_enforced' AND subject_name = 'repo-1'",
+        "repo-1",
+    ),
+    (
+        "facts and detail of every verdict are JSON objects",
+        "UPDATE judged.verdicts SET facts = '[]'"
+        " WHERE test_id = 'branch_protection_enforced' AND subject_name = 'repo-2'",
+        "repo-2",
+    ),
+)
+
+
+def test_every_expectation_about_results_can_fail_is_critical_and_shows_its_rows(
+    pipeline: Pipeline, serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline.connect_to(serve(small_state(5)), "admin", **FAST)
+    run_id = extract()
+    pipeline.judge(run_id, ACME)
+    _unprotected(pipeline, "judged")
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+        for expectation, statement, _ in RESULTS_BROKEN:
+            assert connection.execute(statement).rowcount == 1, expectation
+    with pytest.raises(AirflowFailException):
+        tasks.gate(ACME, run_id, "results")
+    pipeline.release(ACME)
+    suite = {one.description: one for one in result_suite.expectations(load_policy().numbers)}
+    assert suite.keys() == {expectation for expectation, _, _ in RESULTS_BROKEN}
+    assert {one.severity for one in suite.values()} == {"critical"}
+    rows = outcomes(pipeline, run_id, "results")
+    assert {name for name in suite if rows[name]["success"]} == set()
+    for expectation, _, named in RESULTS_BROKEN:
+        shown = rows[expectation]["observed"].get("unexpected_rows", [])
+        assert named is None or named in str(shown), expectation
+        assert f"way out: {suite[expectation].way_out}" in caplog.text
+    assert "Person" not in caplog.text + str(rows), "members are named by id alone"
+
+
+EVIDENCE_AGES = (
+    # captured so many days before the run's day, decision, about, and whether a verdict may rest on it
+    (0, "accepted", "peer_review_required", True),
+    (89, "accepted", "peer_review_required", True),
+    (90, "accepted", "peer_review_required", False),
+    (-1, "accepted", "peer_review_required", False),
+    (1, "rejected", "peer_review_required", False),
+    (1, None, "peer_review_required", False),
+    (1, "withdrawn", "peer_review_required", False),
+    (1, "accepted", "pipelines_enabled", False),
+)
+
+
+def test_a_verdict_rests_on_accepted_evidence_of_its_test_from_its_capture_until_it_runs_out_in_the_policys_time_zone(
+    pipeline: Pipeline, serve: Serve
+) -> None:
+    pipeline.connect_to(serve(small_state(len(EVIDENCE_AGES))), "admin", **FAST)
+    run_id = extract()
+    pipeline.judge(run_id, ACME)
+    pipeline.release(ACME)
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+        # In Auckland it is the first of April already.
+        connection.execute(
+            "UPDATE registry.policy_versions SET body = jsonb_set(body, '{numbers,time_zone}', '\"Pacific/Auckland\"')"
+        )
+        connection.execute("UPDATE judged.verdicts SET evaluated_at = '2026-03-31T20:00:00Z'")
+        for number, (days, decision, about, _) in enumerate(EVIDENCE_AGES):
+            evidence = connection.execute(
+                "INSERT INTO registry.evidence"
+                " (test_id, scope, kind, captured_on, submitted_by, file_name, file_sha256)"
+                " VALUES (%s, 'workspace', 'screenshot', date '2026-04-01' - %s, 'ann', 'a.png', '0')"
+                " RETURNING evidence_id",
+                (about, days),
+            ).fetchone()
+            assert evidence
+            for decided in {"withdrawn": ("accepted", "withdrawn"), None: ()}.get(decision, (decision,)):
+                connection.execute(
+                    "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by)"
+                    " VALUES (%s, %s, 'bob')",
+                    (evidence[0], decided),
+                )
+            connection.execute(
+                "UPDATE judged.verdicts SET basis = 'evidence', detail = jsonb_build_object('evidence_id', %s::uuid)"
+                " WHERE test_id = 'peer_review_required' AND subject_name = %s",
+                (evidence[0], f"repo-{number}"),
+            )
+        connection.execute("SELECT set_config('compliance.workspace', %s, false)", (ACME,))
+        connection.execute("SELECT set_config('compliance.run_id', %s, false)", (run_id,))
+        found = connection.execute("SELECT repository FROM quality.unsupported_verdicts").fetchall()
+    expected = {f"repo-{number}" for number, case in enumerate(EVIDENCE_AGES) if not case[3]}
+    assert {row[0] for row in found} == expected

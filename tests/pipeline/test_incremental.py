@@ -114,6 +114,29 @@ def test_a_repository_that_left_and_came_back_is_read_anew(pipeline: Pipeline, a
     assert statuses(pipeline, gone.slug)["branch_protection_enforced"] == "passing"
 
 
+def test_what_was_read_about_another_main_branch_decides_nothing_about_the_new_one(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
+    whole_run(pipeline, acme)
+    assert statuses(pipeline, "repo-2")["branch_protection_enforced"] == "passing"
+    acme.state.repository("repo-2").mainbranch = "trunk"
+    pipeline.connect_to(acme, "admin", **FAST)
+    run_id = start()
+    tasks.preflight(ACME, run_id)
+    tasks.list_workspace(ACME, run_id)
+    tasks.plan_reading(ACME, run_id)  # and then its turn does not come in this run
+    tasks.stage(ACME, run_id)
+    pipeline.judge(run_id, ACME)
+    tasks.publish(ACME, run_id)
+    pipeline.release(ACME)
+    verdicts = {key: verdict for key, verdict in pipeline.verdicts(ACME).items() if key[1] == "repo-2"}
+    assert verdicts["branch_protection_enforced", "repo-2"] == ("pending", None, "not_read_yet")
+    assert verdicts["peer_review_required", "repo-2"] == ("pending", None, "not_read_yet")
+    assert statuses(pipeline, "repo-3")["branch_protection_enforced"] == "passing"
+    whole_run(pipeline, acme, touched=False)
+    assert statuses(pipeline, "repo-2")["branch_protection_enforced"] == "failing", "no rule names trunk"
+
+
 def test_a_rule_that_no_longer_refers_to_the_branching_model_forgets_it_and_others_keep_theirs(
     pipeline: Pipeline, acme: SandboxServer
 ) -> None:

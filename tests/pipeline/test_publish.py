@@ -159,6 +159,9 @@ READABLE = (
     "test_controls",
     "reason_codes",
     "evidence",
+    "exceptions",
+    "exception_subjects",
+    "exception_endings",
 )
 CLOSED = (
     "landing.objects",
@@ -169,6 +172,8 @@ CLOSED = (
     "registry.people",
     "registry.roster",
     "registry.evidence_members",
+    "registry.exceptions",
+    "registry.exception_decisions",
     "integration.runs",
     "integration.workspace_leases",
     "quality.expectation_results",
@@ -253,6 +258,8 @@ def test_the_pipeline_writes_results_and_only_adds_to_what_people_declared(as_ro
     assert not may(worker, "UPDATE registry.evidence SET captured_on = now()")
     assert not may(worker, "DELETE FROM registry.evidence_decisions")
     assert not may(worker, "UPDATE registry.exceptions SET expires_at = now()")
+    assert not may(worker, "DELETE FROM compliance.exception_endings")
+    assert not may(worker, "UPDATE compliance.exception_endings SET cause = 'expired'")
     assert not may(worker, "DROP TABLE compliance.results")
     assert not may(worker, "CREATE TABLE compliance.mine (a int)")
 

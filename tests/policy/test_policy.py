@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from include.pipeline.errors import PolicyInvalid
-from include.policy.model import Policy, load_policy
+from include.policy.model import RESTRICTION_KINDS, Policy, contradictions, load_policy
 from include.security_tests import CATALOGUE
 
 
@@ -236,6 +236,67 @@ def test_a_file_that_is_not_utf8_is_refused(override: Path) -> None:
     override.write_bytes("numbers: {time_zone: Zürich}".encode("latin-1"))
     with pytest.raises(PolicyInvalid, match="UTF-8"):
         load_policy()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "min_passing_builds",
+        "min_approvals",
+        "behaviour_sample",
+        "behaviour_min_sample",
+        "offboarding_grace_days",
+        "roster_max_age_days",
+        "evidence_validity_days",
+        "bodies_kept_days",
+        "max_data_age_hours",
+        "due_days_critical",
+        "due_days_high",
+        "due_days_medium",
+    ],
+)
+def test_a_number_that_a_slip_of_the_hand_made_huge_is_refused(override: Path, key: str) -> None:
+    assert f"numbers.{key}" in refused(override, f"numbers: {{{key}: 1000000000}}")
+
+
+def test_a_protection_that_bitbucket_does_not_know_is_refused_by_name(override: Path) -> None:
+    message = refused(override, "numbers: {required_protections: [push, no_force, delete]}")
+    assert "numbers.required_protections: 'no_force'" in message
+    assert "restrict_merges" in message, "what is known is told"
+
+
+def test_a_protection_named_twice_is_one(override: Path) -> None:
+    policy = accepted(override, "numbers: {required_protections: [push, delete, push]}")
+    assert policy.numbers.required_protections == ["push", "delete"]
+
+
+def test_known_protections_are_the_eighteen_of_bitbucket() -> None:
+    assert {"push", "force", "delete", "restrict_merges", "enforce_merge_checks"} <= set(RESTRICTION_KINDS)
+    assert len(RESTRICTION_KINDS) == len(set(RESTRICTION_KINDS)) == 18
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("numbers: {behaviour_min_sample: 6}", ("numbers.behaviour_min_sample", "numbers.behaviour_sample")),
+        ("numbers: {behaviour_sample: 2}", ("numbers.behaviour_min_sample", "numbers.behaviour_sample")),
+        ("numbers: {reread_hours: 49}", ("numbers.reread_hours", "numbers.max_data_age_hours")),
+        ("numbers: {max_data_age_hours: 19}", ("numbers.reread_hours", "numbers.max_data_age_hours")),
+    ],
+)
+def test_numbers_that_contradict_each_other_are_told_by_both_keys(
+    override: Path, text: str, keys: tuple[str, str]
+) -> None:
+    told = contradictions(accepted(override, text))
+    assert len(told) == 1
+    assert all(key in told[0] for key in keys)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "numbers: {behaviour_min_sample: 5}", "numbers: {reread_hours: 48, reading_hours: 0}"]
+)
+def test_numbers_that_go_together_are_no_contradiction(override: Path, text: str) -> None:
+    assert contradictions(accepted(override, text)) == []
 
 
 # --------------------------------------------------------------------- version

@@ -411,10 +411,10 @@ class World:
             if not repository.unread:
                 connection.execute(
                     "INSERT INTO landing.repository_reads (workspace, repository_id, run_id, read_at, complete,"
-                    " non_production, reading_basis) VALUES (%s, %s, %s, %s, true, false, '')"
+                    " main_branch, non_production, reading_basis) VALUES (%s, %s, %s, %s, true, %s, false, '')"
                     " ON CONFLICT (workspace, repository_id) DO UPDATE"
-                    " SET run_id = excluded.run_id, read_at = excluded.read_at",
-                    (WORKSPACE, repository.repository_id, run_id, READ_AT),
+                    " SET run_id = excluded.run_id, read_at = excluded.read_at, main_branch = excluded.main_branch",
+                    (WORKSPACE, repository.repository_id, run_id, READ_AT, repository.main_branch),
                 )
 
     def _answers(self) -> list[Answer]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -200,3 +200,87 @@ def test_addresses_never_reach_the_verdict(world: World) -> None:
 def test_data_is_as_old_as_the_listing_of_members(world: World) -> None:
     world.member("Ada")
     assert judged(world)["data_as_of"] == NOW + timedelta(minutes=1)
+
+
+# ------------------------------------------------------------------- screenshots
+
+
+def screenshot(world: World, *names: str, captured_on: date = TODAY, workspace: str = "acme", **more: Any) -> str:
+    """An accepted screenshot that showed two-step verification of these members, as accepting freezes it."""
+    evidence_id = world.evidence(TEST, captured_on, scope="workspace", workspace=workspace, **more)
+    for name in names:
+        world.database.execute(
+            "INSERT INTO registry.evidence_subjects (evidence_id, workspace, subject_type, subject_id, subject_name)"
+            " VALUES (%s, %s, 'member', %s, %s)",
+            (evidence_id, workspace, identity(name), name),
+        )
+    return evidence_id
+
+
+def test_a_screenshot_shows_it_for_the_members_that_were_frozen(world: World) -> None:
+    world.member("Ada").member("joined later").member("bot", member_type="app_user")
+    evidence_id = screenshot(world, "Ada", "bot", "gone")
+    verdicts = world.judge(TEST)
+    assert {name: outcome(verdict)[2] for name, verdict in verdicts.items()} == {
+        "Ada": "mfa_enabled",
+        "joined later": "evidence_missing",
+        "bot": "app_user",
+    }
+    ada = verdicts["Ada"]
+    assert outcome(ada) == ENABLED
+    assert ada["facts"] == {"evidence_id": evidence_id}
+    assert ada["detail"] == {"evidence_id": evidence_id, "captured_on": TODAY.isoformat()}
+    assert f"screenshot captured on {TODAY}" in ada["reason"]
+
+
+@pytest.mark.parametrize(("export_age", "screenshot_age", "expected"), [(5, 3, ENABLED), (3, 5, DISABLED)])
+def test_of_an_export_and_a_screenshot_the_newer_capture_decides(
+    world: World, export_age: int, screenshot_age: int, expected: tuple[str, str | None, str]
+) -> None:
+    world.member("Ada", "id-ada").member("only in the export", "id-x").member("only in the screenshot")
+    export = world.mfa_export(
+        (None, "id-ada", False), (None, "id-x", False), captured_on=TODAY - timedelta(days=export_age)
+    )
+    shot = screenshot(world, "Ada", "only in the screenshot", captured_on=TODAY - timedelta(days=screenshot_age))
+    verdicts = world.judge(TEST)
+    assert outcome(verdicts["Ada"]) == expected
+    assert verdicts["Ada"]["facts"] == {"evidence_id": shot if expected == ENABLED else export}
+    assert outcome(verdicts["only in the export"]) == DISABLED
+    assert outcome(verdicts["only in the screenshot"]) == ENABLED
+
+
+@pytest.mark.parametrize("status", ["submitted", "rejected", "withdrawn"])
+def test_only_an_accepted_screenshot_counts(world: World, status: str) -> None:
+    world.member("Ada")
+    screenshot(world, "Ada", status=status)
+    assert outcome(judged(world)) == MISSING
+
+
+@pytest.mark.parametrize(("age", "expected"), [(-1, MISSING), (0, ENABLED), (89, ENABLED), (90, EXPIRED)])
+def test_a_screenshot_holds_as_long_as_an_export(world: World, age: int, expected: tuple[str, str | None, str]) -> None:
+    world.member("Ada")
+    screenshot(world, "Ada", captured_on=TODAY - timedelta(days=age))
+    assert outcome(judged(world)) == expected
+
+
+def test_an_export_past_its_validity_does_not_stand_against_a_valid_screenshot(world: World) -> None:
+    world.numbers(evidence_validity_days=10)
+    world.member("Ada", "id-ada")
+    world.mfa_export((None, "id-ada", False), captured_on=TODAY - timedelta(days=10))
+    screenshot(world, "Ada", captured_on=TODAY - timedelta(days=9))
+    assert outcome(judged(world)) == ENABLED
+
+
+def test_a_screenshot_of_another_workspace_does_not_count(world: World) -> None:
+    world.member("Ada")
+    screenshot(world, "Ada", workspace="elsewhere")
+    assert outcome(judged(world)) == MISSING
+
+
+@pytest.mark.parametrize("lookup", ["failed", "permission_missing"])
+def test_whom_a_screenshot_covers_needs_no_look_up(world: World, lookup: str) -> None:
+    world.member("Ada")
+    world.mfa_export(("x@example.com", None, False), captured_on=TODAY - timedelta(days=2))
+    screenshot(world, "Ada", captured_on=TODAY - timedelta(days=1))
+    world.lookup = lookup
+    assert outcome(judged(world)) == ENABLED

@@ -39,7 +39,7 @@ evidence AS (
     GROUP BY valid.subject_id
 ),
 
-subjects AS (
+subjects AS MATERIALIZED (
     SELECT
         repositories.workspace,
         repositories.repository_id,
@@ -83,7 +83,7 @@ subjects AS (
 ),
 
 -- A kind that only a rule of an unread branching model may hold is missing for sure only where the model was read.
-lacking AS (
+lacking AS MATERIALIZED (
     SELECT
         subjects.*,
         (
@@ -110,7 +110,7 @@ readable AS (
     FROM lacking
 ),
 
-decided AS (
+decided AS MATERIALIZED (
     SELECT
         readable.*,
         CASE

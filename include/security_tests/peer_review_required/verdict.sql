@@ -62,7 +62,7 @@ behaviour AS (
     GROUP BY merged.repository_id
 ),
 
-subjects AS (
+subjects AS MATERIALIZED (
     SELECT
         repositories.workspace,
         repositories.repository_id,
@@ -118,7 +118,7 @@ subjects AS (
     WHERE repositories.workspace = %(workspace)s
 ),
 
-decided AS (
+decided AS MATERIALIZED (
     SELECT
         subjects.*,
         CASE

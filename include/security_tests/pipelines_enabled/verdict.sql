@@ -13,7 +13,7 @@ WITH evidence AS (
     GROUP BY valid.subject_id
 ),
 
-subjects AS (
+subjects AS MATERIALIZED (
     SELECT
         repositories.workspace,
         repositories.repository_id,
@@ -52,7 +52,7 @@ subjects AS (
     WHERE repositories.workspace = %(workspace)s
 ),
 
-decided AS (
+decided AS MATERIALIZED (
     SELECT
         subjects.*,
         CASE

@@ -70,7 +70,7 @@ behaviour AS (
     GROUP BY sampled.repository_id
 ),
 
-subjects AS (
+subjects AS MATERIALIZED (
     SELECT
         repositories.workspace,
         repositories.repository_id,
@@ -129,7 +129,7 @@ subjects AS (
     WHERE repositories.workspace = %(workspace)s
 ),
 
-decided AS (
+decided AS MATERIALIZED (
     SELECT
         subjects.*,
         CASE

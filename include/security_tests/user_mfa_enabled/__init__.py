@@ -28,7 +28,7 @@ TEST = SecurityTest(
         "evidence_expired": Reason(
             "pending",
             "The evidence that covers the member is past its validity.",
-            "The export is past its validity: export the report again and import it.",
+            "Export the report again and import it, or capture it again and submit the picture.",
         ),
         "extract_failed": Reason(
             "error",

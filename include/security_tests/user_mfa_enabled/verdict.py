@@ -20,9 +20,10 @@ class _Cover:
     """What one piece of evidence says of one member."""
 
     evidence_id: str
+    kind: str
     captured_on: date
     enabled: bool
-    matched_by: str
+    matched_by: str | None
 
 
 def judge(tables: Tables) -> list[Verdict]:
@@ -51,10 +52,12 @@ def decide(
     Args:
         members: ``member_id, account_id, display_name, member_type, data_as_of``.
         emails: ``email, member_id``, confirmed by Bitbucket.
-        evidence: newest first: ``evidence_id, captured_on, line, email, account_id, mfa_enabled``.
+        evidence: newest first: ``evidence_id, captured_on, line, email, account_id, mfa_enabled`` of exports;
+            ``kind`` and ``member_id`` besides, where there are screenshots, which name members themselves.
         lookup: outcome of the look-up of addresses; None where there was nothing to look up.
         today: the day of the run. validity_days: evidence holds for so many days, the day of capture included.
     """
+    evidence = evidence.reindex(columns=[*dict.fromkeys([*evidence.columns, "kind", "member_id"])])
     evidence = evidence[evidence["captured_on"] <= today]
     covers = _covers_by_member(members, emails, evidence)
     # An address nobody looked up matters only where the row behind it could still decide.
@@ -66,9 +69,9 @@ def decide(
             member, covers.get(member["member_id"], []), unresolved, today, validity_days
         )
         facts: dict[str, object] = {"evidence_id": cover.evidence_id} if cover else {}
-        detail = (
-            {**facts, "captured_on": cover.captured_on.isoformat(), "matched_by": cover.matched_by} if cover else {}
-        )
+        detail = {**facts, "captured_on": cover.captured_on.isoformat()} if cover else {}
+        if cover and cover.matched_by:
+            detail["matched_by"] = cover.matched_by
         return Verdict(
             member["member_id"],
             member["display_name"],
@@ -98,17 +101,19 @@ def _decide_member(
     if valid:
         newest = valid[0]
         if newest.enabled:
-            reason = f"The export captured on {newest.captured_on} shows two-step verification switched on."
+            reason = f"The {newest.kind} captured on {newest.captured_on} shows two-step verification switched on."
             return "passing", "evidence", "mfa_enabled", reason, newest
-        reason = f"The export captured on {newest.captured_on} shows two-step verification switched off."
+        reason = f"The {newest.kind} captured on {newest.captured_on} shows two-step verification switched off."
         return "failing", "evidence", "mfa_disabled", reason, newest
     if lookup in INCOMPLETE_LOOKUP:
         status, code, reason = INCOMPLETE_LOOKUP[lookup]
         return status, None, code, reason, None
     if covers:
-        reason = f"The newest export that names this member, of {covers[0].captured_on}, is past its validity."
+        reason = (
+            f"The newest {covers[0].kind} that covers this member, of {covers[0].captured_on}, is past its validity."
+        )
         return "pending", None, "evidence_expired", reason, covers[0]
-    return "pending", None, "evidence_missing", "No accepted export names this member.", None
+    return "pending", None, "evidence_missing", "No accepted evidence covers this member.", None
 
 
 def _covers_by_member(
@@ -116,19 +121,30 @@ def _covers_by_member(
 ) -> dict[str, list[_Cover]]:
     """Newest evidence first. Where one export names a member twice, one row that says "off" is enough for "off"."""
     covers: dict[str, list[_Cover]] = {}
-    for evidence_id in dict.fromkeys(row["evidence_id"] for row in records(evidence)):
-        rows = evidence[evidence["evidence_id"] == evidence_id]
-        enabled = {row["line"]: row["mfa_enabled"] for row in records(rows)}
-        found: dict[str, list[dict[str, Any]]] = {}
-        for pair in records(match_people(rows, members, emails)):
-            found.setdefault(pair["member_id"], []).append(pair)
-        for member_id, pairs in found.items():
-            covers.setdefault(member_id, []).append(
-                _Cover(
-                    evidence_id,
-                    records(rows)[0]["captured_on"],
-                    all(enabled[pair["line"]] for pair in pairs),
-                    min(pair["matched_by"] for pair in pairs),
-                )
-            )
+    for evidence_id, rows in evidence.groupby("evidence_id", sort=False):
+        first = records(rows.head(1))[0]
+        is_screenshot = first["kind"] == "screenshot"
+        kind, captured_on = "screenshot" if is_screenshot else "export", first["captured_on"]
+        found = _shown(rows) if is_screenshot else _listed(rows, members, emails)
+        for member_id, (enabled, matched_by) in found.items():
+            covers.setdefault(member_id, []).append(_Cover(str(evidence_id), kind, captured_on, enabled, matched_by))
     return covers
+
+
+def _shown(rows: "pd.DataFrame") -> dict[str, tuple[bool, str | None]]:
+    """By member, frozen when the screenshot was accepted: that it is switched on."""
+    return {row["member_id"]: (row["mfa_enabled"], None) for row in records(rows)}
+
+
+def _listed(
+    rows: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame"
+) -> dict[str, tuple[bool, str | None]]:
+    """By member: what the lines of an export say, and how they name the member."""
+    enabled = {row["line"]: row["mfa_enabled"] for row in records(rows)}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for pair in records(match_people(rows.drop(columns="member_id"), members, emails)):
+        found.setdefault(pair["member_id"], []).append(pair)
+    return {
+        member_id: (all(enabled[pair["line"]] for pair in pairs), min(pair["matched_by"] for pair in pairs))
+        for member_id, pairs in found.items()
+    }

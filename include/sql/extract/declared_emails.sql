@@ -13,6 +13,14 @@ WITH declared AS (
     FROM registry.evidence_members AS covered
     INNER JOIN registry.evidence_states AS evidence ON covered.evidence_id = evidence.evidence_id
     WHERE evidence.status = 'accepted' AND covered.email IS NOT null
+    UNION ALL
+    -- looked up before somebody decides, so that accepting finds whom it covers
+    SELECT
+        named.target AS email,
+        2 AS urgency
+    FROM registry.evidence_states AS evidence
+    CROSS JOIN LATERAL unnest(evidence.targets) AS named (target)
+    WHERE evidence.status = 'submitted' AND evidence.scope = 'members' AND named.target LIKE '%%@%%'
 )
 
 SELECT declared.email

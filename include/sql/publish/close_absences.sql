@@ -1,7 +1,7 @@
 -- Purpose: end the absence of subjects and tests that came back.
 
 UPDATE compliance.result_history AS history
-SET valid_to = now()
+SET valid_to = %(published_at)s
 FROM compliance.results AS results
 WHERE
     history.workspace = %(workspace)s

@@ -1,7 +1,7 @@
 -- Purpose: end the open intervals whose result changed or is gone.
 
 UPDATE compliance.result_history AS history
-SET valid_to = now()
+SET valid_to = %(published_at)s
 WHERE
     history.workspace = %(workspace)s
     AND history.valid_to IS null

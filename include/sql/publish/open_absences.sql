@@ -34,11 +34,11 @@ SELECT
     encode(sha256(''), 'hex'),
     %(policy_version)s,
     %(run_id)s,
-    now()
+    %(published_at)s
 FROM compliance.result_history AS history
 WHERE
     history.workspace = %(workspace)s
-    AND history.valid_to = now()
+    AND history.valid_to = %(published_at)s
     AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
     AND NOT EXISTS (
         SELECT 1

@@ -50,7 +50,7 @@ dated AS (
     SELECT
         verdicts.*,
         CASE
-            WHEN verdicts.status = 'failing' THEN coalesce(verdicts.previous_failing_since, now())
+            WHEN verdicts.status = 'failing' THEN coalesce(verdicts.previous_failing_since, %(published_at)s)
             WHEN verdicts.status IN ('pending', 'error') THEN verdicts.previous_failing_since
         END AS failing_since
     FROM verdicts
@@ -106,13 +106,25 @@ SELECT
                 AND history.test_id = dated.test_id
                 AND history.subject_id = dated.subject_id
         ),
-        now()
+        %(published_at)s
     ),
-    CASE WHEN dated.previous_status = dated.status THEN dated.previous_status_since ELSE now() END,
+    CASE WHEN dated.previous_status = dated.status THEN dated.previous_status_since ELSE %(published_at)s END,
     dated.failing_since,
     dated.failing_since + make_interval(days => dated.days_to_fix),
     dated.data_as_of,
-    dated.data_as_of + make_interval(secs => 3600.0 * %(max_data_age_hours)s),
+    CASE
+        WHEN dated.data_as_of IS NOT null
+            -- evidence supports a verdict until the day on which its validity ends begins
+            THEN least(
+                dated.data_as_of + make_interval(secs => 3600.0 * %(max_data_age_hours)s),
+                CASE
+                    WHEN dated.basis = 'evidence'
+                        THEN (
+                            (dated.detail ->> 'captured_on')::date + %(evidence_validity_days)s::integer
+                        )::timestamp AT TIME ZONE %(time_zone)s
+                END
+            )
+    END,
     dated.evaluated_at,
     dated.run_id,
     %(policy_version)s,

@@ -1,4 +1,5 @@
--- Purpose: stage the listed repositories, and forget those that a complete listing no longer names.
+-- Purpose: stage the listed repositories, and forget those that a complete listing no longer names. One whose main
+-- branch is another since it was read counts as not read.
 
 WITH listed AS (
     SELECT
@@ -14,7 +15,10 @@ WITH listed AS (
         (objects.body ->> 'created_on')::timestamptz AS created_on,
         (objects.body ->> 'updated_on')::timestamptz AS updated_on,
         objects.fetched_at AS data_as_of,
-        reads.read_at
+        -- What was read below it was about the main branch of then: rules matched it, merges went into it.
+        CASE
+            WHEN coalesce(reads.main_branch, '') = coalesce(objects.body #>> '{mainbranch,name}', '') THEN reads.read_at
+        END AS read_at
     FROM landing.run_objects AS objects
     LEFT JOIN landing.repository_reads AS reads
         ON objects.workspace = reads.workspace AND objects.object_key = reads.repository_id

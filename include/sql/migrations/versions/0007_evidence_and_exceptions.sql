@@ -102,6 +102,68 @@ $valid$;
 COMMENT ON FUNCTION registry.valid_evidence(text, text, date, integer) IS
 'Accepted evidence within its validity, a row for each subject of the workspace that it covers.';
 
+CREATE VIEW registry.unmatched_evidence_rows AS
+WITH declared AS (
+    SELECT
+        named.email,
+        min(named.named_at) AS named_at
+    FROM (
+        SELECT
+            people.email,
+            imports.imported_at AS named_at
+        FROM registry.people AS people
+        INNER JOIN registry.imports AS imports ON people.import_id = imports.import_id
+        UNION ALL
+        SELECT
+            covered.email,
+            decisions.decided_at AS named_at
+        FROM registry.evidence_members AS covered
+        INNER JOIN registry.evidence_decisions AS decisions
+            ON covered.evidence_id = decisions.evidence_id AND decisions.decision = 'accepted'
+    ) AS named
+    WHERE named.email IS NOT null
+    GROUP BY named.email
+),
+
+look_ups AS (
+    SELECT
+        lower(coverage.workspace) AS workspace,
+        coverage.data_as_of
+    FROM staging.coverage AS coverage
+    WHERE coverage.repository_id = '' AND coverage.resource = 'member_emails' AND coverage.outcome = 'ok'
+)
+
+SELECT
+    covered.evidence_id,
+    covered.line,
+    covered.email,
+    covered.account_id,
+    covered.email IS null
+    OR EXISTS (
+        SELECT 1 FROM look_ups
+        WHERE
+            look_ups.data_as_of > declared.named_at
+            AND (evidence.workspace IS null OR evidence.workspace = look_ups.workspace)
+    ) AS looked_up
+FROM registry.evidence_members AS covered
+INNER JOIN registry.evidence AS evidence ON covered.evidence_id = evidence.evidence_id
+LEFT JOIN declared ON covered.email = declared.email
+WHERE
+    NOT EXISTS (
+        SELECT 1 FROM staging.members AS members
+        WHERE
+            members.account_id = covered.account_id
+            AND (evidence.workspace IS null OR evidence.workspace = lower(members.workspace))
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM staging.member_emails AS confirmed
+        WHERE
+            confirmed.email = covered.email
+            AND (evidence.workspace IS null OR evidence.workspace = lower(confirmed.workspace))
+    );
+COMMENT ON VIEW registry.unmatched_evidence_rows IS
+'Rows of two-step verification exports that match no member of a workspace that was read, by account id or confirmed address. looked_up: false where Bitbucket was not yet asked for the address.';
+
 CREATE VIEW compliance.evidence AS
 WITH validity AS (
     SELECT
@@ -207,7 +269,7 @@ WHERE decision IN ('accepted', 'rejected');
 CREATE UNIQUE INDEX exception_withdrawn_once ON registry.exception_decisions (exception_id)
 WHERE decision = 'withdrawn';
 COMMENT ON TABLE registry.exception_decisions IS
-'What became of an exception: accepted or rejected once by somebody other than its owner, withdrawn once.';
+'What became of an exception: accepted or rejected once by somebody who neither owns nor asked for it, withdrawn once.';
 
 CREATE TABLE registry.exception_subjects (
     exception_id uuid NOT NULL REFERENCES registry.exceptions,
@@ -229,6 +291,7 @@ SELECT
         ELSE coalesce(decisions.decision, 'requested')
     END AS status,
     CASE WHEN decisions.decision = 'accepted' THEN decisions.decided_by END AS approver,
+    CASE WHEN decisions.decision = 'accepted' THEN decisions.decided_at END AS approved_at,
     coalesce(withdrawals.decided_by, decisions.decided_by) AS decided_by,
     coalesce(withdrawals.decided_at, decisions.decided_at) AS decided_at,
     coalesce(withdrawals.reason, decisions.reason) AS decision_reason
@@ -245,9 +308,12 @@ CREATE TABLE compliance.exception_endings (
     workspace text NOT NULL,
     test_id text NOT NULL,
     subject_id text NOT NULL,
+    facts_hash text NOT NULL,
     ended_at timestamptz NOT NULL,
     cause text NOT NULL CHECK (cause IN ('expired', 'facts_changed', 'withdrawn')),
-    run_id text NOT NULL,
+    status_then text,
+    facts_hash_then text,
+    run_id text,
     PRIMARY KEY (exception_id, subject_id)
 );
 COMMENT ON TABLE compliance.exception_endings IS
@@ -256,9 +322,16 @@ COMMENT ON COLUMN compliance.exception_endings.exception_id IS 'The exception.';
 COMMENT ON COLUMN compliance.exception_endings.workspace IS 'Workspace slug.';
 COMMENT ON COLUMN compliance.exception_endings.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN compliance.exception_endings.subject_id IS 'The subject it no longer covers.';
-COMMENT ON COLUMN compliance.exception_endings.ended_at IS 'When it ended.';
-COMMENT ON COLUMN compliance.exception_endings.cause IS 'expired, facts_changed or withdrawn.';
-COMMENT ON COLUMN compliance.exception_endings.run_id IS 'Run that ended it.';
+COMMENT ON COLUMN compliance.exception_endings.facts_hash IS 'Hash of the facts that were accepted.';
+COMMENT ON COLUMN compliance.exception_endings.ended_at IS
+'When it ended: the expiry, or the publication that saw the change or the withdrawal.';
+COMMENT ON COLUMN compliance.exception_endings.cause IS
+'expired, withdrawn, or facts_changed: other facts decide, or the subject does not fail any more or is gone.';
+COMMENT ON COLUMN compliance.exception_endings.status_then IS
+'Status published when the ending was noted; null: the subject or its test is gone.';
+COMMENT ON COLUMN compliance.exception_endings.facts_hash_then IS
+'Hash of the facts that decided when the ending was noted; null: the subject or its test is gone.';
+COMMENT ON COLUMN compliance.exception_endings.run_id IS 'Run that noted it; null: housekeeping, between two runs.';
 
 -- --------------------------------------------------------------------- policy
 
@@ -304,7 +377,11 @@ registry.exception_decisions,
 registry.exception_subjects,
 registry.policy_overrides
 TO compliance_pipeline, compliance_console;
-GRANT SELECT ON registry.evidence_states, registry.exception_states TO compliance_pipeline, compliance_console;
+GRANT SELECT ON registry.evidence_states, registry.exception_states, registry.unmatched_evidence_rows
+TO compliance_pipeline, compliance_console;
+-- Accepting evidence freezes which subjects it covers.
+GRANT USAGE ON SCHEMA staging TO compliance_console;
+GRANT SELECT ON staging.repositories, staging.members, staging.member_emails, staging.workspaces TO compliance_console;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA registry TO compliance_pipeline, compliance_console;
 GRANT SELECT, INSERT, UPDATE, DELETE ON compliance.test_controls TO compliance_pipeline;
 GRANT SELECT, INSERT ON compliance.exception_endings TO compliance_pipeline;

@@ -1,0 +1,42 @@
+"""What time alone changes, once a day: exceptions that expired re-open, old landed bodies are deleted."""
+
+import os
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, task
+
+from include.pipeline import callbacks
+
+with DAG(
+    dag_id="housekeeping",
+    description="Re-open expired exceptions between runs; delete what policy keeps no longer.",
+    schedule=os.environ.get("COMPLIANCE_HOUSEKEEPING_SCHEDULE", "@daily"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "compliance",
+        "retries": 2,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(hours=2),
+        "on_failure_callback": callbacks.report_failure,
+    },
+    tags=["compliance", "registry"],
+    doc_md=__doc__,
+):
+
+    @task(doc_md="Exceptions that expired, were withdrawn or were accepted show in results and history without a run.")
+    def reopen_expired() -> None:
+        from include.pipeline import tasks
+
+        tasks.reopen_expired()
+
+    @task(doc_md="Bodies not seen for numbers.bodies_kept_days go, but for the newest of each object; history stays.")
+    def forget_old() -> None:
+        from include.pipeline import tasks
+
+        tasks.forget_old()
+
+    reopen_expired()
+    forget_old()

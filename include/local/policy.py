@@ -1,0 +1,91 @@
+"""`make policy` and `make unclassify`: what a workspace's policy changes, and a classification taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from include.local import environment as env
+from include.local.services import LocalError, data_postgres
+
+if TYPE_CHECKING:
+    from include.policy.overrides import Difference, Override
+
+POLICY_USAGE: Final = (
+    "usage: make policy WORKSPACE=slug [FILE=overrides.yaml REASON='why'] (without FILE: show it; an empty file takes "
+    "the overrides back)"
+)
+UNCLASSIFY_USAGE: Final = "usage: make unclassify TARGET_TYPE=repository|project|pattern TARGET=name [WORKSPACE=slug]"
+
+
+def policy(workspace: str, file: str, reason: str) -> int:
+    """Set what the workspace's policy changes where a file is given; print what is in force then, and its history.
+
+    Raises:
+        LocalError: there is no such file, or no reason is given.
+        PolicyInvalid: the file holds something unknown; nothing is stored.
+    """
+    from include.policy.model import contradictions, read_changes
+    from include.policy.overrides import differences, history, policy_of, set_override
+
+    sets = file.strip().lower() not in ("", "none")
+    path = Path(file).expanduser()
+    if sets and not path.exists():
+        raise LocalError(f"FILE={file}: there is no such file")
+    if sets and not reason.strip():
+        raise LocalError("REASON is missing: say why the policy changes, its history keeps it")
+    changes = read_changes(path) if sets else {}
+    with data_postgres() as connection:
+        if sets:
+            set_override(connection, workspace, changes, set_by=env.operator(), reason=reason.strip())
+            connection.commit()
+        in_force = policy_of(connection, workspace)
+        print(f"policy of workspace {workspace.lower()}, version {in_force.version}")
+        for line in [*_differences(differences(connection, workspace)), *_history(history(connection, workspace))]:
+            print(f"  {line}")
+        for told in contradictions(in_force):
+            print(f"warning: {told}")
+    return 0
+
+
+def unclassify(target_type: str, target: str, workspace: str) -> int:
+    """Take a classification entry back.
+
+    Raises:
+        LocalError: something is missing.
+        ImportRefused: no such entry is in force.
+    """
+    from include.pipeline.declared import withdraw_classification
+
+    if not (target_type.strip() and target.strip()):
+        raise LocalError(UNCLASSIFY_USAGE)
+    with data_postgres() as connection:
+        print(
+            withdraw_classification(
+                connection, target_type, target, workspace=workspace.strip() or None, withdrawn_by=env.operator()
+            )
+        )
+    return 0
+
+
+def _differences(found: list[Difference]) -> Iterator[str]:
+    if not found:
+        yield "every key is as include/policy/default.yaml delivers it"
+    for key in found:
+        yield f"{key.key}: {_shown(key.value)} (delivered: {_shown(key.default)}; set by {key.source})"
+
+
+def _history(overrides: list[Override]) -> Iterator[str]:
+    for override in overrides:
+        until = "in force" if override.valid_to is None else f"until {override.valid_to:%Y-%m-%d %H:%M}"
+        what = _shown(override.body) if override.body else "nothing: taken back"
+        yield (
+            f"{override.set_at:%Y-%m-%d %H:%M} UTC, {until}, by {override.set_by}"
+            f" ({override.reason or 'no reason given'}): {what}"
+        )
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

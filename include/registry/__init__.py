@@ -1,0 +1,1 @@
+"""What people declare: evidence, exceptions, the roster from its sources."""

@@ -1,0 +1,52 @@
+-- Purpose: note, once for each subject, that an accepted exception covers it no more: it expired, it was withdrawn, or
+-- the failure that was accepted is not the one that stands now. A pending or error interlude ends nothing.
+
+INSERT INTO compliance.exception_endings (
+    exception_id,
+    workspace,
+    test_id,
+    subject_id,
+    facts_hash,
+    ended_at,
+    cause,
+    status_then,
+    facts_hash_then,
+    run_id
+)
+SELECT
+    subjects.exception_id,
+    subjects.workspace,
+    subjects.test_id,
+    subjects.subject_id,
+    subjects.facts_hash,
+    CASE
+        WHEN states.status <> 'withdrawn' AND states.expires_at <= %(published_at)s THEN states.expires_at
+        ELSE %(published_at)s
+    END,
+    CASE
+        -- what has expired can't be withdrawn any more, so a withdrawal came first
+        WHEN states.status = 'withdrawn' THEN 'withdrawn'
+        WHEN states.expires_at <= %(published_at)s THEN 'expired'
+        ELSE 'facts_changed'
+    END,
+    results.status AS status_then,
+    results.facts_hash AS facts_hash_then,
+    %(run_id)s
+FROM registry.exception_subjects AS subjects
+INNER JOIN registry.exception_states AS states ON subjects.exception_id = states.exception_id
+LEFT JOIN compliance.results AS results
+    ON
+        subjects.workspace = results.workspace
+        AND subjects.test_id = results.test_id
+        AND subjects.subject_id = results.subject_id
+WHERE
+    subjects.workspace = %(workspace)s
+    AND (
+        states.status = 'withdrawn'
+        OR states.expires_at <= %(published_at)s
+        OR results.status IS null
+        OR results.status IN ('passing', 'not_applicable')
+        OR (results.status = 'failing' AND results.facts_hash <> subjects.facts_hash)
+    )
+-- The first ending stands. No look at what is there already: this table may grow by every row that is looked at.
+ON CONFLICT (exception_id, subject_id) DO NOTHING;
