@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from include.explain.chain import Chain, NothingToExplain, chain, moment_of
 from include.explain.render import render
+from include.registry.exceptions import Asked, decide, request
 from include.sandbox.build import Rules
 from include.sandbox.process import SandboxServer
 from include.sandbox.state import SandboxState
@@ -239,3 +240,20 @@ def test_every_call_that_mends_something_is_one_of_the_official_document() -> No
             properties = official.document()["definitions"]["branchrestriction"]["allOf"][1]["properties"]
             assert call.body["kind"] in properties["kind"]["enum"]
             assert set(call.body) <= set(properties)
+
+
+def test_an_exception_is_named_with_its_reason_until_the_moment_it_expires(
+    pipeline: Pipeline, acme: SandboxServer, gather: Callable[..., Chain]
+) -> None:
+    acme.state.workspaces[0].repositories[0].restrictions = []
+    whole_run(pipeline, acme)
+    with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
+        asked = Asked("peer_review_required", "acme", "olga", "it retires", datetime.now(UTC) + timedelta(30), "repo-0")
+        wanted = request(connection, asked, requested_by="ada")
+        decide(connection, wanted.exception_id, "accept", decided_by="ben")
+    whole_run(pipeline, acme)
+    found = gather("peer_review_required", "repo-0")
+    assert found.exception is not None
+    said = " ".join(render(found).split())
+    assert "it retires (owner olga, accepted by ben" in said
+    assert gather("peer_review_required", "repo-0", datetime.now(UTC) + timedelta(days=31)).exception is None

@@ -14,13 +14,14 @@ SELECT
     history.reason,
     history.detail,
     history.facts_hash,
-    history.exception_id::text AS exception_id,
+    CASE WHEN exceptions.expires_at > %(moment)s::timestamptz THEN history.exception_id::text END AS exception_id,
     history.policy_version,
     history.run_id,
     history.data_as_of,
     history.valid_from,
     history.valid_to
 FROM compliance.result_history AS history
+LEFT JOIN registry.exceptions AS exceptions ON history.exception_id = exceptions.exception_id
 WHERE
     history.test_id = %(test_id)s
     AND (%(workspace)s::text IS null OR lower(history.workspace) = lower(%(workspace)s::text))
