@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from include.pipeline.db import as_json, run_sql
+from include.pipeline.db import as_json, one_row, run_sql
 from include.pipeline.run import Connection, Run, renew_lease
 from include.security_tests import CATALOGUE
 
@@ -18,6 +18,7 @@ RUNS_KEPT = 30
 def publish(connection: Connection, run: Run) -> None:
     """Write current results, history, inventory, access review and the run's figures; commits once, at the end."""
     keys = {**run.keys, **_catalogue(run), **_numbers(run), **_matches(connection, run)}
+    keys["published_at"] = one_row(connection.execute("SELECT now() AS published_at"))["published_at"]
     run_sql(connection, "publish/tests.sql", keys)
     run_sql(connection, "publish/test_controls.sql", _controls())
     run_sql(connection, "publish/reason_codes.sql", _reason_codes())

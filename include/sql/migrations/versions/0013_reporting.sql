@@ -20,11 +20,16 @@ COMMENT ON FUNCTION compliance.score(numeric, numeric) IS
 
 -- ---------------------------------------------------------------- test_summary
 
+-- Each workspace has a policy of its own, so what the newest publication of another one asked for says nothing here.
 CREATE OR REPLACE VIEW compliance.test_summary AS
 WITH workspaces AS (
-    SELECT DISTINCT runs.workspace
+    SELECT DISTINCT ON (runs.workspace)
+        runs.workspace,
+        policies.body -> 'tests' AS policy
     FROM integration.runs AS runs
+    LEFT JOIN registry.policy_versions AS policies ON runs.policy_version = policies.policy_version
     WHERE runs.status = 'published'
+    ORDER BY runs.workspace ASC, runs.started_at DESC
 ),
 
 counts AS (
@@ -36,23 +41,37 @@ counts AS (
         count(*) FILTER (WHERE results.status = 'pending') AS pending,
         count(*) FILTER (WHERE results.status = 'error') AS error,
         count(*) FILTER (WHERE results.status = 'not_applicable') AS not_applicable,
-        count(*) FILTER (WHERE coalesce(results.fresh_until < now(), true)) AS stale,
+        count(*) FILTER (WHERE results.is_stale) AS stale,
         count(*) FILTER (WHERE results.status = 'failing' AND results.exception_id IS NOT null) AS excepted,
         count(*) FILTER (
             WHERE results.failing_since IS NOT null AND results.due_at < now() AND results.exception_id IS null
-        ) AS overdue
-    FROM compliance.results AS results
+        ) AS overdue,
+        count(*) FILTER (WHERE results.status = 'passing' AND NOT results.is_stale) AS fresh_passing,
+        count(*) FILTER (WHERE results.status = 'failing' AND NOT results.is_stale) AS fresh_failing
+    FROM compliance.current_results AS results
     GROUP BY results.workspace, results.test_id
+),
+
+asked AS (
+    SELECT
+        workspaces.workspace,
+        tests.test_id,
+        tests.test_title,
+        coalesce(workspaces.policy -> tests.test_id ->> 'severity', tests.severity) AS severity,
+        coalesce((workspaces.policy -> tests.test_id ->> 'enabled')::boolean, tests.enabled) AS enabled,
+        tests.display_order
+    FROM workspaces
+    CROSS JOIN compliance.tests AS tests
 )
 
 SELECT
-    workspaces.workspace,
-    tests.test_id,
-    tests.test_title,
-    tests.severity,
-    tests.enabled,
+    asked.workspace,
+    asked.test_id,
+    asked.test_title,
+    asked.severity,
+    asked.enabled,
     CASE
-        WHEN NOT tests.enabled THEN 'not_run'
+        WHEN NOT asked.enabled THEN 'not_run'
         WHEN counts.failing > 0 THEN 'failing'
         WHEN counts.error > 0 THEN 'error'
         WHEN counts.pending > 0 THEN 'pending'
@@ -65,16 +84,24 @@ SELECT
     coalesce(counts.error, 0) AS error,
     coalesce(counts.not_applicable, 0) AS not_applicable,
     coalesce(counts.stale, 0) AS stale,
-    tests.display_order,
+    asked.display_order,
     coalesce(counts.excepted, 0) AS excepted,
     coalesce(counts.overdue, 0) AS overdue,
-    compliance.score(counts.passing, counts.failing) AS score
-FROM workspaces
-CROSS JOIN compliance.tests AS tests
-LEFT JOIN counts ON workspaces.workspace = counts.workspace AND tests.test_id = counts.test_id;
+    compliance.score(counts.passing, counts.failing) AS score,
+    coalesce(counts.fresh_passing, 0) AS fresh_passing,
+    coalesce(counts.fresh_failing, 0) AS fresh_failing,
+    compliance.score(counts.fresh_passing, counts.fresh_failing) AS fresh_score
+FROM asked
+LEFT JOIN counts ON asked.workspace = counts.workspace AND asked.test_id = counts.test_id;
+COMMENT ON COLUMN compliance.test_summary.stale IS
+'Subjects whose verdict is past its freshness; they are counted in the columns of their status too.';
 COMMENT ON COLUMN compliance.test_summary.excepted IS 'Failing subjects whose risk somebody accepted; they are among failing.';
 COMMENT ON COLUMN compliance.test_summary.overdue IS 'Subjects past their due date whose risk nobody accepted.';
 COMMENT ON COLUMN compliance.test_summary.score IS 'Passing among passing and failing, in percent; null where nothing is decided.';
+COMMENT ON COLUMN compliance.test_summary.fresh_passing IS 'Subjects passing whose verdict may still be relied on.';
+COMMENT ON COLUMN compliance.test_summary.fresh_failing IS 'Subjects failing whose verdict may still be relied on.';
+COMMENT ON COLUMN compliance.test_summary.fresh_score IS
+'The score without what is stale: fresh_passing among fresh_passing and fresh_failing, in percent; null where nothing fresh is decided.';
 
 CREATE VIEW compliance.workspace_score AS
 SELECT
@@ -90,7 +117,11 @@ SELECT
     sum(summary.not_applicable)::bigint AS not_applicable,
     sum(summary.stale)::bigint AS stale,
     sum(summary.excepted)::bigint AS excepted,
-    sum(summary.overdue)::bigint AS overdue
+    sum(summary.overdue)::bigint AS overdue,
+    compliance.score(
+        sum(weights.weight * summary.fresh_passing) FILTER (WHERE summary.enabled),
+        sum(weights.weight * summary.fresh_failing) FILTER (WHERE summary.enabled)
+    ) AS fresh_score
 FROM compliance.test_summary AS summary
 INNER JOIN compliance.severity_weights AS weights ON summary.severity = weights.severity
 GROUP BY summary.workspace;
@@ -107,6 +138,8 @@ COMMENT ON COLUMN compliance.workspace_score.not_applicable IS 'Subjects that a 
 COMMENT ON COLUMN compliance.workspace_score.stale IS 'Verdicts past their freshness; they are among the others too.';
 COMMENT ON COLUMN compliance.workspace_score.excepted IS 'Failing verdicts whose risk somebody accepted.';
 COMMENT ON COLUMN compliance.workspace_score.overdue IS 'Verdicts past their due date whose risk nobody accepted.';
+COMMENT ON COLUMN compliance.workspace_score.fresh_score IS
+'The score over verdicts that are not stale alone; null where none of them is decided. It differs from score where a publication is overdue.';
 
 -- ----------------------------------------------------------------- daily_trend
 
@@ -340,8 +373,9 @@ SELECT
         ELSE '90 days and more'
     END AS age_group,
     results.due_at < now() AND results.exception_id IS null AS is_overdue,
-    results.exception_id
-FROM compliance.results AS results
+    results.exception_id,
+    results.is_stale
+FROM compliance.current_results AS results
 LEFT JOIN compliance.repositories AS repositories
     ON results.workspace = repositories.workspace AND results.subject_id = repositories.repository_id
 WHERE results.failing_since IS NOT null;
@@ -365,6 +399,7 @@ COMMENT ON COLUMN compliance.open_findings.age_days IS 'Whole days since it was 
 COMMENT ON COLUMN compliance.open_findings.age_group IS 'Its age in groups, for charts.';
 COMMENT ON COLUMN compliance.open_findings.is_overdue IS 'Past its due date, and nobody accepted the risk.';
 COMMENT ON COLUMN compliance.open_findings.exception_id IS 'Accepted exception that covers it.';
+COMMENT ON COLUMN compliance.open_findings.is_stale IS 'Whether the verdict is past its freshness, computed when read.';
 
 CREATE VIEW compliance.undecided AS
 SELECT
@@ -376,7 +411,7 @@ SELECT
     min(results.status_since) AS longest_since,
     min(codes.meaning) AS meaning,
     min(codes.remediation) AS remediation
-FROM compliance.results AS results
+FROM compliance.current_results AS results
 LEFT JOIN compliance.reason_codes AS codes
     ON results.test_id = codes.test_id AND results.reason_code = codes.reason_code
 WHERE results.status IN ('pending', 'error')
@@ -391,11 +426,66 @@ COMMENT ON COLUMN compliance.undecided.longest_since IS 'Since when the longest 
 COMMENT ON COLUMN compliance.undecided.meaning IS 'What the reason code means.';
 COMMENT ON COLUMN compliance.undecided.remediation IS 'What would change it.';
 
+-- --------------------------------------------------------------- access review
+
+ALTER TABLE staging.members
+ADD COLUMN added_on timestamptz,
+ADD COLUMN last_accessed timestamptz;
+COMMENT ON COLUMN staging.members.added_on IS
+'Of the membership; null where Bitbucket no longer tells: the workspace is administered on admin.atlassian.com.';
+COMMENT ON COLUMN staging.members.last_accessed IS 'As added_on.';
+
+ALTER TABLE compliance.members
+ADD COLUMN added_on timestamptz,
+ADD COLUMN last_accessed timestamptz,
+-- A name is never enough, so who is named by it alone is looked at too.
+ADD COLUMN needs_review boolean NOT NULL GENERATED ALWAYS AS (
+    member_type IS DISTINCT FROM 'app_user' AND coalesce(matched_by, 'name') = 'name'
+) STORED;
+COMMENT ON COLUMN compliance.members.added_on IS
+'When the member joined; null where Bitbucket does not tell, as for workspaces administered on admin.atlassian.com.';
+COMMENT ON COLUMN compliance.members.last_accessed IS 'When the member was last seen in the workspace; null where Bitbucket does not tell.';
+COMMENT ON COLUMN compliance.members.needs_review IS
+'Whether a person should look at this account: no row of the roster names it by account id or address. Apps are no people.';
+
 -- --------------------------------------------------------------------- indexes
 
 CREATE INDEX result_history_by_start ON compliance.result_history (workspace, valid_from);
 
 -- ---------------------------------------------------------------------- grants
+
+-- What is made from here on is nobody's until it is granted, functions too.
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM public;
+
+-- A view is there to be read: some could be written through, to the tables of somebody else.
+DO $views$
+DECLARE
+    view_name text;
+BEGIN
+    FOR view_name IN
+        SELECT format('%I.%I', views.schemaname, views.viewname)
+        FROM pg_views AS views
+        WHERE
+            views.schemaname IN ('landing', 'staging', 'judged', 'registry', 'quality', 'compliance')
+            AND views.viewowner = current_user
+    LOOP
+        EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %s FROM compliance_pipeline, compliance_console', view_name);
+    END LOOP;
+END
+$views$;
+
+-- Records: added to, ended, never taken back.
+REVOKE DELETE ON compliance.result_history, integration.runs FROM compliance_pipeline;
+REVOKE UPDATE, DELETE ON registry.policy_versions FROM compliance_pipeline;
+REVOKE INSERT ON registry.policy_versions FROM compliance_console;
+-- Migrations alone move the schema.
+REVOKE INSERT, UPDATE, DELETE ON TABLE integration.schema_version FROM compliance_pipeline;
+
+-- Whether and until when somebody is employed is for the pipeline to judge by and for the people reader to see.
+REVOKE SELECT ON registry.people, registry.roster FROM compliance_console;
+GRANT SELECT (import_id, line, email, name, account_id) ON registry.people TO compliance_console;
+
+GRANT EXECUTE ON FUNCTION compliance.results_as_of(timestamptz) TO compliance_console;
 
 REVOKE EXECUTE ON FUNCTION compliance.score(numeric, numeric) FROM public;
 GRANT EXECUTE ON FUNCTION compliance.score(numeric, numeric)
