@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key test test-faults lint format docs lock bench-requests bench-extract sandbox explain psql up down clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key test test-faults test-dashboard lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -47,10 +47,14 @@ rotate-vault-key: setup ## encrypt the token vault with another key: [COMPLIANCE
 	@$(LOCAL) rotate-vault-key
 
 test: setup lint ## set-up, lint and every test but those of test-faults
-	@$(PYTHON_BIN) -m pytest --ignore tests/faults
+	@$(PYTHON_BIN) -m pytest --ignore tests/faults --ignore tests/dashboards/browser
 
 test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost tokens and broken answers
 	@$(PYTHON_BIN) -m pytest tests/faults
+
+test-dashboard: setup ## the dashboard in a headless Chromium, its figures beside those of SQL; installs Superset
+	@$(LOCAL) dashboard --setup-only
+	@$(PYTHON_BIN) -m pytest tests/dashboards
 
 lint: setup ## ruff, mypy and sqlfluff
 	@$(PYTHON_BIN) -m ruff check .
@@ -63,12 +67,23 @@ format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff format .
 	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
 
-docs: setup ## write docs/verdicts.md from the catalogue of the tests
+docs: setup ## write docs/verdicts.md, docs/data-dictionary.md and docs/queries.md from what they document
 	@$(PYTHON_BIN) -m include.security_tests.document
+	@$(PYTHON_BIN) -m include.contract.dictionary
+	@$(PYTHON_BIN) -m tests.reporting.document
+
+contract: setup ## write the data contract from the migrations, raise its version as the change asks, and check it
+	@$(PYTHON_BIN) -m include.contract
 
 lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file requirements.txt requirements.in
+	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" --upgrade --output-file include/contract/requirements.txt \
+		include/contract/requirements.in
+	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" --upgrade --output-file include/dashboards/requirements.txt \
+		include/dashboards/requirements.in
 
 bench-requests: setup ## requests per repository on the reference workload
 	@$(PYTHON_BIN) -m tests.bench.requests
@@ -76,11 +91,17 @@ bench-requests: setup ## requests per repository on the reference workload
 bench-extract: setup ## time and memory of extraction and landing beside plain loops and dlt (OPTIONS="--dlt both --repetitions 5")
 	@$(PYTHON_BIN) -m tests.bench.extract $${OPTIONS:-}
 
+bench-reporting: setup ## time every query of the dashboard and of docs/queries.md over a year of history
+	@$(PYTHON_BIN) -m tests.bench.reporting $${OPTIONS:-}
+
 sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
 	@exec $(PYTHON_BIN) -m include.sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
 
 explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT=repository-or-member [AT=2026-03-31] [WORKSPACE=slug]
 	@$(LOCAL) explain --test="$${TEST:-}" --subject="$${SUBJECT:-}" --at="$${AT:-}" --workspace="$${WORKSPACE:-}"
+
+export: setup ## write the results to a file: FORMAT=ocsf|oscal|csv|parquet [WORKSPACE=slug] [AT=2026-03-31 or RUN=run_id] [OUT=folder]
+	@$(LOCAL) export --format="$${FORMAT:-}" --workspace="$${WORKSPACE:-}" --at="$${AT:-}" --run="$${RUN:-}" --out="$${OUT:-}"
 
 psql: setup ## open the embedded database, or run one statement: SQL="SELECT …"
 	@$(LOCAL) psql --sql="$${SQL:-}"
@@ -91,7 +112,16 @@ up: setup ## Airflow with its web page on this machine, in the background
 down: setup ## stop what `make up` started
 	@$(LOCAL) down
 
-clean: ## stop everything and remove data, logs and caches (.venv stays)
+dashboard: setup ## Superset with the compliance dashboard on this machine, in the background: [PORT=8088]
+	@$(LOCAL) dashboard --port="$${PORT:-}"
+
+dashboard-down: setup ## stop what `make dashboard` started
+	@$(LOCAL) dashboard-down
+
+dashboard-export: setup ## write the dashboard, as it was changed in the browser, back into include/dashboards/assets
+	@$(LOCAL) dashboard-export
+
+clean: ## stop everything and remove data, logs and caches (.venv and .venv-superset stay)
 	@if [ -x $(PYTHON_BIN) ]; then $(LOCAL) clean; fi
 	@rm -rf .local .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	@find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +
+	@find . \( -path ./.venv -o -path ./.venv-superset \) -prune -o -type d -name __pycache__ -exec rm -rf {} +

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, Param, chain, task, task_group
 
+from include.notifications.settings import Settings
 from include.pipeline import callbacks
 from include.pipeline.operators import ReadingOperator, StartRunOperator
 from include.security_tests import CATALOGUE
@@ -143,3 +144,14 @@ with DAG(
     )
     finished = finish_run(**KEYS).as_teardown(setups=started)
     chain(started, extract(), stage(), gate(), security_tests(), publish(), finished)
+
+    if Settings.from_environment().after_each_run:
+
+        @task(doc_md="Tell what changed, once a change; what could not be sent goes out next time.")
+        def notify(workspace: str) -> None:
+            from include.pipeline import tasks
+
+            tasks.notify(workspace)
+
+        # A teardown can fail without failing the run: what was published is published, whoever could be told of it.
+        finished >> notify(KEYS["workspace"]).as_teardown()

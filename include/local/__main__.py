@@ -78,6 +78,11 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     with_grant(add("up", "Airflow with its web page, in the background"))
     add("down", "stop what `up` started, and the embedded Postgres")
+    dashboard = add("dashboard", "Superset with the compliance dashboard, in the background")
+    dashboard.add_argument("--port", default="", help="of the page on this machine")
+    dashboard.add_argument("--setup-only", action="store_true", help="install Superset and start nothing")
+    add("dashboard-down", "stop what `dashboard` started")
+    add("dashboard-export", "write the dashboard, as changed in the browser, back into the asset files")
     connect = add("connect", "have a person consent to a connection with auth authorization_code")
     connect.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the callback address on this machine")
     add("rotate-vault-key", "encrypt the token vault with another key")
@@ -87,6 +92,14 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "subject",
         "at",
         "workspace",
+    )
+    with_texts(
+        add("export", "write the published results of a run or of an instant to a file"),
+        "format",
+        "workspace",
+        "at",
+        "run",
+        "out",
     )
     psql = add("psql", "open the embedded database")
     psql.add_argument("--sql", default="", help="run this statement and leave")

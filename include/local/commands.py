@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from include.local import connect as grants
+from include.local import dashboard, web
 from include.local import environment as env
-from include.local import web
 from include.local.airflow_run import Job, Outcome, run_dags
 from include.local.evidence import Handed, evidence, review_evidence
 from include.local.exceptions import Wish, exception, review_exception
 from include.local.explain import explain
+from include.local.export import export
 from include.local.policy import POLICY_USAGE, policy, unclassify
 from include.local.postgres import PostgresNotStarted
 from include.local.report import read_report, render_report, render_times
@@ -81,7 +82,11 @@ def run_command(options: argparse.Namespace) -> int:
         "rotate-vault-key": grants.rotate_vault_key,
         "up": lambda: web.up(options.grant),
         "down": web.down,
+        "dashboard": lambda: dashboard.dashboard(options.port, setup_only=options.setup_only),
+        "dashboard-down": dashboard.down,
+        "dashboard-export": dashboard.export,
         "explain": lambda: explain(options.test, options.subject, options.at, options.workspace),
+        "export": lambda: export(options.format, options.workspace, options.at, options.run, options.out),
         "psql": lambda: psql(options.sql),
         "clean": clean,
     }
@@ -273,6 +278,7 @@ def psql(sql: str) -> int:
 
 def clean() -> int:
     """Stop everything and remove `.local`."""
+    dashboard.down()
     web.down()
     embedded_postgres().delete()
     shutil.rmtree(env.LOCAL, ignore_errors=True)

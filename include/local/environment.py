@@ -190,6 +190,11 @@ def keep_vault_keys(keys: str) -> None:
     _write_secret(path.with_name(f"{path.name}.{os.getpid()}"), keys).replace(path)
 
 
+def dashboard_secret(name: str) -> str:
+    """A password or key of the dashboard (`admin`, `viewer`, `database`, `key`), made once and then kept."""
+    return _kept_secret(f"dashboard_{name}", lambda: secrets.token_urlsafe(32 if name in ("key", "database") else 12))
+
+
 def new_vault_key() -> str:
     """A fresh key for the token vault."""
     return _fernet_key()

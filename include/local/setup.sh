@@ -57,7 +57,8 @@ build() {
     printf 'setting up .venv with Python %s, one to three minutes …\n' "$version" >&2
     rm -rf "$venv"
     "$python" -m venv "$venv" >"$log" 2>&1 || fail "$python could not create .venv: $(tail -n 1 "$log") (log: $log)"
-    "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check \
+    # The lock is complete: nothing is resolved here. (Older pips can't tell that name[extra] is name, by hashes.)
+    "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-deps \
         --require-hashes --requirement "$root/requirements.txt" >>"$log" 2>&1 ||
         fail "pip could not install requirements.txt: $(grep -i error "$log" | tail -n 1) (log: $log)"
     stamp_for "$venv/bin/python" >"$stamp"

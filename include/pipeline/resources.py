@@ -80,7 +80,13 @@ MEMBERS = Resource(
     ),
     _user_uuid,
 )
-MEMBER_ROLES = Resource("member_roles", "workspace_permissions", ("values.permission", "values.user.uuid"), _user_uuid)
+MEMBER_ROLES = Resource(
+    "member_roles",
+    "workspace_permissions",
+    # The two dates are gone from workspaces that are administered on admin.atlassian.com.
+    ("values.permission", "values.user.uuid", "values.added_on", "values.last_accessed"),
+    _user_uuid,
+)
 MEMBER_EMAILS = Resource(
     "member_emails", "workspace_members", ("values.user.email", "values.user.uuid"), _email_and_user
 )

@@ -88,6 +88,8 @@ class Member(Shape):
 
     user: _KnownAccount | None
     permission: str | None = None
+    added_on: Instant | None = None
+    last_accessed: Instant | None = None
     workspace: _Workspace | None = None
 
 

@@ -6,11 +6,11 @@ Errors that waiting can't cure fail the task at once; the others are left to Air
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -113,6 +113,57 @@ def publish(workspace: str, run_id: str) -> None:
     from include.pipeline.publish import publish as body
 
     _step("publish", workspace, run_id, body)
+
+
+def export_results(name: str, workspace: str, at: str, run_id: str, target: str) -> list[str]:
+    """Write an export of the format ``name`` below ``target``; returns the addresses of the files.
+
+    See ``include.exports``; an empty text means that nothing was asked for.
+    """
+    from include.exports.export import export
+    from include.exports.state import Wanted
+
+    with _fails_for_good(), postgres_errors():
+        folder = _folder(target)
+        connection = connect()
+        try:
+            return [one.file for one in export(connection, name, Wanted(workspace, at, run_id), folder)]
+        finally:
+            connection.close()
+
+
+def notify(workspace: str | None = None) -> None:
+    """Tell what changed and was not told yet, through the connection of ``COMPLIANCE_NOTIFY_CONN_ID``.
+
+    Args:
+        workspace: None: every workspace, in one message.
+    """
+    from compliance_notifiers.errors import NotSent
+    from compliance_notifiers.notifier import ComplianceNotifier
+    from compliance_notifiers.senders import sender_for
+    from include.notifications.changes import Change, tell
+    from include.notifications.errors import NotificationNotSent
+    from include.notifications.render import render
+    from include.notifications.settings import Settings
+
+    settings = Settings.from_environment()
+
+    def send(changes: Sequence[Change]) -> None:
+        escape = sender_for(settings.conn_id, settings.recipients).escape
+        message = render(changes, escape)
+        ComplianceNotifier(
+            settings.conn_id, message.subject, message.text, message.data, message.key, settings.recipients
+        )({})
+
+    with _fails_for_good(), postgres_errors():
+        settings.check()
+        connection = connect()
+        try:
+            tell(connection, settings.conn_id, workspace, send)
+        except NotSent as error:
+            raise NotificationNotSent(str(error), retryable=error.retryable) from None
+        finally:
+            connection.close()
 
 
 def connected_workspaces() -> list[dict[str, Any]]:
@@ -232,6 +283,20 @@ def forget_old() -> None:
 
     with _fails_for_good(), postgres_errors(), closing(connect()) as connection:
         log.info("deleted: %d landed bodies", body(connection))
+
+
+def _folder(target: str) -> Path:
+    """A folder of the worker's, or a place in an object store: it has the methods of a Path, whatever is behind it."""
+    from airflow.sdk import ObjectStoragePath
+
+    from include.exports.model import ExportRefused
+
+    try:
+        folder = ObjectStoragePath(target)
+        folder.fs  # noqa: B018 - the store is looked up here
+    except (ValueError, ImportError) as error:
+        raise ExportRefused(f"target {target}: {one_line(error)}; install Airflow's provider for this store") from error
+    return cast(Path, folder)
 
 
 def report_failure(context: Any) -> None:

@@ -29,10 +29,15 @@ class Account:
 
 @dataclass(slots=True)
 class Member:
-    """An account's membership of a workspace."""
+    """An account's membership of a workspace.
+
+    Only a workspace that is not administered on admin.atlassian.com tells the two dates.
+    """
 
     account: Account
     role: Role = "member"
+    added_on: datetime | None = None
+    last_accessed: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -157,9 +157,11 @@ def membership(workspace: Workspace, member: Member, *, email: str | None = None
 def membership_with_permission(workspace: Workspace, member: Member) -> Json:
     """An item of ``GET /workspaces/{workspace}/permissions``: the membership with its role.
 
-    ``added_on`` and ``last_accessed`` are gone since administration moved to admin.atlassian.com.
+    ``added_on`` and ``last_accessed`` are gone where administration moved to admin.atlassian.com.
     """
-    return membership(workspace, member) | {"permission": member.role}
+    dates = {"added_on": member.added_on, "last_accessed": member.last_accessed}
+    told = {name: when(moment) for name, moment in dates.items() if moment is not None}
+    return membership(workspace, member) | {"permission": member.role} | told
 
 
 def repository_permission(workspace: Workspace, repo: Repository, person: Account, level: Permission) -> Json:

@@ -34,6 +34,25 @@ BEGIN
     IF NOT has_database_privilege('compliance_owner', current_database(), 'CREATE') THEN
         EXECUTE format('GRANT CREATE ON DATABASE %I TO compliance_owner', current_database());
     END IF;
+
+    -- Nothing for PUBLIC: whoever connects has one of the roles. Only the database's owner can see to that.
+    IF pg_has_role(
+        current_user, (SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE'
+    ) THEN
+        FOREACH role_name IN ARRAY ARRAY[
+            'compliance_owner',
+            'compliance_vault',
+            'compliance_pipeline',
+            'compliance_console',
+            'compliance_reader',
+            'compliance_people_reader'
+        ] LOOP
+            EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role_name);
+        END LOOP;
+        -- It copies what it fetched into tables of its session.
+        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO compliance_pipeline', current_database());
+        EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    END IF;
 END
 $roles$;
 

@@ -72,7 +72,9 @@ def test_every_dag_file_loads_without_connections_or_database(parsed: dict[str, 
     assert set(parsed["dags"]) == {
         "bitbucket_compliance",
         "bitbucket_schedule",
+        "export_results",
         "housekeeping",
+        "notification_digest",
         "registry_import",
         "roster_refresh",
     }

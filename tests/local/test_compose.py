@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
+from include.dashboards.login import LOGIN
 from include.local.environment import ROOT
 
 COMPOSE = ROOT / "docker-compose.yaml"
@@ -60,8 +61,16 @@ def test_every_variable_is_documented_and_no_other() -> None:
 
 
 def test_secrets_have_no_default_and_are_empty_in_the_example() -> None:
-    secrets = {match[1]: match[2] for match in VARIABLE.finditer(TEXT) if SECRET.search(match[1])}
-    assert secrets and set(secrets.values()) == {"?"}
+    secrets = {match[1]: (match[2], match[3]) for match in VARIABLE.finditer(TEXT) if SECRET.search(match[1])}
+    optional = {name for name, (kind, default) in secrets.items() if (kind, default) == ("-", "")}
+    assert {name for name, (kind, _) in secrets.items() if kind == "?"} == secrets.keys() - optional
+    # Whoever wants no dashboard need not invent passwords for it; its own containers insist on them.
+    assert optional == {
+        "SUPERSET_SECRET_KEY",
+        "SUPERSET_ADMIN_PASSWORD",
+        "SUPERSET_VIEWER_PASSWORD",
+        "COMPLIANCE_DASHBOARD_PASSWORD",
+    }
     assert {name: value for name, value in _documented().items() if SECRET.search(name) and value} == {}
 
 
@@ -115,14 +124,32 @@ def test_the_pipelines_login_is_no_superuser() -> None:
     assert "SUPERUSER" not in script
 
 
-def test_the_sandbox_runs_only_in_the_demo() -> None:
-    assert SERVICES["sandbox"]["profiles"] == ["demo"]
-    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["sandbox"]
+def test_the_sandbox_and_the_dashboard_run_only_where_they_are_asked_for() -> None:
+    profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
+    assert profiles == {"sandbox": ["demo"], "superset": ["dashboard"], "superset-login": ["dashboard"]}
 
 
-def test_the_image_is_built_from_the_lock_and_files_that_exist() -> None:
-    recipe = SERVICES["airflow-scheduler"]["build"]["dockerfile_inline"]
-    assert "pip install --no-cache-dir --require-hashes -r requirements.txt" in recipe
+def test_the_dashboard_has_a_login_of_its_own_and_none_of_the_pipelines_secrets() -> None:
+    environment = SERVICES["superset"]["environment"]
+    assert environment["COMPLIANCE_DASHBOARD_POSTGRES"].startswith(f"postgresql://{LOGIN}:")
+    used = {match[1] for value in environment.values() for match in VARIABLE.finditer(value)}
+    others = {match[1] for match in VARIABLE.finditer(json.dumps(SERVICES["airflow-scheduler"]))}
+    assert {name for name in used if SECRET.search(name)}.isdisjoint(others)
+
+
+@pytest.mark.parametrize("empty", ["SUPERSET_SECRET_KEY", "SUPERSET_ADMIN_PASSWORD"])
+def test_the_dashboard_refuses_to_start_without_its_secrets(empty: str) -> None:
+    environment = SERVICES["superset"]["environment"] | {empty: ""}
+    program = [sys.executable, str(ROOT / "include" / "dashboards" / "prepare.py")]
+    done = subprocess.run(program, env=os.environ | environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert empty in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("service", ["airflow-scheduler", "superset"])
+def test_the_image_is_built_from_the_lock_and_files_that_exist(service: str) -> None:
+    recipe = SERVICES[service]["build"]["dockerfile_inline"]
+    assert re.search(r"pip install --no-cache-dir (--no-deps )?--require-hashes -r requirements.txt", recipe)
     for source in re.findall(r"^COPY (\S+)", recipe, re.MULTILINE):
         assert (ROOT / source).exists(), source
 

@@ -58,7 +58,7 @@ CONTRACT = {
     ),
     "members": (
         "workspace, member_id, account_id, display_name, nickname, member_type, role, matched_by,"
-        " repositories_reachable, data_as_of"
+        " repositories_reachable, data_as_of, added_on, last_accessed, needs_review"
     ),
     "member_employment": "workspace, member_id, hr_status, hr_end_date",
 }

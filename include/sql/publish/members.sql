@@ -1,7 +1,17 @@
 -- Purpose: publish the access review, with how the roster names each member.
 
 INSERT INTO compliance.members (
-    workspace, member_id, account_id, display_name, nickname, member_type, role, matched_by, data_as_of
+    workspace,
+    member_id,
+    account_id,
+    display_name,
+    nickname,
+    member_type,
+    role,
+    matched_by,
+    data_as_of,
+    added_on,
+    last_accessed
 )
 SELECT
     members.workspace,
@@ -12,7 +22,9 @@ SELECT
     members.member_type,
     members.role,
     matches.matched_by,
-    members.data_as_of
+    members.data_as_of,
+    members.added_on,
+    members.last_accessed
 FROM staging.members AS members
 LEFT JOIN unnest(%(matched_members)s::text[], %(matched_by)s::text[]) AS matches (member_id, matched_by)
     ON members.member_id = matches.member_id

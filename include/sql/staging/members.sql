@@ -9,6 +9,8 @@ WITH listed AS (
         members.body #>> '{user,nickname}' AS nickname,
         members.body #>> '{user,type}' AS member_type,
         roles.body ->> 'permission' AS role,
+        (roles.body ->> 'added_on')::timestamptz AS added_on,
+        (roles.body ->> 'last_accessed')::timestamptz AS last_accessed,
         members.fetched_at AS data_as_of
     FROM landing.run_objects AS members
     LEFT JOIN landing.run_objects AS roles
@@ -40,7 +42,7 @@ forgotten AS (
 )
 
 INSERT INTO staging.members (
-    workspace, member_id, account_id, display_name, nickname, member_type, role, data_as_of
+    workspace, member_id, account_id, display_name, nickname, member_type, role, added_on, last_accessed, data_as_of
 )
 SELECT
     listed.workspace,
@@ -50,6 +52,8 @@ SELECT
     listed.nickname,
     listed.member_type,
     listed.role,
+    listed.added_on,
+    listed.last_accessed,
     listed.data_as_of
 FROM listed
 ON CONFLICT (workspace, member_id) DO UPDATE
@@ -59,4 +63,6 @@ ON CONFLICT (workspace, member_id) DO UPDATE
         nickname = excluded.nickname,
         member_type = excluded.member_type,
         role = excluded.role,
+        added_on = excluded.added_on,
+        last_accessed = excluded.last_accessed,
         data_as_of = excluded.data_as_of;

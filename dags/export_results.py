@@ -1,0 +1,52 @@
+"""Write the published results of a run or of an instant as OCSF, OSCAL, CSV or Parquet."""
+
+import os
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param, task
+
+from include.pipeline import callbacks
+
+with DAG(
+    dag_id="export_results",
+    description="Export the published results of one run or of one instant; each file is read back and compared.",
+    schedule=None,
+    catchup=False,
+    max_active_runs=2,
+    params={
+        "format": Param("ocsf", enum=["ocsf", "oscal", "csv", "parquet"], description="What the file looks like"),
+        "workspace": Param("", type="string", description="Slug of the workspace; empty: a file for each one"),
+        "at": Param("", type="string", description="A day (its end, UTC) or a time, as 2026-03-31; empty: now"),
+        "run": Param("", type="string", description="Id of a run that published, in the place of an instant"),
+        "target": Param(
+            os.environ.get("COMPLIANCE_EXPORT_TARGET", ""),
+            type="string",
+            minLength=1,
+            description="Folder as the workers see it, or address of an object store (s3://connection@bucket/folder)",
+        ),
+    },
+    default_args={
+        "owner": "compliance",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(hours=1),
+        "on_failure_callback": callbacks.report_failure,
+    },
+    tags=["compliance"],
+    doc_md=__doc__,
+):
+
+    @task(doc_md="Written under a temporary name, read back, compared with the database, then renamed.")
+    def write_export(name: str, workspace: str, at: str, run: str, target: str) -> list[str]:
+        from include.pipeline import tasks
+
+        return tasks.export_results(name, workspace, at, run, target)
+
+    write_export(
+        name="{{ params.format }}",
+        workspace="{{ params.workspace }}",
+        at="{{ params.at }}",
+        run="{{ params.run }}",
+        target="{{ params.target }}",
+    )

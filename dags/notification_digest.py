@@ -1,0 +1,36 @@
+"""Tell once a day what changed in all workspaces, where ``COMPLIANCE_NOTIFY_DIGEST=daily`` asks for it."""
+
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG, task
+
+from include.notifications.settings import Settings
+from include.pipeline import callbacks
+
+with DAG(
+    dag_id="notification_digest",
+    description="One message a day about what changed in all workspaces and was not told yet.",
+    schedule="@daily" if Settings.from_environment().daily else None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "compliance",
+        "retries": 5,
+        "retry_delay": timedelta(minutes=1),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=30),
+        "execution_timeout": timedelta(minutes=10),
+        "on_failure_callback": callbacks.report_failure,
+    },
+    tags=["compliance"],
+    doc_md=__doc__,
+):
+
+    @task(doc_md="Tell what was not told yet; what could not be sent goes out next time.")
+    def send_digest() -> None:
+        from include.pipeline import tasks
+
+        tasks.notify()
+
+    send_digest()

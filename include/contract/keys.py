@@ -1,0 +1,21 @@
+"""Keys of the published views: a table's stands in the database, a view's only here."""
+
+from collections.abc import Mapping
+
+RESULT = ("workspace", "test_id", "subject_id")
+
+#: Columns that name one row of each view.
+VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
+    "current_results": RESULT,
+    "daily_trend": ("day", "workspace", "test_id", "severity"),
+    "evidence": ("evidence_id",),
+    "exception_subjects": ("exception_id", "subject_id"),
+    "exceptions": ("exception_id",),
+    "findings": (*RESULT, "failing_since"),
+    "open_findings": RESULT,
+    "runs": ("run_id",),
+    "severity_weights": ("severity",),
+    "test_summary": ("workspace", "test_id"),
+    "undecided": ("workspace", "test_id", "status", "reason_code"),
+    "workspace_score": ("workspace",),
+}

@@ -1,0 +1,63 @@
+"""The database login that the dashboard reads with: it may read what is published, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+LOGIN: Final = "compliance_dashboard"
+ROLE: Final = "compliance_reader"
+
+
+def ensure_login(dsn: str, password: str) -> str:
+    """Create the login, or bring its password up to date; returns its address of the database at ``dsn``.
+
+    ``dsn`` is a ``postgresql://`` URL of a login that made the roles of the schema, as the pipeline's does.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: that login may make no others; have an administrator make one.
+    """
+    import psycopg
+    from psycopg import sql
+
+    names = {"login": sql.Identifier(LOGIN), "role": sql.Identifier(ROLE), "password": sql.Literal(password)}
+    with psycopg.connect(dsn) as connection:
+        # Two that start at once would both find none.
+        connection.execute("SELECT pg_advisory_xact_lock(7160003)")
+        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [LOGIN]).fetchone()
+        verb = sql.SQL("ALTER" if known else "CREATE")
+        connection.execute(sql.SQL("{} ROLE {login} LOGIN PASSWORD {password}").format(verb, **names))
+        connection.execute(sql.SQL("ALTER ROLE {login} SET default_transaction_read_only = on").format(**names))
+        connection.execute(sql.SQL("GRANT {role} TO {login}").format(**names))
+    return with_login(dsn, password)
+
+
+def with_login(dsn: str, password: str) -> str:
+    """The same database, host and options, with the dashboard's login."""
+    parts = urlsplit(dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{LOGIN}:{quote(password, '')}@{host}"))
+
+
+def main() -> int:
+    """``python -m include.dashboards.login``: make the login in the database of the connection compliance_postgres.
+
+    Its password is taken from ``COMPLIANCE_DASHBOARD_PASSWORD``.
+    """
+    from include.pipeline.migrate import dsn_of_connection
+
+    argparse.ArgumentParser(description=main.__doc__).parse_args()
+    password = os.environ.get("COMPLIANCE_DASHBOARD_PASSWORD", "")
+    if not password:
+        print("error: COMPLIANCE_DASHBOARD_PASSWORD is empty: set it in .env", file=sys.stderr)
+        return 1
+    ensure_login(dsn_of_connection(), password)
+    print(f"the login {LOGIN} reads what is published")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+-- Which control has which failing subjects?
+-- Purpose: for each control of a framework, the subjects that fail a test which gives evidence for it.
+
+SELECT
+    controls.framework,
+    controls.control,
+    controls.strength,
+    controls.test_id,
+    count(*) AS decided,
+    count(*) FILTER (WHERE results.status = 'failing') AS failing,
+    (array_agg(results.subject_name ORDER BY results.subject_name) FILTER (
+        WHERE results.status = 'failing'
+    ))[1:3] AS some_of_them
+FROM compliance.test_controls AS controls
+INNER JOIN compliance.current_results AS results ON controls.test_id = results.test_id
+WHERE results.workspace = 'demo-workspace' AND results.status IN ('passing', 'failing')
+GROUP BY controls.framework, controls.control, controls.strength, controls.test_id
+ORDER BY controls.framework ASC, controls.control ASC, failing DESC, controls.test_id ASC;

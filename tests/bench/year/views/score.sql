@@ -1,0 +1,3 @@
+SELECT workspace, score, fresh_score, failing, pending, error, stale, excepted, overdue
+FROM compliance.workspace_score
+WHERE workspace = 'demo-workspace';

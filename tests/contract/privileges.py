@@ -1,0 +1,83 @@
+"""Who may do what to which relation, as data: the expectation of ``test_privileges``.
+
+S select, I insert, U update, D delete, T truncate; ``-`` nothing. The first pattern that matches a relation counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+ROLES = (
+    "compliance_pipeline",
+    "compliance_console",
+    "compliance_reader",
+    "compliance_people_reader",
+    "compliance_vault",
+)
+SCHEMAS = ("landing", "staging", "judged", "registry", "integration", "quality", "compliance")
+
+_TABLES = """
+# relation                         pipeline console reader people vault
+landing.*                          SIUD     -       -      -      -
+staging.members                    SIUD     S       -      -      -
+staging.member_emails              SIUD     S       -      -      -
+staging.repositories               SIUD     S       -      -      -
+staging.workspaces                 SIUD     S       -      -      -
+staging.*                          SIUD     -       -      -      -
+judged.*                           SIUD     -       -      -      -
+quality.*                          SIUD     -       -      -      -
+# what people declare: added to, never changed
+registry.people                    SI       I       -      -      -
+registry.policy_versions           SI       S       -      -      -
+registry.*                         SI       SI      -      -      -
+integration.connection_events      S        S       -      -      SI
+integration.token_vault            -        -       -      -      SIUDT
+integration.request_budgets        SIUD     S       -      -      -
+integration.request_ledger         SIUD     S       -      -      -
+integration.schema_version         S        -       -      -      -
+integration.runs                   SIU      -       -      -      -
+integration.notifications_sent     SI       -       -      -      -
+integration.*                      SIUD     -       -      -      -
+compliance.exception_endings       SI       S       S      -      -
+compliance.member_employment       SIUD     -       -      S      -
+compliance.result_history          SIU      S       S      -      -
+compliance.results                 SIUD     S       -      -      -
+compliance.*                       SIUD     S       S      -      -
+"""
+_VIEWS = """
+landing.*                          S        -       -      -      -
+staging.*                          S        -       -      -      -
+quality.*                          S        -       -      -      -
+registry.roster                    S        -       -      -      -
+registry.*                         S        S       -      -      -
+integration.connections            S        S       -      -      SIUD
+integration.request_use            S        S       -      -      -
+integration.*                      S        -       -      -      -
+compliance.*                       S        S       S      -      -
+"""
+_FUNCTIONS = """
+compliance.results_as_of           x        x       x      -      -
+compliance.score                   x        x       x      -      -
+registry.valid_evidence            x        x       -      -      -
+staging.glob_matches               x        x       -      -      -
+staging.refresh_statistics         x        -       -      -      -
+"""
+
+
+def expected(relation: str, *, is_view: bool) -> Mapping[str, str]:
+    """Letters by role; raises ``LookupError`` for a relation that no pattern covers."""
+    return _row(_VIEWS if is_view else _TABLES, relation)
+
+
+def may_call(function: str) -> Mapping[str, str]:
+    """``x`` by role, or ``-``; raises ``LookupError`` for a function that is not in the table."""
+    return _row(_FUNCTIONS, function)
+
+
+def _row(table: str, name: str) -> Mapping[str, str]:
+    for line in table.strip().splitlines():
+        pattern, *letters = line.split()
+        if pattern != "#" and fnmatchcase(name, pattern):
+            return dict(zip(ROLES, letters, strict=True))
+    raise LookupError(f"{name}: say in tests/contract/privileges.py who may do what to it")

@@ -1,0 +1,73 @@
+"""Superset over the demo workspace, and a browser in front of it; skipped where one of the two is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from include.local import dashboard
+from include.local.postgres import EmbeddedPostgres
+from tests.dashboards.browser.looking import Dashboard
+from tests.dashboards.world import CHROMIUM, CHROMIUM_OPTIONS, Served, fill, served
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_needed() -> None:
+    if not dashboard.is_installed():
+        pytest.skip("Superset is not installed in .venv-superset: make test-dashboard installs it")
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")
+
+
+@pytest.fixture(scope="session")
+def demo(postgres: EmbeddedPostgres, _what_is_needed: None) -> Iterator[str]:
+    """A database with the demo workspace and its past; its address."""
+    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE dashboard_demo TEMPLATE template_compliance")
+    fill(postgres.uri("dashboard_demo"))
+    yield postgres.uri("dashboard_demo")
+    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute("DROP DATABASE dashboard_demo WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def server(demo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(demo, tmp_path_factory.mktemp("superset")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(_what_is_needed: None) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=Path(CHROMIUM), args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[Callable[[], Page]]:
+    """Pages without a session."""
+    pages: list[Page] = []
+
+    def make() -> Page:
+        pages.append(browser.new_page(viewport={"width": 1440, "height": 2800}))
+        return pages[-1]
+
+    yield make
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture(scope="session")
+def opened(server: Served, browser: Browser) -> Iterator[Dashboard]:
+    """The dashboard in the eyes of the administrator, all charts drawn. Tests that change it reload it."""
+    page = browser.new_page(viewport={"width": 1440, "height": 2800})
+    shown = Dashboard(page, server)
+    shown.sign_in("admin", "admin-password")
+    shown.open()
+    yield shown
+    page.close()

@@ -1,0 +1,79 @@
+"""`make dashboard`: what it refuses before anything starts, and whose results it shows."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from include.local import dashboard
+from include.local import environment as env
+from include.local.dashboard import RESULTS, results_address
+from include.local.postgres import EmbeddedPostgres
+from include.local.services import LocalError, Services
+
+POSTGRES = "postgresql://pipeline:s3cret@db.example.com/compliance"
+
+
+class _OurPostgres(Services):
+    """With the tests' own server in the place of the checkout's."""
+
+    server: EmbeddedPostgres
+
+    def postgres(self) -> EmbeddedPostgres:
+        return self.server
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env, "LOCAL", tmp_path)
+    for name in (RESULTS, env.POSTGRES_CONNECTION, env.BITBUCKET_CONNECTION):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "web", "-1", "80 80"])
+def test_a_port_that_is_none_is_refused_at_once(port: str) -> None:
+    with pytest.raises(LocalError, match="is no port"):
+        dashboard.dashboard(port)
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(LocalError, match=f"port {other.getsockname()[1]} of 127.0.0.1 is taken"):
+            dashboard.dashboard(str(other.getsockname()[1]))
+
+
+def test_a_postgres_of_the_users_needs_a_login_of_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(env.POSTGRES_CONNECTION, POSTGRES)
+    with Services() as services, pytest.raises(LocalError, match=RESULTS) as refusal:
+        results_address(services)
+    assert "compliance_reader" in str(refusal.value) and "s3cret" not in str(refusal.value)
+
+
+def test_a_named_login_that_may_only_read_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, dsn: str) -> None:
+    reader = dashboard.ensure_login(dsn, "reader-password")
+    monkeypatch.setenv(RESULTS, reader)
+    with Services() as services:
+        assert results_address(services) == reader
+
+
+def test_in_the_embedded_postgres_the_login_is_made(
+    monkeypatch: pytest.MonkeyPatch, postgres: EmbeddedPostgres
+) -> None:
+    services = _OurPostgres()
+    services.server = postgres
+    address = results_address(services)
+    assert address.startswith("postgresql://compliance_dashboard:")
+    dashboard.require_reader(address)
+    assert results_address(services) == address, "the password stays the same"
+
+
+def test_superset_learns_nothing_of_the_pipelines_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in (env.VAULT_KEY, env.POSTGRES_CONNECTION, "AIRFLOW__CORE__FERNET_KEY", "SUPERSET_CONFIG"):
+        monkeypatch.setenv(name, "a secret of the pipeline")
+    superset = dashboard.Superset(tmp_path, "postgresql://reader@host/db", "key", "admin", "viewer", tmp_path / "log")
+    assert "a secret of the pipeline" not in superset.environment.values()
+    assert superset.environment[RESULTS] == "postgresql://reader@host/db"

@@ -1,0 +1,302 @@
+"""The views for analysts against the same figures worked out row by row in Python, on random histories."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from include.security_tests import CATALOGUE
+from tests.conftest import Database
+from tests.reporting.histories import (
+    STATUSES,
+    WEIGHTS,
+    Interval,
+    findings,
+    histories,
+    share,
+    trend,
+    write,
+)
+
+some = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+EXCEPTION = "00000000-0000-0000-0000-000000000001"
+
+
+@contextmanager
+def undone(database: Database) -> Iterator[datetime]:
+    """A transaction that leaves nothing; gives the instant that is now() in it."""
+    with database.transaction(force_rollback=True):
+        [row] = database.execute("SELECT now() AS now").fetchall()
+        yield row["now"]
+
+
+# ---------------------------------------------------------------------------------------- daily_trend
+
+
+@some
+@given(data=st.data())
+def test_a_day_shows_what_held_at_its_end_also_where_nothing_ran(database: Database, data: st.DataObject) -> None:
+    with undone(database) as now:
+        rows = data.draw(histories(now))
+        write(database, rows)
+        shown = {
+            (row.pop("day"), row.pop("workspace"), row.pop("test_id"), row.pop("severity")): row
+            for row in database.execute("SELECT * FROM compliance.daily_trend")
+        }
+        assert shown == trend(rows, now)
+
+
+@some
+@given(data=st.data())
+def test_today_in_the_trend_is_what_holds_now(database: Database, data: st.DataObject) -> None:
+    with undone(database) as now:
+        write(database, data.draw(histories(now)))
+        rows = database.execute(
+            """
+            SELECT coalesce(trend.n, 0) AS trend, coalesce(held.n, 0) AS held
+            FROM (
+                SELECT workspace, sum(passing + failing + pending + error + not_applicable) AS n
+                FROM compliance.daily_trend WHERE day = (now() AT TIME ZONE 'UTC')::date GROUP BY workspace
+            ) AS trend
+            FULL JOIN (
+                SELECT workspace, count(*) AS n FROM compliance.results_as_of(now()) GROUP BY workspace
+            ) AS held USING (workspace)
+            """
+        ).fetchall()
+        assert all(row["trend"] == row["held"] for row in rows), rows
+
+
+# ------------------------------------------------------------------------------------------- findings
+
+
+@some
+@given(data=st.data())
+def test_a_finding_lasts_from_the_first_failure_through_what_is_undecided_to_its_end(
+    database: Database, data: st.DataObject
+) -> None:
+    with undone(database) as now:
+        rows = data.draw(histories(now))
+        write(database, rows)
+        expected = sorted(findings(rows, now), key=_order)
+        shown = sorted((dict(row) for row in database.execute("SELECT * FROM compliance.findings")), key=_order)
+        for row, wanted in zip(shown, expected, strict=True):
+            fixed = wanted.pop("fixed")
+            assert {name: row[name] for name in wanted} == wanted
+            assert row["days_open"] == _days((wanted["ended_at"] or now) - wanted["failing_since"])
+            assert row["days_to_fix"] == (_days(wanted["ended_at"] - wanted["failing_since"]) if fixed else None)
+
+
+def _order(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["workspace"], row["test_id"], row["subject_id"], row["failing_since"]
+
+
+def _days(time: timedelta) -> Decimal:
+    return (Decimal(time // timedelta(microseconds=1)) / 86_400_000_000).quantize(Decimal("0.01"), "ROUND_HALF_UP")
+
+
+def test_a_subject_that_left_and_came_back_failing_is_a_second_finding(database: Database) -> None:
+    with undone(database) as now:
+        told = [
+            ("failing", "because_failing"),
+            ("not_applicable", "removed_or_invisible"),
+            ("failing", "because_failing"),
+        ]
+        starts = [now - timedelta(days=days) for days in (9, 6, 2)]
+        write(
+            database,
+            [
+                Interval("acme", "repo_classified", "{a}", *one, "lenient", False, start, end)
+                for one, start, end in zip(told, starts, [*starts[1:], None], strict=True)
+            ],
+        )
+        rows = database.execute(
+            "SELECT days_open, ended_as, ended_reason_code, days_to_fix FROM compliance.findings ORDER BY failing_since"
+        ).fetchall()
+    assert [tuple(row.values()) for row in rows] == [
+        (Decimal("3.00"), "not_applicable", "removed_or_invisible", None),
+        (Decimal("2.00"), None, None, None),
+    ]
+
+
+# ------------------------------------------------------------------ what holds now, stale or not
+
+RESULT = st.fixed_dictionaries(
+    {
+        "workspace": st.sampled_from(["acme", "other"]),
+        "test_id": st.sampled_from([test.test_id for test in CATALOGUE][:4]),
+        "status": st.sampled_from(STATUSES),
+        "fresh_hours": st.sampled_from([None, -30, -1, 1, 40]),
+        "failing_days": st.sampled_from([None, 0, 6, 7, 29, 30, 89, 90, 200]),
+        "due_hours": st.sampled_from([-5, 5]),
+        "excepted_hours": st.sampled_from([None, None, -1, 1]),
+    }
+)
+
+
+def publish_catalogue(database: Database) -> dict[str, str]:
+    """The catalogue, and a published run of both workspaces; returns the severities."""
+    body = {"tests": {test.test_id: {"severity": test.severity, "enabled": True} for test in CATALOGUE}, "numbers": {}}
+    database.execute("INSERT INTO registry.policy_versions VALUES ('p', %s)", (json.dumps(body),))
+    database.cursor().executemany(
+        "INSERT INTO compliance.tests VALUES (%s, %s, %s, %s, %s, true, %s, '')",
+        [(test.test_id, test.title, test.severity, test.subject_type, test.manual, test.order) for test in CATALOGUE],
+    )
+    for workspace in ("acme", "other"):
+        database.execute(
+            "INSERT INTO integration.runs (run_id, workspace, started_at, status, policy_version)"
+            " VALUES (%s, %s, now(), 'published', 'p')",
+            (f"run of {workspace}", workspace),
+        )
+    return {test.test_id: test.severity for test in CATALOGUE}
+
+
+def insert_results(database: Database, results: list[dict[str, Any]], severities: dict[str, str]) -> None:
+    """Published results; a subject of its own for each."""
+    for number, result in enumerate(results):
+        database.execute(
+            """
+            INSERT INTO compliance.results (
+                workspace, test_id, test_title, severity, subject_type, subject_id, status, reason_code, reason, detail,
+                first_seen_at, status_since, failing_since, due_at, exception_id, exception_expires_at, fresh_until,
+                evaluated_at, run_id, policy_version, facts_hash
+            )
+            VALUES (
+                %(workspace)s, %(test_id)s, '', %(severity)s, 'repository', %(subject_id)s, %(status)s, 'because', '',
+                '{}', now(), now(), now() - make_interval(days => %(failing_days)s::integer),
+                CASE WHEN %(failing_days)s::integer IS NOT NULL
+                    THEN now() + make_interval(hours => %(due_hours)s::integer)
+                END,
+                CASE WHEN %(excepted_hours)s::integer IS NOT NULL THEN %(exception_id)s::uuid END,
+                now() + make_interval(hours => %(excepted_hours)s::integer),
+                now() + make_interval(hours => %(fresh_hours)s::integer), now(), 'run', 'p', ''
+            )
+            """,
+            {
+                **result,
+                "severity": severities[result["test_id"]],
+                "subject_id": f"{{{number}}}",
+                "exception_id": EXCEPTION,
+            },
+        )
+
+
+def is_stale(result: dict[str, Any]) -> bool:
+    return result["fresh_hours"] is None or result["fresh_hours"] < 0
+
+
+def is_excepted(result: dict[str, Any]) -> bool:
+    return (result["excepted_hours"] or -1) > 0
+
+
+def is_overdue(result: dict[str, Any]) -> bool:
+    return result["failing_days"] is not None and result["due_hours"] < 0 and not is_excepted(result)
+
+
+def counted(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The counts that both summaries show."""
+    fresh = [result["status"] for result in results if not is_stale(result)]
+    return {
+        **{status: sum(result["status"] == status for result in results) for status in STATUSES},
+        "stale": sum(map(is_stale, results)),
+        "excepted": sum(result["status"] == "failing" and is_excepted(result) for result in results),
+        "overdue": sum(map(is_overdue, results)),
+        "fresh_passing": fresh.count("passing"),
+        "fresh_failing": fresh.count("failing"),
+    }
+
+
+@some
+@given(results=st.lists(RESULT, max_size=25))
+def test_summaries_count_what_is_stale_excepted_and_overdue_apart_and_score_by_severity(
+    database: Database, results: list[dict[str, Any]]
+) -> None:
+    with undone(database):
+        severities = publish_catalogue(database)
+        insert_results(database, results, severities)
+        for row in database.execute("SELECT * FROM compliance.test_summary"):
+            own = [r for r in results if (r["workspace"], r["test_id"]) == (row["workspace"], row["test_id"])]
+            counts = counted(own)
+            assert {name: row[name] for name in counts} == counts
+            assert row["score"] == share(counts["passing"], counts["failing"])
+            assert row["fresh_score"] == share(counts["fresh_passing"], counts["fresh_failing"])
+        scores = {row["workspace"]: row for row in database.execute("SELECT * FROM compliance.workspace_score")}
+        assert set(scores) == {"acme", "other"}
+        for workspace, row in scores.items():
+            own = [result for result in results if result["workspace"] == workspace]
+            counts = counted(own)
+            assert {name: row[name] for name in counts if name in row} == {n: c for n, c in counts.items() if n in row}
+            for name, kept in (("score", own), ("fresh_score", [r for r in own if not is_stale(r)])):
+                weigh = [(WEIGHTS[severities[r["test_id"]]], r["status"]) for r in kept]
+                passing = sum(weight for weight, status in weigh if status == "passing")
+                failing = sum(weight for weight, status in weigh if status == "failing")
+                assert row[name] == share(passing, failing), name
+
+
+@some
+@given(results=st.lists(RESULT, max_size=15))
+def test_open_findings_show_age_lateness_staleness_and_only_exceptions_in_force(
+    database: Database, results: list[dict[str, Any]]
+) -> None:
+    groups = ((7, "0 to 6 days"), (30, "7 to 29 days"), (90, "30 to 89 days"), (10_000, "90 days and more"))
+    with undone(database):
+        insert_results(database, results, publish_catalogue(database))
+        shown = {row["subject_id"]: row for row in database.execute("SELECT * FROM compliance.open_findings")}
+        wanted = {f"{{{n}}}": result for n, result in enumerate(results) if result["failing_days"] is not None}
+        assert set(shown) == set(wanted)
+        for subject, result in wanted.items():
+            row = shown[subject]
+            assert row["age_days"] == result["failing_days"]
+            assert row["age_group"] == next(name for most, name in groups if result["failing_days"] < most)
+            assert (row["is_overdue"], row["is_stale"]) == (is_overdue(result), is_stale(result))
+            assert (row["exception_id"] is not None) is is_excepted(result)
+
+
+@some
+@given(results=st.lists(RESULT, max_size=15))
+def test_undecided_counts_every_pending_and_error_once(database: Database, results: list[dict[str, Any]]) -> None:
+    with undone(database):
+        insert_results(database, results, publish_catalogue(database))
+        shown = {
+            (row["workspace"], row["test_id"], row["status"]): row["subjects"]
+            for row in database.execute("SELECT * FROM compliance.undecided")
+        }
+        keys = [(r["workspace"], r["test_id"], r["status"]) for r in results if r["status"] in ("pending", "error")]
+        assert shown == {key: keys.count(key) for key in keys}
+
+
+# ------------------------------------------------------------------------------------- access review
+
+
+@pytest.mark.parametrize(
+    ("member_type", "matched_by", "flagged"),
+    [
+        ("user", None, True),
+        ("user", "name", True),
+        (None, None, True),
+        ("user", "email", False),
+        ("user", "account_id", False),
+        ("app_user", None, False),
+    ],
+)
+def test_accounts_that_nobody_on_the_roster_answers_for_are_flagged(
+    database: Database, member_type: str | None, matched_by: str | None, flagged: bool
+) -> None:
+    database.execute(
+        "INSERT INTO compliance.members (workspace, member_id, member_type, matched_by) VALUES ('acme', '{m}', %s, %s)",
+        (member_type, matched_by),
+    )
+    [row] = database.execute("SELECT needs_review FROM compliance.members").fetchall()
+    assert row["needs_review"] is flagged
