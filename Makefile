@@ -1,13 +1,13 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key test test-faults test-dashboard lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key test test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console screenshots-console sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Values given on the command line reach the recipes as environment variables, never as shell text.
 
@@ -46,8 +46,9 @@ connect: setup ## let a person connect Bitbucket (auth authorization_code): [POR
 rotate-vault-key: setup ## encrypt the token vault with another key: [COMPLIANCE_VAULT_KEY=new,old]
 	@$(LOCAL) rotate-vault-key
 
-test: setup lint ## set-up, lint and every test but those of test-faults
-	@$(PYTHON_BIN) -m pytest --ignore tests/faults --ignore tests/dashboards/browser
+test: setup lint ## set-up, lint and every test but those of test-faults and of the browser
+	@$(PYTHON_BIN) -m pytest --ignore tests/faults --ignore tests/dashboards/browser \
+		--ignore tests/console_browser
 
 test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost tokens and broken answers
 	@$(PYTHON_BIN) -m pytest tests/faults
@@ -55,6 +56,9 @@ test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost to
 test-dashboard: setup ## the dashboard in a headless Chromium, its figures beside those of SQL; installs Superset
 	@$(LOCAL) dashboard --setup-only
 	@$(PYTHON_BIN) -m pytest tests/dashboards
+
+test-console: setup ## the console in a headless Chromium: connect, first run, evidence, exception, disconnect; no serious finding of axe
+	@$(PYTHON_BIN) -m pytest tests/console_browser
 
 lint: setup ## ruff, mypy and sqlfluff
 	@$(PYTHON_BIN) -m ruff check .
@@ -93,6 +97,12 @@ bench-extract: setup ## time and memory of extraction and landing beside plain l
 
 bench-reporting: setup ## time every query of the dashboard and of docs/queries.md over a year of history
 	@$(PYTHON_BIN) -m tests.bench.reporting $${OPTIONS:-}
+
+bench-console: setup ## time every page of the console over 10,000 repositories (OPTIONS="--repositories 1000")
+	@$(PYTHON_BIN) -m tests.bench.console $${OPTIONS:-}
+
+screenshots-console: setup ## take the pictures of docs/console.md anew
+	@$(PYTHON_BIN) -m tests.console_browser.screenshots
 
 sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
 	@exec $(PYTHON_BIN) -m include.sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"

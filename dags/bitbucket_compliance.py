@@ -18,6 +18,8 @@ with DAG(
     description="Read a Bitbucket workspace's metadata, judge it by the security tests, publish the results.",
     schedule=None,
     catchup=False,
+    # It runs only when somebody or something asks; a paused one would leave them waiting.
+    is_paused_upon_creation=False,
     # Two runs of one workspace are kept apart by a lease in Postgres; workspaces don't wait for each other.
     max_active_runs=8,
     params={

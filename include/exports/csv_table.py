@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import IO, Any, Final
 
@@ -35,10 +35,15 @@ def original(cell: str) -> str:
 
 def write(file: IO[bytes], state: State, verdicts: Iterable[Verdict]) -> None:
     """See ``include.exports.formats.Format``."""
+    write_rows(file, COLUMNS, (row(state, verdict) for verdict in verdicts))
+
+
+def write_rows(file: IO[bytes], columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """A table of any columns, written by the same rules."""
     writer = csv.writer(_Encoded(file))
-    writer.writerow(COLUMNS)
-    for verdict in verdicts:
-        writer.writerow(safe(_text(value)) for value in row(state, verdict))
+    writer.writerow(columns)
+    for values in rows:
+        writer.writerow(safe(_text(value)) for value in values)
 
 
 def read(file: IO[bytes]) -> Iterator[dict[str, str]]:

@@ -32,6 +32,8 @@ SANDBOX_GRANTS: Final[dict[str, tuple[str, str]]] = {
     "admin": ("demo-admin-key", "demo-admin-secret"),
     "five": ("demo-key", "demo-secret"),
 }
+#: extra `auth` of a connection that a person connects by consenting on Bitbucket's page
+BY_CONSENT: Final = "authorization_code"
 
 
 def operator() -> str:
@@ -115,11 +117,11 @@ def _plain_options(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(extra[name])) for name in known if name in extra)
 
 
-def bitbucket_connection(url: str, grant: str = "admin") -> str:
+def bitbucket_connection(url: str, grant: str = "admin", auth: str = "client_credentials") -> str:
     """The connection to a sandbox at `url`, as JSON; `grant` names what its consumer may read."""
     key, secret = SANDBOX_GRANTS[grant]
     extra = {
-        "auth": "client_credentials",
+        "auth": auth,
         "oauth_url": url,
         "workspaces": [DEMO_WORKSPACE],
         "requests_per_hour": 0,

@@ -57,15 +57,13 @@ def unclassify(target_type: str, target: str, workspace: str) -> int:
         LocalError: something is missing.
         ImportRefused: no such entry is in force.
     """
-    from include.pipeline.declared import withdraw_classification
+    from include.registry.classification import withdraw
 
     if not (target_type.strip() and target.strip()):
         raise LocalError(UNCLASSIFY_USAGE)
     with data_postgres() as connection:
         print(
-            withdraw_classification(
-                connection, target_type, target, workspace=workspace.strip() or None, withdrawn_by=env.operator()
-            )
+            withdraw(connection, target_type, target, workspace=workspace.strip() or None, withdrawn_by=env.operator())
         )
     return 0
 

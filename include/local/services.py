@@ -51,6 +51,7 @@ class Services:
     """A context that starts on demand and, when it is left, stops what it started."""
 
     sandbox_grant: str = "admin"
+    sandbox_auth: str = "client_credentials"
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> Services:
@@ -73,7 +74,7 @@ class Services:
         )
 
     def _sandbox_connection(self) -> str:
-        return env.bitbucket_connection(self.sandbox(), self.sandbox_grant)
+        return env.bitbucket_connection(self.sandbox(), self.sandbox_grant, self.sandbox_auth)
 
     def postgres(self) -> EmbeddedPostgres:
         """The project's embedded Postgres, running."""

@@ -34,7 +34,9 @@ from include.local.services import (
 
 PREFERRED_PORT: Final = 8080
 START_TIMEOUT_SECONDS: Final = 180
-USERS: Final = "admin:admin,owner:op,viewer:viewer"
+#: who submits evidence or owns a risk may not accept it: that takes a second login of the role `op`
+USERS: Final = "admin:admin,owner:op,reviewer:op,viewer:viewer"
+CONSOLE_PATH: Final = "/compliance/"
 HOME: Final = env.LOCAL / "airflow-web"
 STATE: Final = HOME / "up.json"
 PASSWORDS: Final = HOME / "passwords.json"
@@ -66,6 +68,7 @@ def up(grant: str) -> int:
         supervisor.terminate()
         raise
     print(f"Airflow: {url}")
+    print(f"Compliance console: {url}{CONSOLE_PATH}")
     for user, password in json.loads(PASSWORDS.read_text()).items():
         print(f"  login {user} / {password}")
     print(f"log: {LOG.relative_to(env.ROOT)}; stop it with: make down")
@@ -143,17 +146,22 @@ def _free_port() -> int:
 
 
 def _write_passwords() -> None:
-    """Make the logins before Airflow does: it would print them into the log."""
-    if not PASSWORDS.exists():
-        names = [user.partition(":")[0] for user in USERS.split(",")]
-        with os.fdopen(os.open(PASSWORDS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump({name: secrets.token_urlsafe(12) for name in names}, file)
+    """Make the logins before Airflow does: it would print them into the log. Those that are there stay."""
+    names = [user.partition(":")[0] for user in USERS.split(",")]
+    kept: dict[str, str] = json.loads(PASSWORDS.read_text()) if PASSWORDS.exists() else {}
+    passwords = {name: kept.get(name) or secrets.token_urlsafe(12) for name in names}
+    if passwords != kept:
+        unfinished = PASSWORDS.with_suffix(".new")
+        unfinished.unlink(missing_ok=True)
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(passwords, file)
+        unfinished.replace(PASSWORDS)
 
 
 def web_environment(home: Path, port: int) -> dict[str, str]:
     """Airflow's environment with the page on `port`; the tasks' API address has to follow it."""
     url = f"http://127.0.0.1:{port}"
-    return env.airflow_environment(home) | {
+    return _kept_folders(env.airflow_environment(home)) | {
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": url,
@@ -166,9 +174,16 @@ def web_environment(home: Path, port: int) -> dict[str, str]:
     }
 
 
+def _kept_folders(environment: dict[str, str]) -> dict[str, str]:
+    """With the folders of evidence and of the gates' pages named: the console and the tasks use the same."""
+    folders = {"COMPLIANCE_EVIDENCE_URL": "evidence", "COMPLIANCE_DATA_DOCS_URL": "data_docs"}
+    named = {name: environment.get(name) or (env.LOCAL / folder).as_uri() for name, folder in folders.items()}
+    return environment | named
+
+
 def supervise(grant: str) -> None:
     """Hold everything that `up` started until a signal comes (runs as a process of its own)."""
-    with only_one(HOME), Services(sandbox_grant=grant) as services:
+    with only_one(HOME), Services(sandbox_grant=grant, sandbox_auth=env.BY_CONSENT) as services:
         connections = services.connections()
         require_postgres(connections)
         migrate_compliance(connections)

@@ -29,6 +29,15 @@ from include.pipeline.db import copy_rows, one_row, refresh_statistics
 from include.pipeline.errors import ImportRefused
 from include.pipeline.run import Connection
 from include.policy.model import load_policy
+from include.registry.classification import (
+    CLASSIFICATIONS,
+    SENSITIVITIES,
+    TARGET_TYPES,
+    Entry,
+    declare,
+    one_at_a_time,
+    plain_target,
+)
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +45,6 @@ PROBLEMS_SHOWN = 50
 LARGEST_FILE = 50 * 1024 * 1024
 
 EMPLOYMENT = ("active", "on_leave", "terminated")
-TARGET_TYPES = ("repository", "project", "pattern")
-CLASSIFICATIONS = ("production", "non_production")
-SENSITIVITIES = ("public", "internal", "confidential", "restricted")
 
 
 def _today() -> date:
@@ -214,7 +220,7 @@ def _roster_rows(file: File) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _classification_rows(file: File) -> list[tuple[Any, ...]]:
+def _classification_rows(file: File) -> list[Entry]:
     columns = _same_names("target_type", "target", "classification", "sensitivity", "owner", "workspace")
     file = _renamed(file, columns, optional=("workspace",))
     problems = _Problems(file)
@@ -226,26 +232,11 @@ def _classification_rows(file: File) -> list[tuple[Any, ...]]:
         if not row["target"]:
             problems.add(line, "target", "the row names nothing: give a slug, a project key or a pattern")
         workspace = row.get("workspace", "").lower() or None
-        rows.append(
-            (
-                workspace,
-                target_type,
-                _target(row["target"]),
-                classification,
-                sensitivity,
-                row["owner"] or None,
-            )
-        )
+        if target_type and classification:
+            target = plain_target(row["target"])
+            rows.append(Entry(workspace, target_type, target, classification, sensitivity, row["owner"] or None))
     problems.refuse_if_any()
-    return list({row[:3]: row for row in rows}.values())
-
-
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-
-
-def _target(target: str) -> str:
-    lowered = target.lower()
-    return f"{{{lowered}}}" if _UUID.fullmatch(lowered) else lowered
+    return list({entry.key: entry for entry in rows}.values())
 
 
 # ----------------------------------------------------------------------- take
@@ -293,45 +284,10 @@ def import_roster(connection: Connection, roster: File, *, imported_by: str) -> 
         return _take_roster(connection, roster, imported_by, None)
 
 
-def withdraw_classification(
-    connection: Connection, target_type: str, target: str, *, withdrawn_by: str, workspace: str | None = None
-) -> str:
-    """Take a classification entry back, so that what else matches decides again; its history stays.
-
-    Args:
-        workspace: the workspace that the entry was declared for; None: the entry for all.
-
-    Returns:
-        One line that says what was taken back.
-
-    Raises:
-        ImportRefused: there is no such entry in force.
-    """
-    name = f"{target_type} {target}" + (f" of workspace {workspace}" if workspace else "")
-    with _one_at_a_time(connection):
-        withdrawn = connection.execute(
-            "INSERT INTO registry.classification (workspace, target_type, target, declared_by, declared_at)"
-            " SELECT workspace, target_type, target, %s, clock_timestamp() FROM registry.classification_in_force"
-            " WHERE workspace IS NOT DISTINCT FROM %s AND target_type = %s AND target = %s",
-            (
-                withdrawn_by,
-                workspace.strip().lower() if workspace else None,
-                target_type.strip().lower(),
-                _target(target.strip()),
-            ),
-        )
-        if withdrawn.rowcount == 0:
-            raise ImportRefused(
-                f"no classification of {name} is in force; registry.classification_in_force lists what is", []
-            )
-    return f"taken back: the classification of {name}"
-
-
 @contextmanager
 def _one_at_a_time(connection: Connection) -> Iterator[None]:
     """A transaction that no other import is in; what it adds is known to the planner."""
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance imports', 0))")
+    with one_at_a_time(connection):
         yield
         refresh_statistics(connection, "registry")
 
@@ -360,25 +316,11 @@ def _take_roster(connection: Connection, file: File, imported_by: str, _: date |
 def _take_classification(connection: Connection, file: File, imported_by: str, _: date | None) -> str:
     rows = _classification_rows(file)
     import_id = _note_import(connection, "classification", file, imported_by, len(rows))
-    in_force = {
-        (row["workspace"], row["target_type"], row["target"]): (
-            row["classification"],
-            row["sensitivity"],
-            row["owner"],
-        )
-        for row in connection.execute("SELECT * FROM registry.classification_in_force")
-    }
-    changed = [row for row in rows if in_force.get(row[:3]) != row[3:]]
     imported_at = one_row(
         connection.execute("SELECT imported_at FROM registry.imports WHERE import_id = %s", (import_id,))
     )["imported_at"]
-    copy_rows(
-        connection,
-        "COPY registry.classification (workspace, target_type, target, classification, sensitivity, owner,"
-        " import_id, declared_by, declared_at) FROM STDIN",
-        ((*row, import_id, imported_by, imported_at) for row in changed),
-    )
-    return f"imported: classification {file.name}: {len(rows)} entries, {len(changed)} of them new or changed"
+    changed = declare(connection, rows, declared_by=imported_by, import_id=import_id, declared_at=imported_at)
+    return f"imported: classification {file.name}: {len(rows)} entries, {changed} of them new or changed"
 
 
 def _take_mfa(connection: Connection, path: Path, imported_by: str, captured_on: date | None) -> str:

@@ -126,6 +126,10 @@ class ExceptionRefused(PipelineError):
     """An exception can't be asked for, or decided on, like this; nothing was stored."""
 
 
+class ReviewRefused(PipelineError):
+    """An access can't be decided on like this; nothing was stored."""
+
+
 class GateFailed(PipelineError):
     """An expectation of severity critical does not hold; the last published state stays."""
 

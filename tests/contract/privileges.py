@@ -30,6 +30,7 @@ quality.*                          SIUD     -       -      -      -
 # what people declare: added to, never changed
 registry.people                    SI       I       -      -      -
 registry.policy_versions           SI       S       -      -      -
+registry.access_reviews            -        SI      -      -      -
 registry.*                         SI       SI      -      -      -
 integration.connection_events      S        S       -      -      SI
 integration.token_vault            -        -       -      -      SIUDT
@@ -37,6 +38,11 @@ integration.request_budgets        SIUD     S       -      -      -
 integration.request_ledger         SIUD     S       -      -      -
 integration.schema_version         S        -       -      -      -
 integration.runs                   SIU      -       -      -      -
+integration.console_audit          -        SI      -      -      -
+# and the column used_at may be updated
+integration.oauth_states           -        SID     -      -      -
+integration.run_steps              SIUD     S       -      -      -
+integration.workspace_leases       SIUD     S       -      -      -
 integration.notifications_sent     SI       -       -      -      -
 integration.*                      SIUD     -       -      -      -
 compliance.exception_endings       SI       S       S      -      -
@@ -50,6 +56,7 @@ landing.*                          S        -       -      -      -
 staging.*                          S        -       -      -      -
 quality.*                          S        -       -      -      -
 registry.roster                    S        -       -      -      -
+registry.newest_access_reviews     -        S       -      -      -
 registry.*                         S        S       -      -      -
 integration.connections            S        S       -      -      SIUD
 integration.request_use            S        S       -      -      -
@@ -59,6 +66,9 @@ compliance.*                       S        S       S      -      -
 _FUNCTIONS = """
 compliance.results_as_of           x        x       x      -      -
 compliance.score                   x        x       x      -      -
+integration.purge                  -        x       -      -      -
+integration.purgeable              -        x       -      -      -
+integration.purgeable_tables       -        -       -      -      -
 registry.valid_evidence            x        x       -      -      -
 staging.glob_matches               x        x       -      -      -
 staging.refresh_statistics         x        -       -      -      -

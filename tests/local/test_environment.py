@@ -81,6 +81,13 @@ def test_the_grant_chooses_the_sandboxs_consumer(grant: str, key: str) -> None:
     assert json.loads(_NoServices(sandbox_grant=grant).connections().bitbucket)["login"] == key
 
 
+def test_a_person_connects_the_sandbox_where_there_is_a_page_to_do_it_on() -> None:
+    by_itself = json.loads(_NoServices().connections().bitbucket)
+    by_consent = json.loads(_NoServices(sandbox_auth=env.BY_CONSENT).connections().bitbucket)
+    assert by_itself["extra"]["auth"] == "client_credentials"
+    assert by_consent["extra"]["auth"] == "authorization_code"
+
+
 @pytest.mark.parametrize(
     "value",
     [

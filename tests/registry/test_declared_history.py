@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 from include.local.postgres import EmbeddedPostgres
-from include.pipeline.declared import import_file, withdraw_classification
+from include.pipeline.declared import import_file
 from include.pipeline.errors import ImportRefused
+from include.registry.classification import withdraw
 from tests.conftest import Database
 from tests.security_tests.builders import World
 
@@ -72,7 +73,7 @@ def declare(database: Database, folder: Path, step: dict[tuple[str, str, str], s
     for (workspace, kind, name), what in step.items():
         if what is None:
             try:
-                withdraw_classification(database, kind, name, workspace=workspace or None, withdrawn_by="bo")
+                withdraw(database, kind, name, workspace=workspace or None, withdrawn_by="bo")
             except ImportRefused:
                 continue
 
@@ -170,9 +171,9 @@ def test_an_entry_that_was_taken_back_decides_nothing_and_stays_in_the_history(w
     world.repository("pay")
     world.classify("pattern", "*", "production").classify("repository", "pay", "non_production")
     assert world.judge("repo_classified")["pay"]["detail"]["classification"] == "non_production"
-    withdraw_classification(world.database, " Repository ", " PAY ", withdrawn_by="bo")
+    withdraw(world.database, " Repository ", " PAY ", withdrawn_by="bo")
     assert world.judge("repo_classified")["pay"]["detail"]["classification"] == "production"
-    withdraw_classification(world.database, "pattern", "*", withdrawn_by="bo")
+    withdraw(world.database, "pattern", "*", withdrawn_by="bo")
     verdict = world.judge("repo_classified")["pay"]
     assert (verdict["status"], verdict["reason_code"]) == ("failing", "unclassified")
     assert [(row["target"], row["classification"], row["set_by"]) for row in history(world.database)] == [
@@ -187,10 +188,10 @@ def test_only_what_is_in_force_can_be_taken_back(database: Database, take: Take)
     take("pattern,*,production,,,acme")
     for workspace in (None, "other"):
         with pytest.raises(ImportRefused, match="no classification of pattern"):
-            withdraw_classification(database, "pattern", "*", workspace=workspace, withdrawn_by="bo")
-    withdraw_classification(database, "pattern", "*", workspace="ACME", withdrawn_by="bo")
+            withdraw(database, "pattern", "*", workspace=workspace, withdrawn_by="bo")
+    withdraw(database, "pattern", "*", workspace="ACME", withdrawn_by="bo")
     with pytest.raises(ImportRefused):
-        withdraw_classification(database, "pattern", "*", workspace="acme", withdrawn_by="bo")
+        withdraw(database, "pattern", "*", workspace="acme", withdrawn_by="bo")
     take("pattern,*,production,,,acme")
     assert [row["classification"] for row in history(database)] == ["production", None, "production"]
 

@@ -123,6 +123,8 @@ FROM (SELECT count(*) AS subjects FROM bench.subjects) AS sizes
 CROSS JOIN generate_series(1, %(runs)s - 1) AS days (day)
 CROSS JOIN LATERAL generate_series(1, greatest(1, round(sizes.subjects * %(share)s)::integer)) AS places (place);
 
+ANALYZE bench.subjects, bench.changes, integration.runs;
+
 CREATE TABLE bench.told AS
 SELECT
     *,
@@ -151,6 +153,8 @@ FROM (
     INNER JOIN integration.runs AS runs ON 'run ' || changes.day = runs.run_id
     CROSS JOIN LATERAL (SELECT bench.dice(changes.number || ' on ' || changes.day) AS dice) AS rolled
 ) AS reasons;
+
+ANALYZE bench.told;
 
 INSERT INTO compliance.result_history (
     workspace, test_id, subject_type, subject_id, subject_name, severity, status, basis, reason_code, reason, detail,
@@ -188,6 +192,9 @@ SELECT
 FROM bench.told AS told
 INNER JOIN bench.subjects AS subjects ON told.number = subjects.number
 ORDER BY told.valid_from, told.number;
+
+-- Without figures the join below is planned for a handful of rows.
+ANALYZE compliance.result_history;
 
 -- Current results as publish would have left them: a failure goes on through pending and error.
 WITH stretches AS (

@@ -1,0 +1,98 @@
+"""Who may do what: three permissions, decided by Airflow's own auth manager.
+
+Reading goes with reading the DAG ``bitbucket_compliance``, deciding with editing it, connecting with editing the
+connection ``bitbucket_default``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails, DagDetails
+from airflow.api_fastapi.core_api.security import get_user
+from airflow.configuration import conf
+from fastapi import Depends, HTTPException, status
+
+DAG_ID = "bitbucket_compliance"
+CONNECTION_ID = "bitbucket_default"
+NO_LOGINS = (
+    "Airflow runs without logins here (simple_auth_manager_all_admins), so nobody could tell who decided: "
+    "give Airflow real logins first"
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is signed in; ``name`` is what the audit trail keeps."""
+
+    name: str
+
+
+def auth_manager() -> BaseAuthManager[Any]:
+    """The auth manager of the API server; the console's own app has none in its state."""
+    return get_auth_manager()
+
+
+User = Annotated[BaseUser, Depends(get_user)]
+Manager = Annotated[BaseAuthManager[Any], Depends(auth_manager)]
+
+
+def signed_in(user: User) -> Person:
+    """Whoever has a valid token; 401 otherwise."""
+    return Person(user.get_name() or str(user.get_id()))
+
+
+def reader(user: User, manager: Manager) -> Person:
+    """May see every page."""
+    if not manager.is_authorized_dag(method="GET", details=_dag(), user=user):
+        raise _refused(f"your login may not read the DAG {DAG_ID}")
+    return signed_in(user)
+
+
+def decider(user: User, manager: Manager) -> Person:
+    """May hand in, review, classify, accept a risk."""
+    if not manager.is_authorized_dag(method="PUT", details=_dag(), user=user):
+        raise _refused(f"your login may not edit the DAG {DAG_ID}, which deciding needs")
+    _refuse_without_logins()
+    return signed_in(user)
+
+
+def connector(user: User, manager: Manager) -> Person:
+    """May connect and disconnect Bitbucket."""
+    details = ConnectionDetails(conn_id=CONNECTION_ID)
+    if not manager.is_authorized_connection(method="PUT", details=details, user=user):
+        raise _refused(f"your login may not edit the connection {CONNECTION_ID}, which connecting needs")
+    _refuse_without_logins()
+    return signed_in(user)
+
+
+SignedIn = Annotated[Person, Depends(signed_in)]
+Reader = Annotated[Person, Depends(reader)]
+Decider = Annotated[Person, Depends(decider)]
+Connector = Annotated[Person, Depends(connector)]
+
+
+def without_logins() -> bool:
+    """Whether every request counts as an administrator's."""
+    return conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False)
+
+
+def _refuse_without_logins() -> None:
+    if without_logins():
+        raise _refused(NO_LOGINS)
+
+
+def _refused(reason: str) -> HTTPException:
+    return HTTPException(status.HTTP_403_FORBIDDEN, detail=reason)
+
+
+def _dag() -> DagDetails:
+    if not conf.getboolean("core", "multi_team", fallback=False):
+        return DagDetails(id=DAG_ID)
+    from airflow.models.dag import DagModel
+
+    return DagDetails(id=DAG_ID, team_name=DagModel.get_team_name(DAG_ID))

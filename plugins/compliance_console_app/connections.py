@@ -1,0 +1,227 @@
+"""What Integrations shows of the Bitbucket connection: its state, its scopes, what they decide, requests left.
+
+Nothing secret leaves this module: pages are given ``View``, never the connection's settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bitbucket_cloud.errors import BitbucketError
+from bitbucket_cloud.ledger import consumer_of
+from bitbucket_cloud.scopes import expand
+from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
+from compliance_console_app.access import CONNECTION_ID
+from compliance_console_app.database import Connection, row, rows
+from include.pipeline.errors import PipelineError, one_line
+from include.pipeline.preflight import bases
+from include.security_tests import CATALOGUE
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A scope and why it is asked for.
+
+    Attributes:
+        name: as Bitbucket calls it.
+        label: what its box is called on the page of the OAuth consumer.
+        reason: what it is for.
+        needed: whether the connection asks for it by itself.
+    """
+
+    name: str
+    label: str
+    reason: str
+    needed: bool = True
+
+
+SCOPES = (
+    Scope("account", "Account: Read", "Members of the workspace and their roles: who has access, and who has left."),
+    Scope(
+        "repository", "Repositories: Read", "The list of repositories, and the build statuses of merged pull requests."
+    ),
+    Scope(
+        "pullrequest", "Pull requests: Read", "Who approved what was merged: number, author, branch, dates; no text."
+    ),
+    Scope("webhook", "Webhooks: Read and write", "So that Bitbucket can tell of changes between two runs."),
+    Scope("pipeline", "Pipelines: Read", "Whether pipelines run, and how the newest one ended; no logs or variables."),
+    Scope(
+        "repository:admin",
+        "Repositories: Admin",
+        "Branch restrictions and the Pipelines setting, which Bitbucket shows to nobody else. It would also let its "
+        "bearer change permissions and delete repositories, so it is never asked for unless you tick it.",
+        needed=False,
+    ),
+)
+
+#: what is read, and what never is
+DATA_ACCESS = (
+    ("Repositories: name, visibility, main branch, project, language, dates", "read"),
+    ("Branch restrictions and branching model, where the scopes allow it", "read"),
+    (
+        "Pull requests: number, state, author, destination, who approved, dates; build statuses of a few merged ones",
+        "read",
+    ),
+    ("Members: name, account id, role; addresses only to confirm those that you declared", "read"),
+    ("Pipelines: whether switched on, state of the newest run", "read"),
+    ("Two-step verification of members", "by evidence that you upload, only"),
+    ("Source code, commit history, diffs, downloads", "no access"),
+    ("Titles, descriptions and comments of pull requests", "no access"),
+    ("Issues, wikis, snippets", "no access"),
+    ("Pipeline logs, variables, secrets, artifacts", "no access"),
+)
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Requests of the rolling hour; ``limit`` None: there is none."""
+
+    used: int
+    limit: int | None
+    paused_until: datetime | None
+
+    @property
+    def left(self) -> int | None:
+        """How many are free now."""
+        return None if self.limit is None else max(0, self.limit - self.used)
+
+
+@dataclass(frozen=True)
+class View:
+    """What the page shows of the connection.
+
+    Attributes:
+        conn_id: Airflow's connection id.
+        problem: why the connection can't be used as it stands; None: it can.
+        needs_consent: whether a person has to connect it (grant authorization_code).
+        auth: the grant, as the connection names it.
+        api_url: which Bitbucket.
+        workspaces: slugs that the connection names.
+        status: ``connected``, ``needs_reconnect`` or ``not_connected``.
+        reason: why it needs reconnecting.
+        connected_by, connected_at: who consented and when.
+        granted: scopes with those they include; None: not known.
+        requests: of the hour; None where the connection can't be read.
+    """
+
+    conn_id: str
+    problem: str | None = None
+    needs_consent: bool = False
+    auth: str = ""
+    api_url: str = ""
+    workspaces: tuple[str, ...] = ()
+    status: str = "not_connected"
+    reason: str | None = None
+    connected_by: str | None = None
+    connected_at: datetime | None = None
+    granted: frozenset[str] | None = None
+    requests: Requests | None = None
+
+    @property
+    def scopes(self) -> list[tuple[Scope, bool | None]]:
+        """Each scope, and whether it is granted; None: not known."""
+        return [(scope, None if self.granted is None else scope.name in self.granted) for scope in SCOPES]
+
+    @property
+    def tests(self) -> list[dict[str, Any]]:
+        """For each test, by which bases these scopes let it be decided, and what the others lack."""
+        found = []
+        for test in CATALOGUE:
+            by_basis = bases(test, self.granted)
+            able = [basis for basis, lack in by_basis.items() if lack is None]
+            if "evidence_accepted" in test.reasons and "evidence" not in able:
+                able.append("accepted evidence")
+            lacking = [f"{basis}: {lack}" for basis, lack in by_basis.items() if lack is not None]
+            found.append({"test_id": test.test_id, "title": test.title, "able": able, "lacking": lacking})
+        return found
+
+
+class ConnectionUnusable(PipelineError):
+    """The Airflow connection is not there, or a field of it can't be used."""
+
+
+def settings(conn_id: str = CONNECTION_ID) -> Settings:
+    """The connection as Airflow holds it, checked.
+
+    Raises:
+        ConnectionUnusable: it is not there, or a field can't be used; the message names it.
+    """
+    from airflow.sdk.exceptions import AirflowException
+
+    from bitbucket_cloud.hooks.bitbucket import BitbucketHook
+
+    try:
+        return BitbucketHook(conn_id).settings
+    except BitbucketError as error:
+        raise ConnectionUnusable(one_line(error)) from None
+    except (AirflowException, ValueError, TypeError) as error:
+        raise ConnectionUnusable(
+            f"there is no Airflow connection {conn_id} that can be read ({type(error).__name__}); "
+            "create it under Admin → Connections"
+        ) from None
+
+
+def view(connection: Connection, conn_id: str = CONNECTION_ID) -> View:
+    """The connection's state for the page."""
+    state = row(connection, "connection_state", {"conn_id": conn_id})
+    known = dict(state) if state else {}
+    try:
+        found = settings(conn_id)
+    except ConnectionUnusable as error:
+        return View(conn_id, problem=str(error), **_consent(known))
+    needs_consent = found.auth == AUTHORIZATION_CODE
+    if not needs_consent:
+        last = row(connection, "connection_last_scopes", {"workspaces": list(found.workspaces)})
+        scopes = last["scopes_granted"] if last else None
+        consent: dict[str, Any] = {"status": "connected", "granted": None if scopes is None else expand(scopes)}
+    else:
+        consent = _consent(known)
+    return View(
+        conn_id,
+        needs_consent=needs_consent,
+        auth=found.auth,
+        api_url=found.api_url,
+        workspaces=found.workspaces,
+        requests=_requests(connection, found),
+        **consent,
+    )
+
+
+def _consent(state: Mapping[str, Any]) -> dict[str, Any]:
+    if not state:
+        return {"status": "not_connected"}
+    scopes = state["scopes"]
+    return {
+        "status": state["status"],
+        "reason": state["status_reason"],
+        "connected_by": state["connected_by"],
+        "connected_at": state["connected_at"],
+        "granted": None if scopes is None else expand(scopes),
+    }
+
+
+def _requests(connection: Connection, found: Settings) -> Requests:
+    use = row(connection, "connection_requests", {"consumer": consumer_of(found)}) or {}
+    own = found.requests_per_hour or None
+    # A connection without a limit has none, whatever was stated.
+    limit = own and (use.get("stated_limit") or own)
+    return Requests(int(use.get("requests") or 0), limit, use.get("paused_until"))
+
+
+def standing(connection: Connection, conn_id: str = CONNECTION_ID) -> dict[str, Any] | None:
+    """What the audit trail keeps of a connection; None: it has no tokens."""
+    state = row(connection, "connection_state", {"conn_id": conn_id})
+    return {name: state[name] for name in ("status", "connected_by", "scopes")} if state else None
+
+
+def last_syncs(connection: Connection, workspaces: tuple[str, ...]) -> list[dict[str, Any]]:
+    """For each workspace of the connection its newest run, and the newest that published."""
+    return rows(connection, "connection_syncs", {"workspaces": list(workspaces)})
+
+
+def history(connection: Connection, conn_id: str = CONNECTION_ID) -> list[dict[str, Any]]:
+    """What people and Bitbucket did to the connection, newest first; plain refreshes left out."""
+    return rows(connection, "connection_history", {"conn_id": conn_id})

@@ -1,0 +1,75 @@
+"""Runs of ``bitbucket_compliance`` in Airflow: start one, find the one under way, ask how one goes.
+
+The console runs in the API server and may use Airflow's models there.
+"""
+
+from __future__ import annotations
+
+from compliance_console_app.access import DAG_ID, Person
+from include.pipeline.errors import PipelineError, one_line
+
+
+class RunNotStarted(PipelineError):
+    """Airflow doesn't start a run: see to the DAG, then try again."""
+
+
+def start(workspace: str, person: Person) -> str:
+    """Start a run of a workspace; its id.
+
+    Raises:
+        RunNotStarted: the DAG is not there, or paused, or refuses.
+    """
+    from airflow.api.common.trigger_dag import trigger_dag
+    from airflow.models.dag import DagModel
+    from airflow.sdk.exceptions import AirflowException
+    from airflow.utils.session import create_session
+    from airflow.utils.types import DagRunTriggeredByType
+
+    with create_session() as session:
+        dag = DagModel.get_current(DAG_ID, session=session)
+        is_paused = dag is not None and dag.is_paused
+    if is_paused:
+        raise RunNotStarted(f"the DAG {DAG_ID} is paused: unpause it in Airflow's list of DAGs, then press Sync now")
+    try:
+        run = trigger_dag(
+            DAG_ID,
+            triggered_by=DagRunTriggeredByType.UI,
+            triggering_user_name=person.name,
+            conf={"workspace": workspace, "full_refresh": False},
+        )
+    except (AirflowException, ValueError) as refusal:
+        raise RunNotStarted(f"Airflow starts no run of {workspace}: {one_line(refusal)}") from refusal
+    if run is None:
+        raise RunNotStarted(f"Airflow starts no run of {workspace}: look at the DAG {DAG_ID} there")
+    return str(run.run_id)
+
+
+def under_way(workspace: str) -> str | None:
+    """The run of a workspace that is queued or at work, the newest where there are more."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from sqlalchemy import select
+
+    wanted = (
+        select(DagRun.run_id, DagRun.conf)
+        .where(DagRun.dag_id == DAG_ID, DagRun.state.in_([DagRunState.QUEUED, DagRunState.RUNNING]))
+        .order_by(DagRun.id.desc())
+    )
+    with create_session() as session:
+        for run_id, conf in session.execute(wanted):
+            if isinstance(conf, dict) and conf.get("workspace") == workspace:
+                return str(run_id)
+    return None
+
+
+def state(run_id: str) -> str | None:
+    """``queued``, ``running``, ``success`` or ``failed``; None where Airflow knows no such run."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    wanted = select(DagRun.state).where(DagRun.dag_id == DAG_ID, DagRun.run_id == run_id)
+    with create_session() as session:
+        found = session.scalar(wanted)
+    return None if found is None else str(found)

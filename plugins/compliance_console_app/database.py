@@ -1,0 +1,106 @@
+"""A pooled connection to ``compliance_postgres`` for one request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+from fastapi import Depends, Request
+from psycopg.pq import TransactionStatus
+
+from include.pipeline.db import connect
+from include.pipeline.errors import postgres_errors
+
+Connection = psycopg.Connection[dict[str, Any]]
+ROLE = "compliance_console"
+SQL = Path(__file__).parent / "sql"
+IDLE_KEPT = 4
+
+
+class Pool:
+    """Connections that were used and are whole are used again; at most ``IDLE_KEPT`` wait."""
+
+    def __init__(self) -> None:
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+
+    def take(self) -> Connection:
+        """A connection that answers, in the console's role where the login may step into it.
+
+        Raises:
+            PostgresUnavailable: the server does not answer.
+        """
+        while (connection := self._pop()) is not None:
+            try:
+                connection.execute("SELECT 1")
+                connection.rollback()
+                return connection
+            except psycopg.Error:
+                connection.close()
+        return _opened()
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep the connection for the next request, or close it where it is of no more use."""
+        whole = not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE
+        with self._lock:
+            if whole and len(self._idle) < IDLE_KEPT:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def close(self) -> None:
+        """Close every waiting connection."""
+        while (connection := self._pop()) is not None:
+            connection.close()
+
+    def _pop(self) -> Connection | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+
+def _opened() -> Connection:
+    connection = connect()
+    with postgres_errors():
+        may = "SET" if connection.info.server_version >= 160000 else "MEMBER"
+        row = connection.execute("SELECT pg_has_role(%s, %s) AS allowed", (ROLE, may)).fetchone()
+        if row and row["allowed"]:
+            connection.execute(f"SET ROLE {ROLE}")
+        connection.commit()
+    return connection
+
+
+def database(request: Request) -> Iterator[Connection]:
+    """One transaction a request: committed when the route is done, rolled back when it raised."""
+    pool: Pool = request.app.state.pool
+    connection = pool.take()
+    try:
+        with postgres_errors():
+            yield connection
+            connection.commit()
+    finally:
+        if not connection.closed and connection.info.transaction_status != TransactionStatus.IDLE:
+            connection.rollback()
+        pool.give_back(connection)
+
+
+# Scope "function": the commit comes before the answer, so a commit that fails is told.
+Database = Annotated[Connection, Depends(database, scope="function")]
+
+
+def rows(connection: Connection, name: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """All rows of ``sql/<name>.sql``; values travel as parameters."""
+    return connection.execute(_text(name), parameters or {}).fetchall()
+
+
+def row(connection: Connection, name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """The first row of ``sql/<name>.sql``, or None."""
+    return connection.execute(_text(name), parameters or {}).fetchone()
+
+
+@cache
+def _text(name: str) -> bytes:
+    return (SQL / f"{name}.sql").read_bytes()

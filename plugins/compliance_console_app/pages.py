@@ -1,0 +1,192 @@
+"""Pages: templates with everything escaped, links that work below any prefix, messages after a redirect."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from datetime import UTC, date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from compliance_console_app import forms, signing, workspaces
+from compliance_console_app.access import Person
+from compliance_console_app.workspaces import Selection
+
+TEMPLATES = Path(__file__).parent / "templates"
+MESSAGE_COOKIE = "compliance_message"
+MESSAGE_SECONDS = 60
+NOTHING = "\N{EN DASH}"
+NAVIGATION = (
+    ("", "Overview"),
+    ("tests", "Tests"),
+    ("repositories", "Repositories"),
+    ("members", "Members"),
+    ("evidence", "Evidence"),
+    ("exceptions", "Exceptions"),
+    ("integrations", "Integrations"),
+    ("runs", "Runs"),
+    ("audit", "Audit"),
+)
+
+
+def page(
+    request: Request, person: Person | None, name: str, /, *, status_code: int = 200, **values: Any
+) -> HTMLResponse:
+    """Render a template of ``templates/`` for this request.
+
+    Templates know, besides ``values``: ``person``, ``path``, ``message``, ``selection`` (of ``workspaces``),
+    ``url(path, **query)``, ``airflow_url(path)``, ``csrf_token(person)``, ``csrf_field()``, and the filters
+    ``moment``, ``ago``, ``day``, ``words``.
+    """
+    selection: Selection = getattr(request.state, "selection", Selection("", ()))
+    message = _message(request)
+
+    def url(path: str = "", **query: Any) -> str:
+        return address(request, path, **query)
+
+    def airflow_url(path: str) -> str:
+        return airflow_address(request, path)
+
+    def csrf_token(_: Person | None = None) -> str:
+        return forms.token(request, person) if person else ""
+
+    def csrf_field() -> Markup:
+        return Markup('<input type="hidden" name="{}" value="{}">').format(forms.FIELD, csrf_token())
+
+    context = {
+        "person": person,
+        "url": url,
+        "airflow_url": airflow_url,
+        "csrf_token": csrf_token,
+        "csrf_field": csrf_field,
+        "selection": selection,
+        "message": message,
+        "path": inner_path(request),
+        "navigation": NAVIGATION,
+        **values,
+    }
+    response = HTMLResponse(_environment().get_template(name).render(context), status_code=status_code)
+    if person:
+        set_cookie(request, response, forms.COOKIE, forms.nonce(request))
+    if selection.name:
+        set_cookie(request, response, workspaces.COOKIE, selection.name)
+    if message:
+        response.delete_cookie(MESSAGE_COOKIE, path=cookie_path(request))
+    return response
+
+
+def redirect(request: Request, path: str, message: str = "") -> RedirectResponse:
+    """303 to a page of the console (``path`` as in ``url``), which then shows the message once."""
+    response = RedirectResponse(address(request, path), status_code=303)
+    if message:
+        text = base64.urlsafe_b64encode(json.dumps([int(time.time()), message[:1000]]).encode()).decode()
+        signed = f"{text}.{signing.signature('message', text)}"
+        set_cookie(request, response, MESSAGE_COOKIE, signed, max_age=MESSAGE_SECONDS)
+    return response
+
+
+def address(request: Request, path: str = "", **query: Any) -> str:
+    """A relative link from this request's page to ``path`` below the console's root; empty queries are left out.
+
+    Raises:
+        ValueError: ``path`` leads out of the console.
+    """
+    if (
+        path.startswith(("/", "\\"))
+        or "//" in path
+        or ".." in path.split("?")[0].split("/")
+        or ":" in path.split("/")[0]
+    ):
+        raise ValueError(f"not a page of the console: {path}")
+    root = "../" * inner_path(request).count("/") or "./"
+    kept = {key: value for key, value in query.items() if value not in (None, "")}
+    separator = "&" if "?" in path else "?"
+    return root + path + (separator + urlencode(kept, quote_via=quote) if kept else "")
+
+
+def airflow_address(request: Request, path: str) -> str:
+    """A relative link to a page of Airflow, which the console is mounted in."""
+    return "../" * (inner_path(request).count("/") + 1) + path
+
+
+def inner_path(request: Request) -> str:
+    """The path of this request below the console's root, without a leading slash."""
+    path = str(request.scope["path"])
+    return path.removeprefix(str(request.scope.get("root_path", ""))).removeprefix("/")
+
+
+def cookie_path(request: Request) -> str:
+    """Where the console's cookies are sent to: the console alone."""
+    return str(request.scope.get("root_path", "")) or "/"
+
+
+def set_cookie(request: Request, response: Response, name: str, value: str, max_age: int | None = None) -> None:
+    """A cookie for the console alone, unreadable for scripts, not sent along from other sites."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=max_age,
+        path=cookie_path(request),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+
+
+def _message(request: Request) -> str:
+    text, _, signature = request.cookies.get(MESSAGE_COOKIE, "").partition(".")
+    if not signature or not signing.is_signed(signature, "message", text):
+        return ""
+    at, message = json.loads(base64.urlsafe_b64decode(text))
+    return str(message) if time.time() - at <= MESSAGE_SECONDS else ""
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(moment=moment, ago=ago, day=day, words=words)
+    return environment
+
+
+def moment(value: datetime | None) -> str:
+    """``2026-03-31 14:05 UTC``."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if value else NOTHING
+
+
+def day(value: date | datetime | None) -> str:
+    """``2026-03-31``."""
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).date()
+    return value.isoformat() if value else NOTHING
+
+
+def ago(value: datetime | None) -> str:
+    """``3 hours ago``, or ``in 3 days``."""
+    if value is None:
+        return NOTHING
+    seconds = (datetime.now(UTC) - value).total_seconds()
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = int(abs(seconds) // size)
+        if count:
+            amount = f"{count} {unit}{'' if count == 1 else 's'}"
+            return f"{amount} ago" if seconds > 0 else f"in {amount}"
+    return "just now"
+
+
+def words(value: str | None) -> str:
+    """``not applicable`` for ``not_applicable``."""
+    return (value or NOTHING).replace("_", " ")

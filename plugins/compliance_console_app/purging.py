@@ -1,0 +1,68 @@
+"""Delete what was read of a workspace and judged by it: raw answers, tables, results and their history.
+
+What people declared, evidence, exceptions and the audit trail are none of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psycopg
+
+from compliance_console_app.database import Connection, row, rows
+from include.pipeline.errors import WorkspaceBusy
+
+#: schemas that a purge touches, in the order of the flow, and what they hold
+SCHEMAS = {
+    "landing": "raw answers of Bitbucket, and every call",
+    "staging": "repositories, members, rules, pull requests, pipelines",
+    "judged": "verdicts before publication",
+    "quality": "outcomes of the checks",
+    "compliance": "results, their history, inventory, access review",
+    "integration": "runs and their steps",
+}
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Rows of a workspace in one schema."""
+
+    name: str
+    holds: str
+    entries: int
+
+
+@dataclass(frozen=True)
+class Purgeable:
+    """What a purge of a workspace deletes."""
+
+    workspace: str
+    schemas: tuple[Schema, ...]
+
+
+def workspaces(connection: Connection) -> list[Purgeable]:
+    """Every workspace of which something was read."""
+    return [_counted(connection, one["workspace"]) for one in rows(connection, "purge_workspaces")]
+
+
+def purge(connection: Connection, workspace: str) -> tuple[dict[str, int], int]:
+    """Delete it within the caller's transaction; the rows that were there by schema, and how many went.
+
+    Raises:
+        WorkspaceBusy: a run of the workspace is at work.
+    """
+    counted = {schema.name: schema.entries for schema in _counted(connection, workspace).schemas}
+    try:
+        done = row(connection, "purge_workspace", {"workspace": workspace})
+    except psycopg.errors.ObjectInUse:
+        raise WorkspaceBusy(f"a run of workspace {workspace} is at work; wait until it is over") from None
+    return counted, int(done["deleted"]) if done else 0
+
+
+def _counted(connection: Connection, workspace: str) -> Purgeable:
+    found = {
+        one["schema_name"]: int(one["entries"]) for one in rows(connection, "purge_counts", {"workspace": workspace})
+    }
+    return Purgeable(
+        workspace, tuple(Schema(name, holds, found[name]) for name, holds in SCHEMAS.items() if found.get(name))
+    )

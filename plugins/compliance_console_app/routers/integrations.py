@@ -1,0 +1,267 @@
+"""Connect and disconnect Bitbucket, start a run, watch it; before any of it, what is read and what never is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from airflow.configuration import conf
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from bitbucket_cloud import oauth
+from bitbucket_cloud.errors import BitbucketError
+from bitbucket_cloud.keyring import KeyRing
+from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
+from bitbucket_cloud.store import Store
+from bitbucket_cloud.vault import TokenVault
+from compliance_console_app import connections, consents, dag_runs, progress, purging
+from compliance_console_app.access import (
+    CONNECTION_ID,
+    Connector,
+    Decider,
+    Manager,
+    Person,
+    Reader,
+    User,
+    connector,
+    decider,
+)
+from compliance_console_app.audit import record
+from compliance_console_app.consents import ConsentRefused
+from compliance_console_app.database import Connection, Database
+from compliance_console_app.forms import Form
+from compliance_console_app.pages import page, redirect
+from compliance_console_app.workspaces import Selected
+from include.pipeline.db import CONNECTION_ID as POSTGRES
+from include.pipeline.errors import one_line
+
+router = APIRouter()
+
+CALLBACK = "/compliance/integrations/callback"
+#: runs that one page watches
+MOST_RUNS = 20
+
+Text = Annotated[str, Query(max_length=2000)]
+
+
+def _refusals(user: User, manager: Manager) -> dict[str, str]:
+    """By permission, why this login lacks it (empty: it has it); a button that would be refused isn't shown."""
+    found = {"connect": "", "decide": ""}
+    for name, check in (("connect", connector), ("decide", decider)):
+        try:
+            check(user, manager)
+        except HTTPException as refusal:
+            found[name] = str(refusal.detail)
+    return found
+
+
+Refusals = Annotated[dict[str, str], Depends(_refusals)]
+
+
+@router.get("/integrations")
+def integrations(request: Request, person: Reader, database: Database, _: Selected, refusals: Refusals) -> HTMLResponse:
+    """The connection, its state, what it decides, and the way to connect it."""
+    view = connections.view(database)
+    syncs = connections.last_syncs(database, view.workspaces)
+    return page(
+        request,
+        person,
+        "integrations.html",
+        view=view,
+        syncs=[{**sync, "under_way": dag_runs.under_way(sync["workspace"])} for sync in syncs],
+        history=connections.history(database),
+        data_access=connections.DATA_ACCESS,
+        callback=callback_address(),
+        refusals=refusals,
+        # Bitbucket's page can't be shown in a frame, and Airflow's opens no other tab.
+        is_framed=request.headers.get("sec-fetch-dest") == "iframe",
+        own_address=f"{_base_url()}/compliance/integrations",
+    )
+
+
+# ------------------------------------------------------------------------------------------------- connect
+
+
+@router.post("/integrations/connect")
+def connect(request: Request, person: Connector, database: Database, _: Form) -> HTMLResponse:
+    """Remember a state for this login and lead on to Bitbucket's authorization page."""
+    settings = _to_consent()
+    # Better to fail now than when the person comes back.
+    KeyRing.from_environment()
+    state = consents.begin(database, person, settings.conn_id, callback_address())
+    record(database, person, "connection.consent_asked", settings.conn_id, None, {"callback": callback_address()})
+    target = oauth.authorization_url(settings, state, callback_address())
+    # A link: after a form, the browser would hold every redirect of Bitbucket's sign-in against our own policy.
+    return page(request, person, "integrations_leave.html", target=target, bitbucket=settings.oauth_url)
+
+
+@router.get("/integrations/callback")
+def callback(
+    request: Request, person: Connector, database: Database, state: Text = "", code: Text = "", error: Text = ""
+) -> Response:
+    """Bitbucket sends the person back: take the state, exchange the code, start the first run."""
+    consent = consents.take(database, person, state)
+    if error or not code:
+        return _not_granted(request, person, database, consent.conn_id, error)
+    settings = _to_consent(consent.conn_id)
+    before = connections.standing(database, consent.conn_id)
+    try:
+        done = oauth.connect(settings, _vault(), code, connected_by=person.name, redirect_uri=consent.redirect_uri)
+    except BitbucketError as refusal:
+        record(database, person, "connection.refused", consent.conn_id, before, {"reason": one_line(refusal)})
+        database.commit()
+        raise
+    scopes = None if done.scopes is None else sorted(done.scopes)
+    after = {"status": "connected", "connected_by": person.name, "scopes": scopes}
+    record(database, person, "connection.connected", consent.conn_id, before, after)
+    database.commit()
+    if not settings.workspaces:
+        told = "Connected. No workspace is named: add its slug to workspaces of the Airflow connection, then Sync now."
+        return redirect(request, "integrations", told)
+    return _start(request, person, database, settings.workspaces, "Connected. The first run has started.")
+
+
+def _not_granted(request: Request, person: Person, database: Connection, conn_id: str, error: str) -> RedirectResponse:
+    reason = "".join(c for c in error if c.isascii() and (c.isalnum() or c == "_"))[:60] or "neither code nor reason"
+    record(database, person, "connection.refused", conn_id, None, {"reason": reason})
+    if reason == "access_denied":
+        return redirect(
+            request, "integrations", "Not connected: access was denied on Bitbucket's page. Connect again to allow it."
+        )
+    return redirect(
+        request, "integrations", f"Not connected: Bitbucket answered with {reason}. Check the OAuth consumer."
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- runs
+
+
+@router.post("/integrations/sync")
+def sync(request: Request, person: Decider, database: Database, form: Form) -> Response:
+    """Start a run of one of the connection's workspaces; where one is under way, show that one."""
+    workspace = str(form.get("workspace") or "")
+    if workspace not in connections.settings().workspaces:
+        raise HTTPException(404, detail="the connection names no such workspace")
+    running = dag_runs.under_way(workspace)
+    if running is not None:
+        return _watch(request, [running], f"A run of {workspace} is under way already.")
+    return _start(request, person, database, (workspace,), f"A run of {workspace} has started.")
+
+
+def _start(
+    request: Request, person: Person, database: Connection, workspaces: tuple[str, ...], message: str
+) -> RedirectResponse:
+    runs = []
+    for workspace in workspaces[:MOST_RUNS]:
+        try:
+            run_id = dag_runs.under_way(workspace)
+            if run_id is None:
+                run_id = dag_runs.start(workspace, person)
+                record(database, person, "run.started", workspace, None, {"run": run_id})
+        except dag_runs.RunNotStarted as refusal:
+            # What was done before stays done.
+            return redirect(request, "integrations", f"{message.split('.')[0]}. But: {refusal}")
+        runs.append(run_id)
+    return _watch(request, runs, message)
+
+
+def _watch(request: Request, runs: list[str], message: str) -> RedirectResponse:
+    return redirect(request, f"integrations/progress?{urlencode([('run', run_id) for run_id in runs])}", message)
+
+
+@router.get("/integrations/progress")
+def watch(
+    request: Request,
+    person: Reader,
+    database: Database,
+    _: Selected,
+    run: Annotated[list[str] | None, Query(max_length=MOST_RUNS)] = None,
+) -> HTMLResponse:
+    """The steps of runs, until they are over."""
+    asked = [run_id for run_id in dict.fromkeys(run or []) if len(run_id) <= 250 and "\0" not in run_id]
+    found = [one for run_id in asked if (one := progress.of(database, run_id)) is not None]
+    if not found:
+        raise HTTPException(404, detail="there is no such run")
+    is_over = all(one.is_over for one in found)
+    return page(request, person, "integrations_progress.html", runs=found, is_over=is_over)
+
+
+# ---------------------------------------------------------------------------------------------- disconnect
+
+
+@router.get("/integrations/disconnect")
+def ask_disconnect(request: Request, person: Connector, database: Database, _: Selected) -> HTMLResponse:
+    """What disconnecting does and what it leaves; asks once more."""
+    return page(request, person, "integrations_disconnect.html", view=connections.view(database))
+
+
+@router.post("/integrations/disconnect")
+def disconnect(request: Request, person: Connector, database: Database, form: Form) -> RedirectResponse:
+    """Forget the tokens; what was read stays, unless a purge is asked for, which has a page of its own."""
+    if form.get("confirmed") != "yes":
+        return redirect(request, "integrations/disconnect", "Tick the box to disconnect.")
+    before = connections.standing(database, CONNECTION_ID)
+    if not _vault().disconnect(CONNECTION_ID, person.name):
+        return redirect(request, "integrations", "There were no tokens: the connection was not connected.")
+    record(database, person, "connection.disconnected", CONNECTION_ID, before, {"status": "not_connected"})
+    told = (
+        "Disconnected: the tokens are deleted here. Bitbucket keeps the grant until it is revoked there: Personal "
+        "Bitbucket settings → App authorizations → Revoke, beside the name of the OAuth consumer."
+    )
+    return redirect(request, "integrations/purge" if form.get("data") == "purge" else "integrations", told)
+
+
+# --------------------------------------------------------------------------------------------------- purge
+
+
+@router.get("/integrations/purge")
+def ask_purge(request: Request, person: Connector, database: Database, _: Selected) -> HTMLResponse:
+    """What a purge deletes of each workspace, counted; asks for the workspace's name."""
+    is_connected = connections.standing(database) is not None
+    found = [] if is_connected else purging.workspaces(database)
+    return page(request, person, "integrations_purge.html", is_connected=is_connected, workspaces=found)
+
+
+@router.post("/integrations/purge")
+def purge(request: Request, person: Connector, database: Database, form: Form) -> RedirectResponse:
+    """Delete what was read of a workspace and judged by it; what people declared and the audit trail stay."""
+    workspace = str(form.get("workspace") or "")
+    if connections.standing(database) is not None:
+        raise HTTPException(409, detail="disconnect first: the next run would bring the data back")
+    if dag_runs.under_way(workspace) is not None:
+        raise HTTPException(409, detail=f"a run of {workspace} is under way: wait until it is over")
+    if workspace not in {one.workspace for one in purging.workspaces(database)}:
+        raise HTTPException(404, detail="there is no data of such a workspace")
+    if str(form.get("typed") or "").strip() != workspace:
+        return redirect(request, "integrations/purge", f"Nothing is deleted: type {workspace} to confirm.")
+    counted, deleted = purging.purge(database, workspace)
+    record(database, person, "data.purged", workspace, counted, None)
+    return redirect(request, "integrations/purge", f"Deleted {deleted} rows of {workspace}.")
+
+
+# ------------------------------------------------------------------------------------------------- helpers
+
+
+def callback_address() -> str:
+    """Where Bitbucket sends people back to: fixed by Airflow's own address, whatever a request says."""
+    return f"{_base_url()}{CALLBACK}"
+
+
+def _base_url() -> str:
+    base = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
+    return base.rstrip("/")
+
+
+def _to_consent(conn_id: str = CONNECTION_ID) -> Settings:
+    settings = connections.settings(conn_id)
+    if settings.auth != AUTHORIZATION_CODE:
+        raise ConsentRefused(
+            f"Airflow connection {conn_id} signs in by itself ({settings.auth}) and needs no consent; set extra auth "
+            f"to {AUTHORIZATION_CODE} to connect it here"
+        )
+    return settings
+
+
+def _vault() -> TokenVault:
+    return TokenVault(Store.from_airflow(POSTGRES))

@@ -1,0 +1,168 @@
+"""Members: the access review. Who has access, how the roster names them, and who decided to keep or revoke it."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+from compliance_console_app import audit
+from compliance_console_app.access import Decider, Person, Reader
+from compliance_console_app.database import Connection, Database, row, rows
+from compliance_console_app.deciding import MayDecide
+from compliance_console_app.fields import one, page_number, several, typed
+from compliance_console_app.forms import Form
+from compliance_console_app.listing import Listing, PageNumber, Text, known_sort
+from compliance_console_app.pages import page, redirect
+from compliance_console_app.workspaces import Selected, Selection
+from include.exports.csv_table import write_rows
+from include.pipeline.errors import ReviewRefused, one_line
+from include.registry.access_reviews import review
+
+router = APIRouter()
+
+SORTS = ("name", "role", "matched_by", "last_accessed", "state", "reviewed_at")
+FILTER = ("search", "role", "matched_by", "review")
+MATCHES = ("account_id", "email", "name", "nothing")
+REVIEWS = {
+    "due": "to be reviewed: new, or changed since",
+    "needed": "not on the roster",
+    "keep": "kept",
+    "revoke": "revoked, still a member",
+}
+EXPORTED = (
+    "workspace",
+    "member_id",
+    "account_id",
+    "display_name",
+    "nickname",
+    "member_type",
+    "is_member",
+    "role",
+    "matched_by",
+    "needs_review",
+    "repositories_reachable",
+    "added_on",
+    "last_accessed",
+    "data_as_of",
+    "decision",
+    "reason",
+    "reviewed_by",
+    "reviewed_at",
+    "role_when_reviewed",
+    "matched_by_when_reviewed",
+    "last_accessed_when_reviewed",
+    "data_as_of_when_reviewed",
+)
+
+
+@router.get("/members")
+def overview(
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    may_decide: MayDecide,
+    search: Text = "",
+    role: Text = "",
+    matched_by: Text = "",
+    review: Text = "",
+    sort: Text = "name",
+    number: PageNumber = 1,
+) -> Response:
+    """A page of the members, filtered and sorted."""
+    chosen = dict(zip(FILTER, (search.strip(), role, matched_by, review), strict=True))
+    listing = Listing("members", chosen, known_sort(sort, SORTS, "name"), number)
+    return _members(request, person, connection, selection, listing, may_decide=may_decide)
+
+
+@router.get("/members/review.csv")
+def export(person: Reader, connection: Database, selection: Selected) -> Response:
+    """The review for the auditor, as a table that a spreadsheet takes for no formula."""
+    if not selection.name:
+        raise HTTPException(404, detail="no workspace has published results yet")
+    found = rows(connection, "members_review", {"workspace": selection.name})
+    file = io.BytesIO()
+    write_rows(file, EXPORTED, ([one[column] for column in EXPORTED] for one in found))
+    slug = re.sub(r"[^A-Za-z0-9._-]", "_", selection.name)
+    name = f"access-review-{slug}-{datetime.now(UTC):%Y-%m-%d}.csv"
+    return Response(
+        file.getvalue(),
+        media_type="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+@router.post("/members/review")
+def decide(request: Request, person: Decider, connection: Database, selection: Selected, form: Form) -> Response:
+    """Keep or revoke the access of the members that were ticked."""
+    listing = Listing("members", typed(form, *FILTER), known_sort(one(form, "sort"), SORTS, "name"), page_number(form))
+    workspace, members = selection.name, several(form, "member")
+    decision, reason = one(form, "decision"), one(form, "reason")
+    before = _standing(connection, workspace, members)
+    try:
+        count = review(connection, workspace, members, decision, reviewed_by=person.name, reason=reason)
+    except ReviewRefused as refused:
+        return _members(
+            request,
+            person,
+            connection,
+            selection,
+            listing,
+            may_decide=True,
+            ticked=members,
+            reason=reason,
+            problem=one_line(refused),
+        )
+    after = _standing(connection, workspace, members)
+    action = "access.kept" if decision == "keep" else "access.revoked"
+    for member_id, stands in after.items():
+        name = f"member {workspace}/{stands.pop('display_name')}"
+        audit.record(connection, person, action, name, _decision(before[member_id]), stands)
+    of = "1 member" if count == 1 else f"{count} members"
+    told = f"Kept: {of}" if decision == "keep" else f"To be revoked: {of}; take the access away in Bitbucket"
+    return redirect(request, listing.address, told)
+
+
+def _standing(connection: Connection, workspace: str, members: list[str]) -> dict[str, dict[str, Any]]:
+    found = rows(connection, "member_before", {"workspace": workspace, "member_ids": members})
+    return {one.pop("member_id"): one for one in found}
+
+
+def _decision(stands: dict[str, Any]) -> dict[str, Any] | None:
+    return {name: stands[name] for name in ("decision", "reason", "reviewed_by")} if stands["decision"] else None
+
+
+def _members(
+    request: Request,
+    person: Person,
+    connection: Connection,
+    selection: Selection,
+    listing: Listing,
+    *,
+    may_decide: bool,
+    ticked: list[str] | None = None,
+    reason: str = "",
+    problem: str = "",
+) -> Response:
+    parameters = {**listing.chosen, **listing.parameters, "workspace": selection.name}
+    found = rows(connection, "members_list", parameters)
+    return page(
+        request,
+        person,
+        "members.html",
+        status_code=409 if problem else 200,
+        members=found,
+        listing=listing.of(found),
+        counts=row(connection, "members_choices", {"workspace": selection.name}),
+        matches=MATCHES,
+        reviews=REVIEWS,
+        may_decide=may_decide,
+        ticked=ticked or [],
+        reason=reason,
+        problem=problem,
+    )

@@ -1,0 +1,88 @@
+"""Tests: the list, one test with its subjects, one subject with its facts and its past."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import HTMLResponse
+
+from compliance_console_app.access import Reader
+from compliance_console_app.database import Database, row, rows
+from compliance_console_app.pages import page
+from compliance_console_app.paging import Listing, PageNumber, Text
+from compliance_console_app.remedies import filled_in
+from compliance_console_app.workspaces import Selected
+
+router = APIRouter()
+
+Status = Literal["", "passing", "failing", "pending", "error", "not_applicable"]
+Sort = Literal["status", "name", "since", "due"]
+MFA_TESTS = ("user_mfa_enabled", "workspace_mfa_enforced")
+INTERVALS_SHOWN = 50
+
+
+@router.get("/tests")
+def tests(request: Request, person: Reader, connection: Database, selection: Selected) -> HTMLResponse:
+    """Every test of the catalogue."""
+    found = rows(connection, "overview_tests", {"workspace": selection.name})
+    return page(request, person, "tests.html", tests=found)
+
+
+@router.get("/tests/{test_id}")
+def test(
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    test_id: str,
+    status: Status = "",
+    words: Text = "",
+    sort: Sort = "status",
+    number: PageNumber = 1,
+) -> HTMLResponse:
+    """One test: its subjects, filtered, sorted, a page of them."""
+    asked = {"workspace": selection.name, "test_id": test_id}
+    found = _known(row(connection, "test", asked))
+    listing = Listing(f"tests/{test_id}", {"status": status, "words": words.strip()}, sort, number)
+    subjects = rows(connection, "test_subjects", {**asked, **listing.chosen, **listing.parameters})
+    return page(
+        request,
+        person,
+        "test.html",
+        test=found,
+        controls=rows(connection, "test_controls", asked),
+        subjects=subjects,
+        listing=listing.of(subjects),
+        by_evidence=test_id in MFA_TESTS,
+    )
+
+
+@router.get("/tests/{test_id}/{subject_id}")
+def subject(
+    request: Request, person: Reader, connection: Database, selection: Selected, test_id: str, subject_id: str
+) -> HTMLResponse:
+    """One verdict: why, what would mend it, the facts, how it came about."""
+    asked = {"workspace": selection.name, "test_id": test_id, "subject_id": subject_id.replace("\0", "")}
+    found = _known(row(connection, "subject", asked))
+    return page(
+        request,
+        person,
+        "subject.html",
+        result=found,
+        api_calls=filled_in(found["api_calls"], _names(found)),
+        history=rows(connection, "subject_history", {**asked, "limit": INTERVALS_SHOWN}),
+        by_evidence=test_id in MFA_TESTS,
+    )
+
+
+def _names(found: dict[str, Any]) -> dict[str, Any]:
+    """What stands in braces in the calls of a remedy: the subject's names and the numbers of the policy."""
+    names = {name: found[name] for name in ("workspace", "repo_slug")}
+    return {**(found["numbers"] or {}), **names, "main_branch": found["detail"].get("main_branch")}
+
+
+def _known(found: dict[str, Any] | None) -> dict[str, Any]:
+    if found is None:
+        raise HTTPException(404, detail="this workspace has no such test or subject")
+    return found

@@ -1,0 +1,14 @@
+-- Purpose: the decisions that stand for some members, with their names.
+
+SELECT
+    members.member_id,
+    coalesce(members.display_name, members.member_id) AS display_name,
+    members.role,
+    members.matched_by,
+    reviews.decision,
+    reviews.reason,
+    reviews.reviewed_by
+FROM compliance.members AS members
+LEFT JOIN registry.newest_access_reviews AS reviews
+    ON members.workspace = reviews.workspace AND members.member_id = reviews.member_id
+WHERE members.workspace = %(workspace)s AND members.member_id = any(%(member_ids)s::text[]);

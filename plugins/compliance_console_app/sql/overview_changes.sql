@@ -1,0 +1,62 @@
+-- Purpose: verdicts that the newest publication brought to another status, worst first, with how many there are.
+WITH published AS (
+    SELECT
+        runs.run_id,
+        runs.started_at
+    FROM compliance.runs AS runs
+    WHERE runs.workspace = %(workspace)s AND runs.status = 'published'
+    ORDER BY runs.started_at DESC
+    LIMIT 2
+),
+
+newest AS (
+    SELECT
+        published.run_id,
+        published.started_at
+    FROM published
+    ORDER BY published.started_at DESC
+    LIMIT 1
+),
+
+moved AS (
+    SELECT
+        history.test_id,
+        history.subject_id,
+        coalesce(history.subject_name, history.subject_id) AS subject_name,
+        history.status,
+        history.reason_code,
+        history.reason,
+        earlier.status AS was
+    FROM compliance.result_history AS history
+    INNER JOIN newest ON history.run_id = newest.run_id
+    LEFT JOIN compliance.result_history AS earlier
+        ON
+            history.workspace = earlier.workspace
+            AND history.test_id = earlier.test_id
+            AND history.subject_id = earlier.subject_id
+            AND history.valid_from = earlier.valid_to
+    WHERE
+        history.workspace = %(workspace)s
+        AND history.valid_from >= newest.started_at
+        AND history.valid_to IS null
+        AND earlier.status IS DISTINCT FROM history.status
+        AND (SELECT count(*) FROM published) > 1
+)
+
+SELECT
+    moved.test_id,
+    tests.test_title,
+    moved.subject_id,
+    moved.subject_name,
+    moved.was,
+    moved.status,
+    moved.reason_code,
+    moved.reason,
+    count(*) OVER () AS changes
+FROM moved
+INNER JOIN compliance.tests AS tests ON moved.test_id = tests.test_id
+ORDER BY
+    array_position(ARRAY['failing', 'error', 'pending', 'passing'], moved.status) ASC,
+    tests.display_order ASC,
+    moved.subject_name ASC
+LIMIT %(limit)s

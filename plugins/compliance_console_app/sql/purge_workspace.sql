@@ -1,0 +1,3 @@
+-- Purpose: delete what was read of a workspace and judged by it.
+
+SELECT integration.purge(%(workspace)s) AS deleted;

@@ -1,0 +1,33 @@
+"""The workspace that the pages show: asked for by ``?workspace=``, remembered in a cookie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from compliance_console_app.access import SignedIn
+from compliance_console_app.database import Database, rows
+
+COOKIE = "compliance_workspace"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Every workspace that has published results, and the one shown; ``name`` is empty where there is none."""
+
+    name: str
+    all: tuple[str, ...]
+
+
+def selected(request: Request, connection: Database, _: SignedIn) -> Selection:
+    """The workspace of this request; ``page`` shows it in the selector."""
+    known = tuple(row["workspace"] for row in rows(connection, "workspaces"))
+    asked = request.query_params.get("workspace") or request.cookies.get(COOKIE) or ""
+    name = asked if asked in known else next(iter(known), "")
+    request.state.selection = Selection(name, known)
+    return Selection(name, known)
+
+
+Selected = Annotated[Selection, Depends(selected, scope="function")]

@@ -1,0 +1,93 @@
+"""The audit trail: entries as they were recorded, newest first, page by page, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from compliance_console_app.access import Person
+from compliance_console_app.audit import record
+from tests.console.conftest import OpenConsole
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def as_console(dsn: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+    """A connection in the console's role."""
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        connection.execute("SET ROLE compliance_console")
+        connection.commit()
+        yield connection
+
+
+def test_an_entry_says_who_did_what_before_and_after(
+    open_console: OpenConsole, as_console: psycopg.Connection[dict[str, Any]]
+) -> None:
+    before = {"classification": "non_production", "owner": None, "since": date(2026, 3, 31)}
+    after = {"classification": "production", "owner": HOSTILE, "at": datetime(2026, 4, 1, tzinfo=UTC)}
+    record(as_console, Person("ann"), "repository.classified", HOSTILE, before, after)
+    as_console.commit()
+    page = open_console("viewer").get("/audit").text
+    assert "<del>non_production</del> → production" in page
+    assert "<del>2026-03-31</del> → nothing" in page
+    assert HOSTILE not in page and "&lt;script&gt;" in page
+
+
+def test_the_trail_is_newest_first_and_goes_on_to_the_oldest(
+    open_console: OpenConsole, as_console: psycopg.Connection[dict[str, Any]]
+) -> None:
+    for number in range(60):
+        record(as_console, Person("ann"), "test.done", f"subject-{number:02}", None, {"number": number})
+    as_console.commit()
+    console = open_console("viewer")
+    first = console.get("/audit").text
+    assert first.index("subject-59") < first.index("subject-10") and "subject-09" not in first
+    older = console.get("/audit?older_than=11").text
+    assert "subject-09" in older and "subject-00" in older and "subject-10" not in older
+    assert ">Older<" in first and ">Older<" not in older
+
+
+def test_the_trail_is_narrowed_by_person_action_and_subject(
+    open_console: OpenConsole, as_console: psycopg.Connection[dict[str, Any]]
+) -> None:
+    for actor, action, subject in (("ann", "a.done", "One"), ("bob", "a.done", "Two"), ("ann", "b.done", "Three%")):
+        record(as_console, Person(actor), action, subject, None, None)
+    as_console.commit()
+    console = open_console("viewer")
+
+    def found(query: str) -> list[str]:
+        page = console.get(f"/audit?{query}").text
+        return [name for name in ("One", "Two", "Three%") if f"<td>{name}</td>" in page]
+
+    assert found("actor=ann") == ["One", "Three%"]
+    assert found("actor=ann&action=a.done") == ["One"]
+    assert found("about=%25") == ["Three%"]
+    assert found("about=one") == ["One"]
+    assert found("actor=nobody") == []
+
+
+@pytest.mark.parametrize(
+    "query", ["older_than=x", "older_than=99999999999999999999", "actor=%00", "about=" + "x" * 201]
+)
+def test_a_query_that_cannot_be_meant_is_refused(open_console: OpenConsole, query: str) -> None:
+    assert open_console("viewer").get(f"/audit?{query}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE integration.console_audit SET actor = 'x'", "DELETE FROM integration.console_audit"]
+)
+def test_entries_are_never_changed_not_even_by_the_owner_of_the_table(
+    dsn: str, as_console: psycopg.Connection[dict[str, Any]], statement: str
+) -> None:
+    record(as_console, Person("ann"), "test.done", "subject", None, None)
+    as_console.commit()
+    for role in ("compliance_console", "compliance_owner"):
+        with psycopg.connect(dsn) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"SET ROLE {role}")  # type: ignore[arg-type]
+            connection.execute(statement)  # type: ignore[arg-type]

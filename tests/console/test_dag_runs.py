@@ -1,0 +1,78 @@
+"""Runs started by the console, in an Airflow of its own: its metadata database and our DAGs, no scheduler."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCRIPT = """
+import json
+from airflow.models.dag import DagModel
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from sqlalchemy import select
+from compliance_console_app import dag_runs
+from compliance_console_app.access import DAG_ID, Person
+
+found = {"before": dag_runs.under_way("demo")}
+with create_session() as session:
+    session.get(DagModel, DAG_ID).is_paused = True
+try:
+    dag_runs.start("demo", Person("ann"))
+except dag_runs.RunNotStarted as refusal:
+    found["paused"] = str(refusal)
+with create_session() as session:
+    session.get(DagModel, DAG_ID).is_paused = False
+run_id = dag_runs.start("demo", Person("ann"))
+other = dag_runs.start("other", Person("ann"))
+found["apart"] = run_id != other
+found["under_way"] = dag_runs.under_way("demo") == run_id and dag_runs.under_way("other") == other
+found["nobody"] = dag_runs.under_way("nobody")
+found["state"] = dag_runs.state(run_id)
+found["unknown"] = dag_runs.state("unknown")
+with create_session() as session:
+    run = session.scalar(select(DagRun).where(DagRun.run_id == run_id))
+    found["by"], found["conf"] = run.triggering_user_name, run.conf
+    run.state = "success"
+found["after"] = [dag_runs.under_way("demo"), dag_runs.state(run_id)]
+print("found:", json.dumps(found))
+"""
+
+
+def test_a_run_is_started_found_while_it_is_under_way_and_asked_for_its_state(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path / "none"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+    }
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    run("-m", "airflow", "db", "migrate")
+    run("-m", "airflow", "dags", "reserialize")
+    [line] = [line for line in run("-c", SCRIPT).splitlines() if line.startswith("found: ")]
+    found = json.loads(line.removeprefix("found: "))
+    assert "is paused: unpause it" in found.pop("paused")
+    assert found == {
+        "before": None,
+        "apart": True,
+        "under_way": True,
+        "nobody": None,
+        "state": "queued",
+        "unknown": None,
+        "by": "ann",
+        "conf": {"workspace": "demo", "full_refresh": False},
+        "after": [None, "success"],
+    }

@@ -1,0 +1,97 @@
+"""What people do in the console, click by click; the story and the screenshots share it."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from datetime import UTC, datetime
+
+from PIL import Image, ImageDraw
+from playwright.sync_api import expect
+
+from tests.console_browser.looking import Visitor
+
+WORKSPACE = "demo-workspace"
+MFA_TEST = "workspace_mfa_enforced"
+RUN_SECONDS = 120
+
+
+def screenshot_of_a_policy() -> bytes:
+    """A picture as a person takes it of Atlassian's page."""
+    picture = Image.new("RGB", (640, 240), "white")
+    ImageDraw.Draw(picture).text((20, 20), "Authentication policy: two-step verification required", "black")
+    held = io.BytesIO()
+    picture.save(held, "PNG")
+    return held.getvalue()
+
+
+def connect(visitor: Visitor) -> float:
+    """Consent on Bitbucket's page (the sandbox asks nobody); seconds from the grant to the published results."""
+    visitor.open("integrations").get_by_role("button", name="Connect to Bitbucket").click()
+    visitor.page.wait_for_url(re.compile(r"/compliance/integrations/progress"))
+    started = time.monotonic()
+    wait_until_published(visitor)
+    return time.monotonic() - started
+
+
+def sync(visitor: Visitor) -> None:
+    """Sync now, and wait for the results."""
+    visitor.open("integrations").get_by_role("button", name="Sync now").click()
+    visitor.page.wait_for_url(re.compile(r"/compliance/integrations/progress"))
+    wait_until_published(visitor)
+
+
+def wait_until_published(visitor: Visitor) -> None:
+    """The page of progress tells by itself, without being loaded again."""
+    over = visitor.page.locator("#progress[data-over=yes]")
+    expect(over).to_be_visible(timeout=RUN_SECONDS * 1000)
+    expect(over).to_contain_text("The results are there")
+
+
+def upload_evidence(visitor: Visitor) -> None:
+    """Hand in a screenshot, beginning at the test it is for."""
+    page = visitor.open(f"tests/{MFA_TEST}")
+    page.get_by_role("link", name="Upload evidence").click()
+    expect(page.get_by_label("Test", exact=True)).to_have_value(MFA_TEST)
+    picture = {"name": "policy.png", "mimeType": "image/png", "buffer": screenshot_of_a_policy()}
+    page.get_by_label("File", exact=True).set_input_files([picture])  # type: ignore[list-item]
+    page.get_by_label("Workspace", exact=True).fill(WORKSPACE)
+    page.get_by_label("Day of capture").fill(datetime.now(UTC).date().isoformat())
+    page.get_by_label("Note").fill("The policy that requires two-step verification of everybody.")
+    page.get_by_role("button", name="Upload evidence").click()
+    page.wait_for_url(re.compile(r"/compliance/evidence/[0-9a-f-]{36}$"))
+
+
+def open_waiting(visitor: Visitor, kind: str, name: str) -> None:
+    """The page of what waits for a decision: ``evidence`` or ``exceptions``."""
+    visitor.open(kind).get_by_role("link", name=name).first.click()
+    visitor.page.wait_for_url(re.compile(rf"/compliance/{kind}/.+"))
+
+
+def accept(visitor: Visitor) -> None:
+    """Accept what is open."""
+    visitor.page.get_by_role("button", name=re.compile("^Accept")).click()
+
+
+def disconnect(visitor: Visitor) -> None:
+    """Tick the box and disconnect."""
+    page = visitor.open("integrations")
+    page.get_by_role("link", name="Disconnect").click()
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Disconnect").click()
+    page.wait_for_url(re.compile(r"/compliance/integrations$"))
+
+
+def ask_for_exception(visitor: Visitor, test_id: str) -> str:
+    """Ask to accept the first failure of a test, beginning at its subject; the subject's name."""
+    page = visitor.open(f"tests/{test_id}?status=failing")
+    subject = page.locator("tbody th a").first
+    name = subject.inner_text()
+    subject.click()
+    page.get_by_role("link", name="Ask to accept the risk").click()
+    page.get_by_label("Owner of the risk").fill("owner")
+    page.get_by_label("Why it is to be accepted").fill("Its rules come with the move to the new project.")
+    page.get_by_role("button", name="Ask for the exception").click()
+    page.wait_for_url(re.compile(r"/compliance/exceptions/[0-9a-f-]{36}$"))
+    return name

@@ -1,0 +1,172 @@
+"""The console's whole story in a browser, against real Airflow, Postgres and the sandbox, then every page by axe.
+
+A compliance owner connects a workspace, sees eight tests, uploads a screenshot; a second person accepts it and, later,
+a risk; the owner disconnects. The tests below the story look at what it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.console_browser import steps
+from tests.console_browser.looking import PAGES, Visitor
+from tests.console_browser.world import Airflow
+
+Enter = Callable[[str], Visitor]
+
+
+@dataclass
+class Story:
+    """What was seen on the way."""
+
+    seconds_to_results: float = 0.0
+    tests: list[list[str]] = field(default_factory=list)
+    mfa_before: str = ""
+    own_decision: str = ""
+    mfa_after: str = ""
+    exception: str = ""
+    serious: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def story(visitor: Enter, airflow: Airflow) -> Story:
+    """All of it, once."""
+    seen = Story()
+    owner, reviewer = visitor("owner"), visitor("reviewer")
+
+    owner.open("")
+    expect(owner.page.locator("main")).to_contain_text("Connect a Bitbucket workspace")
+    owner.open("integrations")
+    expect(owner.page.locator("main")).to_contain_text("not connected")
+    seen.serious += owner.serious()
+    seen.seconds_to_results = steps.connect(owner)
+    seen.serious += owner.serious()
+
+    owner.open("")
+    seen.tests = owner.cells("tests")
+    seen.mfa_before = owner.status_of(steps.MFA_TEST)
+
+    steps.upload_evidence(owner)
+    seen.serious += owner.serious()
+    steps.accept(owner)
+    seen.own_decision = owner.page.locator("main").inner_text()
+
+    steps.open_waiting(reviewer, "evidence", "policy.png")
+    steps.accept(reviewer)
+    expect(reviewer.page.locator("main")).to_contain_text("Evidence accepted")
+    steps.sync(owner)
+    seen.mfa_after = owner.status_of(steps.MFA_TEST)
+
+    subject = steps.ask_for_exception(owner, "branch_protection_enforced")
+    steps.open_waiting(reviewer, "exceptions", subject)
+    steps.accept(reviewer)
+    seen.exception = reviewer.page.locator("main").inner_text()
+    seen.serious += reviewer.serious()
+
+    owner.open("integrations/disconnect")
+    seen.serious += owner.serious()
+    steps.disconnect(owner)
+    expect(owner.page.locator("main")).to_contain_text("Disconnected: the tokens are deleted here")
+    expect(owner.page.locator("main")).to_contain_text("not connected")
+    return seen
+
+
+def test_the_first_results_are_there_two_minutes_after_the_grant(story: Story) -> None:
+    assert 0 < story.seconds_to_results <= steps.RUN_SECONDS
+
+
+def test_the_overview_shows_eight_tests(story: Story) -> None:
+    assert len(story.tests) == 8
+    assert story.tests[0][0] == "Code repo should be classified"
+    assert {row[2] for row in story.tests} == {"failing", "pending", "not run"}
+
+
+def test_a_screenshot_that_somebody_else_accepted_turns_the_test(story: Story) -> None:
+    assert story.mfa_before == "pending"
+    assert "policy.png" in story.own_decision and "Evidence accepted" not in story.own_decision
+    assert story.mfa_after == "passing"
+
+
+def test_a_risk_is_accepted_by_somebody_who_does_not_own_it(story: Story) -> None:
+    assert "Exception accepted; it covers 1 failing subject" in story.exception
+
+
+def test_disconnecting_leaves_no_token_and_keeps_what_was_published(
+    story: Story, airflow: Airflow, visitor: Enter
+) -> None:
+    kept = airflow.query("SET ROLE compliance_vault", "SELECT count(*) AS tokens FROM integration.token_vault")
+    assert kept == [{"tokens": 0}]
+    visitor("owner").open("")
+    assert len(visitor("owner").cells("tests")) == 8
+
+
+def test_the_audit_trail_names_who_did_what(story: Story, visitor: Enter) -> None:
+    page = visitor("viewer").open("audit")
+    trail = page.locator("main").inner_text()
+    for action in ("connection.connected", "evidence.submitted", "evidence.accepted", "exception.accepted"):
+        assert action in trail
+    assert "connection.disconnected" in trail and "reviewer" in trail
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_no_page_has_a_serious_violation(story: Story, visitor: Enter, path: str) -> None:
+    owner = visitor("owner")
+    owner.open(path)
+    assert owner.serious() == []
+    assert "demo-admin-secret" not in owner.page.content()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_neither_has_any_page_a_link_leads_to(story: Story, browser: Browser, airflow: Airflow, dark: bool) -> None:
+    person = Visitor(browser, airflow, "owner", dark=dark)
+    person.sign_in()
+    found = list(story.serious) if not dark else []
+    for path in person.kinds_of_pages():
+        person.open(path)
+        found += person.serious()
+    person.close()
+    assert found == []
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_on_a_phone_nothing_hangs_out_of_the_page(
+    story: Story, browser: Browser, airflow: Airflow, phone: Visitor, path: str
+) -> None:
+    page = phone.open(path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= phone.width
+
+
+def test_the_page_stands_in_airflows_own_navigation(story: Story, visitor: Enter, airflow: Airflow) -> None:
+    page = visitor("viewer").page
+    page.goto(airflow.url)
+    page.get_by_role("link", name="Compliance").click()
+    inside = page.frame_locator("iframe")
+    expect(inside.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+    inside.get_by_role("link", name="Tests", exact=True).click()
+    expect(inside.get_by_role("heading", name="Tests", level=1)).to_be_visible()
+
+
+def test_a_viewer_sees_no_button_that_decides(story: Story, visitor: Enter) -> None:
+    viewer = visitor("viewer")
+    for path in ("evidence", "exceptions", "members", "repositories", "integrations"):
+        viewer.open(path)
+        words = " ".join(viewer.page.locator("main button, main a.button").all_inner_texts())
+        assert not {"Accept", "Classify", "Keep", "Connect", "Disconnect", "Upload"}.intersection(words.split()), path
+    refused = viewer.page.goto(f"{viewer.airflow.console}evidence/new")
+    assert refused is not None and refused.status == 403
+
+
+def test_nothing_is_asked_of_another_machine_and_the_browser_complains_of_nothing(story: Story, visitor: Enter) -> None:
+    for user in ("owner", "reviewer"):
+        assert visitor(user).left_the_machine == []
+        assert visitor(user).complaints == []
+
+
+def test_axe_would_notice_a_mistake(story: Story, visitor: Enter) -> None:
+    owner = visitor("owner")
+    owner.open("").evaluate("document.querySelector('main').append(document.createElement('input'))")
+    assert any(": label: " in line for line in owner.serious())
