@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key test test-faults lint format docs lock bench-requests bench-extract sandbox explain psql up down clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key test test-faults lint format docs lock bench-requests bench-extract bench-verdicts sandbox explain psql up down clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -75,6 +75,9 @@ bench-requests: setup ## requests per repository on the reference workload
 
 bench-extract: setup ## time and memory of extraction and landing beside plain loops and dlt (OPTIONS="--dlt both --repetitions 5")
 	@$(PYTHON_BIN) -m tests.bench.extract $${OPTIONS:-}
+
+bench-verdicts: setup ## time of staging, gates, tests and publication for 10,000 repositories, growth of history (OPTIONS="--days 30")
+	@$(PYTHON_BIN) -m tests.bench.verdicts $${OPTIONS:-}
 
 sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
 	@exec $(PYTHON_BIN) -m include.sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
