@@ -93,6 +93,8 @@ bench-extract: setup ## time and memory of extraction and landing beside plain l
 
 bench-reporting: setup ## time every query of the dashboard and of docs/queries.md over a year of history
 	@$(PYTHON_BIN) -m tests.bench.reporting $${OPTIONS:-}
+bench-verdicts: setup ## time of staging, gates, tests and publication for 10,000 repositories, growth of history (OPTIONS="--days 30")
+	@$(PYTHON_BIN) -m tests.bench.verdicts $${OPTIONS:-}
 
 sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
 	@exec $(PYTHON_BIN) -m include.sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
