@@ -97,6 +97,8 @@ bench-extract: setup ## time and memory of extraction and landing beside plain l
 
 bench-reporting: setup ## time every query of the dashboard and of docs/queries.md over a year of history
 	@$(PYTHON_BIN) -m tests.bench.reporting $${OPTIONS:-}
+bench-verdicts: setup ## time of staging, gates, tests and publication for 10,000 repositories, growth of history (OPTIONS="--days 30")
+	@$(PYTHON_BIN) -m tests.bench.verdicts $${OPTIONS:-}
 
 bench-console: setup ## time every page of the console over 10,000 repositories (OPTIONS="--repositories 1000")
 	@$(PYTHON_BIN) -m tests.bench.console $${OPTIONS:-}

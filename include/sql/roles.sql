@@ -35,7 +35,8 @@ BEGIN
         EXECUTE format('GRANT CREATE ON DATABASE %I TO compliance_owner', current_database());
     END IF;
 
-    -- Nothing for PUBLIC: whoever connects has one of the roles. Only the database's owner can see to that.
+    -- For databases whose owner took from PUBLIC what Postgres gives it there; ours to take it is not: the database may
+    -- serve others too.
     IF pg_has_role(
         current_user, (SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE'
     ) THEN
@@ -51,7 +52,6 @@ BEGIN
         END LOOP;
         -- It copies what it fetched into tables of its session.
         EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO compliance_pipeline', current_database());
-        EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
     END IF;
 END
 $roles$;

@@ -46,6 +46,7 @@ from include.sandbox.model import Repository, Workspace
 from include.sandbox.process import SandboxServer
 from include.sandbox.state import ADMIN_SCOPES, FIVE_SCOPES, RequestRecord, closure
 from tests.bench import simulation
+from tests.bench.goals import Goals
 from tests.harness import Pipeline, bitbucket_connection
 
 WORKSPACE = "reference"
@@ -113,25 +114,6 @@ def main() -> None:
         _under_a_limit(_fresh_database(postgres, "bench_limit"), options.repositories, costs, Path(folder))
         _simulate(_fresh_database(postgres, "bench_simulation"), costs, options.hours, goals)
     goals.show()
-
-
-class Goals:
-    """The goals and what came of them."""
-
-    def __init__(self) -> None:
-        self._rows: list[tuple[str, float, float]] = []
-
-    def add(self, what: str, value: float, most: float) -> None:
-        """Take in a value and the most that it may be."""
-        self._rows.append((what, value, most))
-
-    def show(self) -> None:
-        """Print all; raises ``SystemExit`` where one is missed."""
-        print("\ngoals")
-        for what, value, most in self._rows:
-            print(f"  {what:<70} {value:>7.2f} <= {most:<6g} {'yes' if value <= most else 'MISSED'}")
-        if any(value > most for _, value, most in self._rows):
-            raise SystemExit("a goal is missed")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ _EMPTY_EVERY_TABLE = """
             WHERE
                 schemaname IN ('landing', 'staging', 'judged', 'registry', 'integration')
                 AND tablename NOT LIKE 'alembic%'
-                AND tablename NOT IN ('token_vault', 'connection_events')
+                AND tablename NOT IN ('token_vault', 'connection_events', 'notifications_sent')
             ORDER BY tablename = 'imports', tablename IN ('evidence', 'exceptions')
         LOOP
             EXECUTE 'DELETE FROM ' || name;
