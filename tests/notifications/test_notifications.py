@@ -119,8 +119,9 @@ def test_an_exception_that_ended_over_a_failure_is_told(news: Pipeline, web: Web
     tasks.notify(ACME)
     with psycopg.connect(news.dsn) as connection:
         connection.execute(
-            "INSERT INTO compliance.exception_endings (exception_id, workspace, test_id, subject_id, facts_hash, ended_at,"
-            " cause, run_id) SELECT gen_random_uuid(), workspace, test_id, subject_id, facts_hash, now(), 'expired', run_id"
+            "INSERT INTO compliance.exception_endings"
+            " (exception_id, workspace, test_id, subject_id, facts_hash, ended_at, cause, run_id)"
+            " SELECT gen_random_uuid(), workspace, test_id, subject_id, facts_hash, now(), 'expired', run_id"
             " FROM compliance.results WHERE test_id = 'peer_review_required' AND status = 'failing'"
         )
     tasks.notify(ACME)

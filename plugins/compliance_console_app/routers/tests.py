@@ -70,10 +70,16 @@ def subject(
         person,
         "subject.html",
         result=found,
-        api_calls=filled_in(found["api_calls"], _names(found)),
+        api_calls=filled_in(_needed(found), _names(found)),
         history=rows(connection, "subject_history", {**asked, "limit": INTERVALS_SHOWN}),
         by_evidence=test_id in MFA_TESTS,
     )
+
+
+def _needed(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """The calls of the remedy; of protections only those for what is missing."""
+    missing = found["detail"].get("missing")
+    return [call for call in found["api_calls"] or () if not missing or call["body"].get("kind") in missing]
 
 
 def _names(found: dict[str, Any]) -> dict[str, Any]:
