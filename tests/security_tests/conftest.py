@@ -24,7 +24,12 @@ _EMPTY_EVERY_TABLE = """
             WHERE
                 schemaname IN ('landing', 'staging', 'judged', 'registry', 'integration')
                 AND tablename NOT LIKE 'alembic%'
-                AND tablename NOT IN ('token_vault', 'connection_events', 'notifications_sent')
+                AND tablename <> 'token_vault'
+                -- what takes new rows only has a trigger that says so
+                AND NOT EXISTS (
+                    SELECT 1 FROM pg_trigger
+                    WHERE tgrelid = format('%I.%I', schemaname, tablename)::regclass AND NOT tgisinternal
+                )
             ORDER BY tablename = 'imports', tablename IN ('evidence', 'exceptions')
         LOOP
             EXECUTE 'DELETE FROM ' || name;
