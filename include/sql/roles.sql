@@ -10,6 +10,7 @@ BEGIN
         'compliance_vault',
         'compliance_pipeline',
         'compliance_console',
+        'compliance_receiver',
         'compliance_reader',
         'compliance_people_reader'
     ] LOOP
@@ -45,6 +46,7 @@ BEGIN
             'compliance_vault',
             'compliance_pipeline',
             'compliance_console',
+            'compliance_receiver',
             'compliance_reader',
             'compliance_people_reader'
         ] LOOP

@@ -98,6 +98,25 @@ class KeyRing:
             )
         return token
 
+    def seal_webhook_secret(self, conn_id: str, secret: str) -> str:
+        """A webhook secret encrypted, bound to its connection."""
+        content = json.dumps({"conn_id": conn_id, "kind": "webhook", "secret": secret})
+        return self._fernet.encrypt(content.encode()).decode()
+
+    def open_webhook_secret(self, conn_id: str, sealed: str) -> str:
+        """The secret that ``seal_webhook_secret`` took.
+
+        Raises:
+            ConfigurationError: none of the keys fits, or it belongs to another connection.
+        """
+        content = json.loads(self._decrypted(conn_id, sealed))
+        if content.get("kind") != "webhook" or content.get("conn_id") != conn_id:
+            raise ConfigurationError(
+                f"the webhook secret of Airflow connection {conn_id} was made for another one; rotate it: "
+                "make webhooks ACTION=rotate"
+            )
+        return str(content["secret"])
+
     def reseal(self, conn_id: str, sealed: str) -> str:
         """The same content, encrypted with the first key.
 

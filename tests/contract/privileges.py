@@ -14,64 +14,72 @@ ROLES = (
     "compliance_reader",
     "compliance_people_reader",
     "compliance_vault",
+    "compliance_receiver",
 )
 SCHEMAS = ("landing", "staging", "judged", "registry", "integration", "quality", "compliance")
 
 _TABLES = """
-# relation                         pipeline console reader people vault
-landing.*                          SIUD     -       -      -      -
-staging.members                    SIUD     S       -      -      -
-staging.member_emails              SIUD     S       -      -      -
-staging.repositories               SIUD     S       -      -      -
-staging.workspaces                 SIUD     S       -      -      -
-staging.*                          SIUD     -       -      -      -
-judged.*                           SIUD     -       -      -      -
-quality.*                          SIUD     -       -      -      -
+# relation                         pipeline console reader people vault   receiver
+landing.*                          SIUD     -       -      -      -      -
+staging.members                    SIUD     S       -      -      -      -
+staging.member_emails              SIUD     S       -      -      -      -
+staging.repositories               SIUD     S       -      -      -      -
+staging.workspaces                 SIUD     S       -      -      -      -
+staging.*                          SIUD     -       -      -      -      -
+judged.*                           SIUD     -       -      -      -      -
+quality.*                          SIUD     -       -      -      -      -
 # what people declare: added to, never changed
-registry.people                    SI       I       -      -      -
-registry.policy_versions           SI       S       -      -      -
-registry.access_reviews            -        SI      -      -      -
-registry.*                         SI       SI      -      -      -
-integration.connection_events      S        S       -      -      SI
-integration.token_vault            -        -       -      -      SIUDT
-integration.request_budgets        SIUD     S       -      -      -
-integration.request_ledger         SIUD     S       -      -      -
-integration.schema_version         S        -       -      -      -
-integration.runs                   SIU      -       -      -      -
-integration.console_audit          -        SI      -      -      -
+registry.people                    SI       I       -      -      -      -
+registry.policy_versions           SI       S       -      -      -      -
+registry.access_reviews            -        SI      -      -      -      -
+registry.*                         SI       SI      -      -      -      -
+integration.connection_events      S        S       -      -      SI     -
+integration.token_vault            -        -       -      -      SIUDT  -
+# the receiver may also update the two columns about refused deliveries
+integration.webhooks               SIUD     SIUD    -      -      -      S
+integration.webhook_secrets        -        -       -      -      SIUDT  S
+integration.webhook_events         SUD      S       -      -      -      SI
+integration.webhook_gaps           SID      S       -      -      -      -
+integration.request_budgets        SIUD     S       -      -      -      -
+integration.request_ledger         SIUD     S       -      -      -      -
+integration.schema_version         S        -       -      -      -      -
+integration.runs                   SIU      -       -      -      -      -
+integration.console_audit          -        SI      -      -      -      -
 # and the column used_at may be updated
-integration.oauth_states           -        SID     -      -      -
-integration.run_steps              SIUD     S       -      -      -
-integration.workspace_leases       SIUD     S       -      -      -
-integration.notifications_sent     SI       -       -      -      -
-integration.*                      SIUD     -       -      -      -
-compliance.exception_endings       SI       S       S      -      -
-compliance.member_employment       SIUD     -       -      S      -
-compliance.result_history          SIU      S       S      -      -
-compliance.results                 SIUD     S       -      -      -
-compliance.*                       SIUD     S       S      -      -
+integration.oauth_states           -        SID     -      -      -      -
+integration.run_steps              SIUD     S       -      -      -      -
+integration.workspace_leases       SIUD     S       -      -      -      -
+integration.notifications_sent     SI       -       -      -      -      -
+integration.*                      SIUD     -       -      -      -      -
+compliance.exception_endings       SI       S       S      -      -      -
+compliance.member_employment       SIUD     -       -      S      -      -
+compliance.result_history          SIU      S       S      -      -      -
+compliance.results                 SIUD     S       -      -      -      -
+compliance.*                       SIUD     S       S      -      -      -
 """
 _VIEWS = """
-landing.*                          S        -       -      -      -
-staging.*                          S        -       -      -      -
-quality.*                          S        -       -      -      -
-registry.roster                    S        -       -      -      -
-registry.newest_access_reviews     -        S       -      -      -
-registry.*                         S        S       -      -      -
-integration.connections            S        S       -      -      SIUD
-integration.request_use            S        S       -      -      -
-integration.*                      S        -       -      -      -
-compliance.*                       S        S       S      -      -
+landing.*                          S        -       -      -      -      -
+staging.*                          S        -       -      -      -      -
+quality.*                          S        -       -      -      -      -
+registry.roster                    S        -       -      -      -      -
+registry.newest_access_reviews     -        S       -      -      -      -
+registry.*                         S        S       -      -      -      -
+integration.connections            S        S       -      -      SIUD   -
+integration.request_use            S        S       -      -      -      -
+integration.webhook_health         S        S       -      -      -      -
+integration.*                      S        -       -      -      -      -
+compliance.*                       S        S       S      -      -      -
 """
 _FUNCTIONS = """
-compliance.results_as_of           x        x       x      -      -
-compliance.score                   x        x       x      -      -
-integration.purge                  -        x       -      -      -
-integration.purgeable              -        x       -      -      -
-integration.purgeable_tables       -        -       -      -      -
-registry.valid_evidence            x        x       -      -      -
-staging.glob_matches               x        x       -      -      -
-staging.refresh_statistics         x        -       -      -      -
+compliance.results_as_of           x        x       x      -      -      -
+compliance.score                   x        x       x      -      -      -
+integration.purge                  -        x       -      -      -      -
+integration.purgeable              -        x       -      -      -      -
+integration.purgeable_tables       -        -       -      -      -      -
+integration.announce_webhook_events -       -       -      -      -      -
+registry.valid_evidence            x        x       -      -      -      -
+staging.glob_matches               x        x       -      -      -      -
+staging.refresh_statistics         x        -       -      -      -      -
 """
 
 
