@@ -29,6 +29,9 @@ with DAG(
         "full_refresh": Param(
             False, type="boolean", description="Read every repository again, whatever earlier runs know already"
         ),
+        "only_events": Param(
+            False, type="boolean", description="Read and judge only what webhooks announced since the last run"
+        ),
     },
     default_args={
         "owner": "compliance",
@@ -141,6 +144,7 @@ with DAG(
     started = StartRunOperator(
         task_id="start_run",
         full_refresh="{{ params.full_refresh }}",
+        only_events="{{ params.only_events }}",
         doc_md="Take the workspace's lease, validate the policy, open the run; waits while another run holds it.",
         **KEYS,
     )

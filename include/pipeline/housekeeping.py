@@ -62,7 +62,10 @@ def forget_old(connection: Connection) -> int:
 
 def _forget_workspace(connection: Connection, workspace: str) -> int:
     numbers = policy_of(connection, workspace).numbers
-    keys = {"workspace": workspace, "before": _kept_from(_now(connection), numbers)}
+    now = _now(connection)
+    answered = {"workspace": workspace, "before": now - timedelta(days=numbers.events_kept_days)}
+    run_sql(connection, "housekeeping/forget_events.sql", answered)
+    keys = {"workspace": workspace, "before": _kept_from(now, numbers)}
     for name in ("forget_quality", "forget_steps"):
         run_sql(connection, f"housekeeping/{name}.sql", keys)
     connection.commit()

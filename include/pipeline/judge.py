@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 def judge(connection: Connection, run: Run, test_id: str) -> None:
     """Write the verdicts of one test for this run, replacing what an earlier try wrote; commits.
 
-    A test that the policy switched off judges nobody.
+    A test that the policy switched off judges nobody; a run that judges only what events touched, no members.
     """
     test = BY_ID[test_id]
     keys = {**run.keys, "test_id": test_id}
@@ -38,12 +38,29 @@ def judge(connection: Connection, run: Run, test_id: str) -> None:
         " VALUES (%(workspace)s, %(run_id)s, %(test_id)s, %(subject_type)s)",
         {**keys, "subject_type": test.subject_type},
     )
+    subjects = judged_subjects(connection, run)
+    if subjects is not None and test.subject_type != "repository":
+        log.info("%s: no event tells of a %s, the last verdicts stand", test_id, test.subject_type)
+        connection.commit()
+        return
     if test.verdict == "verdict.sql":
-        run_sql(connection, HERE / test_id / "verdict.sql", _parameters(run))
+        run_sql(connection, HERE / test_id / "verdict.sql", {**_parameters(run), "subjects": subjects})
     else:
         _judge_in_python(connection, run, test_id)
     connection.commit()
     _say(connection, run, test_id)
+
+
+def judged_subjects(connection: Connection, run: Run) -> list[str] | None:
+    """Ids of the repositories that the run judges; None: every subject."""
+    if run.judges_all:
+        return None
+    rows = connection.execute(
+        "SELECT subject_id FROM judged.subjects WHERE workspace = %(workspace)s AND run_id = %(run_id)s"
+        " ORDER BY subject_id",
+        run.keys,
+    ).fetchall()
+    return [row["subject_id"] for row in rows]
 
 
 def _parameters(run: Run) -> dict[str, Any]:

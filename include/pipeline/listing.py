@@ -1,12 +1,16 @@
-"""The listings of a workspace: repositories, members, roles, and the declared addresses that Bitbucket confirms."""
+"""The listings of a workspace: repositories, members, roles, and the declared addresses that Bitbucket confirms.
+
+A run for events of webhooks asks for the repositories they touched instead, one by one.
+"""
 
 import itertools
 import logging
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from include.pipeline import reading
+from include.pipeline import events, planning, reading
 from include.pipeline.db import run_sql
 from include.pipeline.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests, WorkspaceUnknown
 from include.pipeline.landing import (
@@ -24,6 +28,7 @@ from include.pipeline.resources import (
     MEMBER_ROLES,
     MEMBERS,
     REPOSITORIES,
+    REPOSITORY,
     REQUIRED_SCOPES,
     WORKSPACE,
 )
@@ -41,6 +46,8 @@ def list_workspace(connection: Connection, run: Run, client: Client) -> None:
     """Land the workspace's repositories, members, their roles and the declared addresses Bitbucket confirms.
 
     The listings don't need each other and are read side by side. What an earlier try landed isn't asked for again.
+    A run for events lands the repositories that they touched, and the whole listing only where a repository came, went
+    or is called otherwise. The events that the run answers are taken up before anything is read.
 
     Raises:
         WorkspaceUnknown: Bitbucket doesn't show this workspace to this identity.
@@ -48,45 +55,42 @@ def list_workspace(connection: Connection, run: Run, client: Client) -> None:
         BitbucketUnavailable: a listing could not be read after all retries.
         WaitForRequests: see ``extract``.
     """
-    _Listings(connection, run, client).read()
+    touched = events.take_up(connection, run, planning.reading_cost(connection, run) + 1, client.budget.limit)
+    if run.only_events:
+        _Touched(connection, run, client).read(touched)
+    else:
+        _Listings(connection, run, client).read()
 
 
-class _Listings:
-    """Reads what of the workspace's listings has not landed yet."""
+class _Reader:
+    """Reads calls side by side, and lands what of them has not landed yet."""
 
     def __init__(self, connection: Connection, run: Run, client: Client):
         self._run = run
         self._client = client
         self._writer = LandingWriter(connection, run)
         self._outcomes = {
-            (row["resource"], row["item_key"]): row["outcome"]
+            (row["resource"], row["repository_id"], row["item_key"]): row["outcome"]
             for row in run_sql(connection, "extract/landed_listings.sql", run.keys)
         }
         self._broken_off = broken_off(connection, run)
-        self._addresses = _address_calls(connection, run)
         connection.commit()
 
-    def read(self) -> None:
-        """Land everything; in two steps, for one refused batch of addresses spares the others."""
-        workspace = {"workspace": self._run.workspace}
-        listings = [Call(resource, workspace) for resource in (REPOSITORIES, MEMBERS, MEMBER_ROLES)]
-        self._land([*listings, *self._addresses[:1]])
-        first_batch = (MEMBER_EMAILS.name, "0")
-        if self._outcomes.get(first_batch) == OK:
-            self._land(self._addresses[1:])
-
     def _land(self, calls: list[Call]) -> None:
-        wanted = [call for call in calls if (call.resource.name, call.item_key) not in self._outcomes]
+        wanted = [call for call in calls if call.key not in self._outcomes]
         answers, waiting = self._side_by_side(resumed(wanted, self._broken_off))
         note_scopes(self._writer.connection, self._run, self._client.granted_scopes)
         for answer in answers:
             self._take(answer)
-        self._workspace_itself(answers, may_ask=waiting is None)
+        self._complete(answers, may_ask=waiting is None)
         if waiting is not None:
             self._writer.keep(waiting.broken_off)
         self._writer.flush()
         if waiting is not None:
             raise waiting
+
+    def _complete(self, answers: list[Answer], *, may_ask: bool) -> None:
+        """What follows from the answers, before they land."""
 
     def _side_by_side(self, calls: list[Call]) -> tuple[list[Answer], WaitForRequests | None]:
         """The answers in the order of the calls, and the reason to come back for the rest."""
@@ -101,20 +105,39 @@ class _Listings:
         return answers, waiting
 
     def _ask(self, call: Call) -> Answer:
-        if call.resource is not MEMBER_EMAILS:
-            return reading.read_listing(self._client, call)
-        return _only_asked(reading.read_addresses(self._client, call), call)
+        if call.resource is REPOSITORY:
+            return reading.read_object(self._client, call)
+        if call.resource is MEMBER_EMAILS:
+            return _only_asked(reading.read_addresses(self._client, call), call)
+        return reading.read_listing(self._client, call)
 
     def _take(self, answer: Answer) -> None:
         if answer.resource in (REPOSITORIES.name, MEMBERS.name):
             demand(self._run, answer, self._client.granted_scopes)
             log.info("progress: %d %s listed", len(answer.objects), answer.resource)
-        self._outcomes[(answer.resource, answer.item_key)] = answer.outcome
+        self._outcomes[(answer.resource, answer.repository_id, answer.item_key)] = answer.outcome
         self._writer.add(answer)
 
-    def _workspace_itself(self, answers: list[Answer], *, may_ask: bool) -> None:
+
+class _Listings(_Reader):
+    """Reads the workspace's listings."""
+
+    def __init__(self, connection: Connection, run: Run, client: Client):
+        super().__init__(connection, run, client)
+        self._addresses = _address_calls(connection, run)
+        connection.commit()
+
+    def read(self) -> None:
+        """Land everything; in two steps, for one refused batch of addresses spares the others."""
+        workspace = {"workspace": self._run.workspace}
+        listings = [Call(resource, workspace) for resource in (REPOSITORIES, MEMBERS, MEMBER_ROLES)]
+        self._land([*listings, *self._addresses[:1]])
+        if self._addresses and self._outcomes.get(self._addresses[0].key) == OK:
+            self._land(self._addresses[1:])
+
+    def _complete(self, answers: list[Answer], *, may_ask: bool) -> None:
         """The workspace's identity: every listed object carries it; it is asked for only where nothing was listed."""
-        if (WORKSPACE.name, "") in self._outcomes:
+        if (WORKSPACE.name, "", "") in self._outcomes:
             return
         for _, body in itertools.chain.from_iterable(answer.objects for answer in answers):
             found = body.get("workspace") or {}
@@ -125,6 +148,24 @@ class _Listings:
             answer = reading.read_object(self._client, Call(WORKSPACE, {"workspace": self._run.workspace}))
             demand(self._run, answer, self._client.granted_scopes)
             self._take(answer)
+
+
+class _Touched(_Reader):
+    """Reads the repositories that events touched."""
+
+    def read(self, touched: Sequence[events.Touched]) -> None:
+        """Land them, or the listing of the workspace where they alone don't tell what happened."""
+        if not any(one.needs_listing for one in touched):
+            calls = [self._call(one.repository_id) for one in touched]
+            self._land(calls)
+            if not any(self._outcomes.get(call.key) == NOT_FOUND for call in calls):
+                return
+            # Gone, or out of sight: only the listing tells whether they leave the results.
+        self._land([Call(REPOSITORIES, {"workspace": self._run.workspace})])
+
+    def _call(self, repository_id: str) -> Call:
+        # Bitbucket takes the uuid in the place of the slug, which may be another by now.
+        return Call(REPOSITORY, {"workspace": self._run.workspace, "repo_slug": repository_id}, repository_id)
 
 
 def demand(run: Run, answer: Answer, granted: frozenset[str] | None) -> None:

@@ -62,13 +62,15 @@ class StartRunOperator(_WaitingOperator):
 
     Args:
         full_refresh: "True" reads every repository again.
+        only_events: "True" reads what webhooks announced, and nothing else.
     """
 
-    template_fields: Sequence[str] = ("workspace", "run", "full_refresh")
+    template_fields: Sequence[str] = ("workspace", "run", "full_refresh", "only_events")
 
-    def __init__(self, *, full_refresh: str = "False", **kwargs: Any) -> None:
+    def __init__(self, *, full_refresh: str = "False", only_events: str = "False", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.full_refresh = full_refresh
+        self.only_events = only_events
 
     def step(self) -> None:
         """See ``include.pipeline.run.start_run``; skips the run where it would add nothing."""
@@ -78,7 +80,7 @@ class StartRunOperator(_WaitingOperator):
         from include.pipeline.errors import NothingToAdd
 
         try:
-            tasks.start_run(self.workspace, self.run, str(self.full_refresh) == "True")
+            tasks.start_run(self.workspace, self.run, str(self.full_refresh) == "True", str(self.only_events) == "True")
         except NothingToAdd as reason:
             raise AirflowSkipException(str(reason)) from None
 

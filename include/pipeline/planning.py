@@ -85,6 +85,7 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         **run.keys,
         "chunk_size": CHUNK_SIZE,
         "full_refresh": run.full_refresh,
+        "only_events": run.only_events,
         "reread_hours": run.policy.numbers.reread_hours,
         "reading_basis": reading_basis(run),
         "today": run.today,
@@ -184,7 +185,7 @@ def readings_a_day(seen: Mapping[str, float], reread_hours: float) -> float:
 def say(workspace: str, plan: Plan, reread_hours: float) -> None:
     """The plan in the run's log; what a person should act on as a warning."""
     why = ", ".join(f"{count} {cause.replace('_', ' ')}" for cause, count in plan.causes.items()) or "nothing is due"
-    spared = plan.repositories - plan.to_read
+    spared = 0 if plan.causes.keys() == {"event"} else plan.repositories - plan.to_read
     log.info(
         "progress: %d of %d repositories to read (%s), about %d requests%s",
         plan.to_read,
@@ -217,6 +218,11 @@ def say(workspace: str, plan: Plan, reread_hours: float) -> None:
             24 * plan.per_hour,
             max(reread_hours, plan.repositories * plan.later_requests / plan.per_hour),
         )
+
+
+def reading_cost(connection: Connection, run: Run) -> float:
+    """Requests that it takes to read one repository again, everything below it included."""
+    return _costs(connection, run, {**run.keys, "reading_basis": reading_basis(run)})[1]
 
 
 def _costs(connection: Connection, run: Run, keys: dict[str, Any]) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from include.pipeline.db import as_json, one_row, refresh_statistics, run_sql
+from include.pipeline.judge import judged_subjects
 from include.pipeline.run import Connection, Run, renew_lease
 from include.security_tests import CATALOGUE
 
@@ -19,9 +20,11 @@ RUNS_KEPT = 30
 def publish(connection: Connection, run: Run) -> None:
     """Write current results, history, inventory, access review and the run's figures; commits once, at the end.
 
-    All of it bears one instant, which is later than any other of the workspace.
+    All of it bears one instant, which is later than any other of the workspace. A run that judged only what events
+    touched leaves everything else as it is. The events that the run answers are answered from here on.
     """
-    keys = {**run.keys, **_catalogue(run), **_numbers(run), **_matches(connection, run)}
+    subjects = judged_subjects(connection, run)
+    keys = {**run.keys, **_catalogue(run), **_numbers(run), "subjects": subjects}
     keys["published_at"] = take_turn(connection, run.workspace)
     run_sql(connection, "publish/tests.sql", keys)
     run_sql(connection, "publish/test_controls.sql", _controls())
@@ -33,9 +36,13 @@ def publish(connection: Connection, run: Run) -> None:
     run_sql(connection, "publish/close_absences.sql", keys)
     ended, opened = settle(connection, keys)
     gone = run_sql(connection, "publish/open_absences.sql", keys).rowcount
-    for table in ("repositories", "members", "member_employment"):
-        connection.execute(_FORGET[table], {"workspace": run.workspace})
-        run_sql(connection, f"publish/{table}.sql", keys)
+    run_sql(connection, "publish/forget_repositories.sql", keys)
+    run_sql(connection, "publish/repositories.sql", keys)
+    if subjects is None:
+        _publish_members(connection, run, keys)
+    if not run.only_events:
+        run_sql(connection, "events/note_gaps.sql", keys)
+    run_sql(connection, "events/answer.sql", keys)
     run_sql(connection, "publish/run.sql", keys)
     run_sql(connection, "publish/forget_old_runs.sql", {**keys, "runs_kept": RUNS_KEPT})
     # The last word before the commit: a run that was taken over must not publish.
@@ -75,8 +82,14 @@ def settle(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, int]:
     return ended, opened
 
 
+def _publish_members(connection: Connection, run: Run, keys: Mapping[str, Any]) -> None:
+    with_matches = {**keys, **_matches(connection, run)}
+    for table in ("members", "member_employment"):
+        connection.execute(_FORGET[table], {"workspace": run.workspace})
+        run_sql(connection, f"publish/{table}.sql", with_matches)
+
+
 _FORGET: Mapping[str, Any] = {
-    "repositories": "DELETE FROM compliance.repositories WHERE workspace = %(workspace)s",
     "members": "DELETE FROM compliance.members WHERE workspace = %(workspace)s",
     "member_employment": "DELETE FROM compliance.member_employment WHERE workspace = %(workspace)s",
 }

@@ -65,6 +65,10 @@ REPOSITORIES = Resource(
     ),
     _own("uuid"),
 )
+# One of them, where a webhook announced a change of it.
+REPOSITORY = Resource(
+    "repository", "repository", tuple(name.removeprefix("values.") for name in REPOSITORIES.fields), lambda body: ""
+)
 MEMBERS = Resource(
     "members",
     "workspace_members",
@@ -168,6 +172,7 @@ BY_NAME: Mapping[str, Resource] = {
     resource.name: resource
     for resource in (
         REPOSITORIES,
+        REPOSITORY,
         MEMBERS,
         MEMBER_ROLES,
         MEMBER_EMAILS,

@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.types.json import Jsonb
 
-from include.pipeline.db import connect
+from include.pipeline import events
+from include.pipeline.db import connect, one_row
 from include.pipeline.errors import (
     NothingToAdd,
     PipelineError,
@@ -30,12 +31,12 @@ from include.pipeline.errors import (
     WorkspaceUnknown,
     postgres_errors,
 )
+from include.pipeline.limits import SILENCE
 from include.policy.model import Policy, contradictions
 from include.policy.overrides import policy_of
 
 log = logging.getLogger(__name__)
 
-SILENCE = 60.0
 # A run that waits for requests comes back on its own; how late it may be before it counts as silent.
 LATE = 600.0
 # The next in line says so again each time it looks; silent for so long it isn't in line any more.
@@ -61,9 +62,13 @@ class Run:
     scopes_granted: frozenset[str] | None
     identity_role: str | None = None
     wanted_by: str | None = None
+    only_events: bool = False
+    judges_all: bool = True
 
     def reason_not_to_wait(self, now: datetime) -> str | None:
         """Why the run should publish what it has rather than wait for requests once more; None: it may wait."""
+        if self.only_events:
+            return "what webhooks announced can wait for the next run"
         if self.wanted_by:
             return f"run {self.wanted_by} is next in line"
         hours = self.policy.numbers.reading_hours
@@ -87,15 +92,19 @@ class Run:
         return {"workspace": self.workspace, "run_id": self.run_id, "as_of": self.started_at}
 
 
-def start_run(workspace: str, run_id: str, *, full_refresh: bool = False) -> None:
+def start_run(workspace: str, run_id: str, *, full_refresh: bool = False, only_events: bool = False) -> None:
     """Take the workspace's lease, validate the policy and open the run's row.
+
+    Args:
+        only_events: the run reads what webhooks announced, and judges the repositories it read. All others are judged
+            too where the policy is another than that of the last published run.
 
     Raises:
         WorkspaceUnknown: the parameter is no workspace slug.
         PolicyInvalid: the overriding file, or what was set for the workspace, holds something unknown.
         WorkspaceBusy: another run of the workspace is still at work after half an hour.
         WaitForTurn: another run of the workspace waits for requests; come back later.
-        NothingToAdd: and a third one is next in line already.
+        NothingToAdd: and a third one is next in line already; or no event waits, or none can be answered now.
     """
     if not _SLUG.fullmatch(workspace):
         raise WorkspaceUnknown(
@@ -107,7 +116,10 @@ def start_run(workspace: str, run_id: str, *, full_refresh: bool = False) -> Non
         for told in contradictions(policy):
             log.warning("policy of workspace %s: %s", workspace, told)
         connection.commit()
-        _take_lease(connection, workspace, run_id)
+        if only_events:
+            _take_lease_for_events(connection, workspace, run_id)
+        else:
+            _take_lease(connection, workspace, run_id)
         connection.execute(
             "INSERT INTO registry.policy_versions (policy_version, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
             (policy.version, Jsonb(policy.model_dump(mode="json"))),
@@ -121,17 +133,39 @@ def start_run(workspace: str, run_id: str, *, full_refresh: bool = False) -> Non
         )
         connection.execute(
             """
-            INSERT INTO integration.runs (run_id, workspace, started_at, full_refresh, policy_version)
-            VALUES (%s, %s, %s, %s, %s)
+            INSERT INTO integration.runs (
+                run_id, workspace, started_at, full_refresh, policy_version, kind, judges_all
+            )
+            SELECT
+                %(run_id)s,
+                %(workspace)s,
+                %(started_at)s,
+                %(full_refresh)s,
+                %(policy_version)s,
+                CASE WHEN %(only_events)s THEN 'events' ELSE 'polling' END,
+                NOT %(only_events)s OR %(policy_version)s IS DISTINCT FROM (
+                    SELECT previous.policy_version
+                    FROM integration.runs AS previous
+                    WHERE previous.workspace = %(workspace)s AND previous.status = 'published'
+                    ORDER BY previous.started_at DESC
+                    LIMIT 1
+                )
             ON CONFLICT (run_id) DO NOTHING
             """,
-            (run_id, workspace, datetime.now(UTC), full_refresh, policy.version),
+            {
+                "run_id": run_id,
+                "workspace": workspace,
+                "started_at": datetime.now(UTC),
+                "full_refresh": full_refresh,
+                "policy_version": policy.version,
+                "only_events": only_events,
+            },
         )
     log.info("run %s of workspace %s under policy %s", run_id, workspace, policy.version)
 
 
 def finish_run(workspace: str, run_id: str) -> None:
-    """Give the lease back; a run that did not publish by now has failed."""
+    """Give the lease back; a run that did not publish by now has failed. Events it did not answer wait again."""
     connection = connect()
     with postgres_errors(), connection:
         connection.execute(
@@ -152,6 +186,7 @@ def finish_run(workspace: str, run_id: str) -> None:
             """,
             (run_id,),
         )
+        events.release(connection, workspace, run_id)
 
 
 @contextmanager
@@ -202,38 +237,42 @@ def renew_lease(connection: Connection, run: Run) -> None:
         )
 
 
+def _take_lease_for_events(connection: Connection, workspace: str, run_id: str) -> None:
+    """Take the lease at once or not at all: a run at work asks for the next one when it ends.
+
+    Raises:
+        NothingToAdd: no event waits, another run is at work, or none was published before.
+    """
+    row = one_row(
+        connection.execute(
+            """
+            SELECT
+                EXISTS (
+                    SELECT 1 FROM integration.webhook_events AS events
+                    WHERE events.workspace = %(workspace)s AND events.handled_at IS NULL
+                ) AS waits,
+                EXISTS (
+                    SELECT 1 FROM integration.runs AS runs
+                    WHERE runs.workspace = %(workspace)s AND runs.status = 'published' AND runs.kind = 'polling'
+                ) AS was_judged
+            """,
+            {"workspace": workspace},
+        )
+    )
+    if not row["waits"]:
+        raise NothingToAdd(f"no event of workspace {workspace} waits: another run has answered them")
+    if not row["was_judged"]:
+        events.postpone(connection, workspace, run_id)
+        connection.commit()
+        raise NothingToAdd(f"workspace {workspace} was never judged yet: its first whole run takes the events in")
+    if not _try_lease(connection, workspace, run_id):
+        raise NothingToAdd(f"another run of workspace {workspace} is at work: the events wait until it ends")
+
+
 def _take_lease(connection: Connection, workspace: str, run_id: str) -> None:
     deadline = time.monotonic() + WAIT_FOR_OTHER_RUN
     told = False
-    while True:
-        taken = connection.execute(
-            """
-            WITH idle AS (
-                SELECT pg_try_advisory_xact_lock(hashtextextended('compliance ' || %(workspace)s, 0)) AS nobody_works
-            )
-
-            INSERT INTO integration.workspace_leases AS leases (workspace, run_id, renewed_at)
-            SELECT %(workspace)s, %(run_id)s, clock_timestamp()
-            FROM idle
-            WHERE idle.nobody_works
-            ON CONFLICT (workspace) DO UPDATE
-            SET
-                run_id = excluded.run_id,
-                renewed_at = excluded.renewed_at,
-                waits_until = null,
-                wanted_by = null,
-                wanted_at = null
-            WHERE
-                leases.run_id = excluded.run_id
-                OR greatest(leases.renewed_at, leases.waits_until + make_interval(secs => %(late)s))
-                < clock_timestamp() - make_interval(secs => %(silence)s)
-            RETURNING leases.run_id
-            """,
-            {"workspace": workspace, "run_id": run_id, "silence": SILENCE, "late": LATE},
-        ).fetchone()
-        connection.commit()
-        if taken:
-            return
+    while not _try_lease(connection, workspace, run_id):
         _wait_in_line(connection, workspace, run_id)
         if time.monotonic() > deadline:
             raise WorkspaceBusy(
@@ -244,6 +283,36 @@ def _take_lease(connection: Connection, workspace: str, run_id: str) -> None:
             log.info("progress: waiting for another run of workspace %s to finish", workspace)
             told = True
         time.sleep(1.0)
+
+
+def _try_lease(connection: Connection, workspace: str, run_id: str) -> bool:
+    taken = connection.execute(
+        """
+        WITH idle AS (
+            SELECT pg_try_advisory_xact_lock(hashtextextended('compliance ' || %(workspace)s, 0)) AS nobody_works
+        )
+
+        INSERT INTO integration.workspace_leases AS leases (workspace, run_id, renewed_at)
+        SELECT %(workspace)s, %(run_id)s, clock_timestamp()
+        FROM idle
+        WHERE idle.nobody_works
+        ON CONFLICT (workspace) DO UPDATE
+        SET
+            run_id = excluded.run_id,
+            renewed_at = excluded.renewed_at,
+            waits_until = null,
+            wanted_by = null,
+            wanted_at = null
+        WHERE
+            leases.run_id = excluded.run_id
+            OR greatest(leases.renewed_at, leases.waits_until + make_interval(secs => %(late)s))
+            < clock_timestamp() - make_interval(secs => %(silence)s)
+        RETURNING leases.run_id
+        """,
+        {"workspace": workspace, "run_id": run_id, "silence": SILENCE, "late": LATE},
+    ).fetchone()
+    connection.commit()
+    return taken is not None
 
 
 def _wait_in_line(connection: Connection, workspace: str, run_id: str) -> None:
@@ -305,6 +374,8 @@ def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
             runs.policy_version,
             runs.scopes_granted,
             runs.identity_role,
+            runs.kind,
+            runs.judges_all,
             policies.body,
             leases.wanted_by
         FROM integration.runs AS runs
@@ -328,6 +399,8 @@ def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
         scopes_granted=None if scopes is None else frozenset(scopes),
         identity_role=row["identity_role"],
         wanted_by=row["wanted_by"],
+        only_events=row["kind"] == "events",
+        judges_all=row["judges_all"],
     )
     renew_lease(connection, run)
     connection.commit()

@@ -189,6 +189,7 @@ class Role(Shape):
 #: What each object must look like to be landed, by the name of its resource.
 SHAPES: Mapping[str, type[Shape]] = {
     "repositories": Repository,
+    "repository": Repository,
     "members": Member,
     "member_roles": Member,
     "member_emails": Member,

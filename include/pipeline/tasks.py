@@ -36,10 +36,10 @@ def _fails_for_good() -> Iterator[None]:
         raise AirflowFailException(str(error)) from None
 
 
-def start_run(workspace: str, run_id: str, full_refresh: bool) -> None:
+def start_run(workspace: str, run_id: str, full_refresh: bool, only_events: bool = False) -> None:
     """Open the run; see ``include.pipeline.run.start_run``."""
     with _fails_for_good():
-        run.start_run(workspace, run_id, full_refresh=full_refresh)
+        run.start_run(workspace, run_id, full_refresh=full_refresh, only_events=only_events)
 
 
 def finish_run(workspace: str, run_id: str) -> None:
@@ -177,6 +177,15 @@ def connected_workspaces() -> list[dict[str, Any]]:
                 "connection bitbucket_default: extra workspaces is empty; list the slugs of the workspaces to judge"
             )
     return [{"workspace": slug, "full_refresh": False} for slug in workspaces]
+
+
+def workspaces_with_events() -> list[dict[str, Any]]:
+    """A run's ``conf`` for each workspace whose events wait for one."""
+    from include.pipeline.events import announced_workspaces
+
+    with _fails_for_good(), postgres_errors(), closing(connect()) as connection:
+        found = announced_workspaces(connection)
+    return [{"workspace": slug, "only_events": True} for slug in found]
 
 
 def import_declared(kind: str, path: str, captured_on: str | None, imported_by: str) -> None:

@@ -83,6 +83,8 @@ class Numbers(_Strict):
     max_shrink_share: Share
     reread_hours: float = Field(ge=0, le=720)
     reading_hours: float = Field(ge=0, le=720)
+    events_budget_share: Share
+    events_kept_days: int = Field(ge=1, le=3650)
     max_data_age_hours: float = Field(ge=0, le=87_600)
     due_days_critical: Days
     due_days_high: Days

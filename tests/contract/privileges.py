@@ -76,6 +76,7 @@ compliance.score                   x        x       x      -      -      -
 integration.purge                  -        x       -      -      -      -
 integration.purgeable              -        x       -      -      -      -
 integration.purgeable_tables       -        -       -      -      -      -
+integration.announce_events        x        -       -      -      -      -
 integration.announce_webhook_events -       -       -      -      -      -
 registry.valid_evidence            x        x       -      -      -      -
 staging.glob_matches               x        x       -      -      -      -

@@ -71,6 +71,7 @@ def test_every_dag_file_loads_without_connections_or_database(parsed: dict[str, 
     assert parsed["errors"] == {}
     assert set(parsed["dags"]) == {
         "bitbucket_compliance",
+        "bitbucket_events",
         "bitbucket_schedule",
         "export_results",
         "housekeeping",

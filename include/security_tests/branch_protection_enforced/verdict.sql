@@ -18,7 +18,9 @@ rules AS (
         ) AS matched
     FROM staging.main_branch_rules AS main_branch_rules
     INNER JOIN required ON main_branch_rules.kind = required.kind
-    WHERE main_branch_rules.workspace = %(workspace)s
+    WHERE
+        main_branch_rules.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR main_branch_rules.repository_id = any(%(subjects)s::text[]))
     GROUP BY main_branch_rules.repository_id
 ),
 
@@ -79,7 +81,9 @@ subjects AS MATERIALIZED (
         ON repositories.workspace = push.workspace AND repositories.repository_id = push.repository_id
     LEFT JOIN rules ON repositories.repository_id = rules.repository_id
     LEFT JOIN evidence ON repositories.repository_id = evidence.subject_id
-    WHERE repositories.workspace = %(workspace)s
+    WHERE
+        repositories.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR repositories.repository_id = any(%(subjects)s::text[]))
 ),
 
 -- A kind that only a rule of an unread branching model may hold is missing for sure only where the model was read.

@@ -21,6 +21,7 @@ WITH rules AS (
     FROM staging.main_branch_rules AS main_branch_rules
     WHERE
         main_branch_rules.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR main_branch_rules.repository_id = any(%(subjects)s::text[]))
         AND main_branch_rules.kind IN (
             'require_approvals_to_merge',
             'require_default_reviewer_approvals_to_merge',
@@ -58,7 +59,10 @@ behaviour AS (
         ) AS broken,
         max(merged.updated_on) FILTER (WHERE NOT merged.has_peer_approval) AS last_broken_at
     FROM staging.merged_pull_requests AS merged
-    WHERE merged.workspace = %(workspace)s AND merged.updated_on >= %(window_start)s
+    WHERE
+        merged.workspace = %(workspace)s
+        AND merged.updated_on >= %(window_start)s
+        AND (%(subjects)s::text[] IS null OR merged.repository_id = any(%(subjects)s::text[]))
     GROUP BY merged.repository_id
 ),
 
@@ -115,7 +119,9 @@ subjects AS MATERIALIZED (
     LEFT JOIN rules ON repositories.repository_id = rules.repository_id
     LEFT JOIN behaviour ON repositories.repository_id = behaviour.repository_id
     LEFT JOIN evidence ON repositories.repository_id = evidence.subject_id
-    WHERE repositories.workspace = %(workspace)s
+    WHERE
+        repositories.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR repositories.repository_id = any(%(subjects)s::text[]))
 ),
 
 decided AS MATERIALIZED (

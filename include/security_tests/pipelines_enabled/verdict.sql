@@ -49,7 +49,9 @@ subjects AS MATERIALIZED (
     LEFT JOIN staging.latest_pipelines AS latest
         ON repositories.workspace = latest.workspace AND repositories.repository_id = latest.repository_id
     LEFT JOIN evidence ON repositories.repository_id = evidence.subject_id
-    WHERE repositories.workspace = %(workspace)s
+    WHERE
+        repositories.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR repositories.repository_id = any(%(subjects)s::text[]))
 ),
 
 decided AS MATERIALIZED (

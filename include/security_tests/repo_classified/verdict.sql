@@ -17,7 +17,9 @@ WITH facts AS (
         ON
             repositories.workspace = classification.workspace
             AND repositories.repository_id = classification.repository_id
-    WHERE repositories.workspace = %(workspace)s
+    WHERE
+        repositories.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR repositories.repository_id = any(%(subjects)s::text[]))
 )
 
 INSERT INTO judged.verdicts (

@@ -21,6 +21,7 @@ WITH rules AS (
     FROM staging.main_branch_rules AS main_branch_rules
     WHERE
         main_branch_rules.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR main_branch_rules.repository_id = any(%(subjects)s::text[]))
         AND main_branch_rules.kind IN ('require_passing_builds_to_merge', 'enforce_merge_checks')
     GROUP BY main_branch_rules.repository_id
 ),
@@ -32,7 +33,10 @@ sampled AS (
             PARTITION BY merged.repository_id ORDER BY merged.updated_on DESC, merged.pull_request_id DESC
         ) AS recency
     FROM staging.merged_pull_requests AS merged
-    WHERE merged.workspace = %(workspace)s AND merged.updated_on >= %(window_start)s
+    WHERE
+        merged.workspace = %(workspace)s
+        AND merged.updated_on >= %(window_start)s
+        AND (%(subjects)s::text[] IS null OR merged.repository_id = any(%(subjects)s::text[]))
 ),
 
 -- Accepted and within its validity, the newest for each repository; of a project apart.
@@ -126,7 +130,9 @@ subjects AS MATERIALIZED (
     LEFT JOIN rules ON repositories.repository_id = rules.repository_id
     LEFT JOIN behaviour ON repositories.repository_id = behaviour.repository_id
     LEFT JOIN evidence ON repositories.repository_id = evidence.subject_id
-    WHERE repositories.workspace = %(workspace)s
+    WHERE
+        repositories.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR repositories.repository_id = any(%(subjects)s::text[]))
 ),
 
 decided AS MATERIALIZED (

@@ -17,7 +17,7 @@ WITH recent AS (
 changes AS (
     SELECT
         recent.repository_id,
-        count(*) FILTER (WHERE recent.cause = 'changed') AS changed,
+        count(*) FILTER (WHERE recent.cause IN ('changed', 'event')) AS changed,
         min(recent.started_at) FILTER (WHERE recent.cause = 'never_read') AS first_read_at
     FROM recent
     GROUP BY recent.repository_id

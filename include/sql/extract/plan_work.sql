@@ -1,5 +1,6 @@
 -- Purpose: choose the listed repositories that are due, in the order in which requests are best spent on them, split
--- into chunks. Never read first, then what failed, then the stalest, then what changed since it was read.
+-- into chunks. Never read first, then what failed, then the stalest, then what changed since it was read or what events
+-- of webhooks touched. A run for events reads what they touched and nothing else.
 -- Where evidence about its project may stand for a rule, the builds of merges are read too: they may contradict it.
 
 WITH shown_of_project AS (
@@ -9,6 +10,16 @@ WITH shown_of_project AS (
             %(workspace)s, 'status_checks_required', %(today)s::date, %(evidence_validity_days)s::integer
         ) AS valid
     WHERE valid.scope = 'project'
+),
+
+touched AS (
+    SELECT DISTINCT events.repository_id
+    FROM integration.webhook_events AS events
+    WHERE
+        events.workspace = %(workspace)s
+        AND events.run_id = %(run_id)s
+        AND events.handled_at IS null
+        AND events.repository_id IS NOT null
 ),
 
 listed AS (
@@ -34,6 +45,7 @@ compared AS (
         listed.*,
         reads.read_at,
         CASE
+            WHEN %(only_events)s THEN CASE WHEN touched.repository_id IS NOT null THEN 'event' END
             WHEN reads.read_at IS null THEN 'never_read'
             WHEN %(full_refresh)s THEN 'full_refresh'
             WHEN NOT reads.complete THEN 'failed_before'
@@ -49,10 +61,12 @@ compared AS (
                 OR coalesce(reads.main_branch, '') <> coalesce(listed.main_branch, '')
                 OR reads.non_production <> listed.non_production
                 THEN 'basis_changed'
+            WHEN touched.repository_id IS NOT null THEN 'event'
             WHEN coalesce(reads.updated_on = listed.updated_on, false) THEN null
             ELSE 'changed'
         END AS cause
     FROM listed
+    LEFT JOIN touched ON listed.repository_id = touched.repository_id
     LEFT JOIN landing.repository_reads AS reads
         ON listed.workspace = reads.workspace AND listed.repository_id = reads.repository_id
 ),

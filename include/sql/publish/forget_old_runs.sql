@@ -1,11 +1,32 @@
--- Purpose: keep the working rows of the newest runs of the workspace only; what is published stays for good.
+-- Purpose: keep the working rows of the newest runs of the workspace, of each kind, and of those that current results
+-- come from; what is published stays for good.
 
-WITH old_runs AS (
-    SELECT runs.run_id
+WITH ranked AS (
+    SELECT
+        runs.run_id,
+        row_number() OVER (PARTITION BY runs.kind ORDER BY runs.started_at DESC) AS age
     FROM integration.runs AS runs
     WHERE runs.workspace = %(workspace)s
-    ORDER BY runs.started_at DESC
-    OFFSET %(runs_kept)s
+),
+
+in_use AS (
+    SELECT DISTINCT results.run_id
+    FROM compliance.results AS results
+    WHERE results.workspace = %(workspace)s
+),
+
+old_runs AS (
+    SELECT ranked.run_id
+    FROM ranked
+    WHERE
+        ranked.age > %(runs_kept)s
+        AND NOT EXISTS (SELECT 1 FROM in_use WHERE in_use.run_id = ranked.run_id)
+),
+
+subjects AS (
+    DELETE FROM judged.subjects AS subjects
+    USING old_runs
+    WHERE subjects.workspace = %(workspace)s AND subjects.run_id = old_runs.run_id
 ),
 
 verdicts AS (

@@ -1,4 +1,4 @@
--- Purpose: publish the inventory; what could not be read in this run is null, never false.
+-- Purpose: publish the inventory, or the part of it that a run judged; what could not be read is null, never false.
 
 WITH rules AS (
     SELECT
@@ -23,7 +23,9 @@ WITH rules AS (
         ) AS builds,
         bool_or(main_branch_rules.matches_main_branch IS null) AS undecided
     FROM staging.main_branch_rules AS main_branch_rules
-    WHERE main_branch_rules.workspace = %(workspace)s
+    WHERE
+        main_branch_rules.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR main_branch_rules.repository_id = any(%(subjects)s::text[]))
     GROUP BY main_branch_rules.repository_id
 ),
 
@@ -32,7 +34,10 @@ open_pull_requests AS (
         pull_requests.repository_id,
         count(*) AS open_pull_requests
     FROM staging.pull_requests AS pull_requests
-    WHERE pull_requests.workspace = %(workspace)s AND pull_requests.state = 'OPEN'
+    WHERE
+        pull_requests.workspace = %(workspace)s
+        AND pull_requests.state = 'OPEN'
+        AND (%(subjects)s::text[] IS null OR pull_requests.repository_id = any(%(subjects)s::text[]))
     GROUP BY pull_requests.repository_id
 ),
 
@@ -74,7 +79,9 @@ inventory AS (
         ON
             repositories.workspace = classification.workspace
             AND repositories.repository_id = classification.repository_id
-    WHERE repositories.workspace = %(workspace)s
+    WHERE
+        repositories.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR repositories.repository_id = any(%(subjects)s::text[]))
 )
 
 INSERT INTO compliance.repositories (

@@ -1,6 +1,6 @@
 -- Purpose: stage what could be read of each subject, and why not; the worst outcome of a resource stands.
 -- What this run did not read again keeps its outcome; calls that a repository no longer needs are forgotten when it was
--- read to the end.
+-- read to the end, those on the workspace only by a run that lists all of it.
 
 WITH ranked AS (
     SELECT
@@ -39,7 +39,7 @@ forgotten AS (
     WHERE
         staged.workspace = %(workspace)s
         AND (
-            staged.repository_id = ''
+            (staged.repository_id = '' AND %(lists_all)s)
             OR EXISTS (
                 SELECT 1 FROM landing.repository_reads AS reads
                 WHERE

@@ -1,8 +1,8 @@
 -- Purpose: stage the listed repositories, and forget those that a complete listing no longer names. One whose main
--- branch is another since it was read counts as not read.
+-- branch is another since it was read counts as not read. Some were asked for one by one: that says nothing of others.
 
 WITH listed AS (
-    SELECT
+    SELECT DISTINCT ON (objects.object_key)
         objects.workspace,
         objects.object_key AS repository_id,
         objects.body ->> 'full_name' AS full_name,
@@ -24,8 +24,9 @@ WITH listed AS (
         ON objects.workspace = reads.workspace AND objects.object_key = reads.repository_id
     WHERE
         objects.workspace = %(workspace)s
-        AND objects.resource = 'repositories'
+        AND objects.resource IN ('repositories', 'repository')
         AND objects.run_id = %(run_id)s
+    ORDER BY objects.object_key ASC, objects.fetched_at DESC
 ),
 
 forgotten AS (

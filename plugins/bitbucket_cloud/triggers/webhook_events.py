@@ -1,0 +1,124 @@
+"""Listens to Postgres for events of webhooks and asks for a run once a burst is over.
+
+The table decides, not the notification: what came while nobody listened is found by looking, and two triggerers that
+look at once announce each event once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    import psycopg
+
+    AsyncConnection: TypeAlias = psycopg.AsyncConnection[dict[str, Any]]
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "webhook_events"
+#: Seconds between two looks while events wait, and while none do (then a notification ends the rest).
+TICK = 1.0
+REST = 30.0
+#: Seconds until a database that went away is tried again, at first and at most.
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+_ANNOUNCE = Path(__file__).parents[1] / "sql" / "announce_events.sql"
+
+
+class WebhookEventTrigger(BaseEventTrigger):
+    """Fires for each workspace whose events wait and no run is at work on.
+
+    Args:
+        postgres_conn_id: Airflow connection to the Postgres whose schema ``integration`` holds the events.
+        quiet_seconds: a run is asked for when no event came for so long,
+        longest_seconds: or when the first one has been waiting for so long.
+        silent_seconds: a run that said nothing for so long is taken for dead.
+    """
+
+    def __init__(
+        self, postgres_conn_id: str, *, quiet_seconds: float, longest_seconds: float, silent_seconds: float
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.postgres_conn_id = postgres_conn_id
+        self.quiet_seconds = quiet_seconds
+        self.longest_seconds = longest_seconds
+        self.silent_seconds = silent_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Where the class is, and its arguments."""
+        return (
+            "bitbucket_cloud.triggers.webhook_events.WebhookEventTrigger",
+            {
+                "postgres_conn_id": self.postgres_conn_id,
+                "quiet_seconds": self.quiet_seconds,
+                "longest_seconds": self.longest_seconds,
+                "silent_seconds": self.silent_seconds,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """An event for each announcement, without end; a database that went away is waited for."""
+        import psycopg
+
+        announce = await asyncio.to_thread(_ANNOUNCE.read_bytes)
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                async with await self._connect() as connection:
+                    await connection.execute(f"LISTEN {CHANNEL}")
+                    pause = FIRST_PAUSE
+                    while True:
+                        waiting = await self._announce(connection, announce)
+                        for row in waiting:
+                            if row["announced"]:
+                                yield TriggerEvent({"workspace": row["workspace"], "events": row["waiting"]})  # type: ignore[no-untyped-call]
+                        # Not for each notification of a burst.
+                        await (asyncio.sleep(TICK) if waiting else _notified(connection, REST))
+            except psycopg.Error as error:
+                reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+                log.warning("%s: no events can be looked for (%s); trying again", self.postgres_conn_id, reason)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _announce(self, connection: AsyncConnection, statement: bytes) -> list[dict[str, Any]]:
+        cursor = await connection.execute(
+            statement,
+            {
+                "quiet_seconds": self.quiet_seconds,
+                "longest_seconds": self.longest_seconds,
+                "silent_seconds": self.silent_seconds,
+            },
+        )
+        return await cursor.fetchall()
+
+    async def _connect(self) -> AsyncConnection:
+        import psycopg
+        from psycopg.rows import dict_row
+
+        parameters = await asyncio.to_thread(_parameters, self.postgres_conn_id)
+        return await psycopg.AsyncConnection.connect(**parameters, autocommit=True, row_factory=dict_row)
+
+
+async def _notified(connection: AsyncConnection, seconds: float) -> None:
+    """Wait for a notification, ``seconds`` at most."""
+    async for _ in connection.notifies(timeout=seconds, stop_after=1):
+        return
+
+
+def _parameters(conn_id: str) -> dict[str, Any]:
+    """How libpq reaches the database: Airflow's hook knows every form that a connection may have."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    connection = cast("psycopg.Connection[Any]", PostgresHook(postgres_conn_id=conn_id).get_conn())
+    try:
+        known: dict[str, Any] = connection.info.get_parameters()
+        return {**known, "password": connection.info.password}
+    finally:
+        connection.close()
