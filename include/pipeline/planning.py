@@ -99,13 +99,10 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
             "SELECT count(*) AS repositories FROM staging.repositories WHERE workspace = %(workspace)s", run.keys
         )
     )["repositories"]
-    plan = make_plan(
-        listed,
-        {row["cause"]: row["repositories"] for row in planned},
-        _costs(connection, run, keys),
-        budget,
-        readings_a_day(one_row(run_sql(connection, "extract/changes_seen.sql", keys)), run.policy.numbers.reread_hours),
-    )
+    # Whether the budget suffices is a question of polling.
+    a_day = 0.0 if run.only_events else _readings_a_day(connection, run, keys)
+    causes = {row["cause"]: row["repositories"] for row in planned}
+    plan = make_plan(listed, causes, _costs(connection, run, keys), budget, a_day)
     connection.execute(
         "UPDATE integration.runs SET repositories = %s, plan = %s WHERE run_id = %s",
         (listed, Jsonb(asdict(plan)), run.run_id),
@@ -218,6 +215,11 @@ def say(workspace: str, plan: Plan, reread_hours: float) -> None:
             24 * plan.per_hour,
             max(reread_hours, plan.repositories * plan.later_requests / plan.per_hour),
         )
+
+
+def _readings_a_day(connection: Connection, run: Run, keys: dict[str, Any]) -> float:
+    seen = one_row(run_sql(connection, "extract/changes_seen.sql", keys))
+    return readings_a_day(seen, run.policy.numbers.reread_hours)
 
 
 def reading_cost(connection: Connection, run: Run) -> float:

@@ -171,6 +171,8 @@ AS $announced$
         WHERE
             events.workspace = ripe.workspace
             AND events.handled_at IS null
+            -- Of two that look at once, the second finds it done.
+            AND (events.announced_at IS null OR events.announced_at <= clock_timestamp() - interval '2 minutes')
             AND (events.waits_until IS null OR events.waits_until <= clock_timestamp())
         RETURNING events.workspace
     )
