@@ -58,8 +58,10 @@ def _repository(workspace: Workspace, repo: Repository) -> Json:
 def _pull_request(workspace: Workspace, repo: Repository, pull: PullRequest) -> Json:
     body = render.pull_request(workspace, repo, pull, render.repository_condensed(workspace, repo))
     body["rendered"] = {"title": render.rendered(pull.title), "description": render.rendered(pull.description)}
-    if pull.state == "OPEN":
-        body["source"]["branch"]["sync_strategies"] = ["merge_commit", "rebase"]
+    body["source"]["branch"]["sync_strategies"] = ["merge_commit", "rebase"]
+    if body["merge_commit"] is not None:
+        # Lists leave its links out.
+        body["merge_commit"] |= {"links": render.commit_links(workspace, repo, body["merge_commit"]["hash"])}
     return body
 
 
@@ -136,10 +138,7 @@ def commit(workspace: Workspace, repo: Repository, seed: str, author: Account, a
         "message": message,
         "date": render.when(at),
         "parents": [],
-        "links": {
-            "self": {"href": f"{render.API}/repositories/{workspace.slug}/{repo.slug}/commit/{digest}"},
-            "html": {"href": f"{render.WEB}/{workspace.slug}/{repo.slug}/commits/{digest}"},
-        },
+        "links": render.commit_links(workspace, repo, digest),
     }
 
 

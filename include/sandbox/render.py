@@ -395,13 +395,14 @@ def _merge_commit(repo: Repository, pull: PullRequest) -> Json | None:
 
 def _commit(workspace: Workspace, repo: Repository, seed: str) -> Json:
     digest = commit_hash(seed)
+    return {"hash": digest, "links": commit_links(workspace, repo, digest), "type": "commit"}
+
+
+def commit_links(workspace: Workspace, repo: Repository, digest: str) -> Json:
+    """The two links of an embedded commit."""
     return {
-        "hash": digest,
-        "links": {
-            "self": _link(f"{API}/repositories/{workspace.slug}/{repo.slug}/commit/{digest}"),
-            "html": _link(f"{WEB}/{workspace.slug}/{repo.slug}/commits/{digest}"),
-        },
-        "type": "commit",
+        "self": _link(f"{API}/repositories/{workspace.slug}/{repo.slug}/commit/{digest}"),
+        "html": _link(f"{WEB}/{workspace.slug}/{repo.slug}/commits/{digest}"),
     }
 
 

@@ -65,8 +65,9 @@ def _as_new(state: SandboxState) -> None:
     state.reset()
     state.latency_ms = 0
     for workspace in state.workspaces:
-        for owner in (workspace, *workspace.repositories):
-            owner.webhooks.clear()
+        workspace.webhooks.clear()
+        for repo in workspace.repositories:
+            repo.webhooks.clear()
 
 
 @pytest.fixture
