@@ -1,8 +1,9 @@
 """A small stand-in for Bitbucket Cloud: test equipment, never part of the pipeline.
 
-The sandbox answers the read-only endpoints that the hook may call, the way the official API document
-and recorded responses say Bitbucket does: scopes, page limits, opaque ``next`` links, partial responses,
-the filter language, token exchange and the odd error bodies. It listens on 127.0.0.1 only.
+The sandbox answers the endpoints that the hook may call, the way the official API document and recorded
+responses say Bitbucket does: scopes, page limits, opaque ``next`` links, partial responses, the filter
+language, token exchange and the odd error bodies. All of them read, but for those of webhooks; what happens
+in a workspace is done by actions, and delivered to its webhooks. It listens on 127.0.0.1 only.
 
 As a process::
 
@@ -10,12 +11,15 @@ As a process::
 
 Inside a test::
 
+    from include.sandbox import actions
     from include.sandbox.process import SandboxServer
 
     with SandboxServer() as sandbox:
         requests.get(sandbox.url + "/2.0/user", headers={"Authorization": "Bearer demo-token"})
         sandbox.state.add_fault("pull_requests", slug="billing-api", kind="status", status=500, remaining=2)
         assert sandbox.state.count("user") == 1
+        actions.merge(sandbox.state, "billing-api", 12)
+        sandbox.state.deliveries.drain()
 
 Rooms:
 
@@ -24,7 +28,11 @@ Rooms:
 ``state``                 what a running sandbox knows: consumers, tokens, request log, faults
 ``filters``, ``partial``  the ``q`` filter language, the ``fields`` parameter
 ``render``, ``paging``    model to JSON, lists to pages
-``endpoints``             the table of endpoints and what each answers
+``call``                  one request to the API, and what may answer it
+``endpoints``, ``hooks``  the table of endpoints and what each answers; those of webhooks
+``payloads``              the bodies of events
+``webhooks``              signing and delivering them, with Bitbucket's retries
+``actions``               what people do: changes of the state and the events they bring
 ``errors``, ``oauth``     error bodies, token exchange
 ``server``, ``process``   the FastAPI application, and how it is started
 ``control``               the control API for other processes, under ``/_sandbox``

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException
-from pydantic import BaseModel, ConfigDict
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Annotated, Any
 
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from include.sandbox.actions import ActionError, act
 from include.sandbox.endpoints import ENDPOINTS
 from include.sandbox.state import FaultKind, SandboxState, TokenHold, WorkspaceNotFound
 
@@ -40,6 +45,14 @@ class SettingsRequest(BaseModel):
     token_hold: TokenHold | None = None
 
 
+class ActionRequest(BaseModel):
+    """The body of ``POST /_sandbox/actions``: a name and arguments of :mod:`include.sandbox.actions`."""
+
+    model_config = ConfigDict(extra="forbid")
+    action: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
 class ResetRequest(BaseModel):
     """The body of ``POST /_sandbox/reset``."""
 
@@ -48,10 +61,11 @@ class ResetRequest(BaseModel):
 
 
 def control_router(state: SandboxState) -> APIRouter:
-    """The routes over a state: reading it, and switching it."""
+    """The routes over a state: reading it, switching it, and letting something happen in it."""
     router = APIRouter(prefix="/_sandbox")
     _add_reading(router, state)
     _add_switching(router, state)
+    _add_events(router, state)
     return router
 
 
@@ -92,3 +106,39 @@ def _add_switching(router: APIRouter, state: SandboxState) -> None:
     async def expire_tokens() -> dict[str, object]:
         state.expire_tokens()
         return {"tokens": len(state.tokens)}
+
+
+def _add_events(router: APIRouter, state: SandboxState) -> None:
+    @router.get("/webhooks")
+    async def webhooks() -> list[dict[str, object]]:
+        return [
+            {
+                "uuid": hook.uuid,
+                "workspace": workspace.slug,
+                "repository": None if repo is None else repo.slug,
+                "url": hook.url,
+                "events": hook.events,
+                "active": hook.active,
+                "secret_set": hook.secret is not None,
+            }
+            for workspace, repo, hook in state.webhooks()
+        ]
+
+    # No coroutine: it may wait, and the API answers meanwhile.
+    @router.get("/deliveries")
+    def deliveries(wait: Annotated[float, Query(ge=0, le=300)] = 0) -> dict[str, object]:
+        """Every attempt so far; ``wait`` gives what is on its way so many seconds to arrive."""
+        with suppress(TimeoutError):
+            state.deliveries.drain(wait)
+        return {
+            "attempts": [asdict(attempt) for attempt in list(state.deliveries.attempts)],
+            "waiting": state.deliveries.waiting,
+            "dropped": state.deliveries.dropped,
+        }
+
+    @router.post("/actions")
+    def actions(body: ActionRequest) -> dict[str, object]:
+        try:
+            return {"done": [done.summary() for done in act(state, body.action, body.arguments)]}
+        except ActionError as problem:
+            raise HTTPException(422, str(problem)) from problem

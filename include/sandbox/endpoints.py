@@ -1,94 +1,25 @@
 """The table of endpoints: path, scope, page lengths, and what each answers.
 
 Paths are those of the official document, scopes the classic OAuth 2.0 ones it names. A handler takes a
-:class:`Call` and returns either a JSON object or a :class:`Listing`; it raises
+:class:`~include.sandbox.call.Call` and returns its :data:`~include.sandbox.call.Answer`; it raises
 :class:`~include.sandbox.errors.ApiError` for every other answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from include.sandbox import errors, filters, render
-from include.sandbox.model import PullRequest, Repository, Workspace
-from include.sandbox.paging import PageRule, Query, first
+from include.sandbox.call import Answer, Call, Endpoint, Listing
+from include.sandbox.hooks import HOOK_ENDPOINTS
+from include.sandbox.model import PullRequest, Repository
+from include.sandbox.paging import PageRule
 from include.sandbox.partial import Lazy
-from include.sandbox.state import Credential, SandboxState, without_implied
 
 MAX_EMAILS = 90
 PULL_REQUEST_STATES = ("OPEN", "MERGED", "DECLINED", "SUPERSEDED")
-
-
-@dataclass
-class Call:
-    """One request after authentication: who asks, for what."""
-
-    state: SandboxState
-    credential: Credential
-    parameters: dict[str, str]
-    query: Query
-
-    def one(self, name: str) -> str | None:
-        """A query parameter's first value."""
-        return first(self.query, name)
-
-    def all(self, name: str) -> list[str]:
-        """Every value of a repeatable query parameter."""
-        return [value for key, value in self.query if key == name]
-
-    def workspace(self) -> Workspace:
-        """The workspace of the path, or 404 in the shape that is switched on."""
-        key = self.parameters["workspace"]
-        found = self.state.workspace(key)
-        if found is None:
-            raise errors.workspace_not_found(key, self.state.workspace_not_found)
-        return found
-
-    def repository(self) -> tuple[Workspace, Repository]:
-        """Workspace and repository of the path, or 404."""
-        workspace = self.workspace()
-        found = workspace.repository(self.parameters["repo_slug"])
-        if found is None or found.gone:
-            raise errors.repository_not_found()
-        return workspace, found
-
-    def administered(self) -> tuple[Workspace, Repository]:
-        """The same where this identity has admin rights on the repository, else 403."""
-        workspace, repo = self.repository()
-        if repo.identity_permission != "admin":
-            raise errors.missing_rights()
-        return workspace, repo
-
-    def needs_workspace_admin(self) -> None:
-        """403 unless the caller administers the workspace."""
-        if not self.credential.workspace_admin:
-            raise errors.missing_rights("Access denied. You must be an administrator of this workspace.")
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A whole collection, in order, before it is cut into pages."""
-
-    items: list[Any]
-
-
-Answer = Listing | render.Json
-Handler = Callable[[Call], Answer]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A row of the table; ``scopes`` are all needed."""
-
-    name: str
-    path: str
-    scopes: tuple[str, ...]
-    handler: Handler
-    pages: PageRule = field(default_factory=PageRule)
 
 
 def _filtered(call: Call, items: list[Any], *, sortable: bool = True) -> Listing:
@@ -355,14 +286,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint("pipelines", f"{_REPO}/pipelines", ("pipeline",), pipelines, PageRule(next_drops=frozenset({"sort"}))),
     Endpoint("pipelines_config", f"{_REPO}/pipelines_config", ("repository:admin",), pipelines_config),
+    *HOOK_ENDPOINTS,
 )
 # Cross-workspace endpoints that were taken away in 2026 (CHANGE-2770): 410.
 GONE_PATHS = frozenset(
     {"/repositories", "/workspaces", "/user/permissions/workspaces", "/user/permissions/repositories"}
 )
-
-
-def authorize(endpoint: Endpoint, credential: Credential) -> None:
-    """403 with the scopes required and granted, where the credential lacks one."""
-    if not credential.allows(endpoint.scopes):
-        raise errors.missing_scope(list(endpoint.scopes), without_implied(credential.scopes))

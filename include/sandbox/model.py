@@ -118,6 +118,7 @@ class PullRequest:
     statuses: list[CommitStatus] = field(default_factory=list)
     closed_by: Account | None = None
     draft: bool = False
+    description: str = ""
 
 
 @dataclass(slots=True)
@@ -133,6 +134,21 @@ class Pipeline:
     creator: Account | None
     ref_name: str
     stage: str | None = None
+
+
+@dataclass(slots=True)
+class Webhook:
+    """A subscription to events; its subject is what holds it. ``created_ns`` is nanoseconds since the epoch."""
+
+    uuid: str
+    url: str
+    description: str
+    events: list[str]
+    created_ns: int
+    active: bool = True
+    secret: str | None = field(default=None, repr=False)
+    skip_cert_verification: bool = False
+    history_enabled: bool = False
 
 
 @dataclass(slots=True)
@@ -165,6 +181,7 @@ class Repository:
     pipelines: list[Pipeline] = field(default_factory=list)
     pipelines_enabled: bool | None = True
     member_permissions: dict[str, Permission] = field(default_factory=dict)
+    webhooks: list[Webhook] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -178,6 +195,7 @@ class Workspace:
     members: list[Member] = field(default_factory=list)
     projects: list[Project] = field(default_factory=list)
     repositories: list[Repository] = field(default_factory=list)
+    webhooks: list[Webhook] = field(default_factory=list)
 
     def repository(self, key: str) -> Repository | None:
         """The repository with this slug (any case) or uuid (with braces), or nothing."""

@@ -83,6 +83,7 @@ class SandboxServer:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(timeout=10)
+        self.state.deliveries.close()
         self._socket.close()
 
     def __enter__(self) -> Self:

@@ -8,7 +8,8 @@ recorded responses; only paging links name the sandbox.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
+from html import escape
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +26,7 @@ from include.sandbox.model import (
     PullRequest,
     Repository,
     Restriction,
+    Webhook,
     Workspace,
 )
 from include.sandbox.partial import Lazy, hidden
@@ -351,7 +353,7 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
         "type": "pullrequest",
         "id": pull.id,
         "title": pull.title,
-        "description": "",
+        "description": pull.description,
         "state": pull.state,
         "draft": pull.draft,
         "merge_commit": _merge_commit(repo, pull),
@@ -372,11 +374,17 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
             "repository": embedded,
         },
         "links": Lazy(lambda: _pull_request_links(workspace, repo, pull)),
-        "summary": {"type": "rendered", "raw": "", "markup": "markdown", "html": ""},
+        "summary": rendered(pull.description),
         "queued": False,
         "participants": Lazy(lambda: [_participant(p) for p in pull.participants], hidden=True),
         "reviewers": Lazy(lambda: [account(person) for person in pull.reviewers], hidden=True),
     }
+
+
+def rendered(text: str) -> Json:
+    """Text as Bitbucket shows it: the source and its HTML."""
+    html = f"<p>{escape(text)}</p>" if text else ""
+    return {"type": "rendered", "raw": text, "markup": "markdown", "html": html}
 
 
 def _merge_commit(repo: Repository, pull: PullRequest) -> Json | None:
@@ -387,13 +395,14 @@ def _merge_commit(repo: Repository, pull: PullRequest) -> Json | None:
 
 def _commit(workspace: Workspace, repo: Repository, seed: str) -> Json:
     digest = commit_hash(seed)
+    return {"hash": digest, "links": commit_links(workspace, repo, digest), "type": "commit"}
+
+
+def commit_links(workspace: Workspace, repo: Repository, digest: str) -> Json:
+    """The two links of an embedded commit."""
     return {
-        "hash": digest,
-        "links": {
-            "self": _link(f"{API}/repositories/{workspace.slug}/{repo.slug}/commit/{digest}"),
-            "html": _link(f"{WEB}/{workspace.slug}/{repo.slug}/commits/{digest}"),
-        },
-        "type": "commit",
+        "self": _link(f"{API}/repositories/{workspace.slug}/{repo.slug}/commit/{digest}"),
+        "html": _link(f"{WEB}/{workspace.slug}/{repo.slug}/commits/{digest}"),
     }
 
 
@@ -487,4 +496,28 @@ def pipelines_config(workspace: Workspace, repo: Repository) -> Json:
         "type": "repository_pipelines_configuration",
         "enabled": bool(repo.pipelines_enabled),
         "repository": repository_condensed(workspace, repo),
+    }
+
+
+def webhook(workspace: Workspace, repo: Repository | None, hook: Webhook) -> Json:
+    """A webhook of a repository or, without one, of the workspace; it tells whether it has a secret, never which."""
+    subject = workspace_condensed(workspace) if repo is None else repository_condensed(workspace, repo)
+    owned = f"workspaces/{workspace.slug}" if repo is None else f"repositories/{workspace.slug}/{repo.slug}"
+    seconds, nanoseconds = divmod(hook.created_ns, 10**9)
+    created = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return {
+        "type": "webhook_subscription",
+        "uuid": hook.uuid,
+        "description": hook.description,
+        "url": hook.url,
+        "active": hook.active,
+        "skip_cert_verification": hook.skip_cert_verification,
+        "events": list(hook.events),
+        "created_at": f"{created}.{nanoseconds:09d}Z",
+        "subject": subject,
+        "links": {"self": _link(f"{API}/{owned}/hooks/{quote(hook.uuid)}")},
+        "source": None,
+        "read_only": False,
+        "history_enabled": hook.history_enabled,
+        "secret_set": hook.secret is not None,
     }

@@ -19,8 +19,9 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from include.sandbox import errors, oauth
+from include.sandbox.call import Call, Done, Endpoint, Listing
 from include.sandbox.control import control_router
-from include.sandbox.endpoints import ENDPOINTS, GONE_PATHS, Call, Endpoint, Listing, authorize
+from include.sandbox.endpoints import ENDPOINTS, GONE_PATHS
 from include.sandbox.errors import ApiError
 from include.sandbox.paging import Asked, page
 from include.sandbox.partial import project
@@ -81,7 +82,7 @@ def create_app(state: SandboxState) -> ASGIApp:
     app = FastAPI(title="Bitbucket Cloud stand-in", openapi_url=None, redirect_slashes=False)
     app.include_router(control_router(state))
     for endpoint in ENDPOINTS:
-        app.add_api_route(API_ROOT + endpoint.path, _api_route(state, endpoint), methods=["GET"])
+        app.add_api_route(API_ROOT + endpoint.path, _api_route(state, endpoint), methods=[endpoint.method])
     app.add_api_route(AUTHORIZE_PATH, _authorize_route(state), methods=["GET"])
     app.add_api_route(TOKEN_PATH, _token_route(state), methods=["POST"])
     app.add_api_route("/{path:path}", _unknown_route(state), methods=["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"])
@@ -93,8 +94,8 @@ Route = Callable[[Request], Awaitable[Response]]
 
 def _api_route(state: SandboxState, endpoint: Endpoint) -> Route:
     async def route(request: Request) -> Response:
-        slug = _slug(state, request)
-        return await _timed(state, request, endpoint.name, slug, lambda: _answer(state, endpoint, slug, request))
+        slug, body = _slug(state, request), await request.body()
+        return await _timed(state, request, endpoint.name, slug, lambda: _answer(state, endpoint, slug, request, body))
 
     return route
 
@@ -178,34 +179,41 @@ async def _timed(
     return response
 
 
-def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: Request) -> Response:
+def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: Request, sent: bytes) -> Response:
     """The way of one API request, from token to response."""
     credential = oauth.bearer(state, request.headers.get("authorization"))
     status = 429 if state.take_429() or state.over_limit() else state.chance()
     if status is not None:
         raise errors.for_status(status)
     fault = state.take_fault(endpoint.name, slug)
+    call = Call(state, credential, dict(request.path_params), request.query_params.multi_items(), sent)
     if fault is None or fault.kind in LISTING_FAULTS:
-        return _success(state, endpoint, credential, request, fault)
-    return _broken(request, fault, lambda: _success(state, endpoint, credential, request, None))
+        return _success(endpoint, call, request, fault)
+    return _broken(request, fault, lambda: _success(endpoint, call, request, None))
 
 
-def _success(
-    state: SandboxState, endpoint: Endpoint, credential: Credential, request: Request, fault: Fault | None
-) -> Response:
-    authorize(endpoint, credential)
-    query = request.query_params.multi_items()
-    call = Call(state, credential, dict(request.path_params), query)
-    answer = endpoint.handler(call)
-    body: Any = answer
-    if isinstance(answer, Listing):
-        base = f"{request.url.scheme}://{request.url.netloc}"
-        asked = Asked(base, request.url.path, query)
-        body = page(state, endpoint.pages, asked, answer.items, fault)
-        if endpoint.name == "pipelines" and not answer.items:
-            body["pagelen"] = 0  # seen live: an empty list of pipelines says so
+def _success(endpoint: Endpoint, call: Call, request: Request, fault: Fault | None) -> Response:
+    """The handler's answer as a response; nobody changes the data between its first byte and its last."""
+    state, credential = call.state, call.credential
+    call.needs_scopes(endpoint.scopes)
     headers = {**_scope_headers(endpoint, credential), **state.limit_headers(credential)}
-    return _json(project(body, call.one("fields")), headers)
+    with state.lock:
+        answer = endpoint.handler(call)
+        if isinstance(answer, Done):
+            return _done(answer, headers, call.one("fields"))
+        body: Any = answer
+        if isinstance(answer, Listing):
+            asked = Asked(f"{request.url.scheme}://{request.url.netloc}", request.url.path, call.query)
+            body = page(state, endpoint.pages, asked, answer.items, fault)
+            if endpoint.name == "pipelines" and not answer.items:
+                body["pagelen"] = 0  # seen live: an empty list of pipelines says so
+        return _json(project(body, call.one("fields")), headers)
+
+
+def _done(answer: Done, headers: dict[str, str], fields: str | None) -> Response:
+    if answer.body is None:
+        return Response(status_code=answer.status, headers=headers)
+    return _json(project(answer.body, fields), {**headers, **answer.headers}, answer.status)
 
 
 def _broken(request: Request, fault: Fault, whole: Callable[[], Response]) -> Response:
@@ -215,6 +223,8 @@ def _broken(request: Request, fault: Fault, whole: Callable[[], Response]) -> Re
     if fault.kind in ("truncated", "reset_in_body"):
         answer = whole()
         return Broken(bytes(answer.body), request.scope.get(TRANSPORT), reset=fault.kind == "reset_in_body")
+    if fault.kind == "status_after":
+        whole()
     if fault.kind == "invalid_json":
         return Response(fault.body or '{"values": [', 200, media_type="application/json")
     if fault.kind == "text":

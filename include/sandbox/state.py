@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import random
 import secrets
+import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from include.sandbox.model import Account, Repository, Workspace
+from include.sandbox.model import Account, Repository, Webhook, Workspace
+from include.sandbox.webhooks import Deliveries
 
 FIVE_SCOPES = ("account", "repository", "pullrequest", "webhook", "pipeline")
 ADMIN_SCOPES = (*FIVE_SCOPES, "repository:admin")
@@ -33,6 +36,7 @@ IMPLIED_SCOPES: dict[str, tuple[str, ...]] = {
 
 FaultKind = Literal[
     "status",  # the given status code with Bitbucket's body for it
+    "status_after",  # the same, after the work was done: what was to be created is there
     "text",  # the given status code, text/plain
     "html",  # the given status code, a page of some 25 KB that holds a token
     "reset",  # the connection is cut before an answer
@@ -202,8 +206,13 @@ class SandboxState:
     token_requests_held: int = 0
     cursors: dict[str, Cursor] = field(default_factory=dict)
     seed: int = 20261123
+    deliveries: Deliveries = field(default_factory=Deliveries)
+    # What time it is for those who change something, see actions.
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __post_init__(self) -> None:
+        #: held while an answer is made and while an action changes the data: a reader sees all of it or nothing
+        self.lock = threading.RLock()
         self._random = random.Random(self.seed)  # noqa: S311  # faults are to be repeatable
         self._hour: deque[float] = deque()
 
@@ -219,6 +228,14 @@ class SandboxState:
         found = self.workspaces[0].repository(slug)
         if found is None:
             raise KeyError(slug)
+        return found
+
+    def webhooks(self) -> list[tuple[Workspace, Repository | None, Webhook]]:
+        """Every webhook with the workspace and, unless it is the workspace's own, the repository it belongs to."""
+        found: list[tuple[Workspace, Repository | None, Webhook]] = []
+        for workspace in self.workspaces:
+            found += [(workspace, None, hook) for hook in workspace.webhooks]
+            found += [(workspace, repo, hook) for repo in workspace.repositories for hook in repo.webhooks]
         return found
 
     # --- credentials ----------------------------------------------------------------------------------
@@ -371,15 +388,18 @@ class SandboxState:
             "reused_refresh_tokens": self.reused_refresh_tokens,
             "token_requests_held": self.token_requests_held,
             "max_in_flight": self.max_in_flight,
+            "webhooks": len(self.webhooks()),
+            "delivery_attempts": len(self.deliveries.attempts),
             "repositories": sum(len(w.repositories) for w in self.workspaces),
         }
 
     def reset(self, *, faults: bool = True) -> None:
         """Empty the log and the counters and, unless told otherwise, switch every fault off.
 
-        The latency is a setting, not a fault: it stays.
+        The latency is a setting, not a fault: it stays. So do webhooks, which are data.
         """
         self.requests.clear()
+        self.deliveries.forget()
         self.cursors.clear()
         self._hour.clear()
         self.tokens_issued = 0

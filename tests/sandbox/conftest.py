@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import requests
 
 from include.sandbox.process import SandboxServer
 from include.sandbox.state import SandboxState
+from tests.sandbox.receiver import Receiver
 
 
 class Client:
@@ -23,6 +25,12 @@ class Client:
     def get(self, path: str, **query: Any) -> requests.Response:
         url = path if path.startswith("http") else f"{self.url}/2.0{path}"
         return self.session.get(url, params=query or None, timeout=10)
+
+    def send(self, method: str, path: str, body: Any = None) -> requests.Response:
+        """A request with a body: JSON, or bytes as they are."""
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        return self.session.request(method, f"{self.url}/2.0{path}", data=data, headers=headers, timeout=10)
 
     def json(self, path: str, **query: Any) -> Any:
         response = self.get(path, **query)
@@ -47,12 +55,19 @@ def shared_server() -> Iterator[SandboxServer]:
 
 @pytest.fixture
 def server(shared_server: SandboxServer) -> Iterator[SandboxServer]:
-    """The demo on a running server, log and faults empty."""
-    shared_server.state.reset()
-    shared_server.state.latency_ms = 0
+    """The demo on a running server, log and faults empty, without webhooks."""
+    _as_new(shared_server.state)
     yield shared_server
-    shared_server.state.reset()
-    shared_server.state.latency_ms = 0
+    _as_new(shared_server.state)
+
+
+def _as_new(state: SandboxState) -> None:
+    state.reset()
+    state.latency_ms = 0
+    for workspace in state.workspaces:
+        workspace.webhooks.clear()
+        for repo in workspace.repositories:
+            repo.webhooks.clear()
 
 
 @pytest.fixture
@@ -70,3 +85,10 @@ def admin(server: SandboxServer) -> Client:
 def five(server: SandboxServer) -> Client:
     """A client with the five scopes alone."""
     return Client(server.url, "demo-token")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somewhere to deliver to, that answers 200 unless told otherwise."""
+    with Receiver() as running:
+        yield running

@@ -16,6 +16,7 @@ from jsonschema import Draft4Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
 from include.sandbox.endpoints import ENDPOINTS
+from include.sandbox.hooks import EVENTS, MAX_SECRET
 from include.sandbox.state import SandboxState
 from tests.sandbox import official
 
@@ -125,6 +126,21 @@ def answers(admin: Any, five: Any) -> Iterator[tuple[str, Any]]:
         )
 
 
+def changes(admin: Any, state: SandboxState) -> Iterator[tuple[str, str, Any]]:
+    """Method, path and response of every kind of request that changes something."""
+    state.add_token("every-event", ("webhook", "repository", "pullrequest", "issue", "pipeline", "project"))
+    admin.session.headers["Authorization"] = "Bearer every-event"
+    body = {"url": "https://hooks.example.com/b", "description": "A test", "events": sorted(EVENTS)}
+    for root in (f"/workspaces/{W}/hooks", f"/repositories/{W}/billing-api/hooks"):
+        made = admin.send("POST", root, body)
+        yield "POST", root, made
+        one = f"{root}/{made.json()['uuid']}"
+        yield "PUT", one, admin.send("PUT", one, body | {"active": False, "secret": "s"})
+        for path in (root, one):
+            yield "GET", path, admin.get(path)
+        yield "DELETE", one, admin.send("DELETE", one)
+
+
 def refusals(admin: Any, five: Any) -> Iterator[Any]:
     """A response of every kind of error that has a JSON body."""
     root = f"/repositories/{W}"
@@ -138,6 +154,11 @@ def refusals(admin: Any, five: Any) -> Iterator[Any]:
     yield admin.get(f"{root}/billing-api/pullrequests", pagelen=51)
     yield admin.get(f"{root}/billing-api/pullrequests", q="(")
     yield admin.get(f"{root}/billing-api/pullrequests/9999/statuses")
+    hooks = f"/workspaces/{W}/hooks"
+    yield five.send("POST", hooks, {"url": "https://a.example", "description": "d", "events": ["issue:created"]})
+    yield five.send("POST", hooks, {})
+    yield five.get(f"{root}/cluster-config/hooks")
+    yield five.get(f"{hooks}/nothing")
     admin.session.headers["Authorization"] = "Bearer nobody"
     yield admin.get("/user")
 
@@ -149,6 +170,15 @@ def test_every_answer_is_what_the_document_says(admin: Any, five: Any, state: Sa
         schema = official.response_schema(operation)
         assert schema is not None, path
         met |= check(body, schema)
+    for method, path, response in changes(admin, state):
+        _, operation = official.operation_for(method, path)
+        documented = [int(status) for status in operation["responses"] if status.startswith("2")]
+        assert documented == [response.status_code], f"{method} {path}"
+        schema = official.response_schema(operation, response.status_code)
+        assert (schema is None) == (response.content == b""), f"{method} {path}"
+        assert ("Location" in response.headers) == ("headers" in operation["responses"][str(response.status_code)])
+        met |= check(response.json(), schema) if schema else set()
+    admin.session.headers["Authorization"] = "Bearer demo-admin-token"
     for response in refusals(admin, five):
         assert response.status_code >= 400
         met |= check(response.json(), {"$ref": "#/definitions/error"})
@@ -159,9 +189,15 @@ def test_every_answer_is_what_the_document_says(admin: Any, five: Any, state: Sa
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.name)
 def test_every_endpoint_is_in_the_document_with_its_scope(endpoint: Any) -> None:
-    template, operation = official.operation_for("GET", endpoint.path)
+    template, operation = official.operation_for(endpoint.method, endpoint.path)
     assert template == endpoint.path
     assert official.classic_scopes(operation) == set(endpoint.scopes)
+
+
+def test_the_events_are_those_of_the_document() -> None:
+    _, subscription = official.document()["definitions"]["webhook_subscription"]["allOf"]
+    assert set(subscription["properties"]["events"]["items"]["enum"]) == EVENTS
+    assert subscription["properties"]["secret"]["maxLength"] == MAX_SECRET
 
 
 def test_the_document_helper_knows_what_it_does_not_know() -> None:

@@ -366,7 +366,6 @@ def test_an_unknown_workspace_answers_404_in_three_shapes(admin: Any, state: San
         "diff/main",
         "downloads",
         "issues",
-        "hooks",
         "pullrequests/1/diff",
         "pipelines/",
     ],

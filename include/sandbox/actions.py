@@ -1,0 +1,573 @@
+"""What people do at Bitbucket: each function changes the state and, unless told not to, announces it.
+
+``announce=False`` makes the same change without an event: one that was lost. Some changes have no event at all.
+Repositories go by slug or uuid, people by nickname. Times are those of ``state.clock``. Every function raises
+:class:`ActionError` where what it names isn't there or can't be done.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from inspect import signature
+from types import MappingProxyType
+from typing import Any, Literal, get_type_hints
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from include.sandbox import payloads, render
+from include.sandbox.model import (
+    Account,
+    CommitStatus,
+    Participant,
+    Pipeline,
+    Project,
+    PullRequest,
+    Repository,
+    Restriction,
+    Workspace,
+)
+from include.sandbox.render import Json
+from include.sandbox.state import SandboxState
+from include.sandbox.webhooks import Delivery
+
+BuildResult = Literal["SUCCESSFUL", "FAILED", "STOPPED"]
+_numbers = itertools.count(1)
+
+
+class ActionError(Exception):
+    """Something that an action names isn't there, or can't be done to it; the message is one line."""
+
+
+@dataclass
+class Done:
+    """What an action changed, and what it announced: event keys in their order, and the deliveries of them."""
+
+    workspace: Workspace
+    repository: Repository | None = None
+    pull_request: PullRequest | None = None
+    pipeline: Pipeline | None = None
+    events: list[str] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    def summary(self) -> Json:
+        """The same as plain data."""
+        return {
+            "workspace": self.workspace.slug,
+            "repository": self.repository.slug if self.repository else None,
+            "pull_request": self.pull_request.id if self.pull_request else None,
+            "pipeline": self.pipeline.uuid if self.pipeline else None,
+            "events": self.events,
+            "deliveries": [delivery.request_uuid for delivery in self.deliveries],
+        }
+
+
+class _Stage:
+    """One action at work: what it names, looked up, and how it tells of what it did."""
+
+    def __init__(self, state: SandboxState, repository: str | None, workspace: str | None, announce: bool) -> None:
+        self.state = state
+        self.now: datetime = state.clock()
+        self._announce = announce
+        self.workspace = self._workspace(workspace)
+        self.done = Done(self.workspace)
+        if repository is not None:
+            self.done.repository = self._repository(repository)
+
+    @property
+    def repo(self) -> Repository:
+        """The repository that the action is about."""
+        if self.done.repository is None:
+            raise ActionError("this action needs a repository")
+        return self.done.repository
+
+    def _workspace(self, key: str | None) -> Workspace:
+        if not self.state.workspaces:
+            raise ActionError("there is no workspace")
+        found = self.state.workspaces[0] if key is None else self.state.workspace(key)
+        if found is None:
+            raise ActionError(f"there is no workspace {key!r}")
+        return found
+
+    def _repository(self, key: str) -> Repository:
+        found = self.workspace.repository(key)
+        if found is None or found.gone:
+            raise ActionError(f"there is no repository {key!r} in the workspace {self.workspace.slug!r}")
+        return found
+
+    def person(self, nickname: str | None, *, but: Sequence[Account | None] = ()) -> Account:
+        """The member with this nickname or, without one, the first person who is none of ``but``."""
+        excluded = {account.uuid for account in but if account is not None}
+        for member in self.workspace.members:
+            account = member.account
+            if account.nickname == nickname:
+                return account
+            if nickname is None and account.type == "user" and account.uuid not in excluded:
+                return account
+        who = "somebody else" if nickname is None else repr(nickname)
+        raise ActionError(f"the workspace {self.workspace.slug!r} has no member {who}")
+
+    def pull(self, number: int | None) -> PullRequest:
+        """The open pull request with this number or, without one, the newest that is open."""
+        newest_first = sorted(self.repo.pull_requests, key=lambda pull: pull.id, reverse=True)
+        found = [pull for pull in newest_first if pull.state == "OPEN" and number in (None, pull.id)]
+        if not found:
+            which = "no open pull request" if number is None else f"no open pull request {number}"
+            raise ActionError(f"the repository {self.repo.slug!r} has {which}")
+        self.done.pull_request = found[0]
+        return found[0]
+
+    def emit(self, event_key: str, actor: Account, details: Json | None = None) -> None:
+        """Announce an event of what the action is about, if it is to be announced."""
+        if not self._announce:
+            return
+        self.done.events.append(event_key)
+        self.done.deliveries += self.state.deliveries.emit(
+            event_key, self.workspace, self.repo, self.done.pull_request, actor, details
+        )
+
+    def pushed(self, branch: str, actor: Account, message: str, commits: int = 1) -> None:
+        """Let a branch grow by so many commits, and announce that."""
+        self.repo.updated_on = self.now
+        made = [
+            payloads.commit(self.workspace, self.repo, f"{self.repo.uuid}/{next(_numbers)}", actor, self.now, message)
+            for _ in range(commits)
+        ]
+        before = render.commit_hash(f"{self.repo.uuid}/{branch}", 40)
+        self.emit("repo:push", actor, payloads.push(self.workspace, self.repo, branch, made, before=before))
+
+
+# --- pull requests ------------------------------------------------------------------------------------
+
+
+def create_pull_request(
+    state: SandboxState, repository: str, *, title: str = "A change", author: str | None = None,
+    source_branch: str | None = None, into: str | None = None, description: str = "",
+    reviewers: Sequence[str] = (), draft: bool = False, workspace: str | None = None, announce: bool = True,
+) -> Done:  # fmt: skip
+    """Open a pull request into ``into``, the main branch unless given."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        repo, who = stage.repo, stage.person(author)
+        destination = into or repo.mainbranch
+        if destination is None:
+            raise ActionError(f"the repository {repo.slug!r} has no main branch: say into which branch")
+        number = 1 + max((pull.id for pull in repo.pull_requests), default=0)
+        asked = [stage.person(nickname) for nickname in reviewers]
+        pull = PullRequest(
+            id=number,
+            title=title,
+            state="OPEN",
+            author=who,
+            source_branch=source_branch or f"feature/change-{number}",
+            destination_branch=destination,
+            created_on=stage.now,
+            updated_on=stage.now,
+            participants=[Participant(account, role="REVIEWER") for account in asked],
+            reviewers=asked,
+            draft=draft,
+            description=description,
+        )
+        repo.pull_requests.append(pull)
+        stage.done.pull_request = pull
+        stage.emit("pullrequest:created", who)
+        return stage.done
+
+
+def update_pull_request(
+    state: SandboxState, repository: str, pull_request: int | None = None, *, title: str | None = None,
+    description: str | None = None, into: str | None = None, actor: str | None = None, workspace: str | None = None,
+    announce: bool = True,
+) -> Done:  # fmt: skip
+    """Edit an open pull request: its title, its description or the branch it goes into."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        pull, who = stage.pull(pull_request), stage.person(actor)
+        pull.title = pull.title if title is None else title
+        pull.description = pull.description if description is None else description
+        pull.destination_branch = into or pull.destination_branch
+        pull.updated_on = stage.now
+        stage.emit("pullrequest:updated", who)
+        return stage.done
+
+
+def approve(
+    state: SandboxState, repository: str, pull_request: int | None = None, *, by: str | None = None,
+    workspace: str | None = None, announce: bool = True,
+) -> Done:  # fmt: skip
+    """Approve an open pull request, as the first member who neither wrote nor approved it unless ``by`` says."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        pull = stage.pull(pull_request)
+        approved = [p.user for p in pull.participants if p.approved]
+        who = stage.person(by, but=[pull.author, *approved])
+        taking_part = _participant(pull, who)
+        taking_part.approved, taking_part.state = True, "approved"
+        taking_part.participated_on = pull.updated_on = stage.now
+        stage.emit("pullrequest:approved", who, payloads.approval(who, stage.now))
+        return stage.done
+
+
+def unapprove(
+    state: SandboxState, repository: str, pull_request: int | None = None, *, by: str | None = None,
+    workspace: str | None = None, announce: bool = True,
+) -> Done:  # fmt: skip
+    """Take an approval of an open pull request back, the first one there is unless ``by`` says whose."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        pull = stage.pull(pull_request)
+        given = [p for p in pull.participants if p.approved and p.user is not None and by in (None, p.user.nickname)]
+        if not given or given[0].user is None:
+            whose = "nobody approved it" if by is None else f"{by!r} did not approve it"
+            raise ActionError(f"pull request {pull.id} of {stage.repo.slug!r}: {whose}")
+        given[0].approved, given[0].state = False, None
+        given[0].participated_on = pull.updated_on = stage.now
+        stage.emit("pullrequest:unapproved", given[0].user, payloads.approval(given[0].user, stage.now))
+        return stage.done
+
+
+def _participant(pull: PullRequest, who: Account) -> Participant:
+    for taking_part in pull.participants:
+        if taking_part.user is not None and taking_part.user.uuid == who.uuid:
+            return taking_part
+    pull.participants.append(Participant(who))
+    return pull.participants[-1]
+
+
+def merge(
+    state: SandboxState, repository: str, pull_request: int | None = None, *, by: str | None = None,
+    workspace: str | None = None, announce: bool = True,
+) -> Done:  # fmt: skip
+    """Merge an open pull request: its destination grows by a commit, so a push is announced too."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        pull, who = stage.pull(pull_request), stage.person(by)
+        _close(stage, pull, "MERGED", who)
+        stage.emit("pullrequest:fulfilled", who)
+        stage.pushed(pull.destination_branch, who, f"Merged in {pull.source_branch} (pull request #{pull.id})")
+        return stage.done
+
+
+def decline(
+    state: SandboxState, repository: str, pull_request: int | None = None, *, by: str | None = None,
+    workspace: str | None = None, announce: bool = True,
+) -> Done:  # fmt: skip
+    """Decline an open pull request."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        pull, who = stage.pull(pull_request), stage.person(by)
+        _close(stage, pull, "DECLINED", who)
+        stage.emit("pullrequest:rejected", who)
+        return stage.done
+
+
+def _close(stage: _Stage, pull: PullRequest, state: Literal["MERGED", "DECLINED"], who: Account) -> None:
+    pull.state, pull.closed_by, pull.updated_on = state, who, stage.now
+
+
+def merge_burst(
+    state: SandboxState, count: int, *, repositories: Sequence[str] | None = None, by: str | None = None,
+    workspace: str | None = None, announce: bool = True,
+) -> list[Done]:  # fmt: skip
+    """Merge so many open pull requests at once, going round the repositories (all of them unless given).
+
+    Raises :class:`ActionError` before anything is merged where fewer are open.
+    """
+    with state.lock:
+        stage = _Stage(state, None, workspace, announce)
+        there = [repo.slug for repo in stage.workspace.repositories if not repo.gone]
+        slugs = there if repositories is None else list(repositories)
+        by_repository = [_open(_Stage(state, slug, workspace, announce).repo) for slug in slugs]
+        in_turn = [pair for turn in itertools.zip_longest(*by_repository) for pair in turn if pair is not None]
+        if not 1 <= count <= len(in_turn):
+            raise ActionError(f"{count} pull requests can't be merged: {len(in_turn)} are open")
+        return [
+            merge(state, uuid, number, by=by, workspace=workspace, announce=announce)
+            for uuid, number in in_turn[:count]
+        ]  # fmt: skip
+
+
+def _open(repo: Repository) -> list[tuple[str, int]]:
+    return [(repo.uuid, pull.id) for pull in repo.pull_requests if pull.state == "OPEN"]
+
+
+# --- code and builds ----------------------------------------------------------------------------------
+
+
+def push(
+    state: SandboxState, repository: str, branch: str | None = None, *, commits: int = 1, by: str | None = None,
+    message: str = "A change", workspace: str | None = None, announce: bool = True,
+) -> Done:  # fmt: skip
+    """Push commits to a branch, the main one unless given; open pull requests from it are updated.
+
+    A first push gives a repository its main branch.
+    """
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        if commits < 1:
+            raise ActionError(f"{commits} commits can't be pushed: give 1 or more")
+        repo, who = stage.repo, stage.person(by)
+        repo.mainbranch = repo.mainbranch or branch or "main"
+        name = branch or repo.mainbranch
+        stage.pushed(name, who, message, commits)
+        for pull in [p for p in repo.pull_requests if p.state == "OPEN" and p.source_branch == name]:
+            pull.updated_on = stage.now
+            stage.done.pull_request = pull
+            stage.emit("pullrequest:push", who)
+            stage.emit("pullrequest:updated", who)
+        return stage.done
+
+
+def run_pipeline(
+    state: SandboxState, repository: str, *, result: BuildResult | None = "SUCCESSFUL", branch: str | None = None,
+    pull_request: int | None = None, by: str | None = None, workspace: str | None = None, announce: bool = True,
+) -> Done:  # fmt: skip
+    """Run a pipeline on a branch, or on an open pull request's source branch; no ``result``: it runs still.
+
+    A finished run is announced by its commit status alone: there is no event of pipelines that end.
+    """
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        who = stage.person(by)
+        pull = None if pull_request is None else stage.pull(pull_request)
+        name = pull.source_branch if pull else branch or stage.repo.mainbranch or "main"
+        run = _run(stage, name, result, who)
+        status = CommitStatus(f"{stage.repo.slug}-run-{run.build_number}", "INPROGRESS", run.created_on, run.created_on)
+        if pull is not None:
+            pull.statuses.append(status)
+        digest = render.commit_hash(f"{stage.repo.slug}/{name}/{pull.id if pull else run.build_number}")
+        _announce_build(stage, status, "repo:commit_status_created", name, digest, who)
+        if result is not None:
+            status.state, status.updated_on = result, stage.now
+            _announce_build(stage, status, "repo:commit_status_updated", name, digest, who)
+        return stage.done
+
+
+def _run(stage: _Stage, branch: str, result: BuildResult | None, who: Account) -> Pipeline:
+    number = 1 + max((run.build_number for run in stage.repo.pipelines), default=0)
+    ended = result is not None
+    run = Pipeline(
+        uuid="{" + str(uuid4()) + "}",
+        build_number=number,
+        state="COMPLETED" if ended else "IN_PROGRESS",
+        result=result,
+        # A run that is announced as ended began some minutes ago.
+        created_on=stage.now - timedelta(minutes=4) if ended else stage.now,
+        completed_on=stage.now if ended else None,
+        creator=who,
+        ref_name=branch,
+        stage=None if ended else "RUNNING",
+    )
+    stage.repo.pipelines.append(run)
+    stage.done.pipeline = run
+    return run
+
+
+def _announce_build(
+    stage: _Stage, status: CommitStatus, event_key: str, branch: str, digest: str, who: Account
+) -> None:  # fmt: skip
+    stage.emit(event_key, who, payloads.build(stage.workspace, stage.repo, status, branch, digest))
+
+
+# --- repositories -------------------------------------------------------------------------------------
+
+
+def create_repository(
+    state: SandboxState, slug: str, *, project: str | None = None, mainbranch: str | None = None,
+    by: str | None = None, workspace: str | None = None, announce: bool = True,
+) -> Done:  # fmt: skip
+    """Make a repository, empty unless it is given a main branch, in the first project unless given its key."""
+    with state.lock:
+        stage = _Stage(state, None, workspace, announce)
+        if stage.workspace.repository(slug) is not None:
+            raise ActionError(f"there is a repository {slug!r} in the workspace {stage.workspace.slug!r} already")
+        who = stage.person(by)
+        repo = Repository(
+            uuid="{" + str(uuid4()) + "}",
+            slug=slug,
+            name=slug,
+            project=_project(stage.workspace, project),
+            created_on=stage.now,
+            updated_on=stage.now,
+            mainbranch=mainbranch,
+            pipelines_enabled=None,
+            member_permissions={who.uuid: "admin"},
+        )
+        stage.workspace.repositories.append(repo)
+        stage.done.repository = repo
+        stage.emit("repo:created", who)
+        return stage.done
+
+
+def _project(workspace: Workspace, key: str | None) -> Project:
+    found = next((project for project in workspace.projects if key in (None, project.key)), None)
+    if found is None:
+        named = "no project" if key is None else f"no project {key!r}"
+        raise ActionError(f"the workspace {workspace.slug!r} has {named}")
+    return found
+
+
+def delete_repository(
+    state: SandboxState, repository: str, *, by: str | None = None, workspace: str | None = None, announce: bool = True
+) -> Done:
+    """Delete a repository and all that hangs on it, its webhooks too; they are told, as they stood."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        who = stage.person(by)
+        stage.workspace.repositories.remove(stage.repo)
+        stage.emit("repo:deleted", who)
+        return stage.done
+
+
+def rename_repository(
+    state: SandboxState, repository: str, name: str, *, by: str | None = None, workspace: str | None = None,
+    announce: bool = True,
+) -> Done:  # fmt: skip
+    """Give a repository another name, from which its slug follows."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        repo, who = stage.repo, stage.person(by)
+        slug = name.lower().replace(" ", "-")
+        other = stage.workspace.repository(slug)
+        if other is not None and other is not repo:
+            raise ActionError(f"there is a repository {slug!r} in the workspace {stage.workspace.slug!r} already")
+        old_name, old_links = repo.name, payloads.repository_links(stage.workspace, repo)
+        repo.name, repo.slug, repo.updated_on = name, slug, stage.now
+        links = payloads.repository_links(stage.workspace, repo)
+        stage.emit("repo:updated", who, payloads.changes(name=(old_name, name), links=(old_links, links)))
+        return stage.done
+
+
+def change_main_branch(
+    state: SandboxState, repository: str, branch: str, *, by: str | None = None, workspace: str | None = None,
+    announce: bool = True,
+) -> Done:  # fmt: skip
+    """Make another branch the main one; none of the documented ``changes`` is about it, so none is named."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        repo, who = stage.repo, stage.person(by)
+        repo.mainbranch, repo.updated_on = branch, stage.now
+        stage.emit("repo:updated", who, payloads.changes())
+        return stage.done
+
+
+def transfer_repository(
+    state: SandboxState, repository: str, to: str, *, by: str | None = None, workspace: str | None = None,
+    announce: bool = True,
+) -> Done:  # fmt: skip
+    """Move a repository to another workspace, whose first project takes it; the new workspace's webhooks are told."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, announce)
+        repo, who, previous = stage.repo, stage.person(by), stage.workspace
+        target = _Stage(state, None, to, announce).workspace
+        if target is previous or target.repository(repo.slug) is not None:
+            raise ActionError(f"the workspace {to!r} has a repository {repo.slug!r} already")
+        repo.project = _project(target, None)
+        previous.repositories.remove(repo)
+        target.repositories.append(repo)
+        repo.updated_on = stage.now
+        stage.workspace = stage.done.workspace = target
+        stage.emit("repo:transfer", who, payloads.transfer(previous))
+        return stage.done
+
+
+# --- what has no event --------------------------------------------------------------------------------
+
+
+def set_restriction(
+    state: SandboxState, repository: str, kind: str, *, pattern: str = "main", value: int | None = None,
+    users: Sequence[str] = (), workspace: str | None = None,
+) -> Done:  # fmt: skip
+    """Add a branch restriction, or change the one of this kind and pattern. Bitbucket announces neither."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, False)
+        people = [stage.person(nickname) for nickname in users]
+        found = _restriction(stage.repo, kind, pattern)
+        if found is None:
+            taken = (r.id for w in state.workspaces for o in w.repositories for r in o.restrictions)
+            number = 1 + max(taken, default=0)
+            stage.repo.restrictions.append(Restriction(number, kind, pattern, value=value, users=people))
+        else:
+            found.value, found.users = value, people
+        return stage.done
+
+
+def remove_restriction(
+    state: SandboxState, repository: str, kind: str, *, pattern: str = "main", workspace: str | None = None
+) -> Done:
+    """Take a branch restriction away. Bitbucket does not announce it."""
+    with state.lock:
+        stage = _Stage(state, repository, workspace, False)
+        found = _restriction(stage.repo, kind, pattern)
+        if found is None:
+            raise ActionError(f"the repository {stage.repo.slug!r} has no restriction {kind!r} of {pattern!r}")
+        stage.repo.restrictions.remove(found)
+        return stage.done
+
+
+def _restriction(repo: Repository, kind: str, pattern: str) -> Restriction | None:
+    return next((rule for rule in repo.restrictions if (rule.kind, rule.pattern) == (kind, pattern)), None)
+
+
+def remove_member(state: SandboxState, member: str, *, workspace: str | None = None) -> Done:
+    """Let somebody leave the workspace, with all rights on its repositories. Bitbucket does not announce it."""
+    with state.lock:
+        stage = _Stage(state, None, workspace, False)
+        account = stage.person(member)
+        stage.workspace.members = [m for m in stage.workspace.members if m.account.uuid != account.uuid]
+        for repo in stage.workspace.repositories:
+            with suppress(KeyError):
+                del repo.member_permissions[account.uuid]
+        return stage.done
+
+
+ACTIONS: Mapping[str, Callable[..., Done | list[Done]]] = MappingProxyType(
+    {
+        action.__name__: action
+        for action in (
+            create_pull_request, update_pull_request, approve, unapprove, merge, merge_burst, decline,
+            push, run_pipeline,
+            create_repository, delete_repository, rename_repository, change_main_branch, transfer_repository,
+            set_restriction, remove_restriction, remove_member,
+        )
+    }
+)  # fmt: skip
+
+
+def act(state: SandboxState, name: str, arguments: Mapping[str, Any]) -> list[Done]:
+    """Do what an action's name and its arguments say.
+
+    Raises:
+        ActionError: no action is called so, it takes no such argument, needs one that isn't given, or can't be done.
+    """
+    action = ACTIONS.get(name)
+    if action is None:
+        raise ActionError(f"no action is called {name!r}: one of {', '.join(ACTIONS)}")
+    try:
+        checked = _arguments(name).model_validate(arguments)
+    except ValidationError as problem:
+        raise ActionError(f"action {name!r}: {'; '.join(map(_problem, problem.errors()))}") from problem
+    done = action(state, **{argument: getattr(checked, argument) for argument in checked.model_fields_set})
+    return done if isinstance(done, list) else [done]
+
+
+@cache
+def _arguments(name: str) -> type[BaseModel]:
+    """The arguments of an action as a model, made from its signature."""
+    action = ACTIONS[name]
+    types = get_type_hints(action)
+    fields: dict[str, Any] = {
+        parameter.name: (types[parameter.name], ... if parameter.default is parameter.empty else parameter.default)
+        for parameter in list(signature(action).parameters.values())[1:]
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    named = ".".join(str(part) for part in error["loc"])
+    return f"no argument is called {named!r}" if error["type"] == "extra_forbidden" else f"{named}: {error['msg']}"
