@@ -22,16 +22,18 @@ BEGIN
     IF NOT pg_has_role(current_user, 'compliance_owner', 'USAGE') THEN
         EXECUTE format('GRANT compliance_owner TO %I', current_user);
     END IF;
-    -- Not inherited: nobody reads the tokens of the vault without stepping into its role on purpose. A login that
-    -- runs the pipeline without migrating needs this grant too.
-    IF current_setting('server_version_num')::integer < 160000 THEN
-        -- Whether a membership is inherited is the login's own property there.
-        IF NOT pg_has_role(current_user, 'compliance_vault', 'MEMBER') THEN
-            EXECUTE format('GRANT compliance_vault TO %I', current_user);
+    -- Not inherited: nobody reads the tokens of the vault, or the secrets of webhooks, without stepping into its role on
+    -- purpose. A login that runs the pipeline without migrating needs the first of these grants too.
+    FOREACH role_name IN ARRAY ARRAY['compliance_vault', 'compliance_receiver'] LOOP
+        IF current_setting('server_version_num')::integer < 160000 THEN
+            -- Whether a membership is inherited is the login's own property there.
+            IF NOT pg_has_role(current_user, role_name, 'MEMBER') THEN
+                EXECUTE format('GRANT %I TO %I', role_name, current_user);
+            END IF;
+        ELSIF NOT pg_has_role(current_user, role_name, 'SET') THEN
+            EXECUTE format('GRANT %I TO %I WITH INHERIT FALSE, SET TRUE', role_name, current_user);
         END IF;
-    ELSIF NOT pg_has_role(current_user, 'compliance_vault', 'SET') THEN
-        EXECUTE format('GRANT compliance_vault TO %I WITH INHERIT FALSE, SET TRUE', current_user);
-    END IF;
+    END LOOP;
     IF NOT has_database_privilege('compliance_owner', current_database(), 'CREATE') THEN
         EXECUTE format('GRANT CREATE ON DATABASE %I TO compliance_owner', current_database());
     END IF;

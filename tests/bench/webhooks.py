@@ -1,10 +1,10 @@
 """From delivery to published verdict, in a live Airflow; ``make bench-webhooks``.
 
-Started as a person would: embedded Postgres, the receiver as a process of its own, Airflow with scheduler and triggerer,
-and the sandbox, which delivers signed webhooks. Two things are measured: single merges without an approval, one after
-the other, from the receipt of the delivery to the published verdict, with the share that Airflow's scheduler has of it;
-and a burst of 1,000 deliveries in 10 s, of which nothing may be lost or doubled. At the end a whole run reads everything
-again: it must find what the events led to.
+Started as a person would: embedded Postgres, the receiver as a process of its own, Airflow with scheduler and
+triggerer, and the sandbox, which delivers signed webhooks. Two things are measured: single merges without an approval,
+one after the other, from the receipt of the delivery to the published verdict, with the share that Airflow's scheduler
+has of it; and a burst of 1,000 deliveries in 10 s, of which nothing may be lost or doubled. At the end a whole run
+reads everything again: it must find what the events led to.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from cryptography.fernet import Fernet
 from psycopg.rows import dict_row
 
 from include.local import environment as env
 from include.local.postgres import EmbeddedPostgres
 from include.sandbox import actions
 from include.sandbox.process import SandboxServer
+from include.sandbox.reference import SLUG as WORKSPACE
+from include.sandbox.reference import reference_state
 from tests.bench.goals import Goals
 
-WORKSPACE = "reference"
 MOST_SECONDS = 60.0
 MOST_ANSWER_MS = 100.0
 SINGLES = 9
@@ -164,9 +166,7 @@ class Stack:
 
     def waiting(self) -> int:
         """Events without an answer."""
-        return int(
-            self.query("SELECT count(*) AS n FROM integration.webhook_events WHERE handled_at IS NULL")[0]["n"]
-        )
+        return int(self.query("SELECT count(*) AS n FROM integration.webhook_events WHERE handled_at IS NULL")[0]["n"])
 
     def runs(self) -> int:
         """Runs for events so far."""
@@ -273,8 +273,6 @@ class Stack:
 @contextmanager
 def live(folder: Path, repositories: int) -> Iterator[Stack]:
     """Sandbox, Postgres, receiver and Airflow, with the workspace's webhook registered."""
-    from include.sandbox.reference import reference_state
-
     state = reference_state(repositories)
     receiver_port = free_port()
     address = f"http://127.0.0.1:{receiver_port}/webhooks/bitbucket"
@@ -291,11 +289,13 @@ def live(folder: Path, repositories: int) -> Iterator[Stack]:
             **os.environ,
             "PYTHONPATH": os.pathsep.join((str(env.ROOT), str(env.ROOT / "plugins"))),
             env.BITBUCKET_CONNECTION: json.dumps(connection),
-            env.VAULT_KEY: env.new_vault_key() if hasattr(env, "new_vault_key") else "",
+            env.VAULT_KEY: Fernet.generate_key().decode(),
             "COMPLIANCE_WEBHOOK_URL": address,
             "COMPLIANCE_RECEIVER_PORT": str(receiver_port),
         }
-        with running([sys.executable, "-m", "tests.console_browser.up", str(folder)], environment, folder / "up.log"):
+        (folder / "logs").mkdir()
+        up = [sys.executable, "-m", "tests.console_browser.up", str(folder), "admin"]
+        with running(up, environment, folder / "up.log"):
             url, token = signed_in(folder)
             dsn = EmbeddedPostgres(folder / "postgres").uri()
             environment[env.POSTGRES_CONNECTION] = env.postgres_connection(dsn)

@@ -1,0 +1,68 @@
+"""``python -m bitbucket_webhooks``: the receiver as a process of its own.
+
+Reads ``AIRFLOW_CONN_COMPLIANCE_POSTGRES`` (URI or JSON), ``COMPLIANCE_VAULT_KEY``, ``COMPLIANCE_RECEIVER_HOST``
+(127.0.0.1) and ``COMPLIANCE_RECEIVER_PORT`` (8085), and needs nothing else of Airflow.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import uvicorn
+
+from bitbucket_cloud.errors import ConfigurationError
+from bitbucket_cloud.keyring import KeyRing
+from bitbucket_webhooks.app import MAX_BODY, PATH, create_app
+from bitbucket_webhooks.database import Database
+from include.local.environment import POSTGRES_CONNECTION, ConnectionUnreadable, PostgresAddress
+
+HOST_VARIABLE = "COMPLIANCE_RECEIVER_HOST"
+PORT_VARIABLE = "COMPLIANCE_RECEIVER_PORT"
+DEFAULT_PORT = 8085
+
+
+def main() -> int:
+    """Serve until a signal comes; requests under way are finished."""
+    try:
+        host, port = os.environ.get(HOST_VARIABLE) or "127.0.0.1", _port()
+        keys = KeyRing.from_environment()
+        given = os.environ.get(POSTGRES_CONNECTION)
+        if not given:
+            raise ConfigurationError(f"the environment variable {POSTGRES_CONNECTION} is not set")
+        dsn = PostgresAddress.from_airflow(given).dsn
+    except (ConfigurationError, ConnectionUnreadable) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+    async def conninfo() -> str:
+        return dsn
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.info("receiving at http://%s:%d%s", host, port, PATH)
+    uvicorn.run(
+        create_app(Database(conninfo, keys)),
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        h11_max_incomplete_event_size=MAX_BODY,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=15,
+        limit_concurrency=512,
+    )
+    return 0
+
+
+def _port() -> int:
+    given = os.environ.get(PORT_VARIABLE) or str(DEFAULT_PORT)
+    if not given.isascii() or not given.isdigit() or not 0 < int(given) < 65536:
+        raise ConfigurationError(f"the environment variable {PORT_VARIABLE} must be a port number, not {given!r:.20}")
+    return int(given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""The receiver's part of Postgres: which webhooks there are, and the table that events are taken in to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from bitbucket_cloud.errors import ConfigurationError
+from bitbucket_cloud.keyring import KeyRing
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Connection = psycopg.AsyncConnection[dict[str, Any]]
+
+#: Seconds for which a database that went away is waited for: Bitbucket gives up after 10.
+PATIENCE = 5.0
+#: Seconds for which a webhook, and the fact that there is none, is remembered.
+KNOWN_FOR = 5.0
+UNKNOWN_FOR = 1.0
+#: Webhooks remembered at most.
+MOST_KNOWN = 4096
+CONNECTIONS = 4
+
+_SQL = Path(__file__).with_name("sql")
+
+
+class DatabaseAway(Exception):
+    """Postgres did not do its part within ``PATIENCE`` seconds."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A webhook as it was registered.
+
+    Attributes:
+        hook_id: Bitbucket's uuid, with braces.
+        secrets: what its deliveries may be signed with.
+    """
+
+    hook_id: str
+    conn_id: str
+    workspace: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What is kept of a delivery; see ``integration.webhook_events``."""
+
+    event_key: str
+    request_id: str
+    body_hash: str
+    repository_id: str | None
+
+
+class Database:
+    """Connections that reconnect by themselves, in the role ``compliance_receiver`` where the login has more rights.
+
+    Args:
+        conninfo: gives libpq's connection string, asked for when the first connection is made.
+        keys: opens the secrets; made of ``COMPLIANCE_VAULT_KEY`` unless given.
+    """
+
+    def __init__(self, conninfo: Callable[[], Awaitable[str]], keys: KeyRing | None = None) -> None:
+        self._conninfo = conninfo
+        self._keys = keys
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._opening = asyncio.Lock()
+        self._known: OrderedDict[str, tuple[float, Hook | None]] = OrderedDict()
+        self._counted: dict[str, float] = {}
+
+    async def hook(self, hook_id: str, *, afresh: bool = False) -> Hook | None:
+        """The webhook of this uuid (with braces), or None.
+
+        Args:
+            afresh: look again: what is remembered may be older than a new secret. Once a second at most.
+
+        Raises:
+            DatabaseAway, ConfigurationError (no key opens the secrets).
+        """
+        now = time.monotonic()
+        looked_at, known = self._known.get(hook_id, (float("-inf"), None))
+        if now - looked_at < (UNKNOWN_FOR if known is None or afresh else KNOWN_FOR):
+            return known
+        row = await self._with_connection(lambda connection: _one(connection, "hook.sql", {"hook_id": hook_id}))
+        found = self._opened(row) if row else None
+        self._known[hook_id] = (now, found)
+        self._known.move_to_end(hook_id)
+        while len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+        return found
+
+    async def take_in(self, hook: Hook, event: Event) -> bool:
+        """Keep an event; False where it came before. It is committed when this returns.
+
+        Raises:
+            DatabaseAway: nothing was kept, or nobody knows: the same event may be taken in again.
+        """
+        values = {**vars(event), "conn_id": hook.conn_id, "workspace": hook.workspace, "hook_id": hook.hook_id}
+        return await self._with_connection(lambda connection: _one(connection, "take_in.sql", values)) is not None
+
+    async def count_refusal(self, hook: Hook) -> None:
+        """Count a delivery with a wrong signature, once a minute at most; what fails is left."""
+        now = time.monotonic()
+        if now - self._counted.get(hook.hook_id, float("-inf")) < 60:
+            return
+        self._counted[hook.hook_id] = now
+        try:
+            await self._with_connection(lambda connection: _run(connection, "refuse.sql", {"hook_id": hook.hook_id}))
+        except DatabaseAway:
+            log.warning("a refused delivery could not be counted")
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    def _opened(self, row: dict[str, Any]) -> Hook:
+        keys = self._keys = self._keys or KeyRing.from_environment()
+        secrets = []
+        problem: ConfigurationError | None = None
+        for sealed in row["sealed"]:
+            try:
+                secrets.append(keys.open_webhook_secret(row["conn_id"], sealed))
+            except ConfigurationError as error:
+                problem = error
+        if problem and not secrets:
+            raise problem
+        return Hook(row["hook_id"], row["conn_id"], row["workspace"], tuple(secrets))
+
+    async def _with_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What ``work`` returns, tried again while the database is away: everything here may be done twice."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                pool = await self._opened_pool()
+                async with pool.connection(timeout=max(0.1, deadline - time.monotonic())) as connection:
+                    return await work(connection)
+            except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+                if time.monotonic() > deadline - 0.2:
+                    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+                    raise DatabaseAway(reason) from error
+                await asyncio.sleep(0.2)
+
+    async def _opened_pool(self) -> AsyncConnectionPool[Connection]:
+        async with self._opening:
+            if self._pool is None:
+                pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+                    await self._conninfo(),
+                    connection_class=psycopg.AsyncConnection[dict[str, Any]],
+                    min_size=1,
+                    max_size=CONNECTIONS,
+                    open=False,
+                    check=AsyncConnectionPool.check_connection,
+                    configure=_configured,
+                    reconnect_timeout=0,
+                    kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 5},
+                )
+                await pool.open()
+                self._pool = pool
+            return self._pool
+
+
+async def _configured(connection: Connection) -> None:
+    await connection.execute(_text("step_down.sql"))
+
+
+async def _one(connection: Connection, name: str, values: dict[str, Any]) -> dict[str, Any] | None:
+    cursor = await connection.execute(_text(name), values)
+    return await cursor.fetchone()
+
+
+async def _run(connection: Connection, name: str, values: dict[str, Any]) -> None:
+    await connection.execute(_text(name), values)
+
+
+@cache
+def _text(name: str) -> bytes:
+    return (_SQL / name).read_bytes()
