@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key test test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console screenshots-console sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console screenshots-console sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -45,6 +45,9 @@ connect: setup ## let a person connect Bitbucket (auth authorization_code): [POR
 
 rotate-vault-key: setup ## encrypt the token vault with another key: [COMPLIANCE_VAULT_KEY=new,old]
 	@$(LOCAL) rotate-vault-key
+
+webhooks: setup ## register and repair webhooks at Bitbucket: [ACTION=ensure|rotate|remove] [WORKSPACE=slug] [REACTIVATE=1: switched off ones too]
+	@$(LOCAL) webhooks --action="$${ACTION:-}" --workspace="$${WORKSPACE:-}" --reactivate="$${REACTIVATE:-}"
 
 test: setup lint ## set-up, lint and every test but those of test-faults and of the browser
 	@$(PYTHON_BIN) -m pytest --ignore tests/faults --ignore tests/dashboards/browser \

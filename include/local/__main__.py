@@ -87,6 +87,12 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     connect.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the callback address on this machine")
     add("rotate-vault-key", "encrypt the token vault with another key")
     with_texts(
+        add("webhooks", "register, repair, rotate or remove the webhooks of the connected workspaces"),
+        "action",
+        "workspace",
+        "reactivate",
+    )
+    with_texts(
         add("explain", "print the chain behind one verdict, from landing row to reason"),
         "test",
         "subject",

@@ -35,6 +35,7 @@ from include.local.services import (
     only_one,
     require_postgres,
 )
+from include.local.webhooks import webhooks
 
 RUN_DAG: Final = "bitbucket_compliance"
 IMPORT_DAG: Final = "registry_import"
@@ -80,6 +81,7 @@ def run_command(options: argparse.Namespace) -> int:
         "review": lambda: review(options),
         "connect": lambda: grants.connect(options.port),
         "rotate-vault-key": grants.rotate_vault_key,
+        "webhooks": lambda: webhooks(options.action, options.workspace, options.reactivate),
         "up": lambda: web.up(options.grant),
         "down": web.down,
         "dashboard": lambda: dashboard.dashboard(options.port, setup_only=options.setup_only),

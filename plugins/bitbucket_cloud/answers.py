@@ -31,11 +31,13 @@ class Asked:
 
 
 def read_object(response: requests.Response, asked: Asked) -> dict[str, Any]:
-    """The JSON object of a success.
+    """The JSON object of a success; an empty one where something was written and Bitbucket has nothing to say.
 
     Raises:
         UnreadableBody: it is anything else.
     """
+    if asked.endpoint.writes and not response.content.strip():
+        return {}
     try:
         body = json.loads(response.content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -105,7 +107,8 @@ def _forbidden(
     required = _scopes(detail.get("required"), redactor)
     if not required and _SCOPE_MESSAGE not in str(envelope.get("message")):
         return errors.PermissionMissing(
-            f"the identity of Airflow connection {asked.conn_id} may not read {asked.path}{said}; "
+            f"the identity of Airflow connection {asked.conn_id} may not "
+            f"{'change' if asked.endpoint.writes else 'read'} {asked.path}{said}; "
             "give it the right in Bitbucket",
             **where,
         )

@@ -1,4 +1,8 @@
-"""The client: asks Bitbucket Cloud for what the table of endpoints allows, from any number of threads."""
+"""The client: asks Bitbucket Cloud for what the table of endpoints allows, from any number of threads.
+
+It reads; the only thing it writes is webhooks. What reads or is the same when it is done twice is repeated when it
+fails. A POST is not, unless Bitbucket can't have done it: its caller has to look first whether it was done.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ from bitbucket_cloud.answers import Asked, error_of, read_object
 from bitbucket_cloud.auth import make_auth
 from bitbucket_cloud.budget import RequestBudget
 from bitbucket_cloud.endpoints import Endpoint, endpoint_named
-from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, RateLimited, Unfinished
+from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, NeverReached, RateLimited, Unfinished
 from bitbucket_cloud.ledger import Ledger, MemoryLedger, PostgresLedger, consumer_of
 from bitbucket_cloud.origin import origin_of, path_of
 from bitbucket_cloud.pagination import Answer, Listing, Page, collect, iterate_pages, with_paging_fields
@@ -36,7 +40,7 @@ MOST_REDIRECTS = 3
 
 
 class BitbucketClient:
-    """Reads Bitbucket Cloud's REST API 2.0. Safe to share between threads; close it when done.
+    """Speaks Bitbucket Cloud's REST API 2.0. Safe to share between threads; close it when done.
 
     Args:
         settings: of the Airflow connection.
@@ -62,6 +66,7 @@ class BitbucketClient:
     ) -> None:
         self.settings = settings
         self._redactor = Redactor()
+        self._on_token = on_token
         self._transport = Transport(settings)
         self._auth = make_auth(settings, self._transport, self._redactor, on_token, store)
         counted = ledger or (PostgresLedger(store, consumer_of(settings)) if store else MemoryLedger())
@@ -145,7 +150,40 @@ class BitbucketClient:
     ) -> Answer:
         """As ``get``, with the number of requests it cost."""
         known = endpoint_named(endpoint)
+        if known.writes:
+            raise EndpointNotAllowed(f"endpoint {known.name} writes; use send", endpoint=known.name)
         return self._call(known, known.fill(path), _query(known, fields, params, None))
+
+    def send(self, endpoint: str, body: Mapping[str, object] | None = None, **path: str) -> Answer:
+        """Write something: create, change or delete a webhook.
+
+        Args:
+            endpoint: the name of one in ``ENDPOINTS`` that writes.
+            body: sent as JSON; its ``secret`` is masked from now on. None: no body.
+            path: as in ``get``.
+
+        Returns:
+            Bitbucket's answer, its body empty where it says nothing (204), and what it cost.
+
+        Raises:
+            EndpointNotAllowed: as in ``get``, or the endpoint reads.
+            Unreachable, ServerError, UnreadableBody: a POST may have been done all the same, unless it is NeverReached;
+                PUT and DELETE were repeated as a GET is.
+            BitbucketError: as in ``get``.
+        """
+        known = endpoint_named(endpoint)
+        if not known.writes:
+            raise EndpointNotAllowed(f"endpoint {known.name} reads; use get", endpoint=known.name)
+        self._mask(body)
+        url = self.settings.api_url + API_ROOT + known.fill(path)
+        return self._repeat(known, self._prepare(known, url, "the request", body=body))
+
+    def _mask(self, body: Mapping[str, object] | None) -> None:
+        secret = (body or {}).get("secret")
+        if isinstance(secret, str) and secret:
+            self._redactor.add(secret)
+            if self._on_token is not None:
+                self._on_token(secret)
 
     def paginate(
         self,
@@ -215,11 +253,19 @@ class BitbucketClient:
         return self._repeat(endpoint, self._prepare(endpoint, url, "the request", query))
 
     def _prepare(
-        self, endpoint: Endpoint, url: str, what: str, query: Mapping[str, object] | None = None
+        self,
+        endpoint: Endpoint,
+        url: str,
+        what: str,
+        query: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | None = None,
     ) -> requests.PreparedRequest:
         """A request as it will be sent, refused unless it is this endpoint's on the connection's own host."""
         try:
-            prepared = self._transport.prepare(requests.Request("GET", url, params=dict(query or {})))
+            request = requests.Request(
+                endpoint.method, url, params=dict(query or {}), json=None if body is None else dict(body)
+            )
+            prepared = self._transport.prepare(request)
             path = path_of(prepared.url)
             inside = path.startswith(API_ROOT + "/") and endpoint.matches(path[len(API_ROOT) :])
             allowed = inside and self._origin is not None and origin_of(prepared.url) == self._origin
@@ -238,7 +284,12 @@ class BitbucketClient:
         """The answer to a request, retried as the settings say."""
         call = _Call(self, endpoint, prepared)
         try:
-            body = with_retries(call.attempt, attempts=self.settings.retry_attempts, wait=self.settings.retry_wait)
+            body = with_retries(
+                call.attempt,
+                attempts=self.settings.retry_attempts,
+                wait=self.settings.retry_wait,
+                may_repeat=call.may_repeat,
+            )
         except BitbucketError as error:
             error.requests = call.requests
             error.endpoint, error.path = endpoint.name, call.asked.path
@@ -264,6 +315,11 @@ class _Call:
         self.prepared = prepared
         self.asked = Asked(endpoint, path_of(prepared.url)[len(API_ROOT) :], client.settings.conn_id)
         self.requests = 0
+        self._may_be_done = False
+
+    def may_repeat(self) -> bool:
+        """Whether another try can't do it twice."""
+        return self.endpoint.method != "POST" or not self._may_be_done
 
     def attempt(self) -> dict[str, Any]:
         """One attempt; 429s, a single renewal of the token and redirects on the spot are part of it."""
@@ -281,7 +337,8 @@ class _Call:
             if status == 401 and not renewed and self._renew(signed):
                 renewed = True
                 continue
-            if status in _REDIRECTS and redirects < MOST_REDIRECTS:
+            # What writes names repositories by uuid, which no renaming redirects.
+            if status in _REDIRECTS and redirects < MOST_REDIRECTS and not self.endpoint.writes:
                 prepared = self._redirected(prepared, response)
                 redirects += 1
                 continue
@@ -296,6 +353,8 @@ class _Call:
         try:
             response = self._exchange(signed)
             status = response.status_code
+            # 4xx says that nothing was done.
+            self._may_be_done = not 400 <= status < 500
             if status == 429:
                 limited = True
                 wait = parse_retry_after(response.headers.get("Retry-After"))
@@ -331,14 +390,18 @@ class _Call:
     def _exchange(self, signed: requests.PreparedRequest) -> requests.Response:
         self.requests += 1
         self.client._count()
+        self._may_be_done = True
         began = time.monotonic()
         outcome: object = "no answer"
         try:
             response = self.client._transport.exchange(signed)
             outcome = response.status_code
+        except NeverReached:
+            self._may_be_done = False
+            raise
         finally:
             milliseconds = (time.monotonic() - began) * 1000
-            log.debug("GET %s %s %.0f ms", self.endpoint.path, outcome, milliseconds)
+            log.debug("%s %s %s %.0f ms", self.endpoint.method, self.endpoint.path, outcome, milliseconds)
         self.client._note_scopes(response)
         self.client.budget.note(response.headers)
         return response

@@ -1,7 +1,7 @@
 """The closed table of what the client may ask Bitbucket for. Whatever is not here can't be reached.
 
-Paths, scopes and page lengths follow Bitbucket's official OpenAPI document. All are GET and read metadata
-only: no source, commit, diff, download or issue.
+Paths, methods, scopes and page lengths follow Bitbucket's official OpenAPI document. What is read is metadata only: no
+source, commit, diff, download or issue. Webhooks are all that is ever written; every other row is a GET.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Endpoint:
         scopes: classic OAuth scopes that the official document asks for; empty where any token will do.
         page_max: greatest ``pagelen`` in objects; None where the answer is one object, not a listing.
         page_default: ``pagelen`` that Bitbucket takes where none is sent, as observed; None as above.
+        method: GET, or POST, PUT or DELETE for one that writes.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Endpoint:
     scopes: frozenset[str] = field(default_factory=frozenset)
     page_max: int | None = None
     page_default: int | None = None
+    method: str = "GET"
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something at Bitbucket."""
+        return self.method != "GET"
 
     @property
     def paged(self) -> bool:
@@ -91,9 +98,25 @@ class Endpoint:
 
 
 def _endpoint(
-    name: str, path: str, *scopes: str, page_max: int | None = None, page_default: int | None = None
+    name: str,
+    path: str,
+    *scopes: str,
+    page_max: int | None = None,
+    page_default: int | None = None,
+    method: str = "GET",
 ) -> Endpoint:
-    return Endpoint(name, path, frozenset(scopes), page_max, page_default)
+    return Endpoint(name, path, frozenset(scopes), page_max, page_default, method)
+
+
+def _webhooks(owner: str, path: str) -> tuple[Endpoint, ...]:
+    """The rows for the webhooks of what stands at ``path``. Creating or changing one needs its events' scopes too."""
+    one = f"{path}/hooks/{{uid}}"
+    return (
+        _endpoint(f"{owner}_webhooks", f"{path}/hooks", "webhook", page_max=100, page_default=10),
+        _endpoint(f"create_{owner}_webhook", f"{path}/hooks", "webhook", method="POST"),
+        _endpoint(f"update_{owner}_webhook", one, "webhook", method="PUT"),
+        _endpoint(f"delete_{owner}_webhook", one, "webhook", method="DELETE"),
+    )
 
 
 _WORKSPACE = "/workspaces/{workspace}"
@@ -141,6 +164,9 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
             ),
             _endpoint("pipelines", f"{_REPOSITORY}/pipelines", "pipeline", page_max=100, page_default=10),
             _endpoint("pipelines_config", f"{_REPOSITORY}/pipelines_config", "repository:admin"),
+            # where Bitbucket announces changes
+            *_webhooks("workspace", _WORKSPACE),
+            *_webhooks("repository", _REPOSITORY),
         )
     }
 )

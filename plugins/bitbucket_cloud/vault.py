@@ -183,10 +183,10 @@ class TokenVault:
             return done.fetchone() is not None
 
     def rotate(self) -> int:
-        """Encrypt all rows with the first key; how many there are. All or none.
+        """Encrypt all rows with the first key, and the webhook secrets with them; how many rows. All or none.
 
         Raises:
-            ConfigurationError: a row that no key opens.
+            ConfigurationError: a row or secret that no key opens.
             StoreUnavailable: the database fails.
         """
         with self._transaction() as connection:
@@ -194,6 +194,9 @@ class TokenVault:
             for row in rows:
                 sealed = {name: self._keys.reseal(row["conn_id"], row[name]) for name in _TOKENS}
                 run_sql(connection, "vault_reseal.sql", {"conn_id": row["conn_id"], **sealed})
+            for secret in run_sql(connection, "webhook_secrets_lock_all.sql").fetchall():
+                kept = self._keys.reseal(secret["conn_id"], secret["sealed"])
+                run_sql(connection, "webhook_secret_reseal.sql", {"secret_id": secret["secret_id"], "sealed": kept})
         return len(rows)
 
     def connections_of(self, consumer: str) -> list[str]:
@@ -309,8 +312,7 @@ class TokenVault:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with self._store.transaction() as connection:
-            _enter(connection, LOCK_MARGIN + 70.0)
+        with vault_transaction(self._store) as connection:
             yield connection
 
     def _write(self, connection: Connection, holder: Holder, before: Grant, answer: TokenAnswer) -> None:
@@ -378,6 +380,18 @@ def uninterrupted(call: Callable[[], T]) -> T:
         return outcome.result()
     finally:
         worker.join()
+
+
+@contextmanager
+def vault_transaction(store: Store) -> Iterator[Connection]:
+    """A connection of its own for one transaction in the vault's role.
+
+    Raises:
+        StoreUnavailable: the database fails.
+    """
+    with store.transaction() as connection:
+        _enter(connection, LOCK_MARGIN + 70.0)
+        yield connection
 
 
 def _enter(connection: Connection, lock_seconds: float) -> None:

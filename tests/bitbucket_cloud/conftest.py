@@ -149,6 +149,8 @@ def _handler(fake: FakeBitbucket) -> type[BaseHTTPRequestHandler]:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
         do_POST = do_GET
+        do_PUT = do_GET
+        do_DELETE = do_GET
 
         def log_message(self, *args: object) -> None:
             pass

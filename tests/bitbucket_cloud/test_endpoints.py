@@ -27,7 +27,7 @@ from bitbucket_cloud.endpoints import ENDPOINTS
     ],
 )
 def test_what_is_not_in_the_table_is_refused_without_a_request(fake: Any, client: Any, endpoint: str) -> None:
-    for ask in (client.get, client.paginate):
+    for ask in (client.get, client.paginate, client.send):
         with pytest.raises(errors.EndpointNotAllowed, match="not in the table"):
             ask(endpoint, workspace="acme", repo_slug="app")
     assert not fake.seen
@@ -49,6 +49,31 @@ def test_no_endpoint_reads_content() -> None:
         assert forbidden.isdisjoint(endpoint.path.split("/")), endpoint.name
 
 
+def test_webhooks_are_all_that_is_ever_written() -> None:
+    written = {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS.values() if endpoint.writes}
+    of = ("/workspaces/{workspace}/hooks", "/repositories/{workspace}/{repo_slug}/hooks")
+    assert written == {
+        *(("POST", path) for path in of),
+        *((method, path + "/{uid}") for path in of for method in ("PUT", "DELETE")),
+    }
+
+
+@pytest.mark.parametrize("name", [name for name, endpoint in ENDPOINTS.items() if endpoint.writes])
+def test_what_writes_is_never_reached_by_reading(fake: Any, client: Any, name: str) -> None:
+    path = dict.fromkeys(ENDPOINTS[name].parameters, "x")
+    for ask in (client.get, client.fetch, client.paginate):
+        with pytest.raises(errors.EndpointNotAllowed, match=name):
+            ask(name, **path)
+    assert not fake.seen
+
+
+@pytest.mark.parametrize("name", [name for name, endpoint in ENDPOINTS.items() if not endpoint.writes])
+def test_what_reads_is_never_sent_a_body(fake: Any, client: Any, name: str) -> None:
+    with pytest.raises(errors.EndpointNotAllowed, match="reads; use get"):
+        client.send(name, {"x": 1}, **dict.fromkeys(ENDPOINTS[name].parameters, "x"))
+    assert not fake.seen
+
+
 @pytest.mark.parametrize("name", [name for name, endpoint in ENDPOINTS.items() if endpoint.parameters])
 @pytest.mark.parametrize(
     "way", ["app/src", "../../user", "app/..", "app?x=1", "app#x", "app%2Fsrc", "%2e%2e", "a\\..\\b"]
@@ -59,7 +84,7 @@ def test_no_path_parameter_leads_to_another_path(fake: Any, client: Any, name: s
     path = dict.fromkeys(endpoint.parameters, "x")
     path[endpoint.parameters[-1]] = way
     with pytest.raises((errors.EndpointNotAllowed, errors.NotFound)):
-        client.get(name, **path)
+        (client.send if endpoint.writes else client.get)(name, **path)
     template = ("/2.0" + endpoint.path).split("/")
     for seen in fake.api():
         parts = seen.path.split("/")

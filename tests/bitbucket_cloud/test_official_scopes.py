@@ -14,16 +14,19 @@ DOCUMENT = Path(__file__).parents[3] / "shared/bitbucket/openapi/scopes-all-ops-
 
 
 @pytest.fixture(scope="module")
-def official() -> dict[str, Any]:
+def official() -> dict[tuple[str, str], dict[str, Any]]:
     if not DOCUMENT.exists():
         pytest.skip(f"the official list of operations is not beside the repository ({DOCUMENT.name})")
     operations = json.loads(DOCUMENT.read_text())
-    return {operation["path"]: operation for operation in operations if operation["method"] == "GET"}
+    return {(operation["method"], operation["path"]): operation for operation in operations}
 
 
 @pytest.mark.parametrize("name", list(ENDPOINTS))
-def test_path_and_scopes_are_the_official_ones(official: dict[str, Any], name: str) -> None:
+def test_method_path_and_scopes_are_the_official_ones(
+    official: dict[tuple[str, str], dict[str, Any]], name: str
+) -> None:
     endpoint = ENDPOINTS[name]
-    assert endpoint.path in official
-    assert endpoint.scopes == set(official[endpoint.path]["oauth2"])
-    assert not official[endpoint.path]["deprecated"]
+    assert (endpoint.method, endpoint.path) in official
+    operation = official[endpoint.method, endpoint.path]
+    assert endpoint.scopes == set(operation["oauth2"])
+    assert not operation["deprecated"]

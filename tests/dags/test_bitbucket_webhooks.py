@@ -1,0 +1,62 @@
+"""The DAG of webhooks, run for real: a task a workspace, and nothing where no address is set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("include.sandbox.hooks", reason="the sandbox has no webhooks")
+
+from bitbucket_cloud.keyring import KEY_VARIABLE
+from include.local import airflow_run, services
+from include.sandbox.process import SandboxServer
+from tests.harness import DEMO, Pipeline, bitbucket_connection
+from tests.vaulting import KEY
+
+Run = Callable[..., airflow_run.Outcome]
+
+
+@pytest.fixture
+def run(pipeline: Pipeline, sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the DAG once with these parameters."""
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", "https://hooks.example.com/webhooks/bitbucket")
+    extra = {"workspaces": [DEMO, "nowhere"], "requests_per_hour": 0}
+    connections = services.Connections(
+        pipeline.dsn, json.dumps(bitbucket_connection(sandbox.url, **extra)), postgres_is_embedded=False
+    )
+    home, log_file = tmp_path / "airflow", tmp_path / "run.log"
+    home.mkdir()
+    monkeypatch.setattr(airflow_run.env, "LOCAL", tmp_path)
+    services.migrate_airflow(home, log_file)
+
+    def go(**conf: object) -> airflow_run.Outcome:
+        return airflow_run.run_dags([airflow_run.Job("bitbucket_webhooks", conf)], connections, home, log_file)
+
+    return go
+
+
+@pytest.mark.slow
+def test_one_workspace_is_registered_switched_on_and_removed(
+    run: Run, sandbox: SandboxServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hooks = sandbox.state.workspaces[0].webhooks
+    assert run(action="ensure", workspace=DEMO).succeeded, capsys.readouterr().out
+    (hook,) = hooks
+    hook.active = False
+    assert run(action="ensure", workspace=DEMO, reactivate=False).succeeded and not hook.active
+    assert run(action="ensure", workspace=DEMO, reactivate=True).succeeded and hook.active
+    assert run(action="remove", workspace=DEMO).succeeded and hooks == []
+
+
+@pytest.mark.slow
+def test_without_an_address_it_is_skipped(
+    run: Run, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COMPLIANCE_WEBHOOK_URL")
+    assert run().succeeded
+    assert "skipped" in capsys.readouterr().out
+    assert not sandbox.state.requests
