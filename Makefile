@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console screenshots-console sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -105,6 +105,9 @@ bench-verdicts: setup ## time of staging, gates, tests and publication for 10,00
 
 bench-console: setup ## time every page of the console over 10,000 repositories (OPTIONS="--repositories 1000")
 	@$(PYTHON_BIN) -m tests.bench.console $${OPTIONS:-}
+
+bench-webhooks: setup ## time from a webhook's delivery to the published verdict, and a burst of 1,000 (OPTIONS="--singles 3")
+	@$(PYTHON_BIN) -m tests.bench.webhooks $${OPTIONS:-}
 
 screenshots-console: setup ## take the pictures of docs/console.md anew
 	@$(PYTHON_BIN) -m tests.console_browser.screenshots
