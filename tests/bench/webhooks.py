@@ -37,6 +37,7 @@ from include.sandbox.process import SandboxServer
 from include.sandbox.reference import SLUG as WORKSPACE
 from include.sandbox.reference import reference_state
 from tests.bench.goals import Goals
+from tests.receiving import free_port
 
 MOST_SECONDS = 60.0
 MOST_ANSWER_MS = 100.0
@@ -361,15 +362,6 @@ def token_of(url: str, password: str) -> str:
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         return str(json.load(answer)["access_token"])
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

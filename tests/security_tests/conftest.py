@@ -24,7 +24,7 @@ _EMPTY_EVERY_TABLE = """
             WHERE
                 schemaname IN ('landing', 'staging', 'judged', 'registry', 'integration')
                 AND tablename NOT LIKE 'alembic%'
-                AND tablename <> 'token_vault'
+                AND tableowner <> 'compliance_vault'
                 -- what takes new rows only has a trigger that says so
                 AND NOT EXISTS (
                     SELECT 1 FROM pg_trigger
