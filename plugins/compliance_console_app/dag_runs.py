@@ -8,6 +8,8 @@ from __future__ import annotations
 from compliance_console_app.access import DAG_ID, Person
 from include.pipeline.errors import PipelineError, one_line
 
+WEBHOOKS_DAG_ID = "bitbucket_webhooks"
+
 
 class RunNotStarted(PipelineError):
     """Airflow doesn't start a run: see to the DAG, then try again."""
@@ -19,6 +21,23 @@ def start(workspace: str, person: Person) -> str:
     Raises:
         RunNotStarted: the DAG is not there, or paused, or refuses.
     """
+    return _trigger(DAG_ID, workspace, person, {"workspace": workspace, "full_refresh": False})
+
+
+def start_webhooks(action: str, workspace: str, person: Person) -> str:
+    """Start a run of ``bitbucket_webhooks`` for a workspace; its id.
+
+    Args:
+        action: ``ensure`` (what somebody switched off is switched on again) or ``rotate``.
+
+    Raises:
+        RunNotStarted: the DAG is not there, or paused, or refuses.
+    """
+    conf = {"action": action, "workspace": workspace, "reactivate": action == "ensure"}
+    return _trigger(WEBHOOKS_DAG_ID, workspace, person, conf)
+
+
+def _trigger(dag_id: str, workspace: str, person: Person, conf: dict[str, object]) -> str:
     from airflow.api.common.trigger_dag import trigger_dag
     from airflow.models.dag import DagModel
     from airflow.sdk.exceptions import AirflowException
@@ -26,21 +45,16 @@ def start(workspace: str, person: Person) -> str:
     from airflow.utils.types import DagRunTriggeredByType
 
     with create_session() as session:
-        dag = DagModel.get_current(DAG_ID, session=session)
+        dag = DagModel.get_current(dag_id, session=session)
         is_paused = dag is not None and dag.is_paused
     if is_paused:
-        raise RunNotStarted(f"the DAG {DAG_ID} is paused: unpause it in Airflow's list of DAGs, then press Sync now")
+        raise RunNotStarted(f"the DAG {dag_id} is paused: unpause it in Airflow's list of DAGs, then try again here")
     try:
-        run = trigger_dag(
-            DAG_ID,
-            triggered_by=DagRunTriggeredByType.UI,
-            triggering_user_name=person.name,
-            conf={"workspace": workspace, "full_refresh": False},
-        )
+        run = trigger_dag(dag_id, triggered_by=DagRunTriggeredByType.UI, triggering_user_name=person.name, conf=conf)
     except (AirflowException, ValueError) as refusal:
         raise RunNotStarted(f"Airflow starts no run of {workspace}: {one_line(refusal)}") from refusal
     if run is None:
-        raise RunNotStarted(f"Airflow starts no run of {workspace}: look at the DAG {DAG_ID} there")
+        raise RunNotStarted(f"Airflow starts no run of {workspace}: look at the DAG {dag_id} there")
     return str(run.run_id)
 
 

@@ -30,6 +30,7 @@ class Runs:
 
     def __init__(self) -> None:
         self.started: list[tuple[str, str]] = []
+        self.webhooks: list[tuple[str, str]] = []
         self.active: dict[str, str] = {}
         self.paused = False
 
@@ -39,6 +40,12 @@ class Runs:
         self.started.append((workspace, person.name))
         self.active[workspace] = f"manual__{workspace}+00:00"
         return self.active[workspace]
+
+    def start_webhooks(self, action: str, workspace: str, person: Person) -> str:
+        if self.paused:
+            raise dag_runs.RunNotStarted("the DAG bitbucket_webhooks is paused")
+        self.webhooks.append((action, workspace))
+        return f"manual__{action}"
 
     def under_way(self, workspace: str) -> str | None:
         return self.active.get(workspace)
@@ -52,7 +59,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", BASE)
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     fake = Runs()
-    for name in ("start", "under_way", "state"):
+    for name in ("start", "start_webhooks", "under_way", "state"):
         monkeypatch.setattr(dag_runs, name, getattr(fake, name))
     return fake
 

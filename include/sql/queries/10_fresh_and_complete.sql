@@ -1,5 +1,6 @@
 -- Is the data fresh and complete?
--- Purpose: the newest runs of the workspace, what they read and what they could not, and how much is stale now.
+-- Purpose: the newest whole runs of the workspace (those that only answered events apart), what they read and what they
+-- could not, and how much is stale now.
 
 SELECT
     runs.started_at::date AS run_on,
@@ -23,6 +24,6 @@ LEFT JOIN LATERAL (
     FROM jsonb_each(runs.coverage) AS resources (key, value)
     CROSS JOIN LATERAL jsonb_each_text(resources.value) AS outcomes (key, value)
 ) AS calls ON true
-WHERE runs.workspace = 'demo-workspace'
+WHERE runs.workspace = 'demo-workspace' AND runs.kind = 'polling'
 ORDER BY runs.started_at DESC
 LIMIT 5;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ from bitbucket_cloud.keyring import KeyRing
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 from bitbucket_cloud.store import Store
 from bitbucket_cloud.vault import TokenVault
-from compliance_console_app import connections, consents, dag_runs, progress, purging
+from compliance_console_app import connections, consents, dag_runs, progress, purging, webhooks
 from compliance_console_app.access import (
     CONNECTION_ID,
     Connector,
@@ -29,9 +30,10 @@ from compliance_console_app.access import (
 )
 from compliance_console_app.audit import record
 from compliance_console_app.consents import ConsentRefused
-from compliance_console_app.database import Connection, Database
+from compliance_console_app.database import Connection, Database, rows
 from compliance_console_app.forms import Form
 from compliance_console_app.pages import page, redirect
+from compliance_console_app.paging import Listing, PageNumber
 from compliance_console_app.workspaces import Selected
 from include.pipeline.db import CONNECTION_ID as POSTGRES
 from include.pipeline.errors import one_line
@@ -71,6 +73,8 @@ def integrations(request: Request, person: Reader, database: Database, _: Select
         view=view,
         syncs=[{**sync, "under_way": dag_runs.under_way(sync["workspace"])} for sync in syncs],
         history=connections.history(database),
+        webhook_address=webhooks.address(),
+        webhooks=webhooks.health(database, view.workspaces),
         data_access=connections.DATA_ACCESS,
         callback=callback_address(),
         refusals=refusals,
@@ -116,10 +120,21 @@ def callback(
     after = {"status": "connected", "connected_by": person.name, "scopes": scopes}
     record(database, person, "connection.connected", consent.conn_id, before, after)
     database.commit()
+    _register_webhooks(person, database, settings.workspaces)
     if not settings.workspaces:
         told = "Connected. No workspace is named: add its slug to workspaces of the Airflow connection, then Sync now."
         return redirect(request, "integrations", told)
     return _start(request, person, database, settings.workspaces, "Connected. The first run has started.")
+
+
+def _register_webhooks(person: Person, database: Connection, workspaces: tuple[str, ...]) -> None:
+    """Ask for webhooks beside the first run, which does not wait for them; what fails shows on the page."""
+    if not webhooks.address():
+        return
+    for workspace in workspaces[:MOST_RUNS]:
+        with suppress(dag_runs.RunNotStarted):
+            run_id = dag_runs.start_webhooks("ensure", workspace, person)
+            record(database, person, "webhook.asked_for", workspace, None, {"action": "ensure", "run": run_id})
 
 
 def _not_granted(request: Request, person: Person, database: Connection, conn_id: str, error: str) -> RedirectResponse:
@@ -187,21 +202,57 @@ def watch(
     return page(request, person, "integrations_progress.html", runs=found, is_over=is_over)
 
 
+# ------------------------------------------------------------------------------------------------ webhooks
+
+
+@router.post("/integrations/webhooks")
+def change_webhooks(request: Request, person: Connector, database: Database, form: Form) -> RedirectResponse:
+    """Register or repair the webhooks of a workspace, or give them a new secret."""
+    workspace, action = str(form.get("workspace") or ""), str(form.get("action") or "")
+    if action not in webhooks.ACTIONS:
+        raise HTTPException(404, detail="webhooks are registered (ensure) or given a new secret (rotate)")
+    if workspace not in connections.settings().workspaces:
+        raise HTTPException(404, detail="the connection names no such workspace")
+    if not webhooks.address():
+        raise HTTPException(409, detail=f"webhooks are off: set {webhooks.URL_VARIABLE} first")
+    run_id = dag_runs.start_webhooks(action, workspace, person)
+    record(database, person, "webhook.asked_for", workspace, None, {"action": action, "run": run_id})
+    told = f"The webhooks of {workspace} are being {webhooks.ACTIONS[action]}; look again in a minute."
+    return redirect(request, "integrations", told)
+
+
+@router.get("/integrations/webhooks/gaps")
+def gaps(
+    request: Request, person: Reader, database: Database, selection: Selected, number: PageNumber = 1
+) -> HTMLResponse:
+    """What polling found and no webhook announced."""
+    listing = Listing("integrations/webhooks/gaps", {}, number=number)
+    found = rows(database, "webhook_gaps", {"workspace": selection.name, **listing.parameters})
+    return page(request, person, "integrations_gaps.html", gaps=found, listing=listing.of(found))
+
+
 # ---------------------------------------------------------------------------------------------- disconnect
 
 
 @router.get("/integrations/disconnect")
 def ask_disconnect(request: Request, person: Connector, database: Database, _: Selected) -> HTMLResponse:
     """What disconnecting does and what it leaves; asks once more."""
-    return page(request, person, "integrations_disconnect.html", view=connections.view(database))
+    return page(
+        request,
+        person,
+        "integrations_disconnect.html",
+        view=connections.view(database),
+        webhooks=webhooks.registered(database),
+    )
 
 
 @router.post("/integrations/disconnect")
 def disconnect(request: Request, person: Connector, database: Database, form: Form) -> RedirectResponse:
-    """Forget the tokens; what was read stays, unless a purge is asked for, which has a page of its own."""
+    """Delete our webhooks, forget the tokens; what was read stays, unless a purge is asked for on a page of its own."""
     if form.get("confirmed") != "yes":
         return redirect(request, "integrations/disconnect", "Tick the box to disconnect.")
     before = connections.standing(database, CONNECTION_ID)
+    deleted, left = _remove_webhooks(person, database) if before else (0, ())
     if not _vault().disconnect(CONNECTION_ID, person.name):
         return redirect(request, "integrations", "There were no tokens: the connection was not connected.")
     record(database, person, "connection.disconnected", CONNECTION_ID, before, {"status": "not_connected"})
@@ -209,7 +260,24 @@ def disconnect(request: Request, person: Connector, database: Database, form: Fo
         "Disconnected: the tokens are deleted here. Bitbucket keeps the grant until it is revoked there: Personal "
         "Bitbucket settings → App authorizations → Revoke, beside the name of the OAuth consumer."
     )
+    if deleted:
+        told = f"{deleted} webhook{'s' if deleted > 1 else ''} deleted at Bitbucket. {told}"
+    if left:
+        told = f"{told} But {'; '.join(left[:3])}{f'; and {len(left) - 3} more' if len(left) > 3 else ''}."
     return redirect(request, "integrations/purge" if form.get("data") == "purge" else "integrations", told)
+
+
+def _remove_webhooks(person: Person, database: Connection) -> tuple[int, tuple[str, ...]]:
+    """While there are tokens to do it with: how many went, and which are left."""
+    try:
+        named = connections.settings().workspaces
+    except connections.ConnectionUnusable:
+        named = ()
+    if not webhooks.registered(database):
+        return 0, ()
+    deleted, left = webhooks.remove(named)
+    record(database, person, "webhook.removed", CONNECTION_ID, None, {"deleted": deleted, "left": list(left)})
+    return deleted, left
 
 
 # --------------------------------------------------------------------------------------------------- purge

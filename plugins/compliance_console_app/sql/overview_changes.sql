@@ -1,10 +1,10 @@
--- Purpose: verdicts that the newest publication brought to another status, worst first, with how many there are.
+-- Purpose: verdicts that came to another status with the newest whole run or since, worst first, and how many.
 WITH published AS (
     SELECT
         runs.run_id,
         runs.started_at
     FROM compliance.runs AS runs
-    WHERE runs.workspace = %(workspace)s AND runs.status = 'published'
+    WHERE runs.workspace = %(workspace)s AND runs.status = 'published' AND runs.kind = 'polling'
     ORDER BY runs.started_at DESC
     LIMIT 2
 ),
@@ -28,7 +28,7 @@ moved AS (
         history.reason,
         earlier.status AS was
     FROM compliance.result_history AS history
-    INNER JOIN newest ON history.run_id = newest.run_id
+    CROSS JOIN newest
     LEFT JOIN compliance.result_history AS earlier
         ON
             history.workspace = earlier.workspace
@@ -40,6 +40,7 @@ moved AS (
         AND history.valid_from >= newest.started_at
         AND history.valid_to IS null
         AND earlier.status IS DISTINCT FROM history.status
+        AND history.run_id IS NOT null
         AND (SELECT count(*) FROM published) > 1
 )
 

@@ -11,6 +11,8 @@ SELECT
     runs.requests_spent,
     runs.error,
     runs.full_refresh,
+    runs.kind,
+    runs.events,
     count(*) OVER () AS total
 FROM compliance.runs AS runs
 WHERE runs.workspace = %(workspace)s
