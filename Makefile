@@ -46,6 +46,9 @@ connect: setup ## let a person connect Bitbucket (auth authorization_code): [POR
 rotate-vault-key: setup ## encrypt the token vault with another key: [COMPLIANCE_VAULT_KEY=new,old]
 	@$(LOCAL) rotate-vault-key
 
+receiver: setup ## take webhooks in, in the foreground: [PORT=8085]
+	@$(LOCAL) receiver --port="$${PORT:-8085}"
+
 webhooks: setup ## register and repair webhooks at Bitbucket: [ACTION=ensure|rotate|remove] [WORKSPACE=slug] [REACTIVATE=1: switched off ones too]
 	@$(LOCAL) webhooks --action="$${ACTION:-}" --workspace="$${WORKSPACE:-}" --reactivate="$${REACTIVATE:-}"
 

@@ -86,6 +86,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     connect = add("connect", "have a person consent to a connection with auth authorization_code")
     connect.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the callback address on this machine")
     add("rotate-vault-key", "encrypt the token vault with another key")
+    add("receiver", "take webhooks in, in the foreground").add_argument("--port", default="8085")
     with_texts(
         add("webhooks", "register, repair, rotate or remove the webhooks of the connected workspaces"),
         "action",

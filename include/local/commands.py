@@ -24,6 +24,7 @@ from include.local.explain import explain
 from include.local.export import export
 from include.local.policy import POLICY_USAGE, policy, unclassify
 from include.local.postgres import PostgresNotStarted
+from include.local.receiver import receiver
 from include.local.report import read_report, render_report, render_times
 from include.local.services import (
     Connections,
@@ -81,6 +82,7 @@ def run_command(options: argparse.Namespace) -> int:
         "review": lambda: review(options),
         "connect": lambda: grants.connect(options.port),
         "rotate-vault-key": grants.rotate_vault_key,
+        "receiver": lambda: receiver(options.port),
         "webhooks": lambda: webhooks(options.action, options.workspace, options.reactivate),
         "up": lambda: web.up(options.grant),
         "down": web.down,

@@ -37,6 +37,8 @@ START_TIMEOUT_SECONDS: Final = 180
 #: who submits evidence or owns a risk may not accept it: that takes a second login of the role `op`
 USERS: Final = "admin:admin,owner:op,reviewer:op,viewer:viewer"
 CONSOLE_PATH: Final = "/compliance/"
+#: where the console takes deliveries in: reached by the sandbox, not by Bitbucket, so the user's own address goes first
+WEBHOOK_URL: Final = "COMPLIANCE_WEBHOOK_URL"
 HOME: Final = env.LOCAL / "airflow-web"
 STATE: Final = HOME / "up.json"
 PASSWORDS: Final = HOME / "passwords.json"
@@ -161,17 +163,21 @@ def _write_passwords() -> None:
 def web_environment(home: Path, port: int) -> dict[str, str]:
     """Airflow's environment with the page on `port`; the tasks' API address has to follow it."""
     url = f"http://127.0.0.1:{port}"
-    return _kept_folders(env.airflow_environment(home)) | {
-        "AIRFLOW__API__HOST": "127.0.0.1",
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": url,
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": USERS,
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(PASSWORDS),
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-    }
+    return (
+        {WEBHOOK_URL: f"{url}{CONSOLE_PATH}webhooks/bitbucket"}
+        | _kept_folders(env.airflow_environment(home))
+        | {
+            "AIRFLOW__API__HOST": "127.0.0.1",
+            "AIRFLOW__API__PORT": str(port),
+            "AIRFLOW__API__BASE_URL": url,
+            "AIRFLOW__API__WORKERS": "1",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": USERS,
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(PASSWORDS),
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        }
+    )
 
 
 def _kept_folders(environment: dict[str, str]) -> dict[str, str]:

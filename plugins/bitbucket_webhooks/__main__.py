@@ -6,6 +6,7 @@ Reads ``AIRFLOW_CONN_COMPLIANCE_POSTGRES`` (URI or JSON), ``COMPLIANCE_VAULT_KEY
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
@@ -25,6 +26,7 @@ DEFAULT_PORT = 8085
 
 def main() -> int:
     """Serve until a signal comes; requests under way are finished."""
+    argparse.ArgumentParser(prog="python -m bitbucket_webhooks", description=__doc__).parse_args()
     try:
         host, port = os.environ.get(HOST_VARIABLE) or "127.0.0.1", _port()
         keys = KeyRing.from_environment()

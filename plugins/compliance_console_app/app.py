@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from bitbucket_webhooks.app import router as webhooks
+from bitbucket_webhooks.database import Database as WebhookDatabase
 from fastapi import FastAPI
 
 from compliance_console_app import errors
@@ -27,7 +30,11 @@ ROUTERS = (overview, tests, repositories, members, evidence, exceptions, integra
 
 
 def create_app() -> FastAPI:
-    """The console: every page, its headers, and errors told on a page."""
+    """The console: every page, its headers, and errors told on a page; and the receiver of webhooks.
+
+    Bitbucket has no login here: what lets a delivery in is its signature. That route reads no cookie and takes no form,
+    so neither permissions nor form tokens apply to it.
+    """
     app = FastAPI(
         title="Compliance console",
         lifespan=_lifespan,
@@ -39,6 +46,8 @@ def create_app() -> FastAPI:
     app.state.pool = Pool()
     for module in ROUTERS:
         app.include_router(module.router)
+    app.state.webhooks = WebhookDatabase(_address)
+    app.include_router(webhooks(app.state.webhooks))
     app.add_middleware(SecurityHeaders)
     errors.install(app)
     return app
@@ -48,3 +57,11 @@ def create_app() -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     app.state.pool.close()
+    await app.state.webhooks.close()
+
+
+async def _address() -> str:
+    """The database of compliance_postgres, as Airflow knows it when the first delivery comes."""
+    from include.pipeline.migrate import dsn_of_connection
+
+    return await asyncio.to_thread(dsn_of_connection)

@@ -7,17 +7,22 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from bitbucket_webhooks.signature import sign
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse
 
+from bitbucket_cloud.keyring import KEY_VARIABLE, KeyRing
 from compliance_console_app import access
 from compliance_console_app.access import auth_manager
 from compliance_console_app.app import create_app
 from compliance_console_app.forms import MOST_BYTES, checked_form
 from compliance_console_app.headers import SECURITY
+from tests.conftest import Database
 from tests.console.conftest import OpenConsole
+from tests.receiving import HOOK, SECRET, Registry
+from tests.vaulting import KEY
 
 ROLES = ("viewer", "user", "op", "admin")
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -28,6 +33,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 }
 GUARDS = {access.signed_in: "sign in", access.reader: "read", access.decider: "decide", access.connector: "connect"}
 STRENGTH = tuple(ALLOWED)
+
+# Not for people: Bitbucket signs what it sends here.
+SIGNED = "POST /webhooks/bitbucket"
 
 # What asks for another permission than its kind: reading for GET, deciding for POST, connecting below /integrations.
 OTHERWISE = {
@@ -73,7 +81,7 @@ def expected(name: str) -> str:
     return "connect" if path.startswith("/integrations") else "decide"
 
 
-NAMES = sorted(name for route in routes(create_app()) for name in named(route))
+NAMES = sorted(name for route in routes(create_app()) for name in named(route) if name != SIGNED)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -120,6 +128,27 @@ def test_every_route_lets_in_whom_it_should(open_console: OpenConsole, role: str
         if answer.status_code not in wanted:
             wrong.append(f"{role} {name}: {answer.status_code}, wanted {wanted}")
     assert not wrong
+
+
+@pytest.mark.parametrize("role", [None, *ROLES])
+def test_only_a_signature_opens_the_route_of_webhooks(
+    open_console: OpenConsole, database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch, role: str | None
+) -> None:
+    """Neither a login nor a form's token matters, nor where the request comes from."""
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    registry = Registry(dsn, KeyRing(KEY))
+    registry.hook(HOOK, registry.secret(SECRET))
+    console = open_console(role)
+    body = b'{"repository": null}'
+    headers = {"X-Hook-UUID": HOOK, "X-Event-Key": "repo:updated", "Origin": "http://elsewhere.test"}
+    path = SIGNED.partition(" ")[2]
+    refused = console.post(path, content=body, headers=headers)
+    assert (refused.status_code, refused.text) == (401, "unknown webhook, or no valid signature\n")
+    assert database.execute("SELECT 1 FROM integration.webhook_events").fetchall() == []
+    taken = console.post(path, content=body, headers=headers | {"X-Hub-Signature": sign(SECRET, body)})
+    assert taken.status_code == 202
+    assert len(database.execute("SELECT 1 FROM integration.webhook_events").fetchall()) == 1
+    assert {name: taken.headers[name] for name in SECURITY} == SECURITY
 
 
 def form_token(console: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from bitbucket_webhooks.login import LOGIN as RECEIVER_LOGIN
 
 from include.dashboards.login import LOGIN
 from include.local.environment import ROOT
@@ -72,6 +73,8 @@ def test_secrets_have_no_default_and_are_empty_in_the_example() -> None:
         "SUPERSET_ADMIN_PASSWORD",
         "SUPERSET_VIEWER_PASSWORD",
         "COMPLIANCE_DASHBOARD_PASSWORD",
+        # Without webhooks nobody needs the receiver's.
+        "COMPLIANCE_RECEIVER_PASSWORD",
     }
     assert {name: value for name, value in _documented().items() if SECRET.search(name) and value} == {}
 
@@ -126,9 +129,24 @@ def test_the_pipelines_login_is_no_superuser() -> None:
     assert "SUPERUSER" not in script
 
 
-def test_the_sandbox_and_the_dashboard_run_only_where_they_are_asked_for() -> None:
+def test_sandbox_dashboard_and_receiver_run_only_where_they_are_asked_for() -> None:
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
-    assert profiles == {"sandbox": ["demo"], "superset": ["dashboard"], "superset-login": ["dashboard"]}
+    assert profiles == {
+        "sandbox": ["demo"],
+        "superset": ["dashboard"],
+        "superset-login": ["dashboard"],
+        "webhook-receiver": ["webhooks"],
+        "webhook-login": ["webhooks"],
+    }
+
+
+def test_the_receiver_has_a_login_of_its_own_and_of_the_secrets_only_the_key_of_webhook_secrets() -> None:
+    service = SERVICES["webhook-receiver"]
+    connection = json.loads(service["environment"]["AIRFLOW_CONN_COMPLIANCE_POSTGRES"])
+    assert connection["login"] == RECEIVER_LOGIN
+    used = {match[1] for value in service["environment"].values() for match in VARIABLE.finditer(value)}
+    assert {name for name in used if SECRET.search(name)} == {"COMPLIANCE_VAULT_KEY", "COMPLIANCE_RECEIVER_PASSWORD"}
+    assert (service["read_only"], service["volumes"], service["cap_drop"]) == (True, [], ["ALL"])
 
 
 def test_the_dashboard_has_a_login_of_its_own_and_none_of_the_pipelines_secrets() -> None:
@@ -164,7 +182,7 @@ def test_every_command_exists(command: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
         [*program, "--help"],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "AIRFLOW_HOME": str(tmp_path)},
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}", "AIRFLOW_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

@@ -131,6 +131,8 @@ def rule_matches(rule: dict[str, Any], main_branch: str | None, model: dict[str,
     if model is None:
         return None
     wanted = rule["branch_type"]
+    if wanted is None:  # not told: it stands for no branch type, also not for one that was not told either
+        return False
     if wanted in ("production", "development"):
         side = model.get(wanted) or {}
         return bool(side.get("use_mainbranch")) or side.get("name") == main_branch
@@ -164,7 +166,9 @@ def test_branching_model_and_glob_rules_match_as_defined(connection: Database, r
                 (WORKSPACE, resource, repository_id, NOW),
             )
     for name in ("coverage", "branching_models", "branch_restrictions"):
-        run_sql(connection, f"staging/{name}.sql", {"workspace": WORKSPACE, "run_id": "r", "as_of": NOW})
+        run_sql(
+            connection, f"staging/{name}.sql", {"workspace": WORKSPACE, "run_id": "r", "as_of": NOW, "lists_all": True}
+        )
     rows = connection.execute(
         "SELECT repositories.slug, rules.matches_main_branch FROM staging.branch_restrictions AS rules"
         " INNER JOIN staging.repositories AS repositories USING (workspace, repository_id)"

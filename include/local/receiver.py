@@ -1,0 +1,45 @@
+"""`make receiver`: the receiver of webhooks in the foreground, against the user's Postgres or the embedded one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Final
+
+from include.local import environment as env
+from include.local.services import LocalError, Services, migrate_compliance, require_postgres
+
+PATH: Final = "/webhooks/bitbucket"
+
+
+def receiver(port: str) -> int:
+    """Run it until Ctrl-C; its exit code.
+
+    Raises:
+        LocalError: ``port`` is no port, or there is no Postgres to use.
+    """
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise LocalError(f"PORT={port} is no port: give a number from 1 to 65535")
+    with Services() as services:
+        connections = services.connections(needs_bitbucket=False)
+        require_postgres(connections)
+        migrate_compliance(connections)
+        environment = env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment()
+        print(f"taking webhooks in at http://127.0.0.1:{port}{PATH}  (Ctrl-C ends it)")
+        if not os.environ.get("COMPLIANCE_WEBHOOK_URL"):
+            print("Bitbucket reaches it by an https address of yours in front: set COMPLIANCE_WEBHOOK_URL to that,")
+            print("for Airflow too, then register it: make webhooks")
+        sys.stdout.flush()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bitbucket_webhooks"],
+            cwd=env.ROOT,
+            env=environment | {"COMPLIANCE_RECEIVER_PORT": port},
+            stdin=subprocess.DEVNULL,
+        )
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # It got the signal too, and finishes what is under way.
+            process.wait()
+            return 0

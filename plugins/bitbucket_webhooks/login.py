@@ -1,0 +1,54 @@
+"""The database login of a receiver that stands alone: it may take deliveries in, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Final
+
+LOGIN: Final = "compliance_webhooks"
+ROLE: Final = "compliance_receiver"
+PASSWORD_VARIABLE: Final = "COMPLIANCE_RECEIVER_PASSWORD"  # noqa: S105 - its name
+
+
+def ensure_login(dsn: str, password: str) -> None:
+    """Create the login, or bring its password up to date.
+
+    ``dsn`` is a ``postgresql://`` URL of a login that made the roles of the schema, as the pipeline's does.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: that login may make no others; have an administrator make one.
+    """
+    import psycopg
+    from psycopg import sql
+
+    names = {"login": sql.Identifier(LOGIN), "role": sql.Identifier(ROLE), "password": sql.Literal(password)}
+    with psycopg.connect(dsn) as connection:
+        # Two that start at once would both find none.
+        connection.execute("SELECT pg_advisory_xact_lock(7160005)")
+        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [LOGIN]).fetchone()
+        verb = sql.SQL("ALTER" if known else "CREATE")
+        connection.execute(sql.SQL("{} ROLE {login} LOGIN PASSWORD {password}").format(verb, **names))
+        connection.execute(sql.SQL("GRANT {role} TO {login}").format(**names))
+
+
+def main() -> int:
+    """``python -m bitbucket_webhooks.login``: make the login in the database of the connection compliance_postgres.
+
+    Its password is taken from ``COMPLIANCE_RECEIVER_PASSWORD``.
+    """
+    from include.pipeline.migrate import dsn_of_connection
+
+    argparse.ArgumentParser(description=main.__doc__).parse_args()
+    password = os.environ.get(PASSWORD_VARIABLE, "")
+    if not password:
+        print(f"error: {PASSWORD_VARIABLE} is empty: set it in .env", file=sys.stderr)
+        return 1
+    ensure_login(dsn_of_connection(), password)
+    print(f"the login {LOGIN} takes deliveries of webhooks in")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
