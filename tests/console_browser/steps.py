@@ -35,6 +35,17 @@ def connect(visitor: Visitor) -> float:
     return time.monotonic() - started
 
 
+def wait_for_webhook(visitor: Visitor) -> str:
+    """Look at Integrations until the webhook delivers; what its section says."""
+    section = visitor.page.locator("section[aria-labelledby=webhooks]")
+    for _ in range(60):
+        visitor.open("integrations")
+        if section.locator(".status.passing").count():
+            break
+        visitor.page.wait_for_timeout(1000)
+    return section.inner_text()
+
+
 def sync(visitor: Visitor) -> None:
     """Sync now, and wait for the results."""
     visitor.open("integrations").get_by_role("button", name="Sync now").click()

@@ -29,6 +29,7 @@ class Story:
     own_decision: str = ""
     mfa_after: str = ""
     exception: str = ""
+    webhooks: str = ""
     serious: list[str] = field(default_factory=list)
 
 
@@ -50,6 +51,9 @@ def story(visitor: Enter, airflow: Airflow) -> Story:
     seen.tests = owner.cells("tests")
     seen.mfa_before = owner.status_of(steps.MFA_TEST)
 
+    seen.webhooks = steps.wait_for_webhook(owner)
+    seen.serious += owner.serious()
+
     steps.upload_evidence(owner)
     seen.serious += owner.serious()
     steps.accept(owner)
@@ -70,6 +74,7 @@ def story(visitor: Enter, airflow: Airflow) -> Story:
     owner.open("integrations/disconnect")
     seen.serious += owner.serious()
     steps.disconnect(owner)
+    expect(owner.page.locator("main")).to_contain_text("1 webhook deleted at Bitbucket")
     expect(owner.page.locator("main")).to_contain_text("Disconnected: the tokens are deleted here")
     expect(owner.page.locator("main")).to_contain_text("not connected")
     return seen
@@ -83,6 +88,11 @@ def test_the_overview_shows_eight_tests(story: Story) -> None:
     assert len(story.tests) == 8
     assert story.tests[0][0] == "Code repo should be classified"
     assert {row[2] for row in story.tests} == {"failing", "pending", "not run"}
+
+
+def test_connecting_registers_a_webhook(story: Story) -> None:
+    assert "active" in story.webhooks
+    assert "Rotate secret" in story.webhooks
 
 
 def test_a_screenshot_that_somebody_else_accepted_turns_the_test(story: Story) -> None:
@@ -110,6 +120,7 @@ def test_the_audit_trail_names_who_did_what(story: Story, visitor: Enter) -> Non
     for action in ("connection.connected", "evidence.submitted", "evidence.accepted", "exception.accepted"):
         assert action in trail
     assert "connection.disconnected" in trail and "reviewer" in trail
+    assert "webhook.asked_for" in trail and "webhook.removed" in trail
 
 
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
@@ -143,7 +154,7 @@ def test_on_a_phone_nothing_hangs_out_of_the_page(
 def test_the_page_stands_in_airflows_own_navigation(story: Story, visitor: Enter, airflow: Airflow) -> None:
     page = visitor("viewer").page
     page.goto(airflow.url)
-    page.get_by_role("link", name="Compliance").click()
+    page.get_by_role("link", name="Compliance", exact=True).click()
     inside = page.frame_locator("iframe")
     expect(inside.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     inside.get_by_role("link", name="Tests", exact=True).click()
