@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +18,12 @@ Fired = list[Any]
 
 
 def insert(database: Database, workspace: str = "acme", count: int = 1) -> None:
+    """So many events of a workspace that has a webhook."""
+    database.execute(
+        "INSERT INTO integration.webhooks (conn_id, workspace, hook_id, url, state)"
+        " VALUES ('bitbucket_default', %s, %s, 'https://hooks.example.com', 'active') ON CONFLICT DO NOTHING",
+        (workspace, f"{{hook of {workspace}}}"),
+    )
     for _ in range(count):
         database.execute(
             "INSERT INTO integration.webhook_events"
@@ -140,6 +147,29 @@ def test_events_that_wait_for_requests_are_not_announced(dsn: str, database: Dat
         await asyncio.sleep(2)
 
     assert listen(during, trigger()) == []
+
+
+def test_events_of_a_workspace_that_was_disconnected_are_not_announced(dsn: str, database: Database) -> None:
+    insert(database)
+    database.execute("DELETE FROM integration.webhooks")
+
+    async def during(fired: Fired) -> None:
+        await asyncio.sleep(2)
+
+    assert listen(during, trigger()) == []
+
+
+def test_a_connection_that_comes_later_is_found(dsn: str, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    insert(database)
+    given = os.environ["AIRFLOW_CONN_COMPLIANCE_POSTGRES"]
+    monkeypatch.delenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES")
+
+    async def during(fired: Fired) -> None:
+        await asyncio.sleep(1.5)
+        monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", given)
+        await until(fired, 1)
+
+    assert listen(during, trigger()) == [{"workspace": "acme", "events": 1}]
 
 
 def test_it_goes_on_when_the_database_cut_its_connection(dsn: str, database: Database) -> None:

@@ -304,6 +304,7 @@ def test_a_workspace_that_was_never_judged_is_left_to_its_first_whole_run(pipeli
 def test_the_workspaces_to_start_runs_for_are_those_with_announced_events(
     pipeline: Pipeline, acme: SandboxServer
 ) -> None:
+    register(pipeline)
     announce(pipeline, uuid(acme, "repo-0"))
     assert tasks.workspaces_with_events() == []
     pipeline.query("SELECT * FROM integration.announce_events(0, 0, 60)")

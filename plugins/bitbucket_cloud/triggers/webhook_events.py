@@ -65,8 +65,6 @@ class WebhookEventTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """An event for each announcement, without end; a database that went away is waited for."""
-        import psycopg
-
         announce = await asyncio.to_thread(_ANNOUNCE.read_bytes)
         pause = FIRST_PAUSE
         while True:
@@ -81,7 +79,7 @@ class WebhookEventTrigger(BaseEventTrigger):
                                 yield TriggerEvent({"workspace": row["workspace"], "events": row["waiting"]})  # type: ignore[no-untyped-call]
                         # Not for each notification of a burst.
                         await (asyncio.sleep(TICK) if waiting else _notified(connection, REST))
-            except psycopg.Error as error:
+            except Exception as error:  # also a connection that is not there yet: whoever adds it restarts nothing
                 reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
                 log.warning("%s: no events can be looked for (%s); trying again", self.postgres_conn_id, reason)
             await asyncio.sleep(pause)

@@ -151,6 +151,11 @@ AS $announced$
                 waiting.last_at <= clock_timestamp() - make_interval(secs => quiet_seconds)
                 OR waiting.first_at <= clock_timestamp() - make_interval(secs => longest_seconds)
             )
+            -- After a disconnect nobody could answer them; a polling run takes them in when it is connected again.
+            AND EXISTS (
+                SELECT 1 FROM integration.webhooks AS webhooks
+                WHERE webhooks.workspace = waiting.workspace
+            )
             -- A run that was asked for needs its time to begin; one that never does is asked for again.
             AND (waiting.asked_at IS null OR waiting.asked_at <= clock_timestamp() - interval '2 minutes')
             AND NOT EXISTS (
