@@ -132,9 +132,7 @@ def test_a_body_above_256_kb_is_refused_before_it_is_read(receiver: Running, dat
     assert requests.post(receiver.url, data=fits + b" ", headers=headers_of(fits + b" "), timeout=30).status_code == 413
     # Only the headers are sent: the length alone decides.
     with socket.create_connection(("127.0.0.1", receiver.port), timeout=10) as connection:
-        lines = [f"{name}: {value}" for name, value in headers_of(b"").items()]
-        head = "\r\n".join(["POST /webhooks/bitbucket HTTP/1.1", "Host: x", f"Content-Length: {10**9}", *lines, "", ""])
-        connection.sendall(head.encode())
+        connection.sendall(head(headers_of(b""), f"Content-Length: {10**9}"))
         assert b" 413 " in connection.recv(4096)
     assert len(events(database)) == 1
 
@@ -155,6 +153,31 @@ def test_a_body_without_a_length_is_read_no_further_than_256_kb(receiver: Runnin
     assert status == 413
     assert sent < 64 * 1024 * 1024
     assert events(database) == []
+
+
+def head(headers: dict[str, str], *more: str) -> bytes:
+    """A request up to its body, as it goes over the wire."""
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(["POST /webhooks/bitbucket HTTP/1.1", "Host: x", *lines, *more, "", ""]).encode()
+
+
+def test_a_body_that_breaks_off_leaves_nothing_behind(receiver: Running, database: Database) -> None:
+    body = body_of()
+    headers = headers_of(body)
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=15) as connection:
+        connection.sendall(head(headers, f"Content-Length: {len(body)}") + body[:-5])
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(4096)
+    assert not answer or b" 400 " in answer
+    assert events(database) == []
+    assert requests.post(receiver.url, data=body, headers=headers, timeout=15).text == "taken in\n"
+
+
+def test_a_body_in_chunks_that_fits_is_taken_in(receiver: Running, database: Database) -> None:
+    body = body_of()
+    answer = requests.post(receiver.url, data=iter([body[:7], body[7:]]), headers=headers_of(body), timeout=15)
+    assert answer.status_code == 202
+    assert len(events(database)) == 1
 
 
 def test_other_addresses_and_methods_are_not_served(receiver: Running) -> None:
