@@ -26,7 +26,8 @@ T = TypeVar("T")
 
 
 @contextmanager
-def _fails_for_good() -> Iterator[None]:
+def fails_for_good() -> Iterator[None]:
+    """Fail a task at once for an error of ours that waiting can't cure; the others are left to Airflow's retries."""
     try:
         yield
     except PipelineError as error:
@@ -38,13 +39,13 @@ def _fails_for_good() -> Iterator[None]:
 
 def start_run(workspace: str, run_id: str, full_refresh: bool, only_events: bool = False) -> None:
     """Open the run; see ``include.pipeline.run.start_run``."""
-    with _fails_for_good():
+    with fails_for_good():
         run.start_run(workspace, run_id, full_refresh=full_refresh, only_events=only_events)
 
 
 def finish_run(workspace: str, run_id: str) -> None:
     """Give the workspace back; see ``include.pipeline.run.finish_run``."""
-    with _fails_for_good():
+    with fails_for_good():
         run.finish_run(workspace, run_id)
 
 
@@ -123,7 +124,7 @@ def export_results(name: str, workspace: str, at: str, run_id: str, target: str)
     from include.exports.export import export
     from include.exports.state import Wanted
 
-    with _fails_for_good(), postgres_errors():
+    with fails_for_good(), postgres_errors():
         folder = _folder(target)
         connection = connect()
         try:
@@ -155,7 +156,7 @@ def notify(workspace: str | None = None) -> None:
             settings.conn_id, message.subject, message.text, message.data, message.key, settings.recipients
         )({})
 
-    with _fails_for_good(), postgres_errors():
+    with fails_for_good(), postgres_errors():
         settings.check()
         connection = connect()
         try:
@@ -170,7 +171,7 @@ def connected_workspaces() -> list[dict[str, Any]]:
     """A run's ``conf`` for each workspace of the connection's extra ``workspaces``."""
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
 
-    with _fails_for_good():
+    with fails_for_good():
         workspaces = BitbucketHook().workspaces
         if not workspaces:
             raise PipelineError(
@@ -183,14 +184,14 @@ def workspaces_with_events() -> list[dict[str, Any]]:
     """A run's ``conf`` for each workspace whose events wait for one."""
     from include.pipeline.events import announced_workspaces
 
-    with _fails_for_good(), postgres_errors(), closing(connect()) as connection:
+    with fails_for_good(), postgres_errors(), closing(connect()) as connection:
         found = announced_workspaces(connection)
     return [{"workspace": slug, "only_events": True} for slug in found]
 
 
 def import_declared(kind: str, path: str, captured_on: str | None, imported_by: str) -> None:
     """Take one declared CSV file; prints lines ``imported:`` and ``unmatched:``, or one ``refused:`` a bad value."""
-    with _fails_for_good(), postgres_errors():
+    with fails_for_good(), postgres_errors():
         connection = connect()
         try:
             day = date.fromisoformat(captured_on) if captured_on else None
@@ -219,7 +220,7 @@ def import_from(kind: str, source: str, origin: Mapping[str, str], captured_on: 
     if source == "file" and origin["path"]:
         import_declared(kind, origin["path"], captured_on or None, imported_by)
         return
-    with _fails_for_good():
+    with fails_for_good():
         if source == "file":
             raise SourceWrong("an import from a file needs path, the path of the CSV")
         if kind != "roster":
@@ -231,12 +232,12 @@ def refresh_roster(source: str, imported_by: str) -> None:
     """Take the roster from the source that ``COMPLIANCE_ROSTER_SOURCE`` names."""
     from include.registry.roster_sources import Source
 
-    with _fails_for_good():
+    with fails_for_good():
         named = Source.parse(source)
     if named.kind == "file":
         import_declared("roster", named.path, None, imported_by)
         return
-    with _fails_for_good():
+    with fails_for_good():
         _import_roster(named, imported_by)
 
 
@@ -282,7 +283,7 @@ def reopen_expired() -> None:
     """Let published results show the exceptions that hold now."""
     from include.pipeline.housekeeping import reopen_expired as body
 
-    with _fails_for_good(), postgres_errors(), closing(connect()) as connection:
+    with fails_for_good(), postgres_errors(), closing(connect()) as connection:
         log.info("exceptions: %d results changed", body(connection))
 
 
@@ -290,7 +291,7 @@ def forget_old() -> None:
     """Delete what policy keeps no longer."""
     from include.pipeline.housekeeping import forget_old as body
 
-    with _fails_for_good(), postgres_errors(), closing(connect()) as connection:
+    with fails_for_good(), postgres_errors(), closing(connect()) as connection:
         log.info("deleted: %d landed bodies", body(connection))
 
 
@@ -324,20 +325,20 @@ def _reading_step(
     step: str, workspace: str, run_id: str, body: Callable[[run.Connection, run.Run, Any], T], **settings: Any
 ) -> T:
     with (
-        _fails_for_good(),
+        fails_for_good(),
         run.run_step(step, workspace, run_id) as (connection, this_run),
-        _bitbucket(**settings) as client,
+        bitbucket_client(**settings) as client,
     ):
         return body(connection, this_run, client)
 
 
 def _step(step: str, workspace: str, run_id: str, body: Callable[[run.Connection, run.Run], None]) -> None:
-    with _fails_for_good(), run.run_step(step, workspace, run_id) as (connection, this_run):
+    with fails_for_good(), run.run_step(step, workspace, run_id) as (connection, this_run):
         body(connection, this_run)
 
 
 @contextmanager
-def _bitbucket(**settings: Any) -> Iterator[Any]:
+def bitbucket_client(**settings: Any) -> Iterator[Any]:
     """The hook's client; what is wrong with the connection itself becomes ours to tell."""
     from bitbucket_cloud import errors as bitbucket
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook

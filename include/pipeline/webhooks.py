@@ -81,9 +81,9 @@ def plan_task(action: str, workspace: str) -> list[str]:
     """As ``plan``; skips the run where webhooks are off."""
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from include.pipeline.tasks import _fails_for_good
+    from include.pipeline.tasks import fails_for_good
 
-    with _fails_for_good():
+    with fails_for_good():
         try:
             return plan(action, workspace)
         except WebhooksOff as off:
@@ -93,9 +93,9 @@ def plan_task(action: str, workspace: str) -> list[str]:
 
 def look_after_task(action: str, workspace: str, reactivate: bool) -> None:
     """As ``look_after``; what came of it stands in the log."""
-    from include.pipeline.tasks import _fails_for_good
+    from include.pipeline.tasks import fails_for_good
 
-    with _fails_for_good():
+    with fails_for_good():
         for line in look_after(action, workspace, reactivate=reactivate):
             log.info("%s", line)
 
@@ -112,13 +112,13 @@ def plan(action: str, workspace: str = "") -> list[str]:
         WebhooksRefused: no such action, or no such workspace in the connection.
         ConnectionRefused, BitbucketUnavailable, PostgresUnavailable: as their names say.
     """
-    from include.pipeline.tasks import _bitbucket
+    from include.pipeline.tasks import bitbucket_client
 
     if action not in ACTIONS:
         raise WebhooksRefused(f"action {action!r} is not known; it is one of {', '.join(ACTIONS)}")
     if action != "remove":
         url_from()
-    with _bitbucket() as client:
+    with bitbucket_client() as client:
         from bitbucket_cloud.webhook_secrets import WebhookSecrets
 
         settings = client.settings
@@ -172,12 +172,12 @@ def look_after(action: str, workspace: str, *, reactivate: bool = False) -> list
 
 def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
     from bitbucket_cloud.webhooks import ensure
-    from include.pipeline.tasks import _bitbucket
+    from include.pipeline.tasks import bitbucket_client
 
     with postgres_errors(), closing(connect()) as connection:
         events = events_for(policy_of(connection, workspace))
         known = _known_repositories(connection, workspace)
-    with _bitbucket() as client:
+    with bitbucket_client() as client:
         repositories = known or _repositories_at_bitbucket(client, workspace)
         done = ensure(client, _store(), workspace, url, events, repositories, reactivate=reactivate)
     failed = next((one for one in done.outcomes if not one.repository_id and one.state == "failed"), None)
@@ -189,9 +189,9 @@ def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
 def _remove(workspace: str) -> list[str]:
     from bitbucket_cloud.webhook_secrets import WebhookSecrets
     from bitbucket_cloud.webhooks import remove
-    from include.pipeline.tasks import _bitbucket
+    from include.pipeline.tasks import bitbucket_client
 
-    with _bitbucket() as client:
+    with bitbucket_client() as client:
         done = remove(client, _store(), [workspace])
         conn_id = client.settings.conn_id
         with postgres_errors(), closing(connect()) as connection:
