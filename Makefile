@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m include.local
@@ -52,9 +52,12 @@ receiver: setup ## take webhooks in, in the foreground: [PORT=8085]
 webhooks: setup ## register and repair webhooks at Bitbucket: [ACTION=ensure|rotate|remove] [WORKSPACE=slug] [REACTIVATE=1: switched off ones too]
 	@$(LOCAL) webhooks --action="$${ACTION:-}" --workspace="$${WORKSPACE:-}" --reactivate="$${REACTIVATE:-}"
 
-test: setup lint ## set-up, lint and every test but those of test-faults and of the browser
-	@$(PYTHON_BIN) -m pytest --ignore tests/faults --ignore tests/dashboards/browser \
+test: setup lint ## set-up, lint and every test but those of test-webhooks, test-faults and of the browser
+	@$(PYTHON_BIN) -m pytest --ignore tests/webhooks --ignore tests/faults --ignore tests/dashboards/browser \
 		--ignore tests/console_browser
+
+test-webhooks: setup ## the receiver as a process, registration, the trigger, and runs for what was announced
+	@$(PYTHON_BIN) -m pytest tests/webhooks
 
 test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost tokens and broken answers
 	@$(PYTHON_BIN) -m pytest tests/faults

@@ -46,3 +46,14 @@ def test_the_console_finds_its_address_the_vaults_key_and_the_folders_of_make_ev
 def test_folders_that_a_person_named_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPLIANCE_EVIDENCE_URL", "s3://store@bucket/evidence")
     assert web.web_environment(tmp_path / "home", 8081)["COMPLIANCE_EVIDENCE_URL"] == "s3://store@bucket/evidence"
+
+
+def test_webhooks_are_delivered_to_the_console_unless_a_person_named_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COMPLIANCE_WEBHOOK_URL", raising=False)
+    own = web.web_environment(tmp_path / "home", 8081)["COMPLIANCE_WEBHOOK_URL"]
+    assert own == "http://127.0.0.1:8081/compliance/webhooks/bitbucket"
+    monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", "https://hooks.example.com/webhooks/bitbucket")
+    named = web.web_environment(tmp_path / "home", 8081)["COMPLIANCE_WEBHOOK_URL"]
+    assert named == "https://hooks.example.com/webhooks/bitbucket"

@@ -20,9 +20,9 @@ import requests
 from bitbucket_webhooks.signature import sign
 
 from include.local.postgres import EmbeddedPostgres
-from tests.bitbucket_webhooks.conftest import Deliver
 from tests.conftest import ROOT, Database
 from tests.receiving import HOOK, REPOSITORY, SECRET, Registry, Running, body_of, events, headers_of
+from tests.webhooks.conftest import Deliver
 
 LIMIT = 256 * 1024
 

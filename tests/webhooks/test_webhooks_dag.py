@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("include.sandbox.hooks", reason="the sandbox has no webhooks")
-
 from bitbucket_cloud.keyring import KEY_VARIABLE
 from include.local import airflow_run, services
 from include.sandbox.process import SandboxServer

@@ -14,8 +14,6 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-pytest.importorskip("include.sandbox.hooks", reason="the sandbox has no webhooks")
-
 from bitbucket_cloud import errors, webhooks
 from bitbucket_cloud.client import BitbucketClient
 from bitbucket_cloud.keyring import KEY_VARIABLE, KeyRing
