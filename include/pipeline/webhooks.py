@@ -262,7 +262,8 @@ def _line(one: "Outcome") -> str:
 
 def removed_lines(workspace: str, done: "Removed") -> list[str]:
     """What ``remove`` did, for people."""
-    lines = [f"workspace {workspace}: {done.deleted} webhooks deleted at Bitbucket", *done.left]
+    gone = f"{done.deleted} webhook{'' if done.deleted == 1 else 's'}"
+    lines = [f"workspace {workspace}: {gone} deleted at Bitbucket", *done.left]
     if os.environ.get(URL_VARIABLE, "").strip():
         lines.append(f"the next check registers them again, unless {URL_VARIABLE} is taken away before")
     return lines

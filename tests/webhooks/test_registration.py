@@ -687,7 +687,7 @@ def test_the_pipeline_registers_rotates_and_removes(connected: Bench) -> None:
     assert carry_out("rotate", DEMO) == [f"workspace {DEMO}: webhook repaired"]
     assert connected.hooks[0].secret == connected.secrets.current(CONN).value != before
     gone, warning = carry_out("remove")
-    assert gone == f"workspace {DEMO}: 1 webhooks deleted at Bitbucket" and "registers them again" in warning
+    assert gone == f"workspace {DEMO}: 1 webhook deleted at Bitbucket" and "registers them again" in warning
     assert connected.hooks == [] and connected.rows() == []
     with psycopg.connect(connected.dsn) as connection:
         connection.execute("SET ROLE compliance_vault")
@@ -722,7 +722,7 @@ def test_without_an_address_webhooks_are_off_and_removal_still_works(
     for action in ("ensure", "rotate"):
         with pytest.raises(pipeline_webhooks.WebhooksOff, match="COMPLIANCE_WEBHOOK_URL is not set"):
             pipeline_webhooks.plan(action)
-    assert carry_out("remove") == [f"workspace {DEMO}: 1 webhooks deleted at Bitbucket"]
+    assert carry_out("remove") == [f"workspace {DEMO}: 1 webhook deleted at Bitbucket"]
 
 
 def test_a_workspace_that_was_taken_out_of_the_connection_can_be_removed(
