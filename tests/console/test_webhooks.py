@@ -283,4 +283,4 @@ def test_the_page_before_says_how_many_webhooks_go(
     monkeypatch.setattr(
         connections, "view", lambda *arguments: replace(view(*arguments), status="connected", connected_by="ann")
     )
-    assert "Our 1 webhook is deleted at Bitbucket" in connected.get("/integrations/disconnect").text
+    assert "Our webhook is deleted at Bitbucket, and its secret here" in connected.get("/integrations/disconnect").text
