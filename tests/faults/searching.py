@@ -26,11 +26,11 @@ def postgres_as_text(dsn: str) -> str:
     lines: list[str] = []
     with psycopg.connect(dsn) as connection:
         tables = connection.execute(
-            "SELECT schemaname, tablename FROM pg_tables"
+            "SELECT schemaname, tablename, tableowner = 'compliance_vault' FROM pg_tables"
             " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2"
         ).fetchall()
-        for schema, table in tables:
-            role = sql.Identifier("compliance_vault") if table == "token_vault" else sql.SQL("NONE")
+        for schema, table, is_of_the_vault in tables:
+            role = sql.Identifier("compliance_vault") if is_of_the_vault else sql.SQL("NONE")
             connection.execute(sql.SQL("SET ROLE {}").format(role))
             rows = connection.execute(sql.SQL("SELECT t::text FROM {} AS t").format(sql.Identifier(schema, table)))
             lines += [f"{schema}.{table}: {row[0]}" for row in rows]
