@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 import psycopg
 import requests
-from bitbucket_webhooks.signature import sign
 
 from bitbucket_cloud.keyring import KeyRing
+from bitbucket_webhooks.signature import sign
 from include.local.environment import postgres_connection
 from tests.conftest import ROOT, Database
 

@@ -163,8 +163,10 @@ def _write_passwords() -> None:
 def web_environment(home: Path, port: int) -> dict[str, str]:
     """Airflow's environment with the page on `port`; the tasks' API address has to follow it."""
     url = f"http://127.0.0.1:{port}"
+    # Bitbucket itself reaches no loopback; the sandbox does.
+    is_sandbox = env.BITBUCKET_CONNECTION not in env.user_connections()
     return (
-        {WEBHOOK_URL: f"{url}{CONSOLE_PATH}webhooks/bitbucket"}
+        ({WEBHOOK_URL: f"{url}{CONSOLE_PATH}webhooks/bitbucket"} if is_sandbox else {})
         | _kept_folders(env.airflow_environment(home))
         | {
             "AIRFLOW__API__HOST": "127.0.0.1",

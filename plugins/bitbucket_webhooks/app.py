@@ -15,13 +15,14 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
 from bitbucket_cloud.errors import ConfigurationError
-from bitbucket_webhooks.database import Database, DatabaseAway, Event, Hook
+from bitbucket_webhooks.database import PATIENCE, Database, DatabaseAway, Event, Hook
 from bitbucket_webhooks.signature import matches
 
 log = logging.getLogger(__name__)
@@ -90,12 +91,14 @@ def router(database: Database) -> APIRouter:
 
 
 async def _taken_in(request: Request, database: Database) -> str:
+    deadline = time.monotonic() + PATIENCE
     try:
-        hook = await _hook(request, database)
+        hook = await _hook(request, database, deadline)
         body = await _body(request)
-        await _authenticate(request, database, hook, body)
+        await _authenticate(request, database, hook, body, deadline)
         event = _event(request, body)
-        is_new = await database.take_in(hook, event)
+        # A body that came slowly leaves it a second all the same.
+        is_new = await database.take_in(hook, event, max(deadline, time.monotonic() + 1.0))
     except DatabaseAway as away:
         raise Refused(503, "the database does not answer, try again\n", f"database away ({away})") from away
     except ConfigurationError as wrong:
@@ -110,9 +113,9 @@ async def _taken_in(request: Request, database: Database) -> str:
     return ACCEPTED if is_new else KNOWN
 
 
-async def _hook(request: Request, database: Database) -> Hook:
+async def _hook(request: Request, database: Database, deadline: float) -> Hook:
     named = _UUID.fullmatch(request.headers.get("x-hook-uuid", ""))
-    hook = await database.hook(f"{{{named[1].lower()}}}") if named else None
+    hook = await database.hook(f"{{{named[1].lower()}}}", deadline) if named else None
     if hook is None:
         raise Refused(401, UNAUTHORIZED, "unknown webhook")
     return hook
@@ -141,15 +144,18 @@ def _too_large() -> Refused:
     return Refused(413, f"a body of more than {MAX_BODY // 1024} KB is not taken in\n")
 
 
-async def _authenticate(request: Request, database: Database, hook: Hook, body: bytes) -> None:
+async def _authenticate(request: Request, database: Database, hook: Hook, body: bytes, deadline: float) -> None:
     header = request.headers.get("x-hub-signature")
     if matches(header, body, hook.secrets):
         return
     # The secret may have been rotated since it was looked up.
-    again = await database.hook(hook.hook_id, afresh=True)
-    if again is not None and again.secrets != hook.secrets and matches(header, body, again.secrets):
+    again = await database.hook(hook.hook_id, deadline, afresh=True)
+    if again is not None and matches(header, body, again.secrets):
         return
-    await database.count_refusal(hook)
+    if again is not None and again.problem:
+        # It may be signed with the secret that can't be opened: the fault is ours.
+        raise ConfigurationError(again.problem)
+    await database.count_refusal(hook, deadline)
     raise Refused(401, UNAUTHORIZED, f"wrong or missing signature in the name of webhook {hook.hook_id}")
 
 
@@ -159,7 +165,7 @@ def _event(request: Request, body: bytes) -> Event:
     if not _EVENT_KEY.fullmatch(event_key):
         raise Refused(400, "X-Event-Key is no key of an event, such as repo:push\n")
     body_hash = hashlib.sha256(body).hexdigest()
-    request_id = request.headers.get("x-request-uuid") or f"body:{body_hash}"
+    request_id = request.headers.get("x-request-uuid") or f"none:{uuid4()}"
     if not _REQUEST_ID.fullmatch(request_id):
         raise Refused(400, "X-Request-UUID is no uuid\n")
     try:

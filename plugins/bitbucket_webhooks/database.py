@@ -24,11 +24,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
-#: Seconds for which a database that went away is waited for: Bitbucket gives up after 10.
-PATIENCE = 5.0
+#: Seconds that one delivery may wait for the database in all, be it away or stalled: Bitbucket gives up after 10.
+PATIENCE = 4.0
 #: Seconds for which a webhook, and the fact that there is none, is remembered.
 KNOWN_FOR = 5.0
 UNKNOWN_FOR = 1.0
+#: Seconds between two looks at a webhook whose signatures don't fit: its secret may be a new one.
+LOOK_AGAIN_AFTER = 0.2
 #: Webhooks remembered at most.
 MOST_KNOWN = 4096
 CONNECTIONS = 4
@@ -47,12 +49,14 @@ class Hook:
     Attributes:
         hook_id: Bitbucket's uuid, with braces.
         secrets: what its deliveries may be signed with.
+        problem: why one of them can't be opened; None: all can.
     """
 
     hook_id: str
     conn_id: str
     workspace: str
     secrets: tuple[str, ...] = field(repr=False)
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,47 +82,64 @@ class Database:
         self._keys = keys
         self._pool: AsyncConnectionPool[Connection] | None = None
         self._opening = asyncio.Lock()
+        # So that many requests in the name of one webhook look it up once.
+        self._looking = [asyncio.Lock() for _ in range(64)]
         self._known: OrderedDict[str, tuple[float, Hook | None]] = OrderedDict()
         self._counted: dict[str, float] = {}
 
-    async def hook(self, hook_id: str, *, afresh: bool = False) -> Hook | None:
+    async def hook(self, hook_id: str, deadline: float, *, afresh: bool = False) -> Hook | None:
         """The webhook of this uuid (with braces), or None.
 
         Args:
-            afresh: look again: what is remembered may be older than a new secret. Once a second at most.
+            deadline: on ``time.monotonic``, until which the database is waited for.
+            afresh: look again: what is remembered may be older than a new secret.
 
         Raises:
             DatabaseAway, ConfigurationError (no key opens the secrets).
         """
-        now = time.monotonic()
-        looked_at, known = self._known.get(hook_id, (float("-inf"), None))
-        if now - looked_at < (UNKNOWN_FOR if known is None or afresh else KNOWN_FOR):
-            return known
-        row = await self._with_connection(lambda connection: _one(connection, "hook.sql", {"hook_id": hook_id}))
+        asked_at = time.monotonic()
+        async with self._looking[hash(hook_id) % len(self._looking)]:
+            looked_at, known = self._known.get(hook_id, (float("-inf"), None))
+            if afresh and looked_at < asked_at:
+                await asyncio.sleep(max(0.0, looked_at + LOOK_AGAIN_AFTER - time.monotonic()))
+            elif time.monotonic() - looked_at < (UNKNOWN_FOR if known is None else KNOWN_FOR):
+                return known
+            return await self._look_up(hook_id, deadline)
+
+    async def _look_up(self, hook_id: str, deadline: float) -> Hook | None:
+        looked_at = time.monotonic()
+        row = await self._with_connection(deadline, lambda one: _one(one, "hook.sql", {"hook_id": hook_id}))
         found = self._opened(row) if row else None
-        self._known[hook_id] = (now, found)
+        self._known[hook_id] = (looked_at, found)
         self._known.move_to_end(hook_id)
         while len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
         return found
 
-    async def take_in(self, hook: Hook, event: Event) -> bool:
+    async def take_in(self, hook: Hook, event: Event, deadline: float) -> bool:
         """Keep an event; False where it came before. It is committed when this returns.
 
         Raises:
             DatabaseAway: nothing was kept, or nobody knows: the same event may be taken in again.
         """
         values = {**vars(event), "conn_id": hook.conn_id, "workspace": hook.workspace, "hook_id": hook.hook_id}
-        return await self._with_connection(lambda connection: _one(connection, "take_in.sql", values)) is not None
 
-    async def count_refusal(self, hook: Hook) -> None:
+        async def work(connection: Connection) -> bool:
+            async with connection.transaction():
+                # In a statement of its own: the next one then sees what an equal delivery committed.
+                await connection.execute(_text("lock_body.sql"), values)
+                return await _one(connection, "take_in.sql", values) is not None
+
+        return await self._with_connection(deadline, work)
+
+    async def count_refusal(self, hook: Hook, deadline: float) -> None:
         """Count a delivery with a wrong signature, once a minute at most; what fails is left."""
         now = time.monotonic()
         if now - self._counted.get(hook.hook_id, float("-inf")) < 60:
             return
         self._counted[hook.hook_id] = now
         try:
-            await self._with_connection(lambda connection: _run(connection, "refuse.sql", {"hook_id": hook.hook_id}))
+            await self._with_connection(deadline, lambda one: _run(one, "refuse.sql", {"hook_id": hook.hook_id}))
         except DatabaseAway:
             log.warning("a refused delivery could not be counted")
 
@@ -139,21 +160,27 @@ class Database:
                 problem = error
         if problem and not secrets:
             raise problem
-        return Hook(row["hook_id"], row["conn_id"], row["workspace"], tuple(secrets))
+        told = str(problem) if problem else None
+        return Hook(row["hook_id"], row["conn_id"], row["workspace"], tuple(secrets), told)
 
-    async def _with_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _with_connection(self, deadline: float, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What ``work`` returns, tried again while the database is away: everything here may be done twice."""
-        deadline = time.monotonic() + PATIENCE
         while True:
+            left = deadline - time.monotonic()
             try:
-                pool = await self._opened_pool()
-                async with pool.connection(timeout=max(0.1, deadline - time.monotonic())) as connection:
-                    return await work(connection)
+                async with asyncio.timeout(max(0.1, left)):
+                    pool = await self._opened_pool()
+                    async with pool.connection(timeout=max(0.1, left)) as connection:
+                        return await work(connection)
+            except TimeoutError as error:
+                raise DatabaseAway("no answer in time") from error
             except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
                 if time.monotonic() > deadline - 0.2:
-                    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-                    raise DatabaseAway(reason) from error
+                    raise DatabaseAway(_reason(error)) from error
                 await asyncio.sleep(0.2)
+            except psycopg.Error as error:
+                # A schema that is not there, or a login without the right: waiting changes nothing within seconds.
+                raise DatabaseAway(_reason(error)) from error
 
     async def _opened_pool(self) -> AsyncConnectionPool[Connection]:
         async with self._opening:
@@ -172,6 +199,10 @@ class Database:
                 await pool.open()
                 self._pool = pool
             return self._pool
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 async def _configured(connection: Connection) -> None:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from bitbucket_webhooks.app import router as webhooks
-from bitbucket_webhooks.database import Database as WebhookDatabase
 from fastapi import FastAPI
 
+from bitbucket_webhooks.app import router as webhooks
+from bitbucket_webhooks.database import Database as WebhookDatabase
 from compliance_console_app import errors
 from compliance_console_app.database import Pool
 from compliance_console_app.headers import SecurityHeaders

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 
 import pytest
-from bitbucket_webhooks.signature import matches, sign
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bitbucket_webhooks.signature import matches, sign
 
 # printf '{"repository":{"name":"\xc3\xbcber"}}\n' | openssl dgst -sha256 -hmac 'It is a secret, ok?'
 BODY = '{"repository":{"name":"über"}}\n'.encode()

@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from bitbucket_webhooks.signature import sign
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse
 
 from bitbucket_cloud.keyring import KEY_VARIABLE, KeyRing
+from bitbucket_webhooks.signature import sign
 from compliance_console_app import access
 from compliance_console_app.access import auth_manager
 from compliance_console_app.app import create_app

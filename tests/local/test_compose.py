@@ -13,8 +13,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from bitbucket_webhooks.login import LOGIN as RECEIVER_LOGIN
 
+from bitbucket_webhooks.login import LOGIN as RECEIVER_LOGIN
 from include.dashboards.login import LOGIN
 from include.local.environment import ROOT
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import psycopg
 import pytest
-from bitbucket_webhooks.login import LOGIN, ensure_login
 
+from bitbucket_webhooks.login import LOGIN, ensure_login
 from include.local.postgres import EmbeddedPostgres
 
 

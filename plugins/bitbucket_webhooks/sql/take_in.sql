@@ -1,5 +1,4 @@
--- Purpose: take an event in, unless it came before: the same request, or the same body within an hour. (Of two that
--- come at the same instant, the unique keys keep one out; they know whole hours.)
+-- Purpose: take an event in, unless it came before: the same request, or the same body within an hour.
 
 INSERT INTO integration.webhook_events (
     conn_id, workspace, hook_id, event_key, request_id, body_hash, repository_id
