@@ -149,16 +149,16 @@ def safe_name(name: str) -> str:
 
 
 def _clear_away(connection: Connection, run: Run) -> None:
-    """Remove local pages of all but the newest runs; a store elsewhere has a life cycle of its own."""
+    """Remove local pages of all but the newest runs of this kind; a store elsewhere has a life cycle of its own."""
     old = connection.execute(
         """
         SELECT run_id, data_docs
         FROM integration.runs
-        WHERE workspace = %s AND data_docs IS NOT null
+        WHERE workspace = %s AND kind = %s AND data_docs IS NOT null
         ORDER BY started_at DESC
         OFFSET %s
         """,
-        (run.workspace, RUNS_KEPT),
+        (run.workspace, "events" if run.only_events else "polling", RUNS_KEPT),
     ).fetchall()
     for row in old:
         pages = [Path(page.removeprefix(LOCAL)) for page in row["data_docs"].values() if page.startswith(LOCAL)]

@@ -58,8 +58,12 @@ def _trigger(dag_id: str, workspace: str, person: Person, conf: dict[str, object
     return str(run.run_id)
 
 
-def under_way(workspace: str) -> str | None:
-    """The run of a workspace that is queued or at work, the newest where there are more."""
+def under_way(workspace: str, *, whole: bool = False) -> str | None:
+    """The run of a workspace that is queued or at work, the newest where there are more.
+
+    Args:
+        whole: leave out runs that only answer events: they stand for no sync.
+    """
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from airflow.utils.state import DagRunState
@@ -72,7 +76,9 @@ def under_way(workspace: str) -> str | None:
     )
     with create_session() as session:
         for run_id, conf in session.execute(wanted):
-            if isinstance(conf, dict) and conf.get("workspace") == workspace:
+            if not isinstance(conf, dict) or conf.get("workspace") != workspace:
+                continue
+            if not (whole and conf.get("only_events")):
                 return str(run_id)
     return None
 

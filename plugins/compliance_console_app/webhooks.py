@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bitbucket_cloud.errors import BitbucketError, ConfigurationError
+from bitbucket_cloud.errors import BitbucketError
 from compliance_console_app.access import CONNECTION_ID
-from compliance_console_app.database import Connection, rows
+from compliance_console_app.database import Connection, row, rows
 from include.pipeline.db import CONNECTION_ID as POSTGRES
 from include.pipeline.errors import one_line
+
+log = logging.getLogger(__name__)
 
 URL_VARIABLE = "COMPLIANCE_WEBHOOK_URL"
 #: events that wait for longer are worth a look
@@ -65,61 +68,86 @@ def _health(facts: dict[str, Any]) -> Health:
     told = [*(facts["first_problems"] or []), *_warnings(facts)]
     if not facts["active"] and not wrong:
         wrong = ["not allowed"]
-    state = ", ".join(wrong) or ("active" if facts["of_workspace"] else f"active on {facts['active']} repositories")
+    state = ", ".join(wrong) or "active"
+    if facts["repositories"] and not facts["of_workspace"]:
+        everywhere = _counted(facts["repositories"], "repository", "repositories")
+        delivering = f"{facts['repositories_active']} of {everywhere}"
+        state = f"{state}; active on {delivering}" if wrong else f"active on {delivering}"
     return Health(facts["workspace"], state, not wrong and not told, tuple(told), facts)
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _warnings(facts: dict[str, Any]) -> list[str]:
     """What the webhooks themselves don't tell."""
     found = []
     if facts["waiting_since"] and facts["waiting_since"] < datetime.now(UTC) - LONG_WAIT:
+        waiting = _counted(facts["waiting"], "event waits", "events wait")
         found.append(
-            f"{facts['waiting']} events wait for longer than ten minutes: look at the runs, at the requests left, and "
-            "whether Airflow's triggerer is at work."
+            f"{waiting}, the oldest for longer than ten minutes: look at the runs, at the requests left, "
+            "and whether Airflow's triggerer is at work."
         )
     if facts["gaps_in_a_week"]:
+        changes = _counted(facts["gaps_in_a_week"], "change", "changes")
         found.append(
-            f"Polling found {facts['gaps_in_a_week']} changes of the last week that no event announced: "
+            f"Polling found {changes} in the last week that no event announced: "
             "look whether the receiver can be reached from the internet."
         )
     if facts["refused_at"] and facts["refused_at"] > datetime.now(UTC) - timedelta(days=1):
         found.append(
-            "Deliveries came whose signature was wrong: somebody tries, or the secret is another one at Bitbucket. "
-            "Rotate the secret."
+            f"Deliveries came whose signature was wrong ({facts['refused']} in all, counted once a minute at most): "
+            "somebody tries, or the secret is another one at Bitbucket. Rotate the secret."
         )
     return found
 
 
 def remove(workspaces: Sequence[str]) -> tuple[int, tuple[str, ...]]:
-    """Delete our webhooks at Bitbucket, and their secrets here; never fails.
+    """Delete our webhooks at Bitbucket; never fails, as whoever disconnects wants the tokens gone.
 
     Returns:
         How many were deleted, and a sentence for each that is left there.
     """
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
     from bitbucket_cloud.store import Store
-    from bitbucket_cloud.webhook_secrets import WebhookSecrets
     from bitbucket_cloud.webhooks import remove as remove_webhooks
 
-    store = Store.from_airflow(POSTGRES)
     try:
         # A person waits: no long series of retries.
         hook = BitbucketHook(CONNECTION_ID, store_conn_id=POSTGRES)
         with hook.get_conn(retry_attempts=2, rate_limit_pauses=1) as client:
-            done = remove_webhooks(client, store, workspaces)
-        deleted, left = done.deleted, done.left
-    except BitbucketError as error:
-        deleted, left = 0, (f"webhooks may be left at Bitbucket: {one_line(error)}",)
+            done = remove_webhooks(client, Store.from_airflow(POSTGRES), workspaces)
+    except Exception as error:  # whatever it is, it holds no disconnect up
+        return 0, (f"webhooks may be left at Bitbucket: {_said(error, 'they could not be deleted')}",)
+    return done.deleted, done.left
+
+
+def forget_secret() -> tuple[str, ...]:
+    """Forget the connection's webhook secrets: no delivery is accepted any more; a sentence where that failed."""
+    from bitbucket_cloud.store import Store
+    from bitbucket_cloud.webhook_secrets import WebhookSecrets
+
     try:
-        WebhookSecrets(store).forget(CONNECTION_ID)
-    except (BitbucketError, ConfigurationError) as error:
-        left = (*left, f"the webhook secret could not be deleted: {one_line(error)}")
-    return deleted, left
+        WebhookSecrets(Store.from_airflow(POSTGRES)).forget(CONNECTION_ID)
+    except Exception as error:  # as above
+        return (f"the webhook secret could not be deleted: {_said(error, 'it is still there')}",)
+    return ()
+
+
+def _said(error: Exception, what: str) -> str:
+    """The line for a person; of what is none of ours only the kind, as its text may hold anything."""
+    log.warning("%s: %s", what, type(error).__name__, exc_info=not isinstance(error, BitbucketError))
+    return one_line(error) if isinstance(error, BitbucketError) else f"{what} ({type(error).__name__})"
+
+
+def recorded(connection: Connection, conn_id: str = CONNECTION_ID) -> tuple[str, ...]:
+    """Workspaces of which a webhook, or the refusal of one, is recorded; the connection may name them no more."""
+    found = row(connection, "webhooks_recorded", {"conn_id": conn_id})
+    return tuple(found["workspaces"] or ()) if found else ()
 
 
 def registered(connection: Connection, conn_id: str = CONNECTION_ID) -> int:
     """Webhooks that are recorded for the connection, in all its workspaces."""
-    row = connection.execute(
-        "SELECT count(*) AS webhooks FROM integration.webhooks WHERE conn_id = %s AND hook_id IS NOT NULL", (conn_id,)
-    ).fetchone()
-    return int(row["webhooks"]) if row else 0
+    found = row(connection, "webhooks_recorded", {"conn_id": conn_id})
+    return int(found["webhooks"]) if found else 0

@@ -12,9 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = """
 import json
+from airflow.api.common.trigger_dag import trigger_dag
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
+from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy import select
 from compliance_console_app import dag_runs
 from compliance_console_app.access import DAG_ID, Person
@@ -28,6 +30,11 @@ except dag_runs.RunNotStarted as refusal:
     found["paused"] = str(refusal)
 with create_session() as session:
     session.get(DagModel, DAG_ID).is_paused = False
+conf = {"workspace": "demo", "only_events": True}
+of_events = trigger_dag(DAG_ID, triggered_by=DagRunTriggeredByType.OPERATOR, conf=conf)
+found["of_events"] = [dag_runs.under_way("demo") == of_events.run_id, dag_runs.under_way("demo", whole=True)]
+with create_session() as session:
+    session.scalar(select(DagRun).where(DagRun.run_id == of_events.run_id)).state = "success"
 run_id = dag_runs.start("demo", Person("ann"))
 other = dag_runs.start("other", Person("ann"))
 found["apart"] = run_id != other
@@ -40,6 +47,15 @@ with create_session() as session:
     found["by"], found["conf"] = run.triggering_user_name, run.conf
     run.state = "success"
 found["after"] = [dag_runs.under_way("demo"), dag_runs.state(run_id)]
+webhooks = dag_runs.start_webhooks("ensure", "demo", Person("ann"))
+with create_session() as session:
+    run = session.scalar(select(DagRun).where(DagRun.run_id == webhooks, DagRun.dag_id == dag_runs.WEBHOOKS_DAG_ID))
+    found["webhooks"] = [run.triggering_user_name, run.conf]
+dag_runs.WEBHOOKS_DAG_ID = "no_such_dag"
+try:
+    dag_runs.start_webhooks("ensure", "demo", Person("ann"))
+except dag_runs.RunNotStarted as refusal:
+    found["absent"] = str(refusal)
 print("found:", json.dumps(found))
 """
 
@@ -65,7 +81,10 @@ def test_a_run_is_started_found_while_it_is_under_way_and_asked_for_its_state(tm
     [line] = [line for line in run("-c", SCRIPT).splitlines() if line.startswith("found: ")]
     found = json.loads(line.removeprefix("found: "))
     assert "is paused: unpause it" in found.pop("paused")
+    assert "no_such_dag" in found.pop("absent")
     assert found == {
+        "of_events": [True, None],
+        "webhooks": ["ann", {"action": "ensure", "workspace": "demo", "reactivate": True}],
         "before": None,
         "apart": True,
         "under_way": True,

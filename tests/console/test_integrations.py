@@ -47,7 +47,7 @@ class Runs:
         self.webhooks.append((action, workspace))
         return f"manual__{action}"
 
-    def under_way(self, workspace: str) -> str | None:
+    def under_way(self, workspace: str, *, whole: bool = False) -> str | None:
         return self.active.get(workspace)
 
     def state(self, run_id: str) -> str | None:
@@ -162,6 +162,7 @@ def test_from_connect_to_tokens_in_the_vault_and_the_first_run(
     assert answer.status_code == 303
     assert answer.headers["location"] == "../integrations/progress?run=manual__demo-workspace%2B00%3A00"
     assert runs.started == [(DEMO, "ann")]
+    assert runs.webhooks == [], "no address is set"
     assert auth_for(settings_for(sandbox.url), dsn).token() in sandbox.state.tokens
     page = ann.get("/integrations").text
     assert "connected</span> by ann" in page and "granted</span>" in page
@@ -170,6 +171,15 @@ def test_from_connect_to_tokens_in_the_vault_and_the_first_run(
         ("ann", "connection.connected", "bitbucket_default"),
         ("ann", "run.started", DEMO),
     ]
+
+
+def test_connecting_asks_for_webhooks_beside_the_first_run_where_an_address_is_set(
+    ann: Console, dsn: str, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", "https://hooks.example.com/webhooks/bitbucket")
+    assert "integrations/progress" in connect(ann).headers["location"]
+    assert (runs.webhooks, runs.started) == ([("ensure", DEMO)], [(DEMO, "ann")])
+    assert ("ann", "webhook.asked_for", DEMO) in audit(dsn)
 
 
 def test_the_way_to_bitbucket_is_no_redirect_of_a_form(ann: Console, sandbox: SandboxServer) -> None:

@@ -40,7 +40,7 @@ def started(monkeypatch: pytest.MonkeyPatch, sandbox: SandboxServer) -> Started:
         return "run"
 
     monkeypatch.setattr(dag_runs, "start_webhooks", start)
-    monkeypatch.setattr(dag_runs, "under_way", lambda workspace: None)
+    monkeypatch.setattr(dag_runs, "under_way", lambda workspace, **_: None)
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", BASE)
     monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", ADDRESS)
@@ -141,7 +141,7 @@ def test_repositories_with_webhooks_of_their_own_are_counted(open_console: OpenC
     for number in range(3):
         put(database, hook_id=f"{{hook-{number}}}", repository_id=f"{{r-{number}}}", slug=f"repo-{number}")
     text = shown(open_console("op"))
-    assert "active on 3 repositories" in text
+    assert "active on 3 of 3 repositories" in text
     assert "The identity owns no workspace." in text
 
 
@@ -153,9 +153,9 @@ def test_events_that_wait_changes_nobody_announced_and_wrong_signatures_are_warn
     for number in (1, 2):
         gap(database, number)
     text = shown(open_console("op"))
-    assert "1 events wait for longer than ten minutes" in text
-    assert "Polling found 2 changes of the last week that no event announced" in text
-    assert "Deliveries came whose signature was wrong" in text
+    assert "1 event waits, the oldest for longer than ten minutes" in text
+    assert "Polling found 2 changes in the last week that no event announced" in text
+    assert "Deliveries came whose signature was wrong (3 in all" in text
     assert "status passing" not in text
 
 
@@ -217,15 +217,12 @@ def connected(
     open_console: OpenConsole, database: Database, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, dsn: str
 ) -> Console:
     """A browser of somebody who may disconnect a connection that has a webhook and its secret."""
-    from tests.vaulting import auth_for, settings_for
-
     given = bitbucket_connection(sandbox.url, "admin", auth="authorization_code", workspaces=[ACME])
     monkeypatch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(given))
     WebhookSecrets(Store.from_airflow("compliance_postgres")).current("bitbucket_default")
     put(database)
     monkeypatch.setattr("compliance_console_app.connections.standing", lambda *_: {"status": "connected"})
     monkeypatch.setattr("bitbucket_cloud.vault.TokenVault.disconnect", lambda *_: True)
-    assert auth_for and settings_for
     return open_console("op", "ann")
 
 
@@ -254,8 +251,11 @@ def test_disconnecting_deletes_webhooks_and_secret_and_says_what_is_left(
     assert "2 webhooks deleted at Bitbucket" in told
     assert "the webhook of repository one is left at Bitbucket" in told
     assert secrets(dsn) == 0
-    entries = rows(dsn, "SELECT action, after FROM integration.console_audit ORDER BY 1", role="compliance_console")
+    entries = rows(
+        dsn, "SELECT action, before, after FROM integration.console_audit ORDER BY 1", role="compliance_console"
+    )
     assert [entry["action"] for entry in entries] == ["connection.disconnected", "webhook.removed"]
+    assert entries[1]["before"] == {"registered": 1}
     assert entries[1]["after"]["deleted"] == 2
 
 
@@ -284,3 +284,139 @@ def test_the_page_before_says_how_many_webhooks_go(
         connections, "view", lambda *arguments: replace(view(*arguments), status="connected", connected_by="ann")
     )
     assert "Our webhook is deleted at Bitbucket, and its secret here" in connected.get("/integrations/disconnect").text
+
+
+def test_an_airflow_connection_that_is_gone_holds_no_disconnect_up(
+    connected: Console, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_BITBUCKET_DEFAULT")
+    told = message(press(connected))
+    assert "Disconnected" in told
+    assert "webhooks may be left at Bitbucket: they could not be deleted (AirflowNotFoundException)" in told
+    assert secrets(dsn) == 0
+
+
+def test_what_nobody_foresaw_holds_no_disconnect_up_and_shows_nothing_of_the_inside(
+    connected: Console, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove(*_: object) -> Removed:
+        raise RuntimeError("the secret plan")
+
+    monkeypatch.setattr("bitbucket_cloud.webhooks.remove", remove)
+    told = message(press(connected))
+    assert "they could not be deleted (RuntimeError)" in told
+    assert "secret plan" not in told
+    assert secrets(dsn) == 0
+
+
+def test_webhooks_of_a_workspace_that_the_connection_names_no_more_are_deleted_too(
+    connected: Console, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(database, workspace="dropped", hook_id="{d}")
+    asked: list[list[str]] = []
+
+    def remove(client: object, store: object, workspaces: Any) -> Removed:
+        asked.append(list(workspaces))
+        return Removed(2)
+
+    monkeypatch.setattr("bitbucket_cloud.webhooks.remove", remove)
+    press(connected)
+    assert asked == [[ACME, "dropped"]]
+
+
+def test_the_secret_goes_where_no_webhook_was_ever_registered(
+    connected: Console, database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove(*_: object) -> Removed:
+        raise AssertionError("there is nothing to ask Bitbucket for")
+
+    monkeypatch.setattr("bitbucket_cloud.webhooks.remove", remove)
+    database.execute("DELETE FROM integration.webhooks")
+    assert secrets(dsn) == 1
+    assert "webhook" not in message(press(connected))
+    assert secrets(dsn) == 0
+
+
+# --- levels and words ------------------------------------------------------------------------------------
+
+
+def test_one_repository_that_is_switched_off_does_not_hide_the_others(
+    open_console: OpenConsole, database: Database
+) -> None:
+    put(database, "not_allowed", hook_id=None, problem="The identity owns no workspace.")
+    for number in range(5):
+        put(database, hook_id=f"{{hook-{number}}}", repository_id=f"{{r-{number}}}", slug=f"repo-{number}")
+    put(database, "disabled", hook_id="{hook-x}", repository_id="{r-x}", slug="repo-x", problem="Somebody did.")
+    assert "switched off at Bitbucket; active on 5 of 6 repositories" in shown(open_console("op"))
+
+
+def test_what_no_event_announced_is_listed_before_anything_was_published(
+    open_console: OpenConsole, database: Database
+) -> None:
+    Published(database).repository("payments")
+    database.execute("UPDATE integration.runs SET workspace = 'other'")
+    gap(database, 18)
+    text = open_console("viewer").get("/integrations/webhooks/gaps?workspace=acme").text
+    assert "pull request #18" in text
+    assert "In workspace <strong>acme</strong>" in text
+
+
+# --- runs that answer events -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def answered(database: Database) -> Published:
+    """A whole run two days ago, and one a minute ago that answered an event."""
+    world = Published(database)
+    world.repository("payments")
+    database.execute("UPDATE integration.runs SET started_at = now() - interval '2 days'")
+    database.execute("UPDATE integration.runs SET finished_at = started_at")
+    database.execute(
+        "INSERT INTO integration.runs"
+        " (run_id, workspace, status, policy_version, started_at, finished_at, kind, events)"
+        " VALUES ('of-events', 'acme', 'published', 'p', now() - interval '1 minute', now(), 'events', 3)"
+    )
+    return world
+
+
+def test_the_overview_tells_the_last_full_sync_beside_a_run_that_answered_events(
+    open_console: OpenConsole, answered: Published
+) -> None:
+    text = open_console("viewer").get("/").text
+    newest = text[text.index("Newest run:") :].partition("</p>")[0]
+    assert "runs/of-events" in newest and "judged only what they touched" in newest
+    assert newest.endswith("(2 days ago).")
+
+
+def history(database: Database, status: str, run_id: str, begins: str, ends: str | None) -> None:
+    database.execute(
+        "INSERT INTO compliance.result_history (workspace, test_id, severity, subject_type, subject_id, subject_name,"
+        " status, reason_code, reason, detail, policy_version, run_id, valid_from, valid_to, facts_hash)"
+        " SELECT workspace, test_id, severity, subject_type, subject_id, subject_name, %s, reason_code, reason, detail,"
+        " policy_version, %s, date_trunc('hour', now()) - %s::interval,"
+        " date_trunc('hour', now()) - %s::interval, 'f' FROM compliance.results",
+        (status, run_id, begins, ends),
+    )
+
+
+@pytest.mark.parametrize(("since", "is_told"), [(True, True), (False, False)])
+def test_the_overview_tells_what_events_changed_since_the_first_whole_run(
+    open_console: OpenConsole, database: Database, answered: Published, since: bool, is_told: bool
+) -> None:
+    database.execute(
+        "INSERT INTO compliance.tests"
+        " (test_id, test_title, severity, subject_type, manual, enabled, display_order, description)"
+        " VALUES ('branch_protection_enforced', 'Branches', 'high', 'repository', false, true, 1, 'd')"
+    )
+    history(database, "passing", "run", "1 day", "1 hour" if since else None)
+    if since:
+        history(database, "failing", "of-events", "1 hour", None)
+    changes = open_console("viewer").get("/").text.partition('<h2 id="changes">')[2].partition("<h2")[0]
+    assert ("payments" in changes) is is_told
+
+
+def test_the_page_of_a_run_tells_what_kind_it_is(open_console: OpenConsole, answered: Published) -> None:
+    console = open_console("viewer")
+    assert "answers 3 events of webhooks; judges the repositories they touched" in console.get("/runs/of-events").text
+    assert "polling: reads whatever is due" in console.get("/runs/run").text
+    assert '<span class="tag">answers 3 events</span>' in console.get("/runs").text

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.rows import dict_row
 
 from include.pipeline import tasks
+from include.pipeline.db import run_sql
 from include.pipeline.errors import NothingToAdd
 from include.pipeline.events import Touched, affordable
 from include.sandbox.build import Pulls, midnight
@@ -487,6 +490,26 @@ def test_a_gap_just_now_is_found_by_the_run_after(pipeline: Pipeline, an_hour_ag
     touch(an_hour_ago, "repo-1")
     whole_run(pipeline, an_hour_ago)
     assert gaps(pipeline) == [("pull_request", "777")]
+
+
+# -------------------------------------------------------------------------------------------------- exports
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_run_for_events_makes_an_export_of_the_rest_no_fresher(
+    pipeline: Pipeline, acme: SandboxServer, by_id: bool
+) -> None:
+    whole = pipeline.query("SELECT finished_at FROM compliance.runs")[0]["finished_at"]
+    announce(pipeline, uuid(acme, "repo-0"))
+    run_id = answer(pipeline, acme)
+    with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
+        if by_id:
+            found = run_sql(connection, "exports/published_run.sql", {"run_id": run_id}).fetchone()
+        else:
+            keys = {"workspace": ACME, "as_of": datetime.now(UTC)}
+            found = run_sql(connection, "exports/run_at.sql", keys).fetchone()
+    assert found is not None
+    assert found["finished_at"] == whole
 
 
 # ------------------------------------------------------------------------------------------------- retention

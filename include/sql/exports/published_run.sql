@@ -4,7 +4,19 @@ SELECT
     runs.workspace,
     runs.run_id,
     runs.policy_version,
-    runs.finished_at,
+    -- What a run that answered events did not look at is as fresh as the whole run before it left it.
+    CASE
+        WHEN runs.kind = 'polling' THEN runs.finished_at
+        ELSE (
+            SELECT max(whole.finished_at)
+            FROM compliance.runs AS whole
+            WHERE
+                whole.workspace = runs.workspace
+                AND whole.kind = 'polling'
+                AND whole.status = 'published'
+                AND whole.finished_at <= runs.finished_at
+        )
+    END AS finished_at,
     greatest(
         runs.finished_at,
         (

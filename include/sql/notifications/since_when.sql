@@ -1,6 +1,6 @@
 -- Purpose: what was there before a connection is first used for a workspace: everything up to the start of its newest
--- run, so that the first message tells what that run changed; everything until now where it is the first run. No row
--- where the connection was used before, or nothing was published yet.
+-- whole run, so that the first message tells what that run changed; everything until now where it is the first run. No
+-- row where the connection was used before, or nothing was published yet.
 
 SELECT
     CASE
@@ -11,6 +11,7 @@ FROM compliance.runs AS runs
 WHERE
     runs.workspace = %(workspace)s
     AND runs.status = 'published'
+    AND runs.kind = 'polling'
     AND NOT EXISTS (
         SELECT 1
         FROM integration.notifications_sent AS sent

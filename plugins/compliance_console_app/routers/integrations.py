@@ -71,7 +71,7 @@ def integrations(request: Request, person: Reader, database: Database, _: Select
         person,
         "integrations.html",
         view=view,
-        syncs=[{**sync, "under_way": dag_runs.under_way(sync["workspace"])} for sync in syncs],
+        syncs=[{**sync, "under_way": dag_runs.under_way(sync["workspace"], whole=True)} for sync in syncs],
         history=connections.history(database),
         webhook_address=webhooks.address(),
         webhooks=webhooks.health(database, view.workspaces),
@@ -158,7 +158,7 @@ def sync(request: Request, person: Decider, database: Database, form: Form) -> R
     workspace = str(form.get("workspace") or "")
     if workspace not in connections.settings().workspaces:
         raise HTTPException(404, detail="the connection names no such workspace")
-    running = dag_runs.under_way(workspace)
+    running = dag_runs.under_way(workspace, whole=True)
     if running is not None:
         return _watch(request, [running], f"A run of {workspace} is under way already.")
     return _start(request, person, database, (workspace,), f"A run of {workspace} has started.")
@@ -170,7 +170,7 @@ def _start(
     runs = []
     for workspace in workspaces[:MOST_RUNS]:
         try:
-            run_id = dag_runs.under_way(workspace)
+            run_id = dag_runs.under_way(workspace, whole=True)
             if run_id is None:
                 run_id = dag_runs.start(workspace, person)
                 record(database, person, "run.started", workspace, None, {"run": run_id})
@@ -223,12 +223,18 @@ def change_webhooks(request: Request, person: Connector, database: Database, for
 
 @router.get("/integrations/webhooks/gaps")
 def gaps(
-    request: Request, person: Reader, database: Database, selection: Selected, number: PageNumber = 1
+    request: Request,
+    person: Reader,
+    database: Database,
+    selection: Selected,
+    workspace: Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")] = "",
+    number: PageNumber = 1,
 ) -> HTMLResponse:
-    """What polling found and no webhook announced."""
-    listing = Listing("integrations/webhooks/gaps", {}, number=number)
-    found = rows(database, "webhook_gaps", {"workspace": selection.name, **listing.parameters})
-    return page(request, person, "integrations_gaps.html", gaps=found, listing=listing.of(found))
+    """What polling found and no webhook announced; of a workspace that has published nothing yet, too."""
+    name = workspace or selection.name
+    listing = Listing("integrations/webhooks/gaps", {"workspace": name}, number=number)
+    found = rows(database, "webhook_gaps", {"workspace": name, **listing.parameters})
+    return page(request, person, "integrations_gaps.html", workspace=name, gaps=found, listing=listing.of(found))
 
 
 # ---------------------------------------------------------------------------------------------- disconnect
@@ -268,15 +274,17 @@ def disconnect(request: Request, person: Connector, database: Database, form: Fo
 
 
 def _remove_webhooks(person: Person, database: Connection) -> tuple[int, tuple[str, ...]]:
-    """While there are tokens to do it with: how many went, and which are left."""
-    try:
-        named = connections.settings().workspaces
-    except connections.ConnectionUnusable:
-        named = ()
-    if not webhooks.registered(database):
-        return 0, ()
-    deleted, left = webhooks.remove(named)
-    record(database, person, "webhook.removed", CONNECTION_ID, None, {"deleted": deleted, "left": list(left)})
+    """While there are tokens to do it with: how many went, and which are left; the secrets go in any case."""
+    known = webhooks.registered(database)
+    workspaces = webhooks.recorded(database)
+    if not workspaces:
+        return 0, webhooks.forget_secret()
+    with suppress(connections.ConnectionUnusable):
+        workspaces = tuple(dict.fromkeys([*connections.settings().workspaces, *workspaces]))
+    deleted, left = webhooks.remove(workspaces)
+    left = (*left, *webhooks.forget_secret())
+    after = {"deleted": deleted, "left": list(left)}
+    record(database, person, "webhook.removed", CONNECTION_ID, {"registered": known}, after)
     return deleted, left
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
+from compliance_console_app import connections
 from compliance_console_app.access import Reader
 from compliance_console_app.database import Database, rows
 from compliance_console_app.pages import page
@@ -33,5 +34,6 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
         chart=chart(trend),
         changes=rows(connection, "overview_changes", {**asked, "limit": CHANGES_SHOWN}),
         undecided=rows(connection, "undecided", asked),
+        sync=next(iter(connections.last_syncs(connection, (selection.name,))), None),
         newest=next(iter(rows(connection, "runs", {**asked, "limit": 1, "offset": 0})), None),
     )

@@ -41,7 +41,8 @@ moved AS (
         AND history.valid_to IS null
         AND earlier.status IS DISTINCT FROM history.status
         AND history.run_id IS NOT null
-        AND (SELECT count(*) FROM published) > 1
+        -- With the first whole run everything is new; what events changed since is not.
+        AND (history.run_id <> newest.run_id OR (SELECT count(*) FROM published) > 1)
 )
 
 SELECT

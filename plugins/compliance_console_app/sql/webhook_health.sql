@@ -12,7 +12,9 @@ problems AS (
         webhooks.workspace,
         (array_agg(webhooks.problem ORDER BY webhooks.repository_id ASC, webhooks.slug ASC) FILTER (
             WHERE webhooks.problem IS NOT null
-        ))[1:3] AS first_problems
+        ))[1:3] AS first_problems,
+        count(*) FILTER (WHERE webhooks.repository_id <> '') AS repositories,
+        count(*) FILTER (WHERE webhooks.repository_id <> '' AND webhooks.state = 'active') AS repositories_active
     FROM integration.webhooks AS webhooks
     WHERE webhooks.conn_id = %(conn_id)s
     GROUP BY webhooks.workspace
@@ -36,7 +38,9 @@ SELECT
     health.waiting_since,
     health.gaps_in_a_week,
     health.last_gap_at,
-    problems.first_problems
+    problems.first_problems,
+    problems.repositories,
+    problems.repositories_active
 FROM workspaces
 LEFT JOIN integration.webhook_health AS health
     ON workspaces.workspace = health.workspace AND health.conn_id = %(conn_id)s
