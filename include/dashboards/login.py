@@ -20,18 +20,9 @@ def ensure_login(dsn: str, password: str) -> str:
     Raises:
         psycopg.errors.InsufficientPrivilege: that login may make no others; have an administrator make one.
     """
-    import psycopg
-    from psycopg import sql
+    from include.pipeline.logins import ensure_login as ensure
 
-    names = {"login": sql.Identifier(LOGIN), "role": sql.Identifier(ROLE), "password": sql.Literal(password)}
-    with psycopg.connect(dsn) as connection:
-        # Two that start at once would both find none.
-        connection.execute("SELECT pg_advisory_xact_lock(7160003)")
-        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [LOGIN]).fetchone()
-        verb = sql.SQL("ALTER" if known else "CREATE")
-        connection.execute(sql.SQL("{} ROLE {login} LOGIN PASSWORD {password}").format(verb, **names))
-        connection.execute(sql.SQL("ALTER ROLE {login} SET default_transaction_read_only = on").format(**names))
-        connection.execute(sql.SQL("GRANT {role} TO {login}").format(**names))
+    ensure(dsn, LOGIN, ROLE, password, reads_only=True)
     return with_login(dsn, password)
 
 

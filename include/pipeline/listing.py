@@ -158,9 +158,10 @@ class _Touched(_Reader):
         if not any(one.needs_listing for one in touched):
             calls = [self._call(one.repository_id) for one in touched]
             self._land(calls)
-            if not any(self._outcomes.get(call.key) == NOT_FOUND for call in calls):
+            if all(self._outcomes.get(call.key) == OK for call in calls):
                 return
-            # Gone, or out of sight: only the listing tells whether they leave the results.
+            # Gone, out of sight, or not to be read now: nothing is judged by the main branch of before. The listing
+            # tells whether they leave the results, and the run does not go on without it.
         self._land([Call(REPOSITORIES, {"workspace": self._run.workspace})])
 
     def _call(self, repository_id: str) -> Call:

@@ -1,6 +1,7 @@
 """Operators of the steps that may have to wait: they give their worker slot back and come back on their own."""
 
 import logging
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -34,9 +35,9 @@ class _WaitingOperator(BaseOperator):
         """The step again, after a wait."""
         self._step_or_defer()
 
+    @abstractmethod
     def step(self) -> None:
         """What subclasses do."""
-        raise NotImplementedError
 
     def _step_or_defer(self) -> None:
         from datetime import UTC, datetime

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -15,14 +16,14 @@ from psycopg.rows import dict_row
 
 from include.pipeline import tasks
 from include.pipeline.db import run_sql
-from include.pipeline.errors import NothingToAdd
+from include.pipeline.errors import BitbucketUnavailable, NothingToAdd
 from include.pipeline.events import Touched, affordable
 from include.sandbox.build import Pulls, midnight
 from include.sandbox.process import SandboxServer
 from include.sandbox.state import SandboxState
 from tests.harness import Pipeline
 from tests.pipeline.announced import announce, answer, begin, event, register, waiting
-from tests.pipeline.small import ACME, people, repository, small_state, statuses, touch, whole_run
+from tests.pipeline.small import ACME, people, repository, small_state, statuses, touch, whole_run, write_csv
 
 Serve = Callable[[SandboxState], SandboxServer]
 
@@ -204,6 +205,54 @@ def test_an_event_about_a_strange_repository_changes_nothing(pipeline: Pipeline,
     answer(pipeline, acme, gates=True)
     assert published(pipeline) == before
     assert waiting(pipeline) == 0
+
+
+def test_a_repository_that_can_not_be_asked_for_is_never_judged_by_its_main_branch_of_before(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
+    one = acme.state.repository("repo-1")
+    # Its rules protect main alone.
+    one.mainbranch = "trunk"
+    announce(pipeline, one.uuid, "repo:updated")
+    acme.state.add_fault("repository", slug="repo-1", status=500)
+    answer(pipeline, acme, gates=True)
+    assert statuses(pipeline, "repo-1")["branch_protection_enforced"] == "failing"
+    assert waiting(pipeline) == 0
+
+
+def test_a_run_ends_where_neither_the_repository_nor_the_listing_can_be_read(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
+    before = published(pipeline)
+    one = acme.state.repository("repo-1")
+    one.mainbranch = "trunk"
+    announce(pipeline, one.uuid, "repo:updated")
+    acme.state.add_fault("repository", slug="repo-1", status=500)
+    acme.state.add_fault("repositories", status=500)
+    with pytest.raises(BitbucketUnavailable):
+        answer(pipeline, acme)
+    assert published(pipeline) == before
+    assert waiting(pipeline) == 1
+
+
+def test_what_the_listing_shows_of_other_repositories_is_judged_too(
+    pipeline: Pipeline, acme: SandboxServer, tmp_path: Path
+) -> None:
+    rows = [("pattern", "repo-*", "production", "internal", "Ada")]
+    declared = write_csv(tmp_path / "c.csv", "target_type,target,classification,sensitivity,owner", rows)
+    pipeline.take("classification", declared)
+    whole_run(pipeline, acme)
+    assert statuses(pipeline, "repo-2")["repo_classified"] == "passing"
+    # Neither was announced; a deletion that was makes the run read the listing.
+    acme.state.repository("repo-2").is_private = False
+    acme.state.repository("repo-3").mainbranch = "trunk"
+    announce(pipeline, uuid(acme, "repo-4"), "repo:deleted")
+    acme.state.workspaces[0].repositories.pop()
+    acme.state.reset(faults=False)
+    answer(pipeline, acme, gates=True)
+    assert statuses(pipeline, "repo-2")["repo_classified"] == "failing"
+    assert statuses(pipeline, "repo-3")["branch_protection_enforced"] == "failing"
+    assert asked(acme) == {"repo-3"}
 
 
 # ------------------------------------------------------------------------------------------- nothing gets lost

@@ -1,6 +1,6 @@
 -- Purpose: choose the listed repositories that are due, in the order in which requests are best spent on them, split
 -- into chunks. Never read first, then what failed, then the stalest, then what changed since it was read or what events
--- of webhooks touched. A run for events reads what they touched and nothing else.
+-- of webhooks touched. A run for events reads what they touched, and what it finds to have another main branch.
 -- Where evidence about its project may stand for a rule, the builds of merges are read too: they may contradict it.
 
 WITH shown_of_project AS (
@@ -45,7 +45,15 @@ compared AS (
         listed.*,
         reads.read_at,
         CASE
-            WHEN %(only_events)s THEN CASE WHEN touched.repository_id IS NOT null THEN 'event' END
+            WHEN
+                %(only_events)s
+                THEN CASE
+                    WHEN touched.repository_id IS NOT null THEN 'event'
+                    WHEN
+                        reads.read_at IS NOT null
+                        AND coalesce(reads.main_branch, '') <> coalesce(listed.main_branch, '')
+                        THEN 'basis_changed'
+                END
             WHEN reads.read_at IS null THEN 'never_read'
             WHEN %(full_refresh)s THEN 'full_refresh'
             WHEN NOT reads.complete THEN 'failed_before'

@@ -26,7 +26,11 @@ WITH ranked AS (
                 calls.fetched_at ASC
         ) AS badness
     FROM landing.calls AS calls
-    WHERE calls.workspace = %(workspace)s AND calls.run_id = %(run_id)s
+    WHERE
+        calls.workspace = %(workspace)s
+        AND calls.run_id = %(run_id)s
+        -- Where a repository could not be asked for by itself, the listing was read instead.
+        AND calls.resource <> 'repository'
 ),
 
 current_calls AS (
