@@ -52,8 +52,12 @@ def test_webhooks_are_delivered_to_the_console_unless_a_person_named_an_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COMPLIANCE_WEBHOOK_URL", raising=False)
+    monkeypatch.delenv(env.BITBUCKET_CONNECTION, raising=False)
     own = web.web_environment(tmp_path / "home", 8081)["COMPLIANCE_WEBHOOK_URL"]
     assert own == "http://127.0.0.1:8081/compliance/webhooks/bitbucket"
+    # Bitbucket itself reaches no loopback.
+    monkeypatch.setenv(env.BITBUCKET_CONNECTION, "{}")
+    assert "COMPLIANCE_WEBHOOK_URL" not in web.web_environment(tmp_path / "home", 8081)
     monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", "https://hooks.example.com/webhooks/bitbucket")
     named = web.web_environment(tmp_path / "home", 8081)["COMPLIANCE_WEBHOOK_URL"]
     assert named == "https://hooks.example.com/webhooks/bitbucket"
