@@ -158,7 +158,8 @@ class EmbeddedPostgres:
     def _make_folder(self) -> None:
         """Create `data_dir`: the server's account passes through it, nobody else can list it."""
         if not self.data_dir.is_dir():
-            self.data_dir.mkdir(parents=True)
+            # Another process may make it at this very moment.
+            self.data_dir.mkdir(parents=True, exist_ok=True)
             self.data_dir.chmod(0o711)
 
     @contextlib.contextmanager
