@@ -18,9 +18,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.local.postgres import EmbeddedPostgres
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from local.postgres import EmbeddedPostgres
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline, bitbucket_connection
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +43,7 @@ def _airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One Postgres for the session, with a migrated database ``template_compliance`` to copy."""
-    from include.pipeline.migrate import upgrade
+    from bitbucket_compliance.database.migrate import upgrade
 
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data")
     try:

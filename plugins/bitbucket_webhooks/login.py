@@ -20,7 +20,7 @@ def ensure_login(dsn: str, password: str) -> None:
     Raises:
         psycopg.errors.InsufficientPrivilege: that login may make no others; have an administrator make one.
     """
-    from include.pipeline.logins import ensure_login as ensure
+    from bitbucket_compliance.core.roles import ensure_login as ensure
 
     ensure(dsn, LOGIN, ROLE, password)
 
@@ -30,7 +30,7 @@ def main() -> int:
 
     Its password is taken from ``COMPLIANCE_RECEIVER_PASSWORD``.
     """
-    from include.pipeline.migrate import dsn_of_connection
+    from bitbucket_compliance.database.migrate import dsn_of_connection
 
     argparse.ArgumentParser(description=main.__doc__).parse_args()
     password = os.environ.get(PASSWORD_VARIABLE, "")

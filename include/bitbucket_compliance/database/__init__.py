@@ -1,0 +1,1 @@
+"""The schema of the compliance database: roles, tables, views and functions."""

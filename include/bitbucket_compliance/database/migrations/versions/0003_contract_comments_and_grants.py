@@ -1,0 +1,17 @@
+"""contract comments and grants"""
+
+from bitbucket_compliance.database.migrations.sql_files import run_file
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_file("0003_contract_comments_and_grants.sql")
+
+
+def downgrade() -> None:
+    """Published history is never thrown away by a tool: restore a backup instead."""
+    raise RuntimeError("downgrades are not offered: restore a backup of the database instead")

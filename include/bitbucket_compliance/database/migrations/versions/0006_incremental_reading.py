@@ -1,0 +1,17 @@
+"""incremental reading"""
+
+from bitbucket_compliance.database.migrations.sql_files import run_file
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_file("0006_incremental_reading.sql")
+
+
+def downgrade() -> None:
+    """Published history is never thrown away by a tool: restore a backup instead."""
+    raise RuntimeError("downgrades are not offered: restore a backup of the database instead")

@@ -1,0 +1,17 @@
+"""expectations for every staging table and for the results"""
+
+from bitbucket_compliance.database.migrations.sql_files import run_file
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_file("0009_quality_whole.sql")
+
+
+def downgrade() -> None:
+    """Published history is never thrown away by a tool: restore a backup instead."""
+    raise RuntimeError("downgrades are not offered: restore a backup of the database instead")

@@ -1,0 +1,17 @@
+"""exports and notifications"""
+
+from bitbucket_compliance.database.migrations.sql_files import run_file
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_file("0014_exports_and_notifications.sql")
+
+
+def downgrade() -> None:
+    """Published history is never thrown away by a tool: restore a backup instead."""
+    raise RuntimeError("downgrades are not offered: restore a backup of the database instead")

@@ -1,0 +1,17 @@
+"""decisions of the access review"""
+
+from bitbucket_compliance.database.migrations.sql_files import run_file
+
+revision = "0016"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_file("0016_access_review.sql")
+
+
+def downgrade() -> None:
+    """Published history is never thrown away by a tool: restore a backup instead."""
+    raise RuntimeError("downgrades are not offered: restore a backup of the database instead")
