@@ -43,7 +43,7 @@ def _airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One Postgres for the session, with a migrated database ``template_compliance`` to copy."""
-    from include.pipeline.migrate import upgrade
+    from bitbucket_compliance.database.migrate import upgrade
 
     server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data")
     try:

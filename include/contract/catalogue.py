@@ -108,8 +108,8 @@ def _column(row: Mapping[str, Any]) -> Column:
 @contextmanager
 def fresh_database() -> Iterator[str]:
     """Address of a migrated database in an embedded Postgres that ends with the context."""
+    from bitbucket_compliance.database.migrate import upgrade
     from include.local.postgres import EmbeddedPostgres
-    from include.pipeline.migrate import upgrade
 
     with TemporaryDirectory() as folder:
         postgres = EmbeddedPostgres(Path(folder) / "data")

@@ -38,7 +38,7 @@ def main() -> int:
 
     Its password is taken from ``COMPLIANCE_DASHBOARD_PASSWORD``.
     """
-    from include.pipeline.migrate import dsn_of_connection
+    from bitbucket_compliance.database.migrate import dsn_of_connection
 
     argparse.ArgumentParser(description=main.__doc__).parse_args()
     password = os.environ.get("COMPLIANCE_DASHBOARD_PASSWORD", "")

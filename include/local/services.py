@@ -187,7 +187,7 @@ def require_postgres(connections: Connections) -> None:
 
 def migrate_compliance(connections: Connections) -> None:
     """Bring the schemas of the data's Postgres up to date."""
-    from include.pipeline.migrate import upgrade
+    from bitbucket_compliance.database.migrate import upgrade
 
     upgrade(connections.address.dsn)
 

@@ -30,7 +30,7 @@ def main() -> int:
 
     Its password is taken from ``COMPLIANCE_RECEIVER_PASSWORD``.
     """
-    from include.pipeline.migrate import dsn_of_connection
+    from bitbucket_compliance.database.migrate import dsn_of_connection
 
     argparse.ArgumentParser(description=main.__doc__).parse_args()
     password = os.environ.get(PASSWORD_VARIABLE, "")

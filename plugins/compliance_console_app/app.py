@@ -62,6 +62,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _address() -> str:
     """The database of compliance_postgres, as Airflow knows it when the first delivery comes."""
-    from include.pipeline.migrate import dsn_of_connection
+    from bitbucket_compliance.database.migrate import dsn_of_connection
 
     return await asyncio.to_thread(dsn_of_connection)

@@ -30,8 +30,8 @@ from urllib.request import Request, urlopen
 import psutil
 import psycopg
 
+from bitbucket_compliance.database.migrate import upgrade
 from include.local.postgres import EmbeddedPostgres
-from include.pipeline.migrate import upgrade
 
 ROOT = Path(__file__).resolve().parents[2]
 DLT = "dlt[postgres]==1.31.0"

@@ -24,11 +24,11 @@ from typing import Any
 
 import psycopg
 
+from bitbucket_compliance.database.migrate import upgrade
 from include.contract.queries import PEOPLE_READER, READER, queries
 from include.local.postgres import EmbeddedPostgres
 from include.local.postgres_cluster import ADMIN_ROLE
 from include.pipeline.db import as_json
-from include.pipeline.migrate import upgrade
 from include.policy.model import Policy, load_policy
 from include.security_tests import CATALOGUE
 from tests.bench.charts import charts

@@ -38,8 +38,8 @@ from typing import LiteralString
 
 import psycopg
 
+from bitbucket_compliance.database.migrate import upgrade
 from include.local.postgres import EmbeddedPostgres
-from include.pipeline.migrate import upgrade
 from include.sandbox.build import Pulls
 from include.sandbox.endpoints import ENDPOINTS
 from include.sandbox.model import Repository, Workspace

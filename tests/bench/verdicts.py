@@ -41,9 +41,9 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from bitbucket_compliance.database.migrate import upgrade
 from include.local.postgres import EmbeddedPostgres
 from include.pipeline import tasks
-from include.pipeline.migrate import upgrade
 from include.pipeline.validation import load_library
 from include.security_tests import CATALOGUE
 from tests.bench.goals import Goals

@@ -9,9 +9,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from bitbucket_compliance.database.migrate import upgrade
 from include.local.dashboard import install
 from include.local.postgres import EmbeddedPostgres
-from include.pipeline.migrate import upgrade
 from tests.dashboards.browser.looking import Dashboard
 from tests.dashboards.world import CHROMIUM, CHROMIUM_OPTIONS, fill, served
 

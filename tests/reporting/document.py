@@ -83,9 +83,9 @@ def main() -> int:
 
 
 def _asked(folder: Path) -> Answers:
+    from bitbucket_compliance.database.migrate import upgrade
     from include.local.postgres import EmbeddedPostgres
     from include.local.postgres_cluster import ADMIN_ROLE
-    from include.pipeline.migrate import upgrade
     from include.sandbox.process import SandboxServer
     from tests.harness import Pipeline, bitbucket_connection
     from tests.reporting.story import answers, tell

@@ -1,0 +1,72 @@
+-- Purpose: create the database roles of the published contract and let the migrating login act as their owner.
+-- Run by every upgrade; what is there already is left as it is. A login that may not create roles can have an
+-- administrator run this file once.
+
+DO $roles$
+DECLARE
+    role_names CONSTANT text[] := ARRAY[
+        'compliance_owner',
+        'compliance_vault',
+        'compliance_pipeline',
+        'compliance_console',
+        'compliance_receiver',
+        'compliance_reader',
+        'compliance_people_reader'
+    ];
+    role_name text;
+    wanted text;
+BEGIN
+    FOREACH role_name IN ARRAY role_names LOOP
+        IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = role_name) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+        END IF;
+    END LOOP;
+
+    IF NOT pg_has_role(current_user, 'compliance_owner', 'USAGE') THEN
+        EXECUTE format('GRANT compliance_owner TO %I', current_user);
+    END IF;
+    -- Not inherited: nobody reads the tokens of the vault, or the secrets of webhooks, without stepping into its role on
+    -- purpose. A login that runs the pipeline without migrating needs the first of these grants too.
+    FOREACH role_name IN ARRAY ARRAY['compliance_vault', 'compliance_receiver'] LOOP
+        IF current_setting('server_version_num')::integer < 160000 THEN
+            -- Whether a membership is inherited is the login's own property there.
+            IF NOT pg_has_role(current_user, role_name, 'MEMBER') THEN
+                EXECUTE format('GRANT %I TO %I', role_name, current_user);
+            END IF;
+        ELSIF NOT pg_has_role(current_user, role_name, 'SET') THEN
+            EXECUTE format('GRANT %I TO %I WITH INHERIT FALSE, SET TRUE', role_name, current_user);
+        END IF;
+    END LOOP;
+    IF NOT has_database_privilege('compliance_owner', current_database(), 'CREATE') THEN
+        EXECUTE format('GRANT CREATE ON DATABASE %I TO compliance_owner', current_database());
+    END IF;
+
+    -- For databases whose owner took from PUBLIC what Postgres gives it there; ours to take it is not: the database may
+    -- serve others too. The pipeline copies what it fetched into tables of its session.
+    IF pg_has_role(
+        current_user, (SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE'
+    ) THEN
+        FOREACH role_name IN ARRAY role_names LOOP
+            FOREACH wanted IN ARRAY CASE role_name
+                WHEN 'compliance_pipeline' THEN ARRAY['CONNECT', 'TEMPORARY'] ELSE ARRAY['CONNECT']
+            END LOOP
+                IF NOT EXISTS (
+                    SELECT 1
+                    FROM pg_database AS databases
+                    CROSS JOIN aclexplode(databases.datacl) AS granted
+                    WHERE
+                        databases.datname = current_database()
+                        AND granted.grantee = role_name::regrole
+                        AND granted.privilege_type = wanted
+                ) THEN
+                    EXECUTE format('GRANT %s ON DATABASE %I TO %I', wanted, current_database(), role_name);
+                END IF;
+            END LOOP;
+        END LOOP;
+    END IF;
+
+    IF to_regnamespace('integration') IS null THEN
+        CREATE SCHEMA integration AUTHORIZATION compliance_owner;
+    END IF;
+END
+$roles$;
