@@ -70,8 +70,8 @@ def _tables_are_current(connection: Connection, script: ScriptDirectory) -> bool
     revision = MigrationContext.configure(connection, opts=VERSION_TABLE).get_current_revision()
     if revision is not None and revision not in {known.revision for known in script.walk_revisions()}:
         raise MigrationRefused(
-            f"compliance_postgres: database {connection.engine.url.database} holds the schema of another version of the "
-            f"pipeline (revision {revision}), which this one cannot upgrade; start afresh with an empty database"
+            f"compliance_postgres: database {connection.engine.url.database} holds the schema of another version of "
+            f"the pipeline (revision {revision}), which this one cannot upgrade; start afresh with an empty database"
         )
     return revision == script.get_current_head()
 

@@ -37,5 +37,6 @@ COMMENT ON COLUMN integration.request_budgets.paused_until IS 'Until when no pro
 COMMENT ON COLUMN integration.request_budgets.pauses_in_a_row IS 'Pauses since the last success.';
 COMMENT ON COLUMN integration.request_budgets.updated_at IS 'When the row was last written or locked.';
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.request_ledger, integration.request_budgets TO compliance_pipeline;
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.request_ledger, integration.request_budgets
+TO compliance_pipeline;
 GRANT SELECT ON TABLE integration.request_ledger, integration.request_budgets TO compliance_console;

@@ -1,4 +1,4 @@
--- Purpose: runs, their steps, the lease that keeps two runs of a workspace apart, and the changes people were told of.
+-- Purpose: runs and their steps, the lease that keeps two runs of a workspace apart, and what people were told of.
 
 CREATE TABLE integration.runs (
     run_id text PRIMARY KEY,

@@ -1,4 +1,5 @@
--- Purpose: the schemas of the flow, from landing to the published contract, and who may look into which.
+-- Purpose: the schemas of the flow, from landing to the published contract, who may look into which, and what an
+-- upgrade keeps.
 -- Schema integration is there already (roles.sql): Alembic keeps its own table in it.
 
 CREATE SCHEMA landing;
