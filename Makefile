@@ -3,8 +3,8 @@
 .PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
 
 PYTHON_BIN := .venv/bin/python
-LOCAL := $(PYTHON_BIN) -m include.local
-export PYTHONPATH := $(CURDIR):$(CURDIR)/include:$(CURDIR)/plugins
+LOCAL := $(PYTHON_BIN) -m local
+export PYTHONPATH := $(CURDIR)/include:$(CURDIR)/plugins
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,22 +81,22 @@ format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
 
 docs: setup ## write docs/verdicts.md, docs/data-dictionary.md and docs/queries.md from what they document
-	@$(PYTHON_BIN) -m include.security_tests.document
-	@$(PYTHON_BIN) -m include.contract.dictionary
+	@$(PYTHON_BIN) -m bitbucket_compliance.security_tests.document
+	@$(PYTHON_BIN) -m bitbucket_compliance.reporting.contract.dictionary
 	@$(PYTHON_BIN) -m tests.reporting.document
 
 contract: setup ## write the data contract from the migrations, raise its version as the change asks, and check it
-	@$(PYTHON_BIN) -m include.contract
+	@$(PYTHON_BIN) -m bitbucket_compliance.reporting.contract
 
 lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file requirements.txt requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --upgrade --output-file include/contract/requirements.txt \
-		include/contract/requirements.in
+		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/contract/requirements.txt \
+		include/bitbucket_compliance/reporting/contract/requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --upgrade --output-file include/dashboards/requirements.txt \
-		include/dashboards/requirements.in
+		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/dashboards/requirements.txt \
+		include/bitbucket_compliance/reporting/dashboards/requirements.in
 
 bench-requests: setup ## requests per repository on the reference workload
 	@$(PYTHON_BIN) -m tests.bench.requests
@@ -119,7 +119,7 @@ screenshots-console: setup ## take the pictures of docs/console.md anew
 	@$(PYTHON_BIN) -m tests.console_browser.screenshots
 
 sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
-	@exec $(PYTHON_BIN) -m include.sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
+	@exec $(PYTHON_BIN) -m sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
 
 explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT=repository-or-member [AT=2026-03-31] [WORKSPACE=slug]
 	@$(LOCAL) explain --test="$${TEST:-}" --subject="$${SUBJECT:-}" --at="$${AT:-}" --workspace="$${WORKSPACE:-}"
@@ -142,7 +142,7 @@ dashboard: setup ## Superset with the compliance dashboard on this machine, in t
 dashboard-down: setup ## stop what `make dashboard` started
 	@$(LOCAL) dashboard-down
 
-dashboard-export: setup ## write the dashboard, as it was changed in the browser, back into include/dashboards/assets
+dashboard-export: setup ## write the dashboard, as it was changed in the browser, back into include/bitbucket_compliance/reporting/dashboards/assets
 	@$(LOCAL) dashboard-export
 
 clean: ## stop everything and remove data, logs and caches (.venv and .venv-superset stay)

@@ -11,8 +11,8 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from bitbucket_cloud.triggers.webhook_events import WebhookEventTrigger
-from include.pipeline import callbacks
-from include.pipeline.limits import SILENCE
+from bitbucket_compliance.pipeline.run.limits import SILENCE
+from bitbucket_compliance.tasks import callbacks
 
 EVENTS = Asset(
     "bitbucket_webhook_events",
@@ -49,7 +49,7 @@ with DAG(
 
     @task(doc_md="The workspaces whose events wait and for which a run was asked for.")
     def workspaces_with_events() -> list[dict[str, object]]:
-        from include.pipeline import tasks
+        from bitbucket_compliance.tasks import tasks
 
         return tasks.workspaces_with_events()
 

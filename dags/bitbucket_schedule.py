@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, task
 
-from include.pipeline import callbacks
+from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="bitbucket_schedule",
@@ -29,7 +29,7 @@ with DAG(
 
     @task(doc_md="The workspaces named in the Bitbucket connection.")
     def connected_workspaces() -> list[dict[str, object]]:
-        from include.pipeline import tasks
+        from bitbucket_compliance.tasks import tasks
 
         return tasks.connected_workspaces()
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, Param, task
 
-from include.pipeline import callbacks
+from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="bitbucket_webhooks",
@@ -46,7 +46,7 @@ with DAG(
 
     @task(doc_md="The workspaces to look after; skipped where no address is set. rotate: makes the new secret.")
     def plan_webhooks(action: str, workspace: str) -> list[str]:
-        from include.pipeline import webhooks
+        from bitbucket_compliance.tasks import webhooks
 
         return webhooks.plan_task(action, workspace)
 
@@ -55,7 +55,7 @@ with DAG(
         doc_md="One workspace: what is missing is created, what differs repaired; a bad one never holds up another.",
     )
     def look_after(action: str, reactivate: str, workspace: str) -> None:
-        from include.pipeline import webhooks
+        from bitbucket_compliance.tasks import webhooks
 
         webhooks.look_after_task(action, workspace, reactivate == "True")
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, task
 
-from include.pipeline import callbacks
+from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="export_results",
@@ -39,7 +39,7 @@ with DAG(
 
     @task(doc_md="Written under a temporary name, read back, compared with the database, then renamed.")
     def write_export(name: str, workspace: str, at: str, run: str, target: str) -> list[str]:
-        from include.pipeline import tasks
+        from bitbucket_compliance.tasks import tasks
 
         return tasks.export_results(name, workspace, at, run, target)
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, task
 
-from include.pipeline import callbacks
+from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="housekeeping",
@@ -28,13 +28,13 @@ with DAG(
 
     @task(doc_md="Exceptions that expired, were withdrawn or were accepted show in results and history without a run.")
     def reopen_expired() -> None:
-        from include.pipeline import tasks
+        from bitbucket_compliance.tasks import tasks
 
         tasks.reopen_expired()
 
     @task(doc_md="Bodies not seen for numbers.bodies_kept_days go, but for the newest of each object; history stays.")
     def forget_old() -> None:
-        from include.pipeline import tasks
+        from bitbucket_compliance.tasks import tasks
 
         tasks.forget_old()
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, task
 
-from include.notifications.settings import Settings
-from include.pipeline import callbacks
+from bitbucket_compliance.reporting.notifications.settings import Settings
+from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="notification_digest",
@@ -29,7 +29,7 @@ with DAG(
 
     @task(doc_md="Tell what was not told yet; what could not be sent goes out next time.")
     def send_digest() -> None:
-        from include.pipeline import tasks
+        from bitbucket_compliance.tasks import tasks
 
         tasks.notify()
 

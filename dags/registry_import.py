@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param, task
 
-from include.pipeline import callbacks
+from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="registry_import",
@@ -39,7 +39,7 @@ with DAG(
 
     @task(doc_md="A bad row is refused with file, line, column and reason.")
     def import_file(kind: str, source: str, origin: dict[str, str], captured_on: str, imported_by: str) -> None:
-        from include.pipeline import tasks
+        from bitbucket_compliance.tasks import tasks
 
         tasks.import_from(kind, source, origin, captured_on, imported_by)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from airflow.sdk import DAG, task
 
-from include.pipeline import callbacks
+from bitbucket_compliance.tasks import callbacks
 
 SOURCE = os.environ.get("COMPLIANCE_ROSTER_SOURCE", "").strip()
 
@@ -33,7 +33,7 @@ with DAG(
 
     @task(doc_md="A roster that is empty, broken off or has a bad row is refused; the one before it stays.")
     def take_roster(source: str) -> None:
-        from include.pipeline import tasks
+        from bitbucket_compliance.tasks import tasks
 
         tasks.refresh_roster(source, "roster_refresh")
 

@@ -18,9 +18,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.local.postgres import EmbeddedPostgres
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from local.postgres import EmbeddedPostgres
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline, bitbucket_connection
 
 ROOT = Path(__file__).resolve().parents[1]

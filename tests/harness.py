@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from include.pipeline import tasks
-from include.sandbox.process import SandboxServer
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.tasks import tasks
+from sandbox.process import SandboxServer
 
 DEMO = "demo-workspace"
 _runs = itertools.count(1)
@@ -42,7 +42,7 @@ class Pipeline:
 
     def take_demo(self) -> None:
         """Import the demo's roster, classification and two-step verification export."""
-        from include.sandbox import demo
+        from sandbox import demo
 
         self.take("roster", demo.ROSTER)
         self.take("classification", demo.CLASSIFICATION)

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import psycopg
 import requests
 
-from bitbucket_cloud.keyring import KeyRing
+from bitbucket_cloud.auth.encryption import KeyRing
 from bitbucket_webhooks.signature import sign
-from include.local.environment import postgres_connection
+from local.environment import postgres_connection
 from tests.conftest import ROOT, Database
 
 HOOK = "{11111111-2222-4333-8444-555555555555}"
@@ -117,7 +117,7 @@ def environment_of(dsn: str, login: str, password: str, vault_key: str, port: in
     own = address._replace(netloc=f"{login}:{password}@{address.netloc.rpartition('@')[2]}").geturl()
     return {
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}",
+        "PYTHONPATH": f"{ROOT / 'include'}{os.pathsep}{ROOT / 'plugins'}",
         "AIRFLOW_CONN_COMPLIANCE_POSTGRES": postgres_connection(own),
         "COMPLIANCE_VAULT_KEY": vault_key,
         "COMPLIANCE_RECEIVER_PORT": str(port),

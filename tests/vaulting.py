@@ -18,16 +18,16 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from bitbucket_cloud import oauth
-from bitbucket_cloud.auth import BearerAuth, make_auth
+from bitbucket_cloud.auth import oauth
+from bitbucket_cloud.auth.auth import BearerAuth, make_auth
+from bitbucket_cloud.auth.encryption import KEY_VARIABLE, KeyRing
+from bitbucket_cloud.auth.vault import TokenVault
+from bitbucket_cloud.client.redaction import Redactor
+from bitbucket_cloud.client.transport import Transport
+from bitbucket_cloud.database import Store
 from bitbucket_cloud.errors import BitbucketError
-from bitbucket_cloud.keyring import KEY_VARIABLE, KeyRing
-from bitbucket_cloud.redaction import Redactor
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
-from bitbucket_cloud.store import Store
-from bitbucket_cloud.transport import Transport
-from bitbucket_cloud.vault import TokenVault
-from include.sandbox.process import SandboxServer
+from sandbox.process import SandboxServer
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "3q2-796tvu_erb7v3q2-796tvu_erb7v3q2-796tvu8="
@@ -89,7 +89,7 @@ class Refresher:
     """Another process that uses the connection."""
 
     def __init__(self, server: SandboxServer, dsn: str, conn_id: str = CONN_ID) -> None:
-        path = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
+        path = os.pathsep.join([str(ROOT / "include"), str(ROOT / "plugins")])
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.vaulting", server.url, dsn, conn_id],
             cwd=ROOT,

@@ -1,1 +1,1 @@
-"""Compliance of a Bitbucket Cloud workspace: what is read of it, how it is judged, and what is published."""
+"""The compliance pipeline: what Bitbucket Cloud says of a workspace, judged by security tests and published."""

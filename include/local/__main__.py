@@ -1,4 +1,4 @@
-"""`python -m include.local COMMAND`: what the Makefile's commands do."""
+"""`python -m local COMMAND`: what the Makefile's commands do."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import signal
 import sys
 from types import FrameType
 
-from include.local import commands
-from include.local.airflow_run import one_line
-from include.local.connect import DEFAULT_PORT
+from local import commands
+from local.airflow_run import one_line
+from local.connect import DEFAULT_PORT
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m include.local", description="The pipeline on a laptop.")
+    parser = argparse.ArgumentParser(prog="python -m local", description="The pipeline on a laptop.")
     parser.set_defaults(grant="admin")
     subcommands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from include.local import environment as env
-from include.local.services import Connections
+from local import environment as env
+from local.services import Connections
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run_dags(jobs: list[Job], connections: Connections, home: Path, log_file: Pa
     read_end, write_end = os.pipe()
     with log_file.open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "include.local.dag_runner", str(write_end)],
+            [sys.executable, "-m", "local.dag_runner", str(write_end)],
             cwd=env.ROOT,
             env=env.airflow_environment(home) | connections.as_environment() | {env.RUN_REPORT: str(report_file)},
             stdin=subprocess.PIPE,
@@ -134,7 +134,7 @@ class _Terminal:
         self._loaded = False
 
     def show(self, event: dict[str, Any]) -> None:
-        """One event of `include.local.dag_runner`."""
+        """One event of `local.dag_runner`."""
         match event:
             case {"kind": "start", "dag_id": dag_id, "conf": conf}:
                 waited = time.monotonic() - self._began

@@ -14,19 +14,19 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
-from include.local import connect as grants
-from include.local import dashboard, web
-from include.local import environment as env
-from include.local.airflow_run import Job, Outcome, run_dags
-from include.local.evidence import Handed, evidence, review_evidence
-from include.local.exceptions import Wish, exception, review_exception
-from include.local.explain import explain
-from include.local.export import export
-from include.local.policy import POLICY_USAGE, policy, unclassify
-from include.local.postgres import PostgresNotStarted
-from include.local.receiver import receiver
-from include.local.report import read_report, render_report, render_times
-from include.local.services import (
+from local import connect as grants
+from local import dashboard, web
+from local import environment as env
+from local.airflow_run import Job, Outcome, run_dags
+from local.evidence import Handed, evidence, review_evidence
+from local.exceptions import Wish, exception, review_exception
+from local.explain import explain
+from local.export import export
+from local.policy import POLICY_USAGE, policy, unclassify
+from local.postgres import PostgresNotStarted
+from local.receiver import receiver
+from local.report import read_report, render_report, render_times
+from local.services import (
     Connections,
     LocalError,
     Services,
@@ -36,7 +36,7 @@ from include.local.services import (
     only_one,
     require_postgres,
 )
-from include.local.webhooks import webhooks
+from local.webhooks import webhooks
 
 RUN_DAG: Final = "bitbucket_compliance"
 IMPORT_DAG: Final = "registry_import"
@@ -62,7 +62,7 @@ class Usage(LocalError):
 def expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message is the line a user should read."""
     from bitbucket_cloud.errors import BitbucketError
-    from include.pipeline.errors import PipelineError
+    from bitbucket_compliance.core.errors import PipelineError
 
     return (LocalError, PostgresNotStarted, env.ConnectionUnreadable, PipelineError, BitbucketError)
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
-from include.local import environment as env
-from include.local.services import (
+from local import environment as env
+from local.services import (
     Connections,
     LocalError,
     Services,
@@ -23,8 +23,8 @@ from include.local.services import (
 )
 
 if TYPE_CHECKING:
+    from bitbucket_cloud.auth.vault import TokenVault
     from bitbucket_cloud.settings import Settings
-    from bitbucket_cloud.vault import TokenVault
 
 DEFAULT_PORT: Final = 8976
 CALLBACK_PATH: Final = "/callback"
@@ -48,7 +48,7 @@ def connect(port: int = DEFAULT_PORT) -> int:
 
     Raises:
         LocalError: nothing is set to connect, the port is taken, the person refused or did not come back.
-        BitbucketError: Bitbucket or the vault refused; see ``bitbucket_cloud.oauth.connect``.
+        BitbucketError: Bitbucket or the vault refused; see ``bitbucket_cloud.auth.oauth.connect``.
     """
     with Services() as services:
         connections = services.connections(needs_bitbucket=False)
@@ -65,7 +65,7 @@ def connect(port: int = DEFAULT_PORT) -> int:
 
 def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: float = CONSENT_SECONDS) -> None:
     """As `connect`, with the connection and the vault at hand."""
-    from bitbucket_cloud import oauth
+    from bitbucket_cloud.auth import oauth
 
     with Callback(port) as callback:
         url = oauth.authorization_url(settings, callback.state, callback.address)
@@ -107,9 +107,9 @@ def rotate_vault_key() -> int:
 def _vault(connections: Connections, keys: str) -> TokenVault:
     import psycopg
 
-    from bitbucket_cloud.keyring import KeyRing
-    from bitbucket_cloud.store import Store
-    from bitbucket_cloud.vault import TokenVault
+    from bitbucket_cloud.auth.encryption import KeyRing
+    from bitbucket_cloud.auth.vault import TokenVault
+    from bitbucket_cloud.database import Store
 
     ring = KeyRing(keys)
     require_postgres(connections)

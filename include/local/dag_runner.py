@@ -1,6 +1,6 @@
 """Run DAGs one after the other in this process, and report what happens on a pipe.
 
-Started by `include.local.airflow_run` as a child: `python -m include.local.dag_runner FD`, jobs as a JSON
+Started by `local.airflow_run` as a child: `python -m local.dag_runner FD`, jobs as a JSON
 list on standard input (`[{"dag_id": …, "conf": {…}}, …]`), events as JSON lines on the file descriptor FD.
 
 It uses `DAG.test()`: the real DAG, real task instances in Airflow's database, retries with their delays,

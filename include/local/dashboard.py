@@ -1,6 +1,6 @@
 """`dashboard` and `dashboard-down`: Apache Superset in the background, with the compliance dashboard in it.
 
-Superset lives in an environment of its own (`.venv-superset`, from include/dashboards/requirements.txt): it
+Superset lives in an environment of its own (`.venv-superset`, from reporting/dashboards/requirements.txt): it
 needs older libraries than the pipeline. It reads the same Postgres with a login that may read what is
 published and nothing else, keeps its own tables in SQLite below `.local/superset`, and listens on loopback.
 """
@@ -24,9 +24,9 @@ from typing import Final
 
 import psutil
 
-from include.dashboards.login import ROLE, ensure_login
-from include.local import environment as env
-from include.local.services import (
+from bitbucket_compliance.reporting.dashboards.login import ROLE, ensure_login
+from local import environment as env
+from local.services import (
     LocalError,
     Services,
     embedded_postgres,
@@ -36,7 +36,7 @@ from include.local.services import (
     stop_process,
 )
 
-FOLDER: Final = env.ROOT / "include" / "dashboards"
+FOLDER: Final = env.ROOT / "include" / "bitbucket_compliance" / "reporting" / "dashboards"
 LOCK: Final = FOLDER / "requirements.txt"
 VENV: Final = env.ROOT / ".venv-superset"
 PYTHONS: Final = ((3, 11), (3, 12))
@@ -151,9 +151,9 @@ def dashboard(port: str = "", *, setup_only: bool = False) -> int:
     with LOG.open("ab") as log:
         start = log.tell()
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "include.local.dashboard", str(wanted)],
+            [sys.executable, "-m", "local.dashboard", str(wanted)],
             cwd=env.ROOT,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(env.ROOT), str(env.ROOT / "plugins")])},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(env.ROOT / "include"), str(env.ROOT / "plugins")])},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -249,7 +249,7 @@ def _supervisor() -> psutil.Process | None:
     """The process of `dashboard`, if it lives; a number that another program has by now doesn't count."""
     try:
         process = psutil.Process(int(_state()["pid"]))
-        ours = "include.local.dashboard" in process.cmdline()
+        ours = "local.dashboard" in process.cmdline()
     except (KeyError, ValueError, psutil.Error):
         return None
     return process if ours else None
@@ -424,7 +424,7 @@ def supervise(wanted_port: int) -> None:
 
 def main() -> int:
     """Entry of the supervising process."""
-    from include.local.commands import expected_errors
+    from local.commands import expected_errors
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

@@ -8,11 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from include.local import environment as env
-from include.local.services import LocalError, data_postgres
+from local import environment as env
+from local.services import LocalError, data_postgres
 
 if TYPE_CHECKING:
-    from include.registry.evidence import Connection
+    from bitbucket_compliance.registry.evidence import Connection
 
 USAGE: Final = (
     "usage: make evidence FILE=shot.png TEST=workspace_mfa_enforced WORKSPACE=slug CAPTURED_ON=2026-03-31 "
@@ -44,7 +44,7 @@ def evidence(handed: Handed) -> int:
 
     Raises:
         LocalError: something needed was not given.
-        EvidenceRefused: see ``include.registry.evidence.submit``.
+        EvidenceRefused: see ``bitbucket_compliance.registry.evidence.submit``.
     """
     if not handed.file:
         if any((handed.scope, handed.targets, handed.captured_on, handed.note)):
@@ -62,7 +62,7 @@ def review_evidence(evidence_id: str, decision: str, reason: str = "") -> int:
     """Decide on evidence as the user of the operating system.
 
     Raises:
-        EvidenceRefused: see ``include.registry.evidence.decide``.
+        EvidenceRefused: see ``bitbucket_compliance.registry.evidence.decide``.
     """
     with data_postgres() as connection:
         print(decided(connection, evidence_id, decision.strip().lower(), reason, env.operator()))
@@ -71,7 +71,7 @@ def review_evidence(evidence_id: str, decision: str, reason: str = "") -> int:
 
 def submitted(connection: Connection, handed: Handed, captured_on: date, person: str) -> str:
     """Submit it and say what comes next."""
-    from include.registry.evidence import submit
+    from bitbucket_compliance.registry.evidence import submit
 
     submission = submit(
         connection,
@@ -96,7 +96,7 @@ def submitted(connection: Connection, handed: Handed, captured_on: date, person:
 
 def decided(connection: Connection, evidence_id: str, decision: str, reason: str, person: str) -> str:
     """Decide on it and say what that means."""
-    from include.registry.evidence import decide
+    from bitbucket_compliance.registry.evidence import decide
 
     found = decide(connection, evidence_id, decision, decided_by=person, reason=reason or None)
     head = f"{found.status}: evidence {found.evidence_id}"
@@ -108,7 +108,7 @@ def decided(connection: Connection, evidence_id: str, decision: str, reason: str
 
 def listing(connection: Connection, test_id: str = "", workspace: str = "") -> str:
     """All evidence, as a table."""
-    from include.registry.evidence import listed
+    from bitbucket_compliance.registry.evidence import listed
 
     rows = [_cells(row) for row in listed(connection, test_id, workspace)]
     if not rows:

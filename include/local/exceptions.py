@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
-from include.local import environment as env
-from include.local.services import LocalError, data_postgres
+from local import environment as env
+from local.services import LocalError, data_postgres
 
 if TYPE_CHECKING:
-    from include.registry.exceptions import Connection, Noted
+    from bitbucket_compliance.registry.exceptions import Connection, Noted
 
 USAGE: Final = (
     "usage: make exception TEST=peer_review_required WORKSPACE=slug SUBJECT=repository-or-member (or PROJECT=key, or "
@@ -45,7 +45,7 @@ def exception(wish: Wish) -> int:
 
     Raises:
         LocalError: something needed was not given.
-        ExceptionRefused: see ``include.registry.exceptions.request``.
+        ExceptionRefused: see ``bitbucket_compliance.registry.exceptions.request``.
     """
     if not wish.test:
         given = [name for name, value in vars(wish).items() if value and name != "workspace"]
@@ -64,7 +64,7 @@ def review_exception(exception_id: str, decision: str, reason: str = "") -> int:
     """Decide on an exception as the user of the operating system.
 
     Raises:
-        ExceptionRefused: see ``include.registry.exceptions.decide``.
+        ExceptionRefused: see ``bitbucket_compliance.registry.exceptions.decide``.
     """
     with data_postgres() as connection:
         print(decided(connection, exception_id, decision.strip().lower(), reason, env.operator()))
@@ -73,7 +73,7 @@ def review_exception(exception_id: str, decision: str, reason: str = "") -> int:
 
 def ask(connection: Connection, wish: Wish, until: date, person: str) -> str:
     """Ask for it and say what was noted."""
-    from include.registry.exceptions import Asked, end_of_day, request
+    from bitbucket_compliance.registry.exceptions import Asked, end_of_day, request
 
     asked = Asked(
         test_id=wish.test.strip(),
@@ -97,7 +97,7 @@ def ask(connection: Connection, wish: Wish, until: date, person: str) -> str:
 
 def decided(connection: Connection, exception_id: str, decision: str, reason: str, person: str) -> str:
     """Decide on it and say what that means."""
-    from include.registry.exceptions import decide
+    from bitbucket_compliance.registry.exceptions import decide
 
     return _consequence(decide(connection, exception_id, decision, decided_by=person, reason=reason or None))
 
@@ -117,7 +117,7 @@ def _consequence(noted: Noted) -> str:
 
 def listing(connection: Connection, workspace: str = "") -> str:
     """All exceptions, as a table."""
-    from include.registry.exceptions import listed
+    from bitbucket_compliance.registry.exceptions import listed
 
     rows = list(listed(connection, workspace))
     if not rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from include.local.services import LocalError, data_postgres
+from local.services import LocalError, data_postgres
 
 USAGE: Final = (
     "usage: make explain TEST=peer_review_required SUBJECT=repository-or-member [AT=2026-03-31] [WORKSPACE=slug]"
@@ -18,8 +18,8 @@ def explain(test: str, subject: str, at: str, workspace: str) -> int:
         LocalError: TEST or SUBJECT is missing.
         NothingToExplain: there is no such verdict.
     """
-    from include.explain.chain import chain, moment_of
-    from include.explain.render import render
+    from bitbucket_compliance.reporting.explain.chain import chain, moment_of
+    from bitbucket_compliance.reporting.explain.render import render
 
     if not (test and subject):
         raise LocalError(USAGE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from include.local import environment as env
-from include.local.services import LocalError, Services, migrate_compliance, require_postgres
+from local import environment as env
+from local.services import LocalError, Services, migrate_compliance, require_postgres
 
 USAGE: Final = (
     "usage: make export FORMAT=ocsf|oscal|csv|parquet [WORKSPACE=slug] [AT=2026-03-31 | RUN=run_id] [OUT=folder]"
@@ -24,9 +24,9 @@ def export(name: str, workspace: str, at: str, run_id: str, out: str) -> int:
     import psycopg
     from psycopg.rows import dict_row
 
-    from include.exports import export as exports
-    from include.exports.formats import suffix
-    from include.exports.state import Wanted
+    from bitbucket_compliance.reporting.exports import export as exports
+    from bitbucket_compliance.reporting.exports.formats import suffix
+    from bitbucket_compliance.reporting.exports.state import Wanted
 
     if not name:
         raise LocalError(USAGE)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from include.local import environment as env
-from include.local.services import LocalError, data_postgres
+from local import environment as env
+from local.services import LocalError, data_postgres
 
 if TYPE_CHECKING:
-    from include.policy.overrides import Difference, Override
+    from bitbucket_compliance.policy.overrides import Difference, Override
 
 POLICY_USAGE: Final = (
     "usage: make policy WORKSPACE=slug [FILE=overrides.yaml REASON='why'] (without FILE: show it; an empty file takes "
@@ -27,8 +27,8 @@ def policy(workspace: str, file: str, reason: str) -> int:
         LocalError: there is no such file, or no reason is given.
         PolicyInvalid: the file holds something unknown; nothing is stored.
     """
-    from include.policy.model import contradictions, read_changes
-    from include.policy.overrides import differences, history, policy_of, set_override
+    from bitbucket_compliance.policy.model import contradictions, read_changes
+    from bitbucket_compliance.policy.overrides import differences, history, policy_of, set_override
 
     sets = file.strip().lower() not in ("", "none")
     path = Path(file).expanduser()
@@ -57,7 +57,7 @@ def unclassify(target_type: str, target: str, workspace: str) -> int:
         LocalError: something is missing.
         ImportRefused: no such entry is in force.
     """
-    from include.registry.classification import withdraw
+    from bitbucket_compliance.registry.classification import withdraw
 
     if not (target_type.strip() and target.strip()):
         raise LocalError(UNCLASSIFY_USAGE)
@@ -70,7 +70,7 @@ def unclassify(target_type: str, target: str, workspace: str) -> int:
 
 def _differences(found: list[Difference]) -> Iterator[str]:
     if not found:
-        yield "every key is as include/policy/default.yaml delivers it"
+        yield "every key is as include/bitbucket_compliance/policy/default.yaml delivers it"
     for key in found:
         yield f"{key.key}: {_shown(key.value)} (delivered: {_shown(key.default)}; set by {key.source})"
 

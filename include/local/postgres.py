@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 import psutil
 
-from include.local.postgres_cluster import (
+from local.postgres_cluster import (
     ADMIN_ROLE,
     Cluster,
     PostgresNotStarted,

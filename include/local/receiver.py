@@ -7,8 +7,8 @@ import subprocess
 import sys
 from typing import Final
 
-from include.local import environment as env
-from include.local.services import LocalError, Services, migrate_compliance, require_postgres
+from local import environment as env
+from local.services import LocalError, Services, migrate_compliance, require_postgres
 
 PATH: Final = "/webhooks/bitbucket"
 

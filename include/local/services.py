@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from include.local import environment as env
-from include.local.postgres import EmbeddedPostgres
+from local import environment as env
+from local.postgres import EmbeddedPostgres
 
 if TYPE_CHECKING:
     import psycopg
@@ -99,7 +99,7 @@ def running_sandbox() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder, log_file.open("wb") as log:
         ready_file = Path(folder) / "ready"
         process = subprocess.Popen(
-            [sys.executable, "-m", "include.sandbox", "--port", "0", "--ready-file", str(ready_file)],
+            [sys.executable, "-m", "sandbox", "--port", "0", "--ready-file", str(ready_file)],
             cwd=env.ROOT,
             env=env.airflow_environment(env.LOCAL / "airflow"),
             stdin=subprocess.DEVNULL,

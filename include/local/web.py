@@ -21,8 +21,8 @@ from typing import Final
 
 import psutil
 
-from include.local import environment as env
-from include.local.services import (
+from local import environment as env
+from local.services import (
     LocalError,
     Services,
     embedded_postgres,
@@ -56,9 +56,9 @@ def up(grant: str) -> int:
     print("starting Airflow, this takes half a minute", flush=True)
     with LOG.open("ab") as log:
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "include.local.web", grant],
+            [sys.executable, "-m", "local.web", grant],
             cwd=env.ROOT,
-            env=os.environ | {"PYTHONPATH": str(env.ROOT)},
+            env=os.environ | {"PYTHONPATH": str(env.ROOT / "include")},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -106,7 +106,7 @@ def _supervisor() -> psutil.Process | None:
     """The process of `up`, if it lives; a number that another program has by now doesn't count."""
     try:
         process = psutil.Process(int(_state()["pid"]))
-        ours = "include.local.web" in process.cmdline()
+        ours = "local.web" in process.cmdline()
     except (KeyError, ValueError, psutil.Error):
         return None
     return process if ours else None
@@ -229,7 +229,7 @@ def _end_session(leader: subprocess.Popen[bytes]) -> None:
 
 def main() -> int:
     """Entry of the supervising process."""
-    from include.local.commands import expected_errors
+    from local.commands import expected_errors
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

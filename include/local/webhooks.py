@@ -6,9 +6,9 @@ import os
 import sys
 from typing import Final
 
-from include.local import environment as env
-from include.local.airflow_run import one_line
-from include.local.services import LocalError, Services, migrate_compliance, require_postgres
+from local import environment as env
+from local.airflow_run import one_line
+from local.services import LocalError, Services, migrate_compliance, require_postgres
 
 USAGE: Final = "usage: make webhooks [ACTION=ensure|rotate|remove] [WORKSPACE=slug] [REACTIVATE=1]"
 
@@ -18,14 +18,14 @@ def webhooks(action: str, workspace: str, reactivate: str) -> int:
 
     Raises:
         LocalError: there is no connection, no address to deliver to, or no such action.
-        PipelineError: nothing could be done; see ``include.pipeline.webhooks.plan``.
+        PipelineError: nothing could be done; see ``bitbucket_compliance.tasks.webhooks.plan``.
     """
     action = action.strip().lower() or "ensure"
     wants_on = _is_yes(reactivate)
     # Airflow writes its configuration where these say, as soon as it is imported.
     os.environ.update(env.airflow_environment(env.LOCAL / "airflow"))
-    from include.pipeline import webhooks as pipeline
-    from include.pipeline.errors import PipelineError
+    from bitbucket_compliance.core.errors import PipelineError
+    from bitbucket_compliance.tasks import webhooks as pipeline
 
     if action not in pipeline.ACTIONS:
         raise LocalError(f"ACTION={action} is not known; {USAGE}")

@@ -7,12 +7,12 @@ in a workspace is done by actions, and delivered to its webhooks. It listens on 
 
 As a process::
 
-    python -m include.sandbox --port 0 --workload demo --ready-file /tmp/sandbox.url
+    python -m sandbox --port 0 --workload demo --ready-file /tmp/sandbox.url
 
 Inside a test::
 
-    from include.sandbox import actions
-    from include.sandbox.process import SandboxServer
+    from sandbox import actions
+    from sandbox.process import SandboxServer
 
     with SandboxServer() as sandbox:
         requests.get(sandbox.url + "/2.0/user", headers={"Authorization": "Bearer demo-token"})

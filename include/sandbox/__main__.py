@@ -1,4 +1,4 @@
-"""The command line: ``python -m include.sandbox [--port 0] [--workload demo|reference] …``."""
+"""The command line: ``python -m sandbox [--port 0] [--workload demo|reference] …``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from include.sandbox.process import SandboxServer
+from sandbox.process import SandboxServer
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m include.sandbox", description="A stand-in for Bitbucket Cloud.")
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A stand-in for Bitbucket Cloud.")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--workload", choices=("demo", "reference"), default="demo")
     parser.add_argument("--repositories", type=int, default=None, help="how many repositories (reference: 20)")

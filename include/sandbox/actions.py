@@ -20,8 +20,8 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from include.sandbox import payloads, render
-from include.sandbox.model import (
+from sandbox import payloads, render
+from sandbox.model import (
     Account,
     CommitStatus,
     Participant,
@@ -32,9 +32,9 @@ from include.sandbox.model import (
     Restriction,
     Workspace,
 )
-from include.sandbox.render import Json
-from include.sandbox.state import SandboxState
-from include.sandbox.webhooks import Delivery
+from sandbox.render import Json
+from sandbox.state import SandboxState
+from sandbox.webhooks import Delivery
 
 BuildResult = Literal["SUCCESSFUL", "FAILED", "STOPPED"]
 _numbers = itertools.count(1)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import NAMESPACE_DNS, uuid5
 
-from include.sandbox.model import (
+from sandbox.model import (
     Account,
     CommitStatus,
     Participant,

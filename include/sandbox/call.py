@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.sandbox import errors, render
-from include.sandbox.model import Repository, Workspace
-from include.sandbox.paging import PageRule, Query, first
-from include.sandbox.state import Credential, SandboxState, without_implied
+from sandbox import errors, render
+from sandbox.model import Repository, Workspace
+from sandbox.paging import PageRule, Query, first
+from sandbox.state import Credential, SandboxState, without_implied
 
 NO_ADMIN = "Access denied. You must be an administrator of this workspace."
 

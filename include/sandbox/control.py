@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from include.sandbox.actions import ActionError, act
-from include.sandbox.endpoints import ENDPOINTS
-from include.sandbox.state import FaultKind, SandboxState, TokenHold, WorkspaceNotFound
+from sandbox.actions import ActionError, act
+from sandbox.endpoints import ENDPOINTS
+from sandbox.state import FaultKind, SandboxState, TokenHold, WorkspaceNotFound
 
 
 class FaultRequest(BaseModel):
@@ -46,7 +46,7 @@ class SettingsRequest(BaseModel):
 
 
 class ActionRequest(BaseModel):
-    """The body of ``POST /_sandbox/actions``: a name and arguments of :mod:`include.sandbox.actions`."""
+    """The body of ``POST /_sandbox/actions``: a name and arguments of :mod:`sandbox.actions`."""
 
     model_config = ConfigDict(extra="forbid")
     action: str

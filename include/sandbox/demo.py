@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from include.sandbox.build import Rules, app_user, midnight, person, runs, uuid_of
-from include.sandbox.demo_histories import HISTORIES, Crew
-from include.sandbox.demo_rules import MODELS, RULES
-from include.sandbox.model import Account, Member, Permission, Project, Repository, Workspace
-from include.sandbox.state import SandboxState
+from sandbox.build import Rules, app_user, midnight, person, runs, uuid_of
+from sandbox.demo_histories import HISTORIES, Crew
+from sandbox.demo_rules import MODELS, RULES
+from sandbox.model import Account, Member, Permission, Project, Repository, Workspace
+from sandbox.state import SandboxState
 
 SLUG = "demo-workspace"
 DATA = Path(__file__).parent / "demo_data"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from include.sandbox.demo import MEMBERS, REPOSITORIES, DemoRepository
+from sandbox.demo import MEMBERS, REPOSITORIES, DemoRepository
 
 Grant = Literal["admin", "five"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from include.sandbox.build import Pulls
-from include.sandbox.model import Account, PullRequest
+from sandbox.build import Pulls
+from sandbox.model import Account, PullRequest
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from include.sandbox.build import Rules
-from include.sandbox.model import Account, BranchingModel, ModelBranch
+from sandbox.build import Rules
+from sandbox.model import Account, BranchingModel, ModelBranch
 
 Accounts = dict[str, Account]
 Writer = Callable[[Rules, Accounts], object]

@@ -1,8 +1,8 @@
 """The table of endpoints: path, scope, page lengths, and what each answers.
 
 Paths are those of the official document, scopes the classic OAuth 2.0 ones it names. A handler takes a
-:class:`~include.sandbox.call.Call` and returns its :data:`~include.sandbox.call.Answer`; it raises
-:class:`~include.sandbox.errors.ApiError` for every other answer.
+:class:`~sandbox.call.Call` and returns its :data:`~sandbox.call.Answer`; it raises
+:class:`~sandbox.errors.ApiError` for every other answer.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from include.sandbox import errors, filters, render
-from include.sandbox.call import Answer, Call, Endpoint, Listing
-from include.sandbox.hooks import HOOK_ENDPOINTS
-from include.sandbox.model import PullRequest, Repository
-from include.sandbox.paging import PageRule
-from include.sandbox.partial import Lazy
+from sandbox import errors, filters, render
+from sandbox.call import Answer, Call, Endpoint, Listing
+from sandbox.hooks import HOOK_ENDPOINTS
+from sandbox.model import PullRequest, Repository
+from sandbox.paging import PageRule
+from sandbox.partial import Lazy
 
 MAX_EMAILS = 90
 PULL_REQUEST_STATES = ("OPEN", "MERGED", "DECLINED", "SUPERSEDED")

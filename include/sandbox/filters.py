@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from include.sandbox.partial import Lazy
+from sandbox.partial import Lazy
 
 Operator = Literal["=", "!=", "~", "!~", ">", ">=", "<", "<=", "IN", "NOT IN"]
 Scalar = str | int | float | bool | None | datetime

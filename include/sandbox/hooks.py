@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from include.sandbox import errors, render
-from include.sandbox.call import Answer, Call, Done, Endpoint, Listing
-from include.sandbox.model import Repository, Webhook, Workspace
+from sandbox import errors, render
+from sandbox.call import Answer, Call, Done, Endpoint, Listing
+from sandbox.model import Repository, Webhook, Workspace
 
 NOT_OWNER = "Access denied. The authenticated user is not an owner on the specified workspace."
 MAX_SECRET = 128

@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlencode
 
-from include.sandbox import errors
-from include.sandbox.state import DEFAULT_REDIRECT, Consumer, Credential, SandboxState, without_implied
+from sandbox import errors
+from sandbox.state import DEFAULT_REDIRECT, Consumer, Credential, SandboxState, without_implied
 
 
 def oauth_error(code: str, description: str) -> errors.ApiError:

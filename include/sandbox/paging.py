@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from include.sandbox.errors import bad_request
-from include.sandbox.state import Cursor, Fault, SandboxState
+from sandbox.errors import bad_request
+from sandbox.state import Cursor, Fault, SandboxState
 
 Query = list[tuple[str, str]]
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from include.sandbox import render
-from include.sandbox.model import Account, CommitStatus, PullRequest, Repository, Workspace
-from include.sandbox.partial import project
-from include.sandbox.render import Json
+from sandbox import render
+from sandbox.model import Account, CommitStatus, PullRequest, Repository, Workspace
+from sandbox.partial import project
+from sandbox.render import Json
 
 
 def event(

@@ -10,8 +10,8 @@ from typing import Literal, Self
 
 import uvicorn
 
-from include.sandbox.server import create_app
-from include.sandbox.state import SandboxState
+from sandbox.server import create_app
+from sandbox.state import SandboxState
 
 HOST = "127.0.0.1"
 Workload = Literal["demo", "reference"]
@@ -20,10 +20,10 @@ Workload = Literal["demo", "reference"]
 def build_state(workload: Workload = "demo", repositories: int | None = None) -> SandboxState:
     """The state of a workload; ``repositories`` sizes the reference workload and cuts the demo."""
     if workload == "reference":
-        from include.sandbox.reference import reference_state
+        from sandbox.reference import reference_state
 
         return reference_state(repositories or 20)
-    from include.sandbox.demo import demo_state
+    from sandbox.demo import demo_state
 
     state = demo_state()
     if repositories is not None:

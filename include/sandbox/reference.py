@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from include.sandbox.build import Pulls, Rules, app_user, midnight, person, runs, uuid_of
-from include.sandbox.model import Account, Member, Project, PullRequest, Repository, Restriction, Workspace
-from include.sandbox.state import SandboxState
+from sandbox.build import Pulls, Rules, app_user, midnight, person, runs, uuid_of
+from sandbox.model import Account, Member, Project, PullRequest, Repository, Restriction, Workspace
+from sandbox.state import SandboxState
 
 SLUG = "reference"
 MEMBERS = 50

@@ -1,7 +1,7 @@
 """From the model to Bitbucket's JSON: the keys that live responses carry, condensed where they condense.
 
 Each function takes model objects and returns a JSON object; parts that cost something or that Bitbucket
-leaves out of lists are :class:`~include.sandbox.partial.Lazy`. Links point to the real hosts, as in
+leaves out of lists are :class:`~sandbox.partial.Lazy`. Links point to the real hosts, as in
 recorded responses; only paging links name the sandbox.
 """
 
@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from include.sandbox.model import (
+from sandbox.model import (
     Account,
     BranchingModel,
     CommitStatus,
@@ -29,7 +29,7 @@ from include.sandbox.model import (
     Webhook,
     Workspace,
 )
-from include.sandbox.partial import Lazy, hidden
+from sandbox.partial import Lazy, hidden
 
 Json = dict[str, Any]
 API = "https://api.bitbucket.org/2.0"

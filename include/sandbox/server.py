@@ -18,14 +18,14 @@ from fastapi import FastAPI, Request, Response
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from include.sandbox import errors, oauth
-from include.sandbox.call import Call, Done, Endpoint, Listing
-from include.sandbox.control import control_router
-from include.sandbox.endpoints import ENDPOINTS, GONE_PATHS
-from include.sandbox.errors import ApiError
-from include.sandbox.paging import Asked, page
-from include.sandbox.partial import project
-from include.sandbox.state import (
+from sandbox import errors, oauth
+from sandbox.call import Call, Done, Endpoint, Listing
+from sandbox.control import control_router
+from sandbox.endpoints import ENDPOINTS, GONE_PATHS
+from sandbox.errors import ApiError
+from sandbox.paging import Asked, page
+from sandbox.partial import project
+from sandbox.state import (
     Credential,
     Fault,
     RequestRecord,

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from include.sandbox.model import Account, Repository, Webhook, Workspace
-from include.sandbox.webhooks import Deliveries
+from sandbox.model import Account, Repository, Webhook, Workspace
+from sandbox.webhooks import Deliveries
 
 FIVE_SCOPES = ("account", "repository", "pullrequest", "webhook", "pipeline")
 ADMIN_SCOPES = (*FIVE_SCOPES, "repository:admin")

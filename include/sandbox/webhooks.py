@@ -21,9 +21,9 @@ from uuid import uuid4
 
 import requests
 
-from include.sandbox import payloads
-from include.sandbox.model import Account, PullRequest, Repository, Webhook, Workspace
-from include.sandbox.render import Json
+from sandbox import payloads
+from sandbox.model import Account, PullRequest, Repository, Webhook, Workspace
+from sandbox.render import Json
 
 MAX_BODY = 256 * 1024
 MAX_ATTEMPTS = 3
@@ -131,7 +131,7 @@ class Deliveries:
 
         Args:
             actor: who did it; the workspace's first member unless given.
-            details: what only this kind of event has, from :mod:`include.sandbox.payloads`.
+            details: what only this kind of event has, from :mod:`sandbox.payloads`.
 
         Returns:
             What is on its way; nothing where nobody subscribed, or the body is too large.

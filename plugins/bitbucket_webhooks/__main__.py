@@ -13,11 +13,11 @@ import sys
 
 import uvicorn
 
+from bitbucket_cloud.auth.encryption import KeyRing
 from bitbucket_cloud.errors import ConfigurationError
-from bitbucket_cloud.keyring import KeyRing
 from bitbucket_webhooks.app import MAX_BODY, PATH, create_app
 from bitbucket_webhooks.database import Database
-from include.local.environment import POSTGRES_CONNECTION, ConnectionUnreadable, PostgresAddress
+from local.environment import POSTGRES_CONNECTION, ConnectionUnreadable, PostgresAddress
 
 HOST_VARIABLE = "COMPLIANCE_RECEIVER_HOST"
 PORT_VARIABLE = "COMPLIANCE_RECEIVER_PORT"

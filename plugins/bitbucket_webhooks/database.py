@@ -16,8 +16,8 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from bitbucket_cloud.auth.encryption import KeyRing
 from bitbucket_cloud.errors import ConfigurationError
-from bitbucket_cloud.keyring import KeyRing
 
 log = logging.getLogger(__name__)
 

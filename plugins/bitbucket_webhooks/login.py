@@ -20,7 +20,7 @@ def ensure_login(dsn: str, password: str) -> None:
     Raises:
         psycopg.errors.InsufficientPrivilege: that login may make no others; have an administrator make one.
     """
-    from include.pipeline.logins import ensure_login as ensure
+    from bitbucket_compliance.core.roles import ensure_login as ensure
 
     ensure(dsn, LOGIN, ROLE, password)
 

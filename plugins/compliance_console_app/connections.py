@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bitbucket_cloud.client.scopes import expand
 from bitbucket_cloud.errors import BitbucketError
-from bitbucket_cloud.ledger import consumer_of
-from bitbucket_cloud.scopes import expand
+from bitbucket_cloud.rate_limit.ledger import consumer_of
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
+from bitbucket_compliance.core.errors import PipelineError, one_line
+from bitbucket_compliance.pipeline.extract.preflight import bases
+from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app.access import CONNECTION_ID
 from compliance_console_app.database import Connection, row, rows
-from include.pipeline.errors import PipelineError, one_line
-from include.pipeline.preflight import bases
-from include.security_tests import CATALOGUE
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+from bitbucket_compliance.core.errors import PipelineError
 from compliance_console_app.access import Person
 from compliance_console_app.database import Connection, row
-from include.pipeline.errors import PipelineError
 
 MINUTES = 10
 

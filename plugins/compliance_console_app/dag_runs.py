@@ -5,8 +5,8 @@ The console runs in the API server and may use Airflow's models there.
 
 from __future__ import annotations
 
+from bitbucket_compliance.core.errors import PipelineError, one_line
 from compliance_console_app.access import DAG_ID, Person
-from include.pipeline.errors import PipelineError, one_line
 
 WEBHOOKS_DAG_ID = "bitbucket_webhooks"
 

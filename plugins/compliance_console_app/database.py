@@ -12,8 +12,8 @@ import psycopg
 from fastapi import Depends, Request
 from psycopg.pq import TransactionStatus
 
-from include.pipeline.db import connect
-from include.pipeline.errors import postgres_errors
+from bitbucket_compliance.core.database import connect
+from bitbucket_compliance.core.errors import postgres_errors
 
 Connection = psycopg.Connection[dict[str, Any]]
 ROLE = "compliance_console"

@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from bitbucket_cloud.errors import BitbucketError
+from bitbucket_compliance.core.errors import PipelineError, one_line
 from compliance_console_app.headers import SECURITY
 from compliance_console_app.pages import page
-from include.pipeline.errors import PipelineError, one_line
 
 log = logging.getLogger(__name__)
 

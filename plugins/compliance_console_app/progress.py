@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app import dag_runs
 from compliance_console_app.database import Connection, row, rows
-from include.security_tests import CATALOGUE
 
 #: step of integration.run_steps, or what several begin with; what people call it
 STEPS = (

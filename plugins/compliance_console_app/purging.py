@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import psycopg
 
+from bitbucket_compliance.core.errors import WorkspaceBusy
 from compliance_console_app.database import Connection, row, rows
-from include.pipeline.errors import WorkspaceBusy
 
 #: schemas that a purge touches, in the order of the flow, and what they hold
 SCHEMAS = {

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bitbucket_cloud.errors import BitbucketError
+from bitbucket_compliance.core.database import CONNECTION_ID as POSTGRES
+from bitbucket_compliance.core.errors import one_line
 from compliance_console_app.access import CONNECTION_ID
 from compliance_console_app.database import Connection, row, rows
-from include.pipeline.db import CONNECTION_ID as POSTGRES
-from include.pipeline.errors import one_line
 
 log = logging.getLogger(__name__)
 
@@ -109,9 +109,9 @@ def remove(workspaces: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     Returns:
         How many were deleted, and a sentence for each that is left there.
     """
+    from bitbucket_cloud.database import Store
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
-    from bitbucket_cloud.store import Store
-    from bitbucket_cloud.webhooks import remove as remove_webhooks
+    from bitbucket_cloud.webhooks.registration import remove as remove_webhooks
 
     try:
         # A person waits: no long series of retries.
@@ -125,8 +125,8 @@ def remove(workspaces: Sequence[str]) -> tuple[int, tuple[str, ...]]:
 
 def forget_secret() -> tuple[str, ...]:
     """Forget the connection's webhook secrets: no delivery is accepted any more; a sentence where that failed."""
-    from bitbucket_cloud.store import Store
-    from bitbucket_cloud.webhook_secrets import WebhookSecrets
+    from bitbucket_cloud.database import Store
+    from bitbucket_cloud.webhooks.secrets import WebhookSecrets
 
     try:
         WebhookSecrets(Store.from_airflow(POSTGRES)).forget(CONNECTION_ID)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-ASSETS = Path(__file__).resolve().parents[2] / "include" / "dashboards" / "assets"
+ASSETS = Path(__file__).resolve().parents[2] / "include/bitbucket_compliance/reporting/dashboards/assets"
 
 
 def charts(workspace: str) -> Mapping[str, str]:

@@ -31,7 +31,7 @@ import psutil
 import psycopg
 
 from bitbucket_compliance.database.migrate import upgrade
-from include.local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
 DLT = "dlt[postgres]==1.31.0"
@@ -93,7 +93,7 @@ class Sandbox:
 
     def __init__(self, repositories: int) -> None:
         self.repositories = repositories
-        command = [sys.executable, "-m", "include.sandbox", "--workload", "reference"]
+        command = [sys.executable, "-m", "sandbox", "--workload", "reference"]
         self._process = subprocess.Popen(
             [*command, "--repositories", str(repositories)], stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
@@ -248,7 +248,7 @@ def _dlt_environment() -> str:
 
 
 def _environment() -> dict[str, str]:
-    path = os.pathsep.join((str(ROOT), str(ROOT / "plugins")))
+    path = os.pathsep.join((str(ROOT / "include"), str(ROOT / "plugins")))
     return {**os.environ, "PYTHONPATH": path}
 
 

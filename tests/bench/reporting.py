@@ -24,13 +24,13 @@ from typing import Any
 
 import psycopg
 
+from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.database.migrate import upgrade
-from include.contract.queries import PEOPLE_READER, READER, queries
-from include.local.postgres import EmbeddedPostgres
-from include.local.postgres_cluster import ADMIN_ROLE
-from include.pipeline.db import as_json
-from include.policy.model import Policy, load_policy
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.policy.model import Policy, load_policy
+from bitbucket_compliance.reporting.contract.queries import PEOPLE_READER, READER, queries
+from bitbucket_compliance.security_tests import CATALOGUE
+from local.postgres import EmbeddedPostgres
+from local.postgres_cluster import ADMIN_ROLE
 from tests.bench.charts import charts
 from tests.bench.goals import Goals
 

@@ -39,12 +39,12 @@ from typing import LiteralString
 import psycopg
 
 from bitbucket_compliance.database.migrate import upgrade
-from include.local.postgres import EmbeddedPostgres
-from include.sandbox.build import Pulls
-from include.sandbox.endpoints import ENDPOINTS
-from include.sandbox.model import Repository, Workspace
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import ADMIN_SCOPES, FIVE_SCOPES, RequestRecord, closure
+from local.postgres import EmbeddedPostgres
+from sandbox.build import Pulls
+from sandbox.endpoints import ENDPOINTS
+from sandbox.model import Repository, Workspace
+from sandbox.process import SandboxServer
+from sandbox.state import ADMIN_SCOPES, FIVE_SCOPES, RequestRecord, closure
 from tests.bench import simulation
 from tests.bench.goals import Goals
 from tests.harness import Pipeline, bitbucket_connection

@@ -31,16 +31,16 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from bitbucket_cloud.budget import RequestBudget
-from bitbucket_cloud.endpoints import ENDPOINTS
-from bitbucket_cloud.ledger import PostgresLedger, consumer_of
+from bitbucket_cloud.client.endpoints import ENDPOINTS
+from bitbucket_cloud.database import Store
+from bitbucket_cloud.rate_limit.ledger import PostgresLedger, consumer_of
+from bitbucket_cloud.rate_limit.limiter import RequestBudget
 from bitbucket_cloud.settings import ACCESS_TOKEN, CLIENT_CREDENTIALS, Settings
-from bitbucket_cloud.store import Store
-from include.pipeline import planning
-from include.pipeline.db import run_sql
-from include.pipeline.publish import RUNS_KEPT
-from include.pipeline.run import Connection, Run
-from include.policy.model import load_policy
+from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.pipeline.extract import plan
+from bitbucket_compliance.pipeline.publish.publish import RUNS_KEPT
+from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.policy.model import load_policy
 
 SIZES = (500, 2_000, 10_000)
 #: Of an OAuth consumer, and the most that an access token gets.
@@ -171,15 +171,15 @@ def _warnings(said: list[str]) -> Iterator[None]:
             said.append(record.getMessage())
 
     collector = Collector(logging.WARNING)
-    disabled, propagate = logging.root.manager.disable, planning.log.propagate
+    disabled, propagate = logging.root.manager.disable, plan.log.propagate
     logging.disable(logging.INFO)
-    planning.log.addHandler(collector)
-    planning.log.propagate = False
+    plan.log.addHandler(collector)
+    plan.log.propagate = False
     try:
         yield
     finally:
-        planning.log.propagate = propagate
-        planning.log.removeHandler(collector)
+        plan.log.propagate = propagate
+        plan.log.removeHandler(collector)
         logging.disable(disabled)
 
 
@@ -234,9 +234,9 @@ class _Workspace:
         ends = run.started_at + HOUR
         budget = RequestBudget(self._settings, self._ledger, lambda pause: None)
         sent = sum(self._send(budget, self._costs.listings(self._course.repositories), ends))
-        planning.plan_reading(self._connection, run, budget)
+        plan.plan_reading(self._connection, run, budget)
         sent += self._read(budget, run, ends)
-        run_sql(self._connection, "publish/forget_old_runs.sql", {**run.keys, "runs_kept": RUNS_KEPT})
+        run_sql(self._connection, "pipeline/publish/forget_old_runs.sql", {**run.keys, "runs_kept": RUNS_KEPT})
         self._clock.now = ends
         hour = self._look_back(run, sent)
         self._connection.commit()
@@ -309,7 +309,7 @@ class _Workspace:
         return min(math.floor(found + 1e-9), due)
 
     def _note(self, run: Run, before: int, done: int) -> None:
-        run_sql(self._connection, "extract/make_incoming.sql")
+        run_sql(self._connection, "pipeline/extract/make_incoming.sql")
         self._connection.execute(
             """
             INSERT INTO incoming_reads (repository_id, read_at, complete)
@@ -319,7 +319,7 @@ class _Workspace:
             """,
             {**run.keys, "now": self._clock.now, "before": before, "done": done},
         )
-        run_sql(self._connection, "extract/land_reads.sql", run.keys)
+        run_sql(self._connection, "pipeline/extract/land_reads.sql", run.keys)
         self._connection.commit()
 
     def _note_rest(self, run: Run, done: int, new: int) -> None:

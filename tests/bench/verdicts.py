@@ -42,10 +42,10 @@ import psutil
 import psycopg
 
 from bitbucket_compliance.database.migrate import upgrade
-from include.local.postgres import EmbeddedPostgres
-from include.pipeline import tasks
-from include.pipeline.validation import load_library
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.pipeline.gate.validation import load_library
+from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.tasks import tasks
+from local.postgres import EmbeddedPostgres
 from tests.bench.goals import Goals
 from tests.bench.verdicts_workspace import WORKSPACE, Landed, MadeUp
 

@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from include.pipeline.db import run_sql
-from include.pipeline.planning import plan_reading
-from include.pipeline.run import Run, run_step
+from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.pipeline.extract.plan import plan_reading
+from bitbucket_compliance.pipeline.run.run import Run, run_step
 
 SQL = Path(__file__).with_name("workspace")
 WORKSPACE = "bench"
@@ -110,11 +110,11 @@ class MadeUp:
 
     def _incoming(self, connection: psycopg.Connection[Any], run: Run, file: str, keys: dict[str, Any]) -> float:
         """Make answers and land them; returns the seconds that landing took."""
-        run_sql(connection, "extract/make_incoming.sql")
+        run_sql(connection, "pipeline/extract/make_incoming.sql")
         self._run(connection, file, keys)
         started = time.monotonic()
         for landed in ("objects", "calls", "reads"):
-            run_sql(connection, f"extract/land_{landed}.sql", run.keys)
+            run_sql(connection, f"pipeline/extract/land_{landed}.sql", run.keys)
         connection.commit()
         return time.monotonic() - started
 

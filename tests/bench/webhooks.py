@@ -30,12 +30,12 @@ import psycopg
 from cryptography.fernet import Fernet
 from psycopg.rows import dict_row
 
-from include.local import environment as env
-from include.local.postgres import EmbeddedPostgres
-from include.sandbox import actions
-from include.sandbox.process import SandboxServer
-from include.sandbox.reference import SLUG as WORKSPACE
-from include.sandbox.reference import reference_state
+from local import environment as env
+from local.postgres import EmbeddedPostgres
+from sandbox import actions
+from sandbox.process import SandboxServer
+from sandbox.reference import SLUG as WORKSPACE
+from sandbox.reference import reference_state
 from tests.bench.goals import Goals
 from tests.receiving import free_port
 
@@ -288,7 +288,7 @@ def live(folder: Path, repositories: int) -> Iterator[Stack]:
         connection["login"], connection["password"] = env.SANDBOX_GRANTS["admin"]
         environment = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join((str(env.ROOT), str(env.ROOT / "plugins"))),
+            "PYTHONPATH": os.pathsep.join((str(env.ROOT / "include"), str(env.ROOT / "plugins"))),
             env.BITBUCKET_CONNECTION: json.dumps(connection),
             env.VAULT_KEY: Fernet.generate_key().decode(),
             "COMPLIANCE_WEBHOOK_URL": address,
@@ -309,7 +309,7 @@ def live(folder: Path, repositories: int) -> Iterator[Stack]:
 def register(environment: dict[str, str]) -> None:
     """As `make webhooks` does."""
     done = subprocess.run(
-        [sys.executable, "-m", "include.local", "webhooks", "--action=ensure"],
+        [sys.executable, "-m", "local", "webhooks", "--action=ensure"],
         cwd=env.ROOT,
         env=environment,
         capture_output=True,

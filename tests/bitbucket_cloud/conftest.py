@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from bitbucket_cloud.client import BitbucketClient
+from bitbucket_cloud.client.client import BitbucketClient
 from bitbucket_cloud.hooks.bitbucket import BitbucketHook
 
 KEY = "oauth-key-0001"

@@ -13,11 +13,11 @@ import pytest
 import requests
 
 from bitbucket_cloud import errors
-from bitbucket_cloud.client import BitbucketClient
+from bitbucket_cloud.client.client import BitbucketClient
+from bitbucket_cloud.database import Store
 from bitbucket_cloud.errors import Unfinished
 from bitbucket_cloud.hooks.bitbucket import BitbucketHook
-from bitbucket_cloud.ledger import MemoryLedger
-from bitbucket_cloud.store import Store
+from bitbucket_cloud.rate_limit.ledger import MemoryLedger
 
 LIMITED = "Rate limit for this resource has been exceeded"
 REPOSITORIES = "/repositories/acme"

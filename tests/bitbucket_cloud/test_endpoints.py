@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bitbucket_cloud import errors
-from bitbucket_cloud.endpoints import ENDPOINTS
+from bitbucket_cloud.client.endpoints import ENDPOINTS
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bitbucket_cloud import budget as budget_module
 from bitbucket_cloud import errors
-from bitbucket_cloud.budget import BLOCK_SIZE, RequestBudget
-from bitbucket_cloud.ledger import PERMIT_LIFE, TRAVEL, WINDOW, Ledger, MemoryLedger, PostgresLedger, consumer_of
+from bitbucket_cloud.database import Store
+from bitbucket_cloud.rate_limit import limiter as budget_module
+from bitbucket_cloud.rate_limit.ledger import (
+    PERMIT_LIFE,
+    TRAVEL,
+    WINDOW,
+    Ledger,
+    MemoryLedger,
+    PostgresLedger,
+    consumer_of,
+)
+from bitbucket_cloud.rate_limit.limiter import BLOCK_SIZE, RequestBudget
 from bitbucket_cloud.settings import Settings
-from bitbucket_cloud.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSUMER = "api.bitbucket.org/oauth:key"
@@ -164,10 +172,10 @@ def test_many_threads_of_many_processes_get_no_more_than_the_limit(ledgers: Call
 SENDER = """
 import json, sys
 import psycopg
-from bitbucket_cloud.client import BitbucketClient
+from bitbucket_cloud.client.client import BitbucketClient
 from bitbucket_cloud.errors import RateLimited
 from bitbucket_cloud.settings import Settings
-from bitbucket_cloud.store import Store
+from bitbucket_cloud.database import Store
 
 url, dsn = sys.argv[1:]
 settings = Settings("bitbucket_default", url, url, login="oauth-key-0001", password="s3cret/with+odd=chars",
@@ -185,7 +193,7 @@ def test_two_processes_with_a_limit_of_50_send_50(fake: Any, reply: Any, dsn: st
     fake.on("/workspaces/acme", reply(200, {}, delay=0.01))
     command = [sys.executable, "-c", SENDER, fake.url, dsn]
     both = [
-        subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": ".:plugins"}, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command, cwd=ROOT, env={"PYTHONPATH": "include:plugins"}, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     said = [process.communicate(timeout=60)[0] for process in both]

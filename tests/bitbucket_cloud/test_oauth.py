@@ -17,16 +17,17 @@ import psycopg
 import pytest
 import requests
 
-from bitbucket_cloud import errors, oauth
-from bitbucket_cloud.keyring import KEY_VARIABLE, KeyRing
+from bitbucket_cloud import errors
+from bitbucket_cloud.auth import oauth
+from bitbucket_cloud.auth.encryption import KEY_VARIABLE, KeyRing
+from bitbucket_cloud.auth.token_endpoint import GrantRefused
+from bitbucket_cloud.auth.vault import TokenVault
+from bitbucket_cloud.database import Store
 from bitbucket_cloud.settings import Settings
-from bitbucket_cloud.store import Store
-from bitbucket_cloud.tokens import GrantRefused
-from bitbucket_cloud.vault import TokenVault
-from include.local import connect as command
-from include.local import environment as env
-from include.local.services import Connections, LocalError, Services
-from include.sandbox.process import SandboxServer
+from local import connect as command
+from local import environment as env
+from local.services import Connections, LocalError, Services
+from sandbox.process import SandboxServer
 from tests.vaulting import CONSUMER, KEY, ROOT, auth_for, connect, events, settings_for, status, vault_at
 
 
@@ -177,13 +178,13 @@ def test_make_connect_from_the_printed_address_to_a_connection_that_works(sandbo
     extra = {"auth": "authorization_code", "oauth_url": sandbox.url}
     connection = {"conn_type": "bitbucket", "host": sandbox.url, "login": key, "password": secret, "extra": extra}
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "include"), str(ROOT / "plugins")]),
         "PYTHONUNBUFFERED": "1",
         env.BITBUCKET_CONNECTION: json.dumps(connection),
         env.POSTGRES_CONNECTION: dsn,
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "include.local", "connect", "--port", "0"],
+        [sys.executable, "-m", "local", "connect", "--port", "0"],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_cloud.endpoints import ENDPOINTS
+from bitbucket_cloud.client.endpoints import ENDPOINTS
 
 DOCUMENT = Path(__file__).parents[3] / "shared/bitbucket/openapi/scopes-all-ops-2026-08-15.json"
 

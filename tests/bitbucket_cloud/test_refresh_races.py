@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from bitbucket_cloud import errors
-from bitbucket_cloud.keyring import KEY_VARIABLE
-from include.sandbox.process import SandboxServer
+from bitbucket_cloud.auth.encryption import KEY_VARIABLE
+from sandbox.process import SandboxServer
 from tests.vaulting import (
     CONN_ID,
     KEY,
@@ -206,7 +206,7 @@ def test_a_servers_time_limits_do_not_end_a_refresh_that_waits_for_bitbucket(
 def test_a_process_that_waits_too_long_for_another_may_try_again(
     refresher: Callable[[], Refresher], sandbox: SandboxServer, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bitbucket_cloud.vault.LOCK_MARGIN", 0.1)
+    monkeypatch.setattr("bitbucket_cloud.auth.vault.LOCK_MARGIN", 0.1)
     settings = settings_for(sandbox.url, connect_timeout=0.1, read_timeout=0.1)
     auth = auth_for(settings, dsn)
     refused = auth.token()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bitbucket_cloud import errors
-from bitbucket_cloud.pause import RateLimitPause, parse_retry_after
+from bitbucket_cloud.rate_limit.pause import RateLimitPause, parse_retry_after
 
 LIMITED = "Rate limit for this resource has been exceeded"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bitbucket_cloud.redaction import Redactor, redact
-from bitbucket_cloud.scopes import expand, parse
+from bitbucket_cloud.client.redaction import Redactor, redact
+from bitbucket_cloud.client.scopes import expand, parse
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitbucket_cloud import errors
-from bitbucket_cloud.client import BitbucketClient
-from bitbucket_cloud.ledger import MemoryLedger, Pause
-from bitbucket_cloud.pause import RateLimitPause
-from bitbucket_cloud.store import Store
+from bitbucket_cloud.client.client import BitbucketClient
+from bitbucket_cloud.database import Store
+from bitbucket_cloud.rate_limit.ledger import MemoryLedger, Pause
+from bitbucket_cloud.rate_limit.pause import RateLimitPause
 
 LIMITED = "Rate limit for this resource has been exceeded"
 

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from bitbucket_cloud import errors
+from bitbucket_cloud.auth.encryption import KEY_VARIABLE, KeyRing
+from bitbucket_cloud.auth.vault import TokenVault
 from bitbucket_cloud.hooks.bitbucket import BitbucketHook
-from bitbucket_cloud.keyring import KEY_VARIABLE, KeyRing
-from bitbucket_cloud.vault import TokenVault
-from include.sandbox.process import SandboxServer
+from sandbox.process import SandboxServer
 from tests.vaulting import (
     CONN_ID,
     CONSUMER,

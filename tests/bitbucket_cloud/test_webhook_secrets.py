@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from bitbucket_cloud import errors
-from bitbucket_cloud.keyring import KeyRing
-from bitbucket_cloud.webhook_secrets import WebhookSecrets
+from bitbucket_cloud.auth.encryption import KeyRing
+from bitbucket_cloud.webhooks.secrets import WebhookSecrets
 from tests.vaulting import KEY, OTHER_KEY, rows, store_at, vault_at
 
 TABLE = "SELECT * FROM integration.webhook_secrets ORDER BY secret_id"

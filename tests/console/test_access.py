@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse
 
-from bitbucket_cloud.keyring import KEY_VARIABLE, KeyRing
+from bitbucket_cloud.auth.encryption import KEY_VARIABLE, KeyRing
 from bitbucket_webhooks.signature import sign
 from compliance_console_app import access
 from compliance_console_app.access import auth_manager

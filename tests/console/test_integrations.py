@@ -12,10 +12,10 @@ import pytest
 import requests
 from httpx import Response
 
-from bitbucket_cloud.keyring import KEY_VARIABLE
+from bitbucket_cloud.auth.encryption import KEY_VARIABLE
 from compliance_console_app import dag_runs
 from compliance_console_app.access import Person
-from include.sandbox.process import SandboxServer
+from sandbox.process import SandboxServer
 from tests.console.conftest import Console, OpenConsole
 from tests.harness import DEMO, Pipeline, bitbucket_connection
 from tests.vaulting import KEY, auth_for, events, rows, settings_for, status

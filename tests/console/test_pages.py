@@ -14,7 +14,7 @@ import pytest
 from compliance_console_app.pages import address, ago, day, moment
 from compliance_console_app.remedies import filled_in
 from compliance_console_app.trend import chart
-from include.sandbox.process import SandboxServer
+from sandbox.process import SandboxServer
 from tests.conftest import Database
 from tests.console.conftest import OpenConsole
 from tests.harness import DEMO, Pipeline

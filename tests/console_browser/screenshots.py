@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from include.sandbox import demo
+from sandbox import demo
 from tests.console_browser import steps
 from tests.console_browser.looking import PAGES, Visitor
 from tests.console_browser.world import Airflow, airflow_in, open_browser

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from include.local import environment as env
+from local import environment as env
 
 
 def main() -> int:
@@ -13,7 +13,7 @@ def main() -> int:
     folder = Path(sys.argv.pop(1))
     # Before `web` is imported: its own folders lie below this one.
     env.LOCAL = folder  # type: ignore[misc]
-    from include.local import web
+    from local import web
 
     web.PREFERRED_PORT = 0  # type: ignore[misc]
     return web.main()

@@ -20,8 +20,8 @@ from playwright.sync_api import Browser, Playwright
 from playwright.sync_api import Error as PlaywrightError
 from psycopg.rows import dict_row
 
-from include.local import environment as env
-from include.local.postgres import EmbeddedPostgres
+from local import environment as env
+from local.postgres import EmbeddedPostgres
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -113,7 +113,7 @@ def airflow_in(folder: Path, grant: str = "admin") -> Iterator[Airflow]:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.console_browser.up", str(folder), grant],
             cwd=env.ROOT,
-            env=clean | {"PYTHONPATH": os.pathsep.join([str(env.ROOT), str(env.ROOT / "plugins")])},
+            env=clean | {"PYTHONPATH": os.pathsep.join([str(env.ROOT / "include"), str(env.ROOT / "plugins")])},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

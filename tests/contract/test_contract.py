@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from include.contract import dictionary, odcs
-from include.contract.catalogue import Column, Function, Published, Relation, read_published
-from include.contract.check import committed_contract, next_version, problems
-from include.contract.environment import ContractToolMissing, datacontract
-from include.contract.versions import Bump, differences, needed, raised
-from include.local.postgres import EmbeddedPostgres
+from bitbucket_compliance.reporting.contract import dictionary, odcs
+from bitbucket_compliance.reporting.contract.catalogue import Column, Function, Published, Relation, read_published
+from bitbucket_compliance.reporting.contract.check import committed_contract, next_version, problems
+from bitbucket_compliance.reporting.contract.environment import ContractToolMissing, datacontract
+from bitbucket_compliance.reporting.contract.versions import Bump, differences, needed, raised
+from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 
 

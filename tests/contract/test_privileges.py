@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from include.local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 from tests.contract.privileges import ROLES, SCHEMAS, expected, may_call
 

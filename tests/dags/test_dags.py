@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[2]
 VOCABULARY = {"bitbucket", "compliance", "registry"}
@@ -51,7 +51,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "plugins"))),
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "include"), str(ROOT / "plugins"))),
     }
     environment.pop("AIRFLOW_CONN_COMPLIANCE_POSTGRES", None)
     environment.pop("AIRFLOW_CONN_BITBUCKET_DEFAULT", None)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from include.local import airflow_run, services
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from local import airflow_run, services
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline, bitbucket_connection
 from tests.pipeline.small import ACME, small_state, statuses
 

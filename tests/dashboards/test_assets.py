@@ -10,12 +10,12 @@ import psycopg
 import pytest
 import yaml
 
-from include.dashboards.login import ensure_login
-from include.local.dashboard import LOCK, require_reader
-from include.local.services import LocalError
+from bitbucket_compliance.reporting.dashboards.login import ensure_login
+from local.dashboard import LOCK, require_reader
+from local.services import LocalError
 from tests.conftest import Database
 
-ASSETS = Path(__file__).resolve().parents[2] / "include" / "dashboards" / "assets"
+ASSETS = Path(__file__).resolve().parents[2] / "include/bitbucket_compliance/reporting/dashboards/assets"
 FILES: dict[str, dict[str, Any]] = {
     path.relative_to(ASSETS).as_posix(): yaml.safe_load(path.read_text("utf-8")) for path in ASSETS.rglob("*.yaml")
 }

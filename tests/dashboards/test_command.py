@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from include.local import dashboard
-from include.local import environment as env
-from include.local.dashboard import RESULTS, results_address
-from include.local.postgres import EmbeddedPostgres
-from include.local.services import LocalError, Services
+from local import dashboard
+from local import environment as env
+from local.dashboard import RESULTS, results_address
+from local.postgres import EmbeddedPostgres
+from local.services import LocalError, Services
 
 POSTGRES = "postgresql://pipeline:s3cret@db.example.com/compliance"
 

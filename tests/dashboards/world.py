@@ -12,10 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from include.dashboards.login import ensure_login
-from include.local.dashboard import PAGE, Superset, free_port, is_healthy
-from include.local.services import stop_process
-from include.sandbox.process import SandboxServer
+from bitbucket_compliance.reporting.dashboards.login import ensure_login
+from local.dashboard import PAGE, Superset, free_port, is_healthy
+from local.services import stop_process
+from sandbox.process import SandboxServer
 from tests.harness import Pipeline, bitbucket_connection
 
 PAST = Path(__file__).parent / "past.sql"

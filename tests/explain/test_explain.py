@@ -10,13 +10,13 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.explain.chain import Chain, NothingToExplain, chain, moment_of
-from include.explain.render import render
-from include.registry.exceptions import Asked, decide, request
-from include.sandbox.build import Rules
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.registry.exceptions import Asked, decide, request
+from bitbucket_compliance.reporting.explain.chain import Chain, NothingToExplain, chain, moment_of
+from bitbucket_compliance.reporting.explain.render import render
+from bitbucket_compliance.security_tests import CATALOGUE
+from sandbox.build import Rules
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline
 from tests.pipeline.small import protect, small_state, whole_run, write_csv
 from tests.sandbox import official

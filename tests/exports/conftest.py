@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.exports.export import Exported, export
-from include.exports.state import Wanted
-from include.local.postgres import EmbeddedPostgres
-from include.sandbox.process import SandboxServer
+from bitbucket_compliance.reporting.exports.export import Exported, export
+from bitbucket_compliance.reporting.exports.state import Wanted
+from local.postgres import EmbeddedPostgres
+from sandbox.process import SandboxServer
 from tests.harness import Pipeline, bitbucket_connection
 
 Export = Callable[..., Exported]

@@ -19,17 +19,17 @@ from psycopg.rows import dict_row
 from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding
 from trestle.oscal.assessment_results import AssessmentResults
 
-from include.explain.chain import NothingToExplain
-from include.exports import csv_table, ocsf
-from include.exports.export import Exported, export
-from include.exports.formats import NAMES
-from include.exports.model import Counts, ExportRefused, ExportWrong, State, Verdict
-from include.exports.state import Wanted, snapshot, states
-from include.local import __main__ as command_line
-from include.local.export import export as make_export
-from include.pipeline import tasks
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.reporting.explain.chain import NothingToExplain
+from bitbucket_compliance.reporting.exports import csv_table, ocsf
+from bitbucket_compliance.reporting.exports.export import Exported, export
+from bitbucket_compliance.reporting.exports.formats import NAMES
+from bitbucket_compliance.reporting.exports.model import Counts, ExportRefused, ExportWrong, State, Verdict
+from bitbucket_compliance.reporting.exports.state import Wanted, snapshot, states
+from bitbucket_compliance.tasks import tasks
+from local import __main__ as command_line
+from local.export import export as make_export
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import DEMO, Pipeline
 from tests.pipeline.small import ACME, small_state, whole_run
 
@@ -277,12 +277,12 @@ def test_dates_of_an_instant_are_those_that_were_published_then(
 def test_what_was_too_old_at_an_instant_is_stale_there(demo: Pipeline, write: Write) -> None:
     with psycopg.connect(demo.dsn, row_factory=dict_row) as connection, snapshot(connection):
         [state] = states(connection, Wanted(run_id=write(demo.dsn, "csv").state.run_id))
-        from include.pipeline.db import run_sql
+        from bitbucket_compliance.core.database import run_sql
 
         keys = {"workspace": DEMO, "last_run_at": state.last_run_at}
         for hours, expected in ((47, {None}), (49, {True})):
             rows = run_sql(
-                connection, "exports/results_at.sql", {**keys, "as_of": state.as_of + timedelta(hours=hours)}
+                connection, "reporting/exports/results_at.sql", {**keys, "as_of": state.as_of + timedelta(hours=hours)}
             )
             assert {row["is_stale"] for row in rows} == expected
 
@@ -331,7 +331,7 @@ def test_a_folder_that_can_not_be_written_to_is_named(demo: Pipeline, write: Wri
 def test_a_file_that_lost_a_row_is_an_error_and_leaves_nothing_behind(
     name: str, demo: Pipeline, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from include.exports import export as module
+    from bitbucket_compliance.reporting.exports import export as module
 
     style = module.load(name)
 

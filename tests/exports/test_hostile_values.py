@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding
 from trestle.oscal.assessment_results import Model
 
-from include.exports import csv_table, oscal
-from include.exports.formats import NAMES, load
-from include.exports.model import Counts, MappedControl, PublishedTest, State, Verdict, one_line
+from bitbucket_compliance.reporting.exports import csv_table, oscal
+from bitbucket_compliance.reporting.exports.formats import NAMES, load
+from bitbucket_compliance.reporting.exports.model import Counts, MappedControl, PublishedTest, State, Verdict, one_line
 
 FORMULA_STARTS = "=+-@\t\r\n"
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)

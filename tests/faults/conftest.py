@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from cryptography.fernet import Fernet
 
-from include.local.postgres import EmbeddedPostgres
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from local.postgres import EmbeddedPostgres
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.faults.driver import Driver
 from tests.harness import bitbucket_connection
 from tests.pipeline.conftest import _hurried_postgres as _hurried_postgres

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from include.pipeline import tasks
-from include.pipeline.errors import Waiting
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import RequestRecord, SandboxState
+from bitbucket_compliance.core.errors import Waiting
+from bitbucket_compliance.tasks import tasks
+from sandbox.process import SandboxServer
+from sandbox.state import RequestRecord, SandboxState
 from tests.harness import DEMO, Pipeline
 from tests.pipeline.small import ACME, FAST
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from include.sandbox.process import SandboxServer, build_state
-from include.sandbox.state import FaultKind, SandboxState
+from sandbox.process import SandboxServer, build_state
+from sandbox.state import FaultKind, SandboxState
 from tests.faults.driver import RULE_TESTS, Driver, with_errors
 from tests.harness import DEMO
 from tests.pipeline.small import small_state

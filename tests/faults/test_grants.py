@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests import vaulting
 from tests.faults.driver import Driver
 from tests.pipeline.small import ACME, FAST, small_state
@@ -32,7 +32,7 @@ def consent(driver: Driver, server: SandboxServer) -> None:
 
 def run_beside(workspace: str) -> subprocess.Popen[bytes]:
     """A run in a process of its own, over the connections that are set now."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "plugins")])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "include"), str(ROOT / "plugins")])}
     return subprocess.Popen([sys.executable, "-m", "tests.faults.driver", workspace], env=environment, cwd=ROOT)
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from include.sandbox.build import uuid_of
-from include.sandbox.model import Repository
-from include.sandbox.process import SandboxServer, build_state
-from include.sandbox.state import SandboxState
+from sandbox.build import uuid_of
+from sandbox.model import Repository
+from sandbox.process import SandboxServer, build_state
+from sandbox.state import SandboxState
 from tests.faults.driver import RULE_TESTS, Driver, api_requests, once_after, with_errors
 from tests.harness import DEMO
 from tests.pipeline.small import ACME, people, repository, small_state

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from include.local import airflow_run, services
-from include.sandbox.errors import HTML_TOKEN
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import ADMIN_SCOPES, SandboxState
+from local import airflow_run, services
+from sandbox.errors import HTML_TOKEN
+from sandbox.process import SandboxServer
+from sandbox.state import ADMIN_SCOPES, SandboxState
 from tests import vaulting
 from tests.faults.driver import Driver
 from tests.faults.searching import files_as_text, leaks, postgres_as_text, sqlite_as_text

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.sandbox.errors import HTML_TOKEN
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from sandbox.errors import HTML_TOKEN
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.faults.driver import RULE_TESTS, Driver, once_after, with_errors
 from tests.faults.searching import postgres_as_text
 from tests.pipeline.small import small_state

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from include.pipeline import tasks
-from include.pipeline.errors import WaitForRequests
-from include.sandbox.process import SandboxServer, build_state
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.core.errors import WaitForRequests
+from bitbucket_compliance.tasks import tasks
+from sandbox.process import SandboxServer, build_state
+from sandbox.state import SandboxState
 from tests.faults.driver import RULE_TESTS, Driver, answered_twice, api_requests, once_after
 from tests.harness import DEMO
 from tests.pipeline.small import ACME, FAST, small_state, start

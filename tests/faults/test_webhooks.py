@@ -13,14 +13,14 @@ import pytest
 import requests
 from cryptography.fernet import Fernet
 
-from include.local.postgres import EmbeddedPostgres
-from include.pipeline import tasks
-from include.sandbox import actions
-from include.sandbox.build import person
-from include.sandbox.model import Member
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
-from include.sandbox.webhooks import Delivery
+from bitbucket_compliance.tasks import tasks
+from local.postgres import EmbeddedPostgres
+from sandbox import actions
+from sandbox.build import person
+from sandbox.model import Member
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
+from sandbox.webhooks import Delivery
 from tests.harness import Pipeline
 from tests.pipeline.announced import answer, waiting
 from tests.pipeline.small import ACME, FAST, small_state, whole_run
@@ -49,7 +49,7 @@ def receiver(
 @pytest.fixture
 def acme(pipeline: Pipeline, serve: Serve, receiver: Running) -> SandboxServer:
     """A workspace that was judged once, whose webhook delivers to the receiver."""
-    from include.pipeline import webhooks
+    from bitbucket_compliance.tasks import webhooks
 
     state = small_state(REPOSITORIES)
     # The identity behind the connection owns the workspace, as an administrator's would.
@@ -163,7 +163,7 @@ def test_old_deliveries_that_come_late_are_harmless(pipeline: Pipeline, acme: Sa
 
 
 def test_forged_and_truncated_deliveries_do_nothing(pipeline: Pipeline, acme: SandboxServer, receiver: Running) -> None:
-    from include.sandbox.webhooks import request_for
+    from sandbox.webhooks import request_for
 
     hook = acme.state.workspaces[0].webhooks[0]
     target = acme.state.workspaces[0].repositories[0].uuid

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from include.pipeline.resources import BY_NAME
-from include.sandbox import render
-from include.sandbox.model import Repository, Workspace
-from include.sandbox.partial import project
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.pipeline.extract.resources import BY_NAME
+from sandbox import render
+from sandbox.model import Repository, Workspace
+from sandbox.partial import project
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.faults.driver import Driver
 from tests.pipeline.small import small_state
 

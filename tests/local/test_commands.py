@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from include.local import __main__ as command_line
-from include.local import airflow_run, commands, services
-from include.local.commands import Usage, import_jobs, is_yes, valid_workspace
-from include.local.report import Report, covered_seconds, render_report, render_times
+from local import __main__ as command_line
+from local import airflow_run, commands, services
+from local.commands import Usage, import_jobs, is_yes, valid_workspace
+from local.report import Report, covered_seconds, render_report, render_times
 
 START = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
@@ -128,7 +128,7 @@ import json, logging, os, time
 def bitbucket_compliance():
     @task
     def extract():
-        logging.getLogger("include.x").info("progress: 1 of 2 repositories")
+        logging.getLogger("bitbucket_compliance.x").info("progress: 1 of 2 repositories")
         raise ValueError("no such workspace\\nsecond line")
     @task
     def stage(): pass

@@ -14,9 +14,9 @@ import jsonschema
 import pytest
 import yaml
 
+from bitbucket_compliance.reporting.dashboards.login import LOGIN
 from bitbucket_webhooks.login import LOGIN as RECEIVER_LOGIN
-from include.dashboards.login import LOGIN
-from include.local.environment import ROOT
+from local.environment import ROOT
 
 COMPOSE = ROOT / "docker-compose.yaml"
 SCHEMA = Path(__file__).parent / "compose_spec" / "compose-spec.json"
@@ -160,7 +160,10 @@ def test_the_dashboard_has_a_login_of_its_own_and_none_of_the_pipelines_secrets(
 @pytest.mark.parametrize("empty", ["SUPERSET_SECRET_KEY", "SUPERSET_ADMIN_PASSWORD"])
 def test_the_dashboard_refuses_to_start_without_its_secrets(empty: str) -> None:
     environment = SERVICES["superset"]["environment"] | {empty: ""}
-    program = [sys.executable, str(ROOT / "include" / "dashboards" / "prepare.py")]
+    program = [
+        sys.executable,
+        str(ROOT / "include/bitbucket_compliance/reporting/dashboards/prepare.py"),
+    ]
     done = subprocess.run(program, env=os.environ | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert empty in done.stderr and len(done.stderr.splitlines()) == 1
@@ -182,7 +185,8 @@ def test_every_command_exists(command: list[str], tmp_path: Path) -> None:
     done = subprocess.run(
         [*program, "--help"],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}", "AIRFLOW_HOME": str(tmp_path)},
+        env=os.environ
+        | {"PYTHONPATH": f"{ROOT / 'include'}{os.pathsep}{ROOT / 'plugins'}", "AIRFLOW_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

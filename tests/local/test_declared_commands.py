@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.local import __main__ as command_line
-from include.local.commands import Usage, import_files, roster_jobs
+from local import __main__ as command_line
+from local.commands import Usage, import_files, roster_jobs
 from tests.conftest import Database
 
 
@@ -29,7 +29,7 @@ def test_a_policy_is_set_shown_and_taken_back(
     assert "in force, by " in said and "(why)" in said
     overrides.write_text("")
     assert command_line.main(["policy", "--workspace", "acme", "--file", str(overrides), "--reason", "done"]) == 0
-    assert "every key is as include/policy/default.yaml delivers it" in capsys.readouterr().out
+    assert "every key is as include/bitbucket_compliance/policy/default.yaml delivers it" in capsys.readouterr().out
     assert len(database.execute("SELECT 1 FROM registry.policy_overrides").fetchall()) == 2
 
 

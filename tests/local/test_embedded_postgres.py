@@ -15,8 +15,8 @@ import psutil
 import psycopg
 import pytest
 
-from include.local.environment import ROOT
-from include.local.postgres import EmbeddedPostgres, PostgresNotStarted
+from local.environment import ROOT
+from local.postgres import EmbeddedPostgres, PostgresNotStarted
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def _postmaster_pid(server: EmbeddedPostgres) -> int:
 
 def _start_in_another_process(data_dir: Path, then: str) -> subprocess.Popen[str]:
     code = (
-        "import sys, time; from pathlib import Path; from include.local.postgres import EmbeddedPostgres\n"
+        "import sys, time; from pathlib import Path; from local.postgres import EmbeddedPostgres\n"
         "server = EmbeddedPostgres(Path(sys.argv[1])); server.start(); print(server.port, flush=True)\n" + then
     )
     return subprocess.Popen(
@@ -58,7 +58,7 @@ def _start_in_another_process(data_dir: Path, then: str) -> subprocess.Popen[str
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT / "include")},
     )
 
 

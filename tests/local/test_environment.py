@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from include.local import environment as env
-from include.local import services
-from include.local.services import Connections, LocalError, Services, only_one, require_postgres
+from local import environment as env
+from local import services
+from local.services import Connections, LocalError, Services, only_one, require_postgres
 
 USERS_POSTGRES = "postgresql://someone:s%40fe%2Fword@db.example.com:6543/results?sslmode=require"
 USERS_BITBUCKET = json.dumps({"conn_type": "bitbucket", "login": "key", "password": "secret"})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from include.local.environment import ROOT
+from local.environment import ROOT
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from include.local import environment as env
-from include.local import web
+from local import environment as env
+from local import web
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from include.local.postgres import EmbeddedPostgres
-from include.sandbox.model import Repository
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from local.postgres import EmbeddedPostgres
+from sandbox.model import Repository
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline, bitbucket_connection
 from tests.notifications.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
 from tests.pipeline.small import FAST, small_state, whole_run

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bitbucket_compliance.reporting.notifications.changes import Change
+from bitbucket_compliance.reporting.notifications.render import LISTED, render
+from bitbucket_compliance.reporting.notifications.settings import Settings
 from compliance_notifiers import escaping
 from compliance_notifiers.notifier import ComplianceNotifier
-from include.notifications.changes import Change
-from include.notifications.render import LISTED, render
-from include.notifications.settings import Settings
 from tests.notifications.conftest import Connect
 from tests.notifications.receivers import WebReceiver
 

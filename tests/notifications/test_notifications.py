@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.notifications.errors import NotificationNotSent
-from include.pipeline import tasks
-from include.sandbox.process import SandboxServer
+from bitbucket_compliance.reporting.notifications.errors import NotificationNotSent
+from bitbucket_compliance.tasks import tasks
+from sandbox.process import SandboxServer
 from tests.harness import Pipeline
 from tests.notifications.conftest import Connect, drop_approvals, first
 from tests.notifications.receivers import MailReceiver, WebReceiver

@@ -30,7 +30,7 @@ def test_the_page_offers_the_connection_types(tmp_path: Path) -> None:
         env={
             **os.environ,
             "AIRFLOW_HOME": str(tmp_path),
-            "PYTHONPATH": f"{ROOT}:{ROOT}/plugins",
+            "PYTHONPATH": f"{ROOT}/include:{ROOT}/plugins",
             "AIRFLOW__CORE__PLUGINS_FOLDER": f"{ROOT}/plugins",
         },
         capture_output=True,

@@ -29,7 +29,12 @@ print(json.dumps({
 def parsed(tmp_path: Path, **environment: str) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", _DESCRIBE, str(ROOT / "dags")],
-        env={**os.environ, "AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": f"{ROOT}:{ROOT}/plugins", **environment},
+        env={
+            **os.environ,
+            "AIRFLOW_HOME": str(tmp_path),
+            "PYTHONPATH": f"{ROOT}/include:{ROOT}/plugins",
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=120,

@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 
-from include.pipeline import tasks
-from include.sandbox.process import SandboxServer
+from bitbucket_compliance.tasks import tasks
+from sandbox.process import SandboxServer
 from tests.harness import Pipeline
 from tests.pipeline.small import ACME, FAST
 

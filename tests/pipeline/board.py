@@ -19,11 +19,11 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from include.local.postgres import EmbeddedPostgres
-from include.pipeline.publish import publish
-from include.pipeline.run import Run
-from include.policy.model import Policy, load_policy
-from include.security_tests import BY_ID
+from bitbucket_compliance.pipeline.publish.publish import publish
+from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.policy.model import Policy, load_policy
+from bitbucket_compliance.security_tests import BY_ID
+from local.postgres import EmbeddedPostgres
 
 PEERS = "peer_review_required"
 CODES = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from include.local.postgres import EmbeddedPostgres
-from include.local.postgres_cluster import ADMIN_ROLE
+from local.postgres import EmbeddedPostgres
+from local.postgres_cluster import ADMIN_ROLE
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from include.sandbox.partial import project
+from sandbox.partial import project
 
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "bitbucket" / "recordings"
 MISSING = None if FOLDER.is_dir() else f"the recorded responses are not in {FOLDER.parent.name}/{FOLDER.name} beside us"

@@ -9,11 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from include.pipeline import tasks
-from include.sandbox.build import Pulls, Rules, app_user, midnight, person, runs, uuid_of
-from include.sandbox.model import Account, Member, Project, Repository, Workspace
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.tasks import tasks
+from sandbox.build import Pulls, Rules, app_user, midnight, person, runs, uuid_of
+from sandbox.model import Account, Member, Project, Repository, Workspace
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline
 
 ACME = "acme"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.pipeline import tasks
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.tasks import tasks
 from tests.bench.verdicts import POLICY
 from tests.bench.verdicts_workspace import WORKSPACE, MadeUp
 from tests.harness import Pipeline

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from include.pipeline import data_docs, tasks
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.pipeline.gate import data_docs
+from bitbucket_compliance.tasks import tasks
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline
 from tests.pipeline.small import ACME, FAST, extract, small_state, write_csv
 
@@ -178,7 +179,7 @@ def test_names_of_folders_are_safe_and_distinct(names: set[str]) -> None:
 
 
 def test_a_run_shows_the_addresses_of_its_pages_at_its_end() -> None:
-    from include.local.report import Report, render_report
+    from local.report import Report, render_report
 
     run: dict[str, Any] = dict.fromkeys(
         ("quality", "requests_spent", "repositories", "requests_per_repository", "scopes_granted", "repositories_read")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from include.sandbox.demo_expected import Grant, expected_verdicts
-from include.sandbox.process import SandboxServer
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests import CATALOGUE
+from sandbox.demo_expected import Grant, expected_verdicts
+from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline
 
 PENDING_BASIS_IS_FREE = "pending"

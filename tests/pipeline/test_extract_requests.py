@@ -10,12 +10,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from include.sandbox import reference
-from include.sandbox.build import Pulls, midnight
-from include.sandbox.demo_expected import NON_PRODUCTION
-from include.sandbox.model import PullRequest, Repository
-from include.sandbox.process import SandboxServer, build_state
-from include.sandbox.state import ADMIN_SCOPES, FIVE_SCOPES, RequestRecord, SandboxState, closure
+from sandbox import reference
+from sandbox.build import Pulls, midnight
+from sandbox.demo_expected import NON_PRODUCTION
+from sandbox.model import PullRequest, Repository
+from sandbox.process import SandboxServer, build_state
+from sandbox.state import ADMIN_SCOPES, FIVE_SCOPES, RequestRecord, SandboxState, closure
 from tests.harness import DEMO, Pipeline
 from tests.pipeline.small import ACME, small_state, whole_run
 from tests.sandbox import official

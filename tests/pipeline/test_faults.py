@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.pipeline import tasks
-from include.pipeline.errors import BitbucketUnavailable, PipelineError, WaitForRequests
-from include.sandbox.build import Rules
-from include.sandbox.errors import HTML_TOKEN
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import ADMIN_SCOPES, SandboxState
+from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, WaitForRequests
+from bitbucket_compliance.tasks import tasks
+from sandbox.build import Rules
+from sandbox.errors import HTML_TOKEN
+from sandbox.process import SandboxServer
+from sandbox.state import ADMIN_SCOPES, SandboxState
 from tests.harness import Pipeline
 from tests.pipeline.small import (
     ACME,

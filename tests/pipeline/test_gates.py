@@ -11,14 +11,14 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from psycopg import sql
 
-from include.expectations import results as result_suite
-from include.expectations import staging
-from include.pipeline import tasks
-from include.pipeline.errors import GateUnanswered
-from include.policy.model import load_policy
-from include.sandbox.model import Repository
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.core.errors import GateUnanswered
+from bitbucket_compliance.pipeline.gate.expectations import results as result_suite
+from bitbucket_compliance.pipeline.gate.expectations import staging
+from bitbucket_compliance.policy.model import load_policy
+from bitbucket_compliance.tasks import tasks
+from sandbox.model import Repository
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline
 from tests.pipeline.small import (
     ACME,

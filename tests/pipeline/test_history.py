@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from include.local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 from tests.pipeline.board import CODES, PEERS, Board, Database, Judged, assert_whole, database_for_boards
 
 PUBLICATIONS = 7

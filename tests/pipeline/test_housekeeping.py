@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.pipeline import housekeeping, tasks
-from include.pipeline.errors import PolicyInvalid
-from include.pipeline.housekeeping import forget_old
-from include.registry.exceptions import Asked, decide, request
+from bitbucket_compliance.core.errors import PolicyInvalid
+from bitbucket_compliance.pipeline.housekeeping import housekeeping
+from bitbucket_compliance.pipeline.housekeeping.housekeeping import forget_old
+from bitbucket_compliance.registry.exceptions import Asked, decide, request
+from bitbucket_compliance.tasks import tasks
 from tests.pipeline.board import PEERS, Board, Judged
 
 ACME = "acme"

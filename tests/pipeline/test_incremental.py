@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.pipeline import tasks
-from include.pipeline.errors import NothingToAdd, WaitForRequests, WaitForTurn
-from include.pipeline.planning import make_plan, readings_a_day
-from include.pipeline.resources import BY_NAME
-from include.pipeline.shapes import SHAPES
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.core.errors import NothingToAdd, WaitForRequests, WaitForTurn
+from bitbucket_compliance.pipeline.extract.plan import make_plan, readings_a_day
+from bitbucket_compliance.pipeline.extract.resources import BY_NAME
+from bitbucket_compliance.pipeline.extract.shapes import SHAPES
+from bitbucket_compliance.tasks import tasks
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline
 from tests.pipeline.small import ACME, FAST, extract, read, small_state, start, statuses, touch, whole_run
 

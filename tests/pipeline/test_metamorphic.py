@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from include.sandbox.process import SandboxServer
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests import CATALOGUE
+from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline
 from tests.pipeline.small import people, repository, touch
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from include.pipeline import tasks
-from include.pipeline.preflight import bases
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import FIVE_SCOPES, SandboxState, closure
-from include.security_tests import BY_ID, CATALOGUE
+from bitbucket_compliance.pipeline.extract.preflight import bases
+from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
+from bitbucket_compliance.tasks import tasks
+from sandbox.process import SandboxServer
+from sandbox.state import FIVE_SCOPES, SandboxState, closure
 from tests.harness import Pipeline
 from tests.pipeline.small import ACME, FAST, small_state, start, whole_run
 

@@ -15,15 +15,15 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
-from include.local.postgres import EmbeddedPostgres
-from include.local.postgres_cluster import ADMIN_ROLE
-from include.pipeline import publish as publish_module
-from include.pipeline import tasks
-from include.pipeline.db import run_sql
-from include.sandbox.build import person
-from include.sandbox.model import Member
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.pipeline.publish import publish as publish_module
+from bitbucket_compliance.tasks import tasks
+from local.postgres import EmbeddedPostgres
+from local.postgres_cluster import ADMIN_ROLE
+from sandbox.build import person
+from sandbox.model import Member
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.conftest import Database
 from tests.harness import Pipeline
 from tests.pipeline.small import (

@@ -13,16 +13,16 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from psycopg import sql
 
-from include.local.postgres import EmbeddedPostgres
-from include.pipeline import chunk as chunk_module
-from include.pipeline import publish as publish_module
-from include.pipeline import run as run_module
-from include.pipeline import tasks
-from include.pipeline.db import run_sql
-from include.pipeline.errors import PostgresUnavailable, WorkspaceBusy
-from include.pipeline.landing import LandingWriter
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.errors import PostgresUnavailable, WorkspaceBusy
+from bitbucket_compliance.pipeline.extract import repositories as chunk_module
+from bitbucket_compliance.pipeline.extract.landing import LandingWriter
+from bitbucket_compliance.pipeline.publish import publish as publish_module
+from bitbucket_compliance.pipeline.run import run as run_module
+from bitbucket_compliance.tasks import tasks
+from local.postgres import EmbeddedPostgres
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline
 from tests.pipeline.small import ACME, FAST, extract, history, read, results, small_state, start, statuses, whole_run
 
@@ -263,7 +263,12 @@ def test_a_connection_that_breaks_while_publishing_publishes_nothing(
     acme.state.repository("repo-0").restrictions = []
     run_id = extract(full_refresh=True)
     pipeline.judge(run_id, ACME)
-    for step in ("publish/tests.sql", "publish/open_history.sql", "publish/members.sql", "publish/run.sql"):
+    for step in (
+        "pipeline/publish/tests.sql",
+        "pipeline/publish/open_history.sql",
+        "pipeline/publish/members.sql",
+        "pipeline/publish/run.sql",
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(publish_module, "run_sql", _breaks_after(step))
             with pytest.raises(PostgresUnavailable):
@@ -292,10 +297,10 @@ def test_staging_that_fails_in_the_middle_is_taken_back(
     before = pipeline.query("SELECT * FROM staging.coverage ORDER BY repository_id, resource")
     run_id = planned()
     tasks.read_chunk(ACME, run_id, 0)
-    import include.pipeline.stage as stage_module
+    import bitbucket_compliance.pipeline.stage.stage as stage_module
 
     def breaks(connection: Any, path: str, keys: Any) -> Any:
-        if path == "staging/pull_requests.sql":
+        if path == "pipeline/stage/pull_requests.sql":
             raise Killed
         return run_sql(connection, path, keys)
 
@@ -354,7 +359,7 @@ def test_the_last_word_before_the_commit_is_whether_the_run_still_holds_the_work
     pipeline.judge(run_id, ACME)
 
     def taken_over(connection: Any, path: str, keys: Any) -> Any:
-        if path == "publish/run.sql":
+        if path == "pipeline/publish/run.sql":
             with psycopg.connect(pipeline.dsn, autocommit=True) as other:
                 other.execute("UPDATE integration.workspace_leases SET run_id = 'another'")
         return run_sql(connection, path, keys)

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
-from include.pipeline.errors import PolicyInvalid
-from include.pipeline.run import finish_run, run_step, start_run
-from include.policy.model import defaults
-from include.policy.overrides import differences, history, policy_of, set_override
+from bitbucket_compliance.core.errors import PolicyInvalid
+from bitbucket_compliance.pipeline.run.run import finish_run, run_step, start_run
+from bitbucket_compliance.policy.model import defaults
+from bitbucket_compliance.policy.overrides import differences, history, policy_of, set_override
 from tests.conftest import Database
 from tests.security_tests.builders import World
 
@@ -245,7 +245,7 @@ def test_numbers_that_contradict_each_other_are_told_at_every_run(
     database: Database, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.write_text("numbers: {reread_hours: 100}")
-    with caplog.at_level(logging.WARNING, "include.pipeline.run"):
+    with caplog.at_level(logging.WARNING, "bitbucket_compliance.pipeline.run.run"):
         start_run("acme", "run 1")
     assert "numbers.reread_hours (100)" in caplog.text
 

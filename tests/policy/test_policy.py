@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from include.pipeline.errors import PolicyInvalid
-from include.policy.model import RESTRICTION_KINDS, Policy, contradictions, load_policy
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.core.errors import PolicyInvalid
+from bitbucket_compliance.policy.model import RESTRICTION_KINDS, Policy, contradictions, load_policy
+from bitbucket_compliance.security_tests import CATALOGUE
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_an_empty_file_keeps_the_defaults(override: Path, text: str) -> None:
 
 
 def load_policy_of_defaults() -> object:
-    from include.policy.model import DEFAULTS
+    from bitbucket_compliance.policy.model import DEFAULTS
 
     return yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from include.local.postgres import EmbeddedPostgres
-from include.pipeline.declared import import_file
-from include.pipeline.errors import ImportRefused
-from include.registry.classification import withdraw
+from bitbucket_compliance.core.errors import ImportRefused
+from bitbucket_compliance.registry.classification import withdraw
+from bitbucket_compliance.registry.imports import import_file
+from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 from tests.security_tests.builders import World
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from include.local import evidence as command
-from include.pipeline.errors import EvidenceRefused
-from include.registry.evidence import decide, submit
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.core.errors import EvidenceRefused
+from bitbucket_compliance.registry.evidence import decide, submit
+from bitbucket_compliance.security_tests import CATALOGUE
+from local import evidence as command
 from tests.registry.files import export, picture, pixels
 from tests.registry.world import ADA, BO, WORKSPACE, Registry, days_ago, identity, today
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageOps
 from pypdf import PdfReader
 
-from include.pipeline.errors import EvidenceRefused, EvidenceStoreUnavailable
-from include.registry.evidence import open_evidence
-from include.registry.files import clean_file, sha256_of
-from include.registry.store import base_url, keep, read_kept
+from bitbucket_compliance.core.errors import EvidenceRefused, EvidenceStoreUnavailable
+from bitbucket_compliance.registry.evidence import open_evidence
+from bitbucket_compliance.registry.files import clean_file, sha256_of
+from bitbucket_compliance.registry.store import base_url, keep, read_kept
 from tests.registry.files import document, export, opened, opens_with, picture, pixels, with_metadata
 from tests.registry.world import Registry
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from include.pipeline.db import run_sql
-from include.pipeline.declared import import_file
-from include.pipeline.errors import EvidenceStoreUnavailable, ImportRefused
-from include.registry.evidence import open_evidence
+from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.errors import EvidenceStoreUnavailable, ImportRefused
+from bitbucket_compliance.registry.evidence import open_evidence
+from bitbucket_compliance.registry.imports import import_file
 from tests.registry.files import export
 from tests.registry.test_evidence_hostile import TABLES
 from tests.registry.world import Registry, days_ago, today
@@ -101,7 +101,7 @@ def test_where_the_store_fails_nothing_is_imported(registry: Registry, tmp_path:
 def test_addresses_that_evidence_names_are_looked_up_before_it_is_decided(registry: Registry) -> None:
     registry.member("Ada", "id-a")
     evidence_id = registry.submit(MFA, "members", ["Ada@x.io", "id-a"])
-    declared = [row["email"] for row in run_sql(registry.database, "extract/declared_emails.sql")]
+    declared = [row["email"] for row in run_sql(registry.database, "pipeline/extract/declared_emails.sql")]
     assert declared == ["ada@x.io"]
     registry.decide(evidence_id)
-    assert run_sql(registry.database, "extract/declared_emails.sql").fetchall() == []
+    assert run_sql(registry.database, "pipeline/extract/declared_emails.sql").fetchall() == []

@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from include.local import __main__ as command_line
-from include.local import exceptions as command
-from include.local.exceptions import Wish
-from include.local.postgres import EmbeddedPostgres
-from include.local.services import LocalError
-from include.pipeline.errors import ExceptionRefused
-from include.pipeline.housekeeping import reopen_expired
-from include.pipeline.publish import reopen, take_turn
-from include.policy.overrides import set_override
-from include.registry.exceptions import Asked, Noted, decide, end_of_day, request
+from bitbucket_compliance.core.errors import ExceptionRefused
+from bitbucket_compliance.pipeline.housekeeping.housekeeping import reopen_expired
+from bitbucket_compliance.pipeline.publish.publish import reopen, take_turn
+from bitbucket_compliance.policy.overrides import set_override
+from bitbucket_compliance.registry.exceptions import Asked, Noted, decide, end_of_day, request
+from local import __main__ as command_line
+from local import exceptions as command
+from local.exceptions import Wish
+from local.postgres import EmbeddedPostgres
+from local.services import LocalError
 from tests.pipeline.board import PEERS, Board, Database, Judged, assert_whole, database_for_boards
 
 DAY = timedelta(days=1)
@@ -541,7 +541,7 @@ def test_the_commands_ask_list_and_decide_as_the_user_of_the_machine(
     board.publish(STATE)
 
     def typed(person: str, *arguments: str) -> tuple[int, list[str], list[str]]:
-        monkeypatch.setattr("include.local.environment.operator", lambda: person)
+        monkeypatch.setattr("local.environment.operator", lambda: person)
         code = command_line.main(list(arguments))
         out, err = capsys.readouterr()
         return code, out.splitlines(), err.splitlines()

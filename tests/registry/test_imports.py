@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.local.postgres import EmbeddedPostgres
-from include.pipeline.declared import import_file, problem_lines
-from include.pipeline.errors import ImportRefused
+from bitbucket_compliance.core.errors import ImportRefused
+from bitbucket_compliance.registry.imports import import_file, problem_lines
+from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 
 ROSTER = "email,name,status,end_date,account_id"

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.pipeline import tasks
-from include.pipeline.declared import import_file, import_roster
-from include.pipeline.errors import ImportRefused, SourceUnavailable, SourceWrong
-from include.registry.roster_sources import Source, read_sql, roster_file
+from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong
+from bitbucket_compliance.registry.imports import import_file, import_roster
+from bitbucket_compliance.registry.roster_sources import Source, read_sql, roster_file
+from bitbucket_compliance.tasks import tasks
 from tests.conftest import Database
 from tests.scim_directory.conftest import TOKEN, Directory, serve
 

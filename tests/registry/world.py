@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from include.registry.evidence import Decided, decide, submit
+from bitbucket_compliance.registry.evidence import Decided, decide, submit
 from tests.conftest import Database
 from tests.registry.files import picture
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from include.contract.queries import READER, Query, queries
+from bitbucket_compliance.reporting.contract.queries import READER, Query, queries
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "queries.md"
@@ -20,12 +20,12 @@ ROWS_SHOWN = 10
 Answers = Mapping[str, tuple[list[str], list[list[str]]]]
 
 _HEAD = """\
-<!-- Written by `make docs` from include/sql/queries, with answers of the demo workspace: change the queries there. -->
+<!-- Written by `make docs` from reporting/queries, with answers of the demo workspace: change the queries there. -->
 
 # Ten questions, answered
 
 Each question is one statement for the role `compliance_reader`; where it takes another role too, it says so. They stand
-in `include/sql/queries` and run in the tests. The answers are those of the demo workspace after runs on 19 February,
+in `reporting/queries` and run in the tests. The answers are those of the demo workspace after runs on 19 February,
 16 March and 31 March 2026, asked on 31 March; of long ones the first ten rows are shown. What each column means:
 [data dictionary](data-dictionary.md). A day counts in UTC.
 """
@@ -84,9 +84,9 @@ def main() -> int:
 
 def _asked(folder: Path) -> Answers:
     from bitbucket_compliance.database.migrate import upgrade
-    from include.local.postgres import EmbeddedPostgres
-    from include.local.postgres_cluster import ADMIN_ROLE
-    from include.sandbox.process import SandboxServer
+    from local.postgres import EmbeddedPostgres
+    from local.postgres_cluster import ADMIN_ROLE
+    from sandbox.process import SandboxServer
     from tests.harness import Pipeline, bitbucket_connection
     from tests.reporting.story import answers, tell
 

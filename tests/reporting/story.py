@@ -22,11 +22,11 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from include.contract.queries import ASKED_ON, queries
-from include.pipeline import tasks
-from include.pipeline.db import connect
-from include.sandbox import demo
-from include.sandbox.process import SandboxServer
+from bitbucket_compliance.core.database import connect
+from bitbucket_compliance.reporting.contract.queries import ASKED_ON, queries
+from bitbucket_compliance.tasks import tasks
+from sandbox import demo
+from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline
 from tests.pipeline.small import protect, touch
 
@@ -96,7 +96,7 @@ def _roster(day_0: date, *, with_mira: bool) -> str:
 
 def _accept(pipeline: Pipeline) -> None:
     """Evidence that PLAT enforces its rules, and a risk of ``ledger``: asked for by one person, accepted by another."""
-    from include.registry import evidence, exceptions
+    from bitbucket_compliance.registry import evidence, exceptions
 
     with connect() as connection:
         handed = evidence.submit(

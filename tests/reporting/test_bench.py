@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from include.contract.catalogue import read_published
+from bitbucket_compliance.reporting.contract.catalogue import read_published
 from tests.bench import reporting
 from tests.bench.goals import Goals
 from tests.bench.reporting import Size, make_history, measure, show, statements

@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from include.contract.queries import ASKED_ON, PEOPLE_READER, READER, queries
-from include.local.postgres import EmbeddedPostgres
-from include.local.postgres_cluster import ADMIN_ROLE
-from include.sandbox.process import SandboxServer
+from bitbucket_compliance.reporting.contract.queries import ASKED_ON, PEOPLE_READER, READER, queries
+from local.postgres import EmbeddedPostgres
+from local.postgres_cluster import ADMIN_ROLE
+from sandbox.process import SandboxServer
 from tests.conftest import Database
 from tests.harness import Pipeline
 from tests.reporting.document import TARGET, document

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests import CATALOGUE
 from tests.conftest import Database
 from tests.reporting.histories import (
     STATUSES,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.sandbox.receiver import Receiver
 
 

@@ -15,9 +15,9 @@ import pytest
 from jsonschema import Draft4Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
-from include.sandbox.endpoints import ENDPOINTS
-from include.sandbox.hooks import EVENTS, MAX_SECRET
-from include.sandbox.state import SandboxState
+from sandbox.endpoints import ENDPOINTS
+from sandbox.hooks import EVENTS, MAX_SECRET
+from sandbox.state import SandboxState
 from tests.sandbox import official
 
 pytestmark = pytest.mark.skipif(official.MISSING is not None, reason=str(official.MISSING))

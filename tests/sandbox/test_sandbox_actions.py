@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import requests
 
-from include.sandbox import actions
-from include.sandbox.actions import ACTIONS, ActionError
-from include.sandbox.build import uuid_of
-from include.sandbox.hooks import EVENTS
-from include.sandbox.model import Project, Repository, Webhook, Workspace
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from sandbox import actions
+from sandbox.actions import ACTIONS, ActionError
+from sandbox.build import uuid_of
+from sandbox.hooks import EVENTS
+from sandbox.model import Project, Repository, Webhook, Workspace
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.sandbox.conftest import Client
 from tests.sandbox.receiver import Receiver
 

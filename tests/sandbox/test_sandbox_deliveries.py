@@ -18,10 +18,10 @@ from uuid import UUID
 
 import pytest
 
-from include.sandbox import payloads
-from include.sandbox.demo import demo_workspace
-from include.sandbox.model import PullRequest, Repository, Webhook, Workspace
-from include.sandbox.webhooks import MAX_BODY, Deliveries, encoded, request_for
+from sandbox import payloads
+from sandbox.demo import demo_workspace
+from sandbox.model import PullRequest, Repository, Webhook, Workspace
+from sandbox.webhooks import MAX_BODY, Deliveries, encoded, request_for
 from tests.pipeline import recorded
 from tests.sandbox.receiver import Receiver
 

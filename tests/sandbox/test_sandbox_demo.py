@@ -16,9 +16,9 @@ from typing import Any, get_args
 
 import pytest
 
-from include.sandbox.demo import CLASSIFICATION, MFA_EXPORT, ROSTER, SLUG, demo_workspace
-from include.sandbox.demo_expected import Grant, Verdict, expected_verdicts
-from include.sandbox.state import SandboxState
+from sandbox.demo import CLASSIFICATION, MFA_EXPORT, ROSTER, SLUG, demo_workspace
+from sandbox.demo_expected import Grant, Verdict, expected_verdicts
+from sandbox.state import SandboxState
 
 REVIEW_KINDS = {
     "require_approvals_to_merge",

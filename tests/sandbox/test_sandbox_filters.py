@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.sandbox.filters import FilterError, matches, order, parse, select
-from include.sandbox.partial import Lazy, hidden, project
+from sandbox.filters import FilterError, matches, order, parse, select
+from sandbox.partial import Lazy, hidden, project
 
 TEXT = st.text(alphabet='abcAB "\\(),=é🚀', max_size=6)
 WHOLE = st.integers(-50, 50)

@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from include.sandbox.endpoints import ENDPOINTS
-from include.sandbox.errors import HTML_TOKEN, RATE_LIMIT_TEXT
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from sandbox.endpoints import ENDPOINTS
+from sandbox.errors import HTML_TOKEN, RATE_LIMIT_TEXT
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 
 W = "demo-workspace"
 REPO = f"/repositories/{W}/billing-api"
@@ -489,7 +489,7 @@ def test_tokens_can_be_ended_in_mid_run(server: SandboxServer, state: SandboxSta
 
 def test_the_command_line_serves_on_loopback_and_writes_its_url(tmp_path: Path) -> None:
     ready = tmp_path / "url"
-    command = [sys.executable, "-m", "include.sandbox", "--workload", "reference", "--repositories", "3"]
+    command = [sys.executable, "-m", "sandbox", "--workload", "reference", "--repositories", "3"]
     process = subprocess.Popen([*command, "--ready-file", str(ready)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -534,7 +534,7 @@ def test_many_at_once_are_answered_at_once(server: SandboxServer, state: Sandbox
 def test_a_taken_port_is_one_line(server: SandboxServer) -> None:
     port = server.url.rsplit(":", 1)[1]
     done = subprocess.run(
-        [sys.executable, "-m", "include.sandbox", "--port", port],
+        [sys.executable, "-m", "sandbox", "--port", port],
         capture_output=True,
         text=True,
         timeout=60,
@@ -545,7 +545,7 @@ def test_a_taken_port_is_one_line(server: SandboxServer) -> None:
 
 
 def test_the_reference_workload_has_the_agreed_shape() -> None:
-    from include.sandbox.reference import reference_workspace
+    from sandbox.reference import reference_workspace
 
     for repo in reference_workspace(3).repositories:
         pulls = repo.pull_requests

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import FIVE_SCOPES, SandboxState
+from sandbox.process import SandboxServer
+from sandbox.state import FIVE_SCOPES, SandboxState
 from tests.pipeline import recorded
 
 W = "demo-workspace"

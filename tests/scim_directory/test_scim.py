@@ -242,7 +242,7 @@ def test_airflow_discovers_the_connection_type_and_leaves_the_package_out_of_its
         [sys.executable, "-W", "ignore", "-c", code],
         env={
             **os.environ,
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}",
+            "PYTHONPATH": f"{ROOT / 'include'}{os.pathsep}{ROOT / 'plugins'}",
             "AIRFLOW_HOME": str(tmp_path),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         },

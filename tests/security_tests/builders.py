@@ -17,11 +17,11 @@ import psycopg
 import pytest
 import yaml
 
-from include.pipeline.judge import judge
-from include.pipeline.landing import Answer, LandingWriter
-from include.pipeline.run import finish_run, run_step, start_run
-from include.pipeline.stage import stage_landing
-from include.security_tests import CATALOGUE
+from bitbucket_compliance.pipeline.extract.landing import Answer, LandingWriter
+from bitbucket_compliance.pipeline.judge.judge import judge
+from bitbucket_compliance.pipeline.run.run import finish_run, run_step, start_run
+from bitbucket_compliance.pipeline.stage.stage import stage_landing
+from bitbucket_compliance.security_tests import CATALOGUE
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 from tests.security_tests.builders import World
 

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from include.policy.model import load_policy
-from include.security_tests import BY_ID, CATALOGUE
-from include.security_tests.document import TARGET, document
-from include.security_tests.model import SecurityTest
-from include.security_tests.tables import HERE
+from bitbucket_compliance.policy.model import load_policy
+from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
+from bitbucket_compliance.security_tests.document import TARGET, document
+from bitbucket_compliance.security_tests.model import SecurityTest
+from bitbucket_compliance.security_tests.tables import HERE
 
 PRIMARY, SUPPORTING = "primary", "supporting"
 # What was agreed with the people who answer to auditors; extended only with a source.

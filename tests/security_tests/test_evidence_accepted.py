@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from include.registry.evidence import decide, submit
+from bitbucket_compliance.registry.evidence import decide, submit
 from tests.registry.files import picture
 from tests.security_tests import builders
 from tests.security_tests.builders import World, outcome

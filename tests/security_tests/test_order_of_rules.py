@@ -182,8 +182,8 @@ def test_rules_of_an_earlier_run_do_not_count_once_they_can_not_be_read(world: W
 
 @every_test
 def test_every_repository_gets_exactly_one_verdict_also_when_the_test_runs_twice(world: World, test_id: str) -> None:
-    from include.pipeline.run import finish_run, start_run
-    from include.pipeline.tasks import judge
+    from bitbucket_compliance.pipeline.run.run import finish_run, start_run
+    from bitbucket_compliance.tasks.tasks import judge
 
     for number in range(3):
         configured(world.repository(f"repository-{number}"))
@@ -215,7 +215,7 @@ def test_data_is_as_old_as_the_oldest_call_on_the_repository(world: World, test_
 
 @every_test
 def test_every_reason_code_is_in_the_catalogue_with_the_status_it_stands_for(world: World, test_id: str) -> None:
-    from include.security_tests import BY_ID
+    from bitbucket_compliance.security_tests import BY_ID
 
     configured(world.repository("passes"))
     world.repository("fails").config = {"enabled": False}

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from include.pipeline.db import run_sql
+from bitbucket_compliance.core.database import run_sql
 from tests.conftest import Database
 from tests.security_tests.builders import NOW, TODAY, UNREADABLE, Repository, World, days_ago, identity
 
@@ -167,7 +167,9 @@ def test_branching_model_and_glob_rules_match_as_defined(connection: Database, r
             )
     for name in ("coverage", "branching_models", "branch_restrictions"):
         run_sql(
-            connection, f"staging/{name}.sql", {"workspace": WORKSPACE, "run_id": "r", "as_of": NOW, "lists_all": True}
+            connection,
+            f"pipeline/stage/{name}.sql",
+            {"workspace": WORKSPACE, "run_id": "r", "as_of": NOW, "lists_all": True},
         )
     rows = connection.execute(
         "SELECT repositories.slug, rules.matches_main_branch FROM staging.branch_restrictions AS rules"
@@ -345,7 +347,7 @@ def test_left_over_access_is_judged_as_defined(random: Random) -> None:
     members, confirmed, roster = any_members(random), any_confirmed(random), any_roster(random)
     lookup, grace = random.choice(LOOKUPS), random.randrange(3)
     age = random.choice([0, 0, 1, 6, 7, 8])
-    from include.security_tests.offboarded_access_removed.verdict import decide
+    from bitbucket_compliance.security_tests.offboarded_access_removed.verdict import decide
 
     known_addresses = {email for email, _ in confirmed}
     open_addresses = {row[0] for row in roster if row[0]} - known_addresses
@@ -393,7 +395,7 @@ def test_left_over_access_is_judged_as_defined(random: Random) -> None:
 def test_two_step_verification_is_judged_as_defined(random: Random) -> None:
     members, confirmed, evidence = any_members(random), any_confirmed(random), any_evidence(random)
     lookup, validity = random.choice(LOOKUPS), random.randint(1, 4)
-    from include.security_tests.user_mfa_enabled.verdict import decide
+    from bitbucket_compliance.security_tests.user_mfa_enabled.verdict import decide
 
     newest_first = sorted(evidence, key=lambda export: -export[0])
     known_addresses = {email for email, _ in confirmed}

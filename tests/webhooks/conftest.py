@@ -11,8 +11,8 @@ import pytest
 import requests
 from cryptography.fernet import Fernet
 
-from bitbucket_cloud.keyring import KeyRing
-from include.local.postgres import EmbeddedPostgres
+from bitbucket_cloud.auth.encryption import KeyRing
+from local.postgres import EmbeddedPostgres
 from tests.pipeline.conftest import _hurried_postgres  # noqa: F401 - a fixture
 from tests.receiving import HOOK, SECRET, Registry, Running, body_of, environment_of, free_port, headers_of
 

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from include.pipeline import tasks
-from include.pipeline.db import run_sql
-from include.pipeline.errors import BitbucketUnavailable, NothingToAdd
-from include.pipeline.events import Touched, affordable
-from include.sandbox.build import Pulls, midnight
-from include.sandbox.process import SandboxServer
-from include.sandbox.state import SandboxState
+from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.errors import BitbucketUnavailable, NothingToAdd
+from bitbucket_compliance.pipeline.run.events import Touched, affordable
+from bitbucket_compliance.tasks import tasks
+from sandbox.build import Pulls, midnight
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.harness import Pipeline
 from tests.pipeline.announced import announce, answer, begin, event, register, waiting
 from tests.pipeline.small import ACME, people, repository, small_state, statuses, touch, whole_run, write_csv
@@ -553,10 +553,10 @@ def test_a_run_for_events_makes_an_export_of_the_rest_no_fresher(
     run_id = answer(pipeline, acme)
     with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
         if by_id:
-            found = run_sql(connection, "exports/published_run.sql", {"run_id": run_id}).fetchone()
+            found = run_sql(connection, "reporting/exports/published_run.sql", {"run_id": run_id}).fetchone()
         else:
             keys = {"workspace": ACME, "as_of": datetime.now(UTC)}
-            found = run_sql(connection, "exports/run_at.sql", keys).fetchone()
+            found = run_sql(connection, "reporting/exports/run_at.sql", keys).fetchone()
     assert found is not None
     assert found["finished_at"] == whole
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from include.local import airflow_run, services
-from include.pipeline import tasks
-from include.sandbox.process import SandboxServer
+from bitbucket_compliance.tasks import tasks
+from local import airflow_run, services
+from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
 from tests.pipeline.announced import announce, waiting
 
@@ -33,7 +33,7 @@ def test_it_listens_where_there_is_an_address_to_deliver_to(address: str, tmp_pa
     environment = os.environ | {
         "AIRFLOW_HOME": str(tmp_path),
         "COMPLIANCE_WEBHOOK_URL": address,
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "plugins"))),
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "include"), str(ROOT / "plugins"))),
     }
     done = subprocess.run(
         [sys.executable, "-c", _SCHEDULE, str(ROOT / "dags" / "bitbucket_events.py")],

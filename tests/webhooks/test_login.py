@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from bitbucket_webhooks.login import LOGIN, ensure_login
-from include.local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 
 
 def test_the_login_is_made_and_gets_a_new_password_and_may_do_nothing_else(

@@ -19,9 +19,9 @@ import pytest
 import requests
 from cryptography.fernet import Fernet
 
-from bitbucket_cloud.keyring import KeyRing
+from bitbucket_cloud.auth.encryption import KeyRing
 from bitbucket_webhooks.signature import sign
-from include.local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 from tests.conftest import ROOT, Database
 from tests.receiving import HOOK, REPOSITORY, SECRET, Registry, Running, body_of, events, headers_of
 from tests.webhooks.conftest import Deliver
@@ -431,7 +431,7 @@ def test_it_needs_nothing_heavy(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'include'}{os.pathsep}{ROOT / 'plugins'}"},
         capture_output=True,
         text=True,
         check=True,

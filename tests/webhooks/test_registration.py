@@ -14,17 +14,18 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from bitbucket_cloud import errors, webhooks
-from bitbucket_cloud.client import BitbucketClient
-from bitbucket_cloud.keyring import KEY_VARIABLE, KeyRing
+from bitbucket_cloud import errors
+from bitbucket_cloud.auth.encryption import KEY_VARIABLE, KeyRing
+from bitbucket_cloud.client.client import BitbucketClient
+from bitbucket_cloud.database import Store
 from bitbucket_cloud.settings import CLIENT_CREDENTIALS, Settings
-from bitbucket_cloud.store import Store
-from bitbucket_cloud.webhook_secrets import WebhookSecrets
-from include.pipeline import webhooks as pipeline_webhooks
-from include.pipeline.errors import BitbucketUnavailable
-from include.policy.overrides import set_override
-from include.sandbox.model import Webhook
-from include.sandbox.process import SandboxServer
+from bitbucket_cloud.webhooks import registration as webhooks
+from bitbucket_cloud.webhooks.secrets import WebhookSecrets
+from bitbucket_compliance.core.errors import BitbucketUnavailable
+from bitbucket_compliance.policy.overrides import set_override
+from bitbucket_compliance.tasks import webhooks as pipeline_webhooks
+from sandbox.model import Webhook
+from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
 from tests.vaulting import KEY, store_at
 
@@ -764,8 +765,8 @@ def test_many_problems_are_counted_and_some_named() -> None:
 @pytest.fixture
 def make_webhooks(connected: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     """The command, in an environment that is put back afterwards."""
-    from include.local import environment as env
-    from include.local import webhooks as command
+    from local import environment as env
+    from local import webhooks as command
 
     monkeypatch.setattr(env, "LOCAL", tmp_path / ".local")
     before = dict(os.environ)
@@ -789,7 +790,7 @@ def test_the_command_says_what_it_did(
 def test_the_command_names_what_is_wrong_with_it(
     make_webhooks: Callable[..., int], connected: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from include.local.services import LocalError
+    from local.services import LocalError
 
     with pytest.raises(LocalError, match="ACTION=destroy is not known; usage"):
         make_webhooks("destroy")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_cloud.keyring import KEY_VARIABLE
-from include.local import airflow_run, services
-from include.sandbox.process import SandboxServer
+from bitbucket_cloud.auth.encryption import KEY_VARIABLE
+from local import airflow_run, services
+from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
 from tests.vaulting import KEY
 

@@ -1,1 +1,1 @@
-"""The database that all parts share: its tables by migration, its views and functions by file, its roles."""
+"""The schema of the compliance database: roles, tables, views and functions."""

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
 from bitbucket_compliance.database import objects
-from include.pipeline.errors import MigrationRefused, one_line, postgres_errors
+from bitbucket_compliance.core.errors import MigrationRefused, one_line, postgres_errors
 
 DATABASE = Path(__file__).resolve().parent
 VERSION_TABLE = {"version_table": "schema_version", "version_table_schema": "integration"}

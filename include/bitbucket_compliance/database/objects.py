@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from include.pipeline.errors import MigrationRefused, one_line
+from bitbucket_compliance.core.errors import MigrationRefused, one_line
 
 Cursor = psycopg.Cursor[Any]
 

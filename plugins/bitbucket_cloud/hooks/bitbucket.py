@@ -9,7 +9,10 @@ from typing import Any
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
-from bitbucket_cloud.client import BitbucketClient
+from bitbucket_cloud.auth.vault import TokenVault
+from bitbucket_cloud.client.client import BitbucketClient
+from bitbucket_cloud.client.pagination import Listing, Page
+from bitbucket_cloud.database import Store
 from bitbucket_cloud.errors import (
     AuthenticationError,
     BitbucketError,
@@ -17,10 +20,7 @@ from bitbucket_cloud.errors import (
     ScopeMissing,
     Unfinished,
 )
-from bitbucket_cloud.pagination import Listing, Page
 from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
-from bitbucket_cloud.store import Store
-from bitbucket_cloud.vault import TokenVault
 
 # A slug that is misspelt shows in the test; a long list would make a person wait.
 _WORKSPACES_TESTED = 5

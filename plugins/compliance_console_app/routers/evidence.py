@@ -10,6 +10,10 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
+from bitbucket_compliance.core.errors import EvidenceRefused, PipelineError, one_line
+from bitbucket_compliance.registry.evidence import OUTCOMES, KeptFile, decide, open_evidence, submit
+from bitbucket_compliance.registry.evidence_rules import SCOPES
+from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app import audit
 from compliance_console_app.access import Decider, Person, Reader
 from compliance_console_app.database import Connection, Database, row, rows
@@ -19,10 +23,6 @@ from compliance_console_app.forms import Form
 from compliance_console_app.listing import Listing, PageNumber, Text
 from compliance_console_app.pages import page, redirect
 from compliance_console_app.workspaces import Selected
-from include.pipeline.errors import EvidenceRefused, PipelineError, one_line
-from include.registry.claims import SCOPES
-from include.registry.evidence import OUTCOMES, KeptFile, decide, open_evidence, submit
-from include.security_tests import CATALOGUE
 
 router = APIRouter()
 

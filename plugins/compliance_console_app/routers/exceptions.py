@@ -9,6 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
+from bitbucket_compliance.core.errors import ExceptionRefused, one_line
+from bitbucket_compliance.registry.exceptions import DECISIONS, LONGEST, Asked, decide, end_of_day
+from bitbucket_compliance.registry.exceptions import request as request_exception
+from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app import audit
 from compliance_console_app.access import Decider, Person, Reader
 from compliance_console_app.database import Connection, Database, row, rows
@@ -18,10 +22,6 @@ from compliance_console_app.forms import Form
 from compliance_console_app.listing import Listing, PageNumber, Text
 from compliance_console_app.pages import page, redirect
 from compliance_console_app.workspaces import Selected
-from include.pipeline.errors import ExceptionRefused, one_line
-from include.registry.exceptions import DECISIONS, LONGEST, Asked, decide, end_of_day
-from include.registry.exceptions import request as request_exception
-from include.security_tests import CATALOGUE
 
 router = APIRouter()
 

@@ -10,12 +10,14 @@ from airflow.configuration import conf
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from bitbucket_cloud import oauth
+from bitbucket_cloud.auth import oauth
+from bitbucket_cloud.auth.encryption import KeyRing
+from bitbucket_cloud.auth.vault import TokenVault
+from bitbucket_cloud.database import Store
 from bitbucket_cloud.errors import BitbucketError
-from bitbucket_cloud.keyring import KeyRing
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
-from bitbucket_cloud.store import Store
-from bitbucket_cloud.vault import TokenVault
+from bitbucket_compliance.core.database import CONNECTION_ID as POSTGRES
+from bitbucket_compliance.core.errors import one_line
 from compliance_console_app import connections, consents, dag_runs, progress, purging, webhooks
 from compliance_console_app.access import (
     CONNECTION_ID,
@@ -35,8 +37,6 @@ from compliance_console_app.forms import Form
 from compliance_console_app.pages import page, redirect
 from compliance_console_app.paging import Listing, PageNumber
 from compliance_console_app.workspaces import Selected
-from include.pipeline.db import CONNECTION_ID as POSTGRES
-from include.pipeline.errors import one_line
 
 router = APIRouter()
 

@@ -10,6 +10,9 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
+from bitbucket_compliance.core.errors import ReviewRefused, one_line
+from bitbucket_compliance.registry.access_reviews import review
+from bitbucket_compliance.reporting.exports.csv_table import write_rows
 from compliance_console_app import audit
 from compliance_console_app.access import Decider, Person, Reader
 from compliance_console_app.database import Connection, Database, row, rows
@@ -19,9 +22,6 @@ from compliance_console_app.forms import Form
 from compliance_console_app.listing import Listing, PageNumber, Text, known_sort
 from compliance_console_app.pages import page, redirect
 from compliance_console_app.workspaces import Selected, Selection
-from include.exports.csv_table import write_rows
-from include.pipeline.errors import ReviewRefused, one_line
-from include.registry.access_reviews import review
 
 router = APIRouter()
 

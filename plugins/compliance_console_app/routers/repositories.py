@@ -9,6 +9,15 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from bitbucket_compliance.core.errors import ImportRefused, one_line
+from bitbucket_compliance.registry.classification import (
+    CLASSIFICATIONS,
+    SENSITIVITIES,
+    Change,
+    Declared,
+    classify,
+    take_back,
+)
 from compliance_console_app import audit
 from compliance_console_app.access import Decider, Person, Reader
 from compliance_console_app.database import Connection, Database, rows
@@ -18,8 +27,6 @@ from compliance_console_app.forms import Form
 from compliance_console_app.listing import Listing, PageNumber, Text, known_sort
 from compliance_console_app.pages import page, redirect
 from compliance_console_app.workspaces import Selected, Selection
-from include.pipeline.errors import ImportRefused, one_line
-from include.registry.classification import CLASSIFICATIONS, SENSITIVITIES, Change, Declared, classify, take_back
 
 router = APIRouter()
 

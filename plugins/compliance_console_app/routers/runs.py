@@ -10,12 +10,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import HTMLResponse
 
+from bitbucket_compliance.pipeline.gate.data_docs import BASE_VARIABLE, DEFAULT_BASE, LOCAL
 from compliance_console_app.access import DAG_ID, Reader
 from compliance_console_app.database import Database, row, rows
 from compliance_console_app.pages import page
 from compliance_console_app.paging import Listing, PageNumber
 from compliance_console_app.workspaces import Selected
-from include.pipeline.data_docs import BASE_VARIABLE, DEFAULT_BASE, LOCAL
 
 router = APIRouter()
 

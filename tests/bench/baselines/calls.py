@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from include.pipeline import resources
-from include.pipeline.resources import Resource
+from bitbucket_compliance.pipeline.extract import resources
+from bitbucket_compliance.pipeline.extract.resources import Resource
 from tests.bench.baselines.contender import WORKSPACE
 
 API = "/2.0"

@@ -13,11 +13,13 @@ from unittest.mock import patch
 import psycopg
 from psycopg.rows import dict_row
 
-from bitbucket_cloud.client import BitbucketClient
+from bitbucket_cloud.client.client import BitbucketClient
+from bitbucket_cloud.database import Store
 from bitbucket_cloud.settings import Settings
-from bitbucket_cloud.store import Store
-from include.pipeline import chunk, extract, run
-from include.pipeline.landing import Answer, LandingWriter
+from bitbucket_compliance.pipeline import extract
+from bitbucket_compliance.pipeline.extract import repositories
+from bitbucket_compliance.pipeline.extract.landing import Answer, LandingWriter
+from bitbucket_compliance.pipeline.run import run
 from tests.bench.baselines.contender import KEY, SECRET, WORKSPACE, Measured, parser, timed
 
 RUN_ID = "bench"
@@ -55,7 +57,7 @@ def read(client: BitbucketClient, *, lands: bool) -> None:
         extract.list_workspace(connection, this_run, client)
     with run.run_step("plan_reading", WORKSPACE, RUN_ID) as (connection, this_run):
         chunks = extract.plan_reading(connection, this_run, client.budget)
-    with patch.object(chunk, "LandingWriter", LandingWriter if lands else Discarding):
+    with patch.object(repositories, "LandingWriter", LandingWriter if lands else Discarding):
         for number in chunks:
             with run.run_step(f"read_repositories {number}", WORKSPACE, RUN_ID) as (connection, this_run):
                 extract.read_chunk(connection, this_run, client, number)

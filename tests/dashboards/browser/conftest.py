@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from include.local import dashboard
-from include.local.postgres import EmbeddedPostgres
+from local import dashboard
+from local.postgres import EmbeddedPostgres
 from tests.dashboards.browser.looking import Dashboard
 from tests.dashboards.world import CHROMIUM, CHROMIUM_OPTIONS, Served, fill, served
 

@@ -1,0 +1,105 @@
+"""Postgres for the pipeline: connections by Airflow's connection id, SQL files by name, COPY."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg.rows import dict_row
+
+from bitbucket_compliance.core.errors import postgres_errors
+
+CONNECTION_ID = "compliance_postgres"
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def connect(conn_id: str = CONNECTION_ID) -> psycopg.Connection[dict[str, Any]]:
+    """A psycopg connection whose rows are dictionaries and whose clock is UTC; the caller closes it.
+
+    Raises:
+        PostgresUnavailable: nothing answers at the connection's address, or it refuses the login.
+    """
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    with postgres_errors():
+        connection = cast(psycopg.Connection[Any], PostgresHook(postgres_conn_id=conn_id).get_conn())
+        connection.row_factory = dict_row
+        connection.execute("SET TIME ZONE 'UTC'")
+        # Compiling these queries costs more than running them.
+        connection.execute("SET jit TO off")
+        connection.commit()
+    return connection
+
+
+@cache
+def _text(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+def run_sql(
+    connection: psycopg.Connection[Any], path: str | Path, parameters: Mapping[str, Any] | None = None
+) -> psycopg.Cursor[dict[str, Any]]:
+    """Execute one SQL file; values travel as parameters, never in the text.
+
+    Args:
+        path: file below the package ``bitbucket_compliance``, or an absolute path.
+        parameters: values for the ``%(name)s`` placeholders of the file.
+    """
+    file = PACKAGE / path
+    return connection.execute(_text(file), parameters if parameters is not None else {})
+
+
+def refresh_statistics(connection: psycopg.Connection[Any], schema: str, *tables: str) -> None:
+    """Let the planner know what a bulk load brought to a schema, or to some of its tables alone.
+
+    Joins the caller's transaction, whose own rows count.
+    """
+    connection.execute("SELECT staging.refresh_statistics(%s, %s)", (schema, list(tables) or None))
+
+
+def one_row(cursor: psycopg.Cursor[dict[str, Any]]) -> dict[str, Any]:
+    """The row of a statement that always gives one.
+
+    Raises:
+        LookupError: it gave none.
+    """
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError("the statement gave no row")
+    return row
+
+
+def copy_rows(connection: psycopg.Connection[Any], statement: LiteralString, rows: Iterable[Sequence[object]]) -> int:
+    """Send ``rows`` through one ``COPY … FROM STDIN``; returns how many went."""
+    count = 0
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+            count += 1
+    return count
+
+
+def as_json(value: object) -> str:
+    """Canonical JSON text: sorted keys, no white space, every character that Postgres can store kept as it is.
+
+    Postgres stores neither U+0000 nor lone surrogates; they become U+FFFD, so that one hostile name
+    can't stop a run.
+    """
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return as_json(_storable(value))
+    return as_json(_storable(value)) if "\\u0000" in text and _storable(value) != value else text
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return "".join("\ufffd" if c == "\x00" or "\ud800" <= c <= "\udfff" else c for c in value)
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value

@@ -1,0 +1,190 @@
+"""Errors named for what a person must do next. Each message is one line that names the thing and the way out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import sqlalchemy.exc
+
+
+class PipelineError(Exception):
+    """Base of the pipeline's own errors. ``retryable`` says whether waiting can cure it."""
+
+    retryable = False
+
+
+class PostgresUnavailable(PipelineError):
+    """Postgres does not answer, or went away in the middle."""
+
+    retryable = True
+
+
+class PostgresFull(PipelineError):
+    """Postgres can't write: its disk is full."""
+
+    retryable = True
+
+
+class MigrationRefused(PipelineError):
+    """The login of ``compliance_postgres`` may not make the schema."""
+
+
+class SchemaMissing(PipelineError):
+    """The database was not migrated."""
+
+
+class WorkspaceUnknown(PipelineError):
+    """No such workspace for this identity."""
+
+
+class ConnectionRefused(PipelineError):
+    """The Bitbucket connection's credentials or scopes don't suffice."""
+
+
+class BitbucketUnavailable(PipelineError):
+    """Bitbucket can't be reached, or answers with nothing but errors."""
+
+    retryable = True
+
+
+class Waiting(Exception):
+    """No failure: the task has to wait for something and gives its worker slot back until then.
+
+    Attributes:
+        resume_at: when it is worth coming back (aware, UTC).
+    """
+
+    def __init__(self, message: str, resume_at: datetime | None = None):
+        super().__init__(message)
+        self.resume_at = resume_at or datetime.now(UTC)
+
+
+class WaitForRequests(Waiting):
+    """The hour's requests are used up, or Bitbucket keeps limiting the rate.
+
+    Attributes:
+        broken_off: calls that were under way (``landing.BrokenOff``); empty where none was.
+    """
+
+    def __init__(self, message: str, resume_at: datetime | None = None):
+        super().__init__(message, resume_at)
+        self.broken_off: list[Any] = []
+
+    def joined(self, other: "WaitForRequests | None") -> "WaitForRequests":
+        """One reason to wait out of two: the later time, and what both broke off."""
+        if other is None:
+            return self
+        later = self if self.resume_at >= other.resume_at else other
+        both = WaitForRequests(str(later), later.resume_at)
+        both.broken_off = [*other.broken_off, *self.broken_off]
+        return both
+
+
+class WaitForTurn(Waiting):
+    """Another run of the workspace waits for requests; it was asked to publish what it has."""
+
+
+class NothingToAdd(Exception):
+    """A run of the workspace is at work and another one is next in line already: this one would add nothing."""
+
+
+class PolicyInvalid(PipelineError):
+    """The policy file holds something the pipeline doesn't know."""
+
+
+class ImportRefused(PipelineError):
+    """A declared file has bad rows; nothing of it was taken."""
+
+    def __init__(self, message: str, problems: list[str]):
+        super().__init__(message)
+        self.problems = problems
+
+
+class EvidenceRefused(PipelineError):
+    """Evidence can't be submitted, or decided on, like this; nothing was stored."""
+
+
+class EvidenceStoreUnavailable(PipelineError):
+    """The store of evidence files can't be used, or a file in it is not what it should be."""
+
+    retryable = True
+
+
+class SourceWrong(PipelineError):
+    """What a roster should be read from is not there, or is no such source."""
+
+
+class SourceUnavailable(PipelineError):
+    """What a roster is read from doesn't answer, or not as it should."""
+
+    retryable = True
+
+
+class ExceptionRefused(PipelineError):
+    """An exception can't be asked for, or decided on, like this; nothing was stored."""
+
+
+class ReviewRefused(PipelineError):
+    """An access can't be decided on like this; nothing was stored."""
+
+
+class GateFailed(PipelineError):
+    """An expectation of severity critical does not hold; the last published state stays."""
+
+
+class GateUnanswered(PipelineError):
+    """An expectation of severity critical could not be evaluated; the last published state stays."""
+
+    retryable = True
+
+
+class RunSuperseded(PipelineError):
+    """Another run of the same workspace took over."""
+
+
+class WorkspaceBusy(PipelineError):
+    """Another run of the same workspace is at work."""
+
+    retryable = True
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, or its class name where it has none."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+@contextmanager
+def postgres_errors() -> Iterator[None]:
+    """Turn the driver's errors about the server into ours; let every other error pass.
+
+    Raises:
+        PostgresUnavailable, PostgresFull, SchemaMissing
+    """
+    try:
+        yield
+    except sqlalchemy.exc.DBAPIError as error:
+        cause = error.orig if isinstance(error.orig, psycopg.Error) else None
+        raise (_named(cause) or error) from error
+    except psycopg.Error as error:
+        raise (_named(error) or error) from error
+
+
+def _named(error: psycopg.Error | None) -> PipelineError | None:
+    if isinstance(error, psycopg.errors.DiskFull):
+        return PostgresFull(
+            f"compliance_postgres: the disk of the server is full ({one_line(error)}); free space, then run again"
+        )
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+        return SchemaMissing(
+            f"compliance_postgres: the schema is not there or too old ({one_line(error)}); "
+            "run `python -m bitbucket_compliance.database.migrate` against it"
+        )
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return PostgresUnavailable(
+            f"compliance_postgres: the server does not answer ({one_line(error)}); "
+            "check host, port and login of the connection, then run again"
+        )
+    return None

@@ -1,0 +1,1 @@
+"""One run of one workspace, a folder a stage: run, extract, stage, gate, judge, publish."""

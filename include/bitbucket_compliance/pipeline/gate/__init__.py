@@ -1,0 +1,1 @@
+"""Great Expectations over staged tables and verdicts."""

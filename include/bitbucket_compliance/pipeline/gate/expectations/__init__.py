@@ -1,0 +1,1 @@
+"""Expectation suites as data; ``pipeline.gate.gate`` turns them into Great Expectations suites and runs them."""

@@ -1,0 +1,103 @@
+"""One expectation as data: what is looked at, what must hold, how bad it is when it doesn't, and the way out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bitbucket_compliance.policy.model import Numbers
+
+Severity = Literal["critical", "warning"]
+
+LOOK_AT_EXTRACT = "look at the rows of this view in schema quality, and at the extract tasks' logs"
+STAGE_AGAIN = (
+    "clear the task stage_landing of this run; if the rows stay, landing.objects shows what Bitbucket answered"
+)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A Great Expectations expectation over one view of schema ``quality``.
+
+    Attributes:
+        view: the view, which shows one workspace and run; of a table of ``staging`` it carries the table's name.
+        kind: class name in ``great_expectations.expectations``.
+        description: what must hold, in words a person understands; unique within a gate.
+        severity: ``critical`` stops publication, ``warning`` is recorded.
+        arguments: of the expectation.
+        way_out: what a person does when it fails.
+        subject: columns of the view that name a row to a person, for expectations on single columns. Ids and slugs,
+            never addresses or names of people: they are printed and kept.
+        rows_from: for expectations on a figure, the view whose rows make it up.
+    """
+
+    view: str
+    kind: str
+    description: str
+    severity: Severity
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    way_out: str = LOOK_AT_EXTRACT
+    subject: tuple[str, ...] = ()
+    rows_from: str | None = None
+
+
+def keyed(
+    view: str, column: str, what: str, subject: tuple[str, ...] = (), way_out: str = STAGE_AGAIN
+) -> tuple[Expectation, Expectation]:
+    """A key that is there and unique; ``subject`` names the rows where the key itself does not."""
+    about = {"column": column}
+    return (
+        Expectation(
+            view,
+            "ExpectColumnValuesToNotBeNull",
+            f"every {what} has its {column}",
+            "critical",
+            about,
+            way_out,
+            subject,
+        ),
+        Expectation(
+            view, "ExpectColumnValuesToBeUnique", f"no {what} stands twice", "critical", about, way_out, subject
+        ),
+    )
+
+
+def known(view: str, column: str, what: str, values: tuple[str, ...], subject: tuple[str, ...]) -> Expectation:
+    """An open enum: a value nobody knows yet is worth a warning, never a stop."""
+    return Expectation(
+        view,
+        "ExpectColumnValuesToBeInSet",
+        f"every {what} is one the pipeline knows",
+        "warning",
+        {"column": column, "value_set": list(values)},
+        way_out="a new kind appeared in Bitbucket: check whether a rule should know it",
+        subject=subject,
+    )
+
+
+def one_of(
+    view: str, column: str, what: str, values: tuple[str, ...], subject: tuple[str, ...], way_out: str
+) -> Expectation:
+    """A closed enum, ours: another value is a mistake."""
+    return Expectation(
+        view,
+        "ExpectColumnValuesToBeInSet",
+        what,
+        "critical",
+        {"column": column, "value_set": list(values)},
+        way_out,
+        subject,
+    )
+
+
+def no_rows(
+    view: str, what: str, severity: Severity, way_out: str, query: str = "SELECT * FROM {batch}"
+) -> Expectation:
+    """What a query over the view finds breaks the rule; a view that shows anomalies alone has to be empty.
+
+    Args:
+        query: constant SQL that selects what names the row and what is wrong with it.
+    """
+    return Expectation(view, "UnexpectedRowsExpectation", what, severity, {"unexpected_rows_query": query}, way_out)
+
+
+__all__ = ["LOOK_AT_EXTRACT", "STAGE_AGAIN", "Expectation", "Numbers", "keyed", "known", "no_rows", "one_of"]

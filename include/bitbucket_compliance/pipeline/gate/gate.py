@@ -1,0 +1,159 @@
+"""Gate: Great Expectations over views of schema ``quality``; a critical expectation that fails stops publication.
+
+All suites of a gate run in one task: importing Great Expectations costs seconds, validating costs milliseconds.
+What a gate found is in ``quality.expectation_results``, in the task log with its rows, and on a page (``data_docs``).
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bitbucket_compliance.core.database import as_json, copy_rows, refresh_statistics
+from bitbucket_compliance.core.errors import GateFailed, GateUnanswered
+from bitbucket_compliance.pipeline.gate import data_docs
+from bitbucket_compliance.pipeline.gate.expectations import results, staging
+from bitbucket_compliance.pipeline.gate.validation import Outcome, validate
+from bitbucket_compliance.pipeline.run.run import Connection, Run
+
+log = logging.getLogger(__name__)
+
+SUITES = {"staging": staging.expectations, "results": results.expectations}
+CELL_WIDTH = 60
+
+
+def gate(connection: Connection, run: Run, name: str) -> None:
+    """Validate one gate, record the outcome of each expectation, and write its page; commits.
+
+    Raises:
+        GateFailed: a critical expectation does not hold; names it, the rows that broke it and the way out.
+        GateUnanswered: a critical expectation could not be evaluated.
+    """
+    if name == "results":
+        # Eight tests have just filled these tables; this gate and publish read them.
+        refresh_statistics(connection, "judged")
+        connection.commit()
+    evaluated_at = datetime.now(UTC)
+    outcomes = validate(run, SUITES[name](run.policy.numbers))
+    _record(connection, run, name, outcomes, evaluated_at)
+    _note_quality(connection, run)
+    connection.commit()
+    failed = sorted(
+        (outcome for outcome in outcomes if not outcome.success), key=lambda outcome: not outcome.is_critical
+    )
+    for outcome in failed:
+        _say(outcome)
+    log.info("gate %s: %d of %d expectations hold", name, len(outcomes) - len(failed), len(outcomes))
+    data_docs.publish(connection, run, name, outcomes, evaluated_at)
+    critical = [outcome for outcome in failed if outcome.is_critical]
+    if critical:
+        raise _error(name, critical)
+
+
+def _say(outcome: Outcome) -> None:
+    """In the task log: the rule, the rows that broke it, and the way out."""
+    expectation = outcome.expectation
+    level = logging.ERROR if outcome.is_critical else logging.WARNING
+    log.log(
+        level,
+        "%s expectation failed in quality.%s: %s; seen: %s%s",
+        expectation.severity,
+        expectation.view,
+        expectation.description,
+        outcome.seen,
+        f", the first {len(outcome.rows)}:" if 0 < len(outcome.rows) < outcome.count else "",
+    )
+    for line in aligned(outcome.rows):
+        log.log(level, "    %s", line)
+    log.log(level, "    way out: %s", expectation.way_out)
+
+
+def _error(name: str, critical: Sequence[Outcome]) -> GateFailed | GateUnanswered:
+    first = critical[0]
+    rule = first.expectation.description
+    others = f" (and {len(critical) - 1} more)" if len(critical) > 1 else ""
+    if first.problem:
+        return GateUnanswered(
+            f"gate {name}: expectation could not be evaluated: {rule}{others}; {first.problem};"
+            " nothing was published; look at the database, then clear this task"
+        )
+    subject = _named(first.rows[0]) if first.rows else ""
+    subject = f", the first: {subject}" if subject else ""
+    return GateFailed(
+        f"gate {name}: expectation failed: {rule}{others}; seen: {first.seen}{subject};"
+        f" nothing was published; {first.expectation.way_out}"
+    )
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {_cell(value)}" for key, value in row.items() if value is not None)
+
+
+def aligned(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Rows as a table of text, each cell on one line and cut where it is long; nothing for no rows."""
+    if not rows:
+        return
+    names = list(rows[0])
+    table = [names, *([_cell(row.get(name)) for name in names] for row in rows)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(names))]
+    for line in table:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _cell(value: object) -> str:
+    text = "null" if value is None else " ".join(str(value).split())
+    return text if len(text) <= CELL_WIDTH else text[: CELL_WIDTH - 1] + "…"
+
+
+def _record(connection: Connection, run: Run, name: str, outcomes: Sequence[Outcome], evaluated_at: datetime) -> None:
+    connection.execute(
+        "DELETE FROM quality.expectation_results WHERE workspace = %s AND run_id = %s AND gate = %s",
+        (run.workspace, run.run_id, name),
+    )
+    copy_rows(
+        connection,
+        "COPY quality.expectation_results (workspace, run_id, gate, suite, expectation, description, severity,"
+        " success, observed, evaluated_at) FROM STDIN",
+        (
+            (
+                run.workspace,
+                run.run_id,
+                name,
+                outcome.expectation.view,
+                outcome.expectation.kind,
+                outcome.expectation.description,
+                outcome.expectation.severity,
+                outcome.success,
+                as_json(outcome.observed),
+                evaluated_at,
+            )
+            for outcome in outcomes
+        ),
+    )
+
+
+def _note_quality(connection: Connection, run: Run) -> None:
+    """The run's quality out of both gates, as far as they went."""
+    connection.execute(
+        """
+        WITH found AS (
+            SELECT
+                coalesce(bool_or(NOT success AND severity = 'critical'), false) AS failed,
+                coalesce(bool_or(NOT success), false) AS warned
+            FROM quality.expectation_results
+            WHERE workspace = %(workspace)s AND run_id = %(run_id)s
+        )
+
+        UPDATE integration.runs
+        SET
+            quality = CASE
+                WHEN found.failed THEN 'failed'
+                WHEN found.warned THEN 'passed_with_warnings'
+                ELSE 'passed'
+            END,
+            status = CASE WHEN found.failed THEN 'gate_failed' ELSE status END
+        FROM found
+        WHERE runs.run_id = %(run_id)s
+        """,
+        {"workspace": run.workspace, "run_id": run.run_id},
+    )

@@ -1,0 +1,1 @@
+"""What time alone changes: expiry and retention."""

@@ -1,0 +1,1 @@
+"""Security tests over staged tables, into judged verdicts."""

@@ -1,0 +1,1 @@
+"""Judged verdicts into the published schema, in one transaction."""

@@ -1,0 +1,1 @@
+"""From landed JSON to typed tables."""

@@ -1,0 +1,1 @@
+"""What others read: exports, explanations, notifications, the data contract, dashboards, queries."""

@@ -1,0 +1,186 @@
+"""What an export is of, and one row of it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+from uuid import UUID, uuid5
+
+from bitbucket_compliance.core.errors import PipelineError
+
+GENERATOR: Final = "bitbucket-compliance"
+# Version of what the files look like; raise it when a format changes.
+GENERATOR_VERSION: Final = "1.0"
+
+# Ids are made of what they stand for, so that the same state gives the same file.
+_IDS: Final = UUID("2a1f6f54-5c0b-5c63-9d0e-6f2b1f6f7a10")
+
+Counts = Counter[tuple[str, str]]
+"""Verdicts by (test, status)."""
+
+AskedFor = Literal["now", "instant", "run"]
+
+
+class ExportRefused(PipelineError):
+    """What was asked for can't be exported; the message says what can."""
+
+
+class ExportWrong(PipelineError):
+    """The file that was written does not hold what the database holds; it was removed."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One row: the columns of ``compliance.current_results`` in their order.
+
+    For an earlier instant ``evaluated_at`` and ``fresh_until`` are None, and ``is_stale`` is True or None: history
+    keeps when a verdict began to hold, not when it was confirmed last.
+    """
+
+    workspace: str
+    test_id: str
+    test_title: str
+    severity: str
+    subject_type: str
+    subject_id: str
+    subject_name: str
+    status: str
+    basis: str | None
+    reason_code: str
+    reason: str
+    remediation: str | None
+    detail: dict[str, Any]
+    first_seen_at: datetime
+    status_since: datetime
+    failing_since: datetime | None
+    due_at: datetime | None
+    exception_id: str | None
+    data_as_of: datetime | None
+    fresh_until: datetime | None
+    is_stale: bool | None
+    evaluated_at: datetime | None
+    run_id: str
+    policy_version: str
+    facts_hash: str
+
+    @property
+    def seen_at(self) -> datetime:
+        """When the facts were seen: the time of the data, else of the verdict, else since when it holds."""
+        return self.data_as_of or self.evaluated_at or self.status_since
+
+
+@dataclass(frozen=True)
+class MappedControl:
+    """A control of a framework that a test gives evidence for."""
+
+    framework: str
+    control: str
+    strength: str
+    source: str
+
+
+@dataclass(frozen=True)
+class PublishedTest:
+    """A test of the catalogue, as published."""
+
+    test_id: str
+    title: str
+    description: str
+    controls: tuple[MappedControl, ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """The one state that an export is of.
+
+    Attributes:
+        workspace: slug.
+        asked_for: ``now``, an ``instant``, or a ``run``.
+        as_of: the instant whose published state it is (UTC).
+        run_id: the run asked for; otherwise the newest one that had published by then.
+        last_run_at: when that run finished.
+        policy_version: of that run.
+        counts: what the database counts.
+        tests: the catalogue by test.
+    """
+
+    workspace: str
+    asked_for: AskedFor
+    as_of: datetime
+    run_id: str
+    last_run_at: datetime
+    policy_version: str
+    counts: Counts
+    tests: Mapping[str, PublishedTest]
+
+    @property
+    def verdicts(self) -> int:
+        """How many rows an export of it has."""
+        return sum(self.counts.values())
+
+    @property
+    def by_status(self) -> dict[str, int]:
+        """Verdicts by status."""
+        found: Counter[str] = Counter()
+        for (_, status), count in self.counts.items():
+            found[status] += count
+        return dict(sorted(found.items()))
+
+    @property
+    def name(self) -> str:
+        """The stem of its files: workspace, the run where one was asked for, and the instant."""
+        moment = f"{self.as_of.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
+        run = [f"run-{_file_safe(self.run_id)}"] if self.asked_for == "run" else []
+        return "_".join([_file_safe(self.workspace), *run, moment])
+
+    def uuid(self, *parts: str) -> str:
+        """An id for a thing of this workspace, the same in every export of it."""
+        return stable_uuid(self.workspace, *parts)
+
+    def describe(self) -> dict[str, Any]:
+        """Everything about it, as JSON values: what a manifest says."""
+        tests = sorted({test_id for test_id, _ in self.counts})
+        return {
+            "generator": GENERATOR,
+            "generator_version": GENERATOR_VERSION,
+            "workspace": self.workspace,
+            "asked_for": self.asked_for,
+            "as_of": timestamp(self.as_of),
+            "run_id": self.run_id,
+            "policy_version": self.policy_version,
+            "verdicts": self.verdicts,
+            "by_status": self.by_status,
+            "by_test": {
+                test_id: {status: count for (of, status), count in sorted(self.counts.items()) if of == test_id}
+                for test_id in tests
+            },
+        }
+
+
+def stable_uuid(*parts: str) -> str:
+    """A version 5 uuid made of the parts; no two lists of parts share one."""
+    return str(uuid5(_IDS, "".join(f"{len(part)}:{part}" for part in parts)))
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC, to the microsecond: ``2026-03-31T12:00:00.000000Z``."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def optional_timestamp(moment: datetime | None) -> str | None:
+    """The same; None stays None."""
+    return timestamp(moment) if moment else None
+
+
+def one_line(text: str) -> str:
+    """The text as one line: any run of white space or control characters becomes a space; never empty."""
+    cleaned = "".join(" " if character.isspace() or not character.isprintable() else character for character in text)
+    return " ".join(cleaned.split()) or "(empty)"
+
+
+def _file_safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-.")[:80] or "unnamed"

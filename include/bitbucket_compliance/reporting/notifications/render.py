@@ -1,0 +1,123 @@
+"""Changes as a message: one template for every medium, each name escaped for the one at hand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+
+from bitbucket_compliance.reporting.notifications.changes import Change
+
+TEMPLATE: Final = Path(__file__).with_name("message.txt.j2")
+# Chats cut or refuse what is too long; the rest is counted.
+LISTED: Final = 20
+# In the JSON of a webhook.
+LISTED_AS_DATA: Final = 500
+
+_TITLES: Final[Mapping[str, str]] = {
+    "failing": "Newly failing",
+    "reopened": "Re-opened: a risk is no longer accepted",
+    "overdue": "Overdue",
+    "expiring": "Evidence that expires within 14 days",
+    "fixed": "Fixed",
+}
+_ENDINGS: Final[Mapping[str, str]] = {
+    "expired": "it expired",
+    "facts_changed": "other facts came up",
+    "withdrawn": "it was withdrawn",
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A message that is ready to be sent.
+
+    Attributes:
+        subject: one line.
+        text: escaped for its medium.
+        data: the same as JSON values, names exactly as Bitbucket gives them.
+        key: the same for the same changes, so that a receiver can drop a message that comes twice.
+    """
+
+    subject: str
+    text: str
+    data: Mapping[str, Any]
+    key: str
+
+
+def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Rendered:
+    """The message about at least one change.
+
+    Args:
+        escape: makes a text harmless in the medium; everything that stands in the template's places goes through it,
+            so no place can forget to.
+    """
+    sections = [
+        {"title": title, "changes": [change for change in changes if change.kind == kind]}
+        for kind, title in _TITLES.items()
+    ]
+    sections = [section for section in sections if section["changes"]]
+    workspaces = sorted({change.workspace for change in changes})
+    heading = _heading(changes, workspaces)
+    # Not HTML: `finalize` escapes, for the medium, whatever a place gives.
+    environment = jinja2.Environment(
+        autoescape=False,  # noqa: S701
+        finalize=lambda value: escape(str(value)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"shorten": _shorten, "day": _day}
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    text = template.render(
+        heading=heading, sections=sections, workspaces=len(workspaces), listed=LISTED, endings=_ENDINGS
+    )
+    return Rendered(heading, text.strip() + "\n", _data(changes, workspaces), _key(changes))
+
+
+def _heading(changes: Sequence[Change], workspaces: Sequence[str]) -> str:
+    counts = {kind: sum(change.kind == kind for change in changes) for kind in _TITLES}
+    words = {
+        "failing": "newly failing",
+        "reopened": "re-opened",
+        "overdue": "overdue",
+        "expiring": "evidence expiring",
+        "fixed": "fixed",
+    }
+    said = ", ".join(f"{count} {words[kind]}" for kind, count in counts.items() if count)
+    return f"Bitbucket compliance, {' and '.join(workspaces[:3])}{_others(workspaces)}: {said}"
+
+
+def _others(workspaces: Sequence[str]) -> str:
+    return f" and {len(workspaces) - 3} others" if len(workspaces) > 3 else ""
+
+
+def _data(changes: Sequence[Change], workspaces: Sequence[str]) -> dict[str, Any]:
+    return {
+        "workspaces": list(workspaces),
+        "total": len(changes),
+        "changes": [
+            {
+                name: value.isoformat() if isinstance(value, datetime) else value
+                for name, value in asdict(change).items()
+            }
+            for change in changes[:LISTED_AS_DATA]
+        ],
+    }
+
+
+def _key(changes: Sequence[Change]) -> str:
+    return hashlib.sha256("\n".join(sorted(change.change_key for change in changes)).encode()).hexdigest()
+
+
+def _shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}"

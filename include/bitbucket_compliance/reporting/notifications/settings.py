@@ -1,0 +1,61 @@
+"""What the environment says about notifications; read where the DAG files are parsed, so nothing heavy is imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+CONN_ID: Final = "COMPLIANCE_NOTIFY_CONN_ID"
+DIGEST: Final = "COMPLIANCE_NOTIFY_DIGEST"
+RECIPIENTS: Final = "COMPLIANCE_NOTIFY_TO"
+DAILY: Final = "daily"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How people want to be told.
+
+    Attributes:
+        conn_id: Airflow connection to tell through; empty: nobody is told anything.
+        digest: empty: after each run; ``daily``: once a day, of all workspaces.
+        recipients: e-mail addresses, for a connection of type smtp.
+    """
+
+    conn_id: str = ""
+    digest: str = ""
+    recipients: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read ``COMPLIANCE_NOTIFY_CONN_ID``, ``COMPLIANCE_NOTIFY_DIGEST`` and ``COMPLIANCE_NOTIFY_TO``."""
+        given = os.environ if environment is None else environment
+        return cls(
+            conn_id=given.get(CONN_ID, "").strip(),
+            digest=given.get(DIGEST, "").strip().lower(),
+            recipients=tuple(part.strip() for part in given.get(RECIPIENTS, "").split(",") if part.strip()),
+        )
+
+    def check(self) -> None:
+        """Say what is wrong with them.
+
+        Raises:
+            SettingsWrong: there is no connection to tell through, or the digest is of an unknown kind.
+        """
+        from bitbucket_compliance.reporting.notifications.errors import SettingsWrong
+
+        if not self.conn_id:
+            raise SettingsWrong(f"notifications are off: set {CONN_ID} to the id of an Airflow connection")
+        if self.digest not in ("", DAILY):
+            raise SettingsWrong(f"{DIGEST}={self.digest}: write {DAILY}, or leave it empty to be told after each run")
+
+    @property
+    def after_each_run(self) -> bool:
+        """Whether a run tells what it changed; so too for a digest of an unknown word: the task says so."""
+        return bool(self.conn_id) and self.digest != DAILY
+
+    @property
+    def daily(self) -> bool:
+        """Whether the digest is on."""
+        return bool(self.conn_id) and self.digest == DAILY

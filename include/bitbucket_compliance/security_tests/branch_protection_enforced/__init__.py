@@ -1,0 +1,61 @@
+"""Branch Protection rules should be enforced."""
+
+from bitbucket_compliance.security_tests.model import (
+    CIS_SSC,
+    EXTRACT_FAILED,
+    ISO_27001,
+    NO_MAIN_BRANCH,
+    NON_PRODUCTION,
+    NOT_READ_YET,
+    OSPS,
+    PERMISSION_MISSING,
+    SCOPE_MISSING,
+    SOC_2,
+    SSDF,
+    Reason,
+    SecurityTest,
+    controls,
+    restriction,
+)
+
+TEST = SecurityTest(
+    test_id="branch_protection_enforced",
+    title="Branch Protection rules should be enforced",
+    severity="high",
+    subject_type="repository",
+    order=6,
+    description="The main branch can't be pushed to freely, rewritten or deleted.",
+    bases={"configuration": ("branch_restrictions", "effective_branching_model")},
+    reasons={
+        "evidence_accepted": Reason(
+            "passing", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
+        ),
+        "protections_in_place": Reason("passing", "Restrictions of every required kind apply to the main branch."),
+        "missing_protection": Reason(
+            "failing",
+            "At least one required restriction does not apply to the main branch; the reason names which.",
+            "Open Repository settings → Branch restrictions and add, for the main branch, those named in the "
+            "reason: who may push (push), prevent rewriting history (force), prevent deletion (delete). Where the"
+            " project has such a rule, submit evidence about the project.",
+            (restriction("push", users=[], groups=[]), restriction("force"), restriction("delete")),
+        ),
+        "scope_missing": SCOPE_MISSING,
+        "permission_missing": PERMISSION_MISSING,
+        "extract_failed": EXTRACT_FAILED,
+        "not_read_yet": NOT_READ_YET,
+        "non_production": NON_PRODUCTION,
+        "no_main_branch": NO_MAIN_BRANCH,
+    },
+    controls=(
+        *controls(SOC_2, "CC8.1", "CC6.1"),
+        *controls(ISO_27001, "A.8.4", "A.8.32"),
+        *controls(CIS_SSC, "1.1.15", "1.1.16", "1.1.17"),
+        *controls(OSPS, "OSPS-AC-03"),
+        *controls(SSDF, "PO.3.2", "PS.1"),
+    ),
+    cannot_see=(
+        "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
+        "Whether those exempt from the push restriction ought to be; they are listed in the detail.",
+    ),
+    numbers=("required_protections", "evidence_validity_days", "time_zone", "max_data_age_hours"),
+)

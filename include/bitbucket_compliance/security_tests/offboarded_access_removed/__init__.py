@@ -1,0 +1,80 @@
+"""Bitbucket access should be removed for offboarded user."""
+
+from bitbucket_compliance.security_tests.model import (
+    CIS_SSC,
+    ISO_27001,
+    OSPS,
+    SOC_2,
+    SSDF,
+    Reason,
+    SecurityTest,
+    controls,
+)
+
+TEST = SecurityTest(
+    test_id="offboarded_access_removed",
+    title="Bitbucket access should be removed for offboarded user",
+    severity="critical",
+    subject_type="member",
+    order=7,
+    description="Nobody who has left the organisation is still a member of the workspace.",
+    bases={"registry": ("members",)},
+    reasons={
+        "on_roster": Reason(
+            "passing", "A roster row that matches the member by account id or address says they belong here."
+        ),
+        "offboarded": Reason(
+            "failing",
+            "Every roster row that matches the member says the person has left.",
+            "Remove the person from the workspace (Workspace settings → User directory), and revoke what they "
+            "left behind: access tokens, SSH keys, app passwords. Bitbucket has no public API call that removes a"
+            " member.",
+        ),
+        "ambiguous_match": Reason(
+            "pending",
+            "Only the display name matches a roster row: that proves nothing.",
+            "Add the member's e-mail address or Atlassian account id to the roster: a name alone proves nothing.",
+        ),
+        "not_on_roster": Reason(
+            "pending",
+            "No roster row names the member.",
+            "Add the person to the roster, or remove the member if nobody knows who it is.",
+        ),
+        "no_roster": Reason("pending", "No roster was imported yet.", "Import a roster: make import ROSTER=file.csv."),
+        "stale_roster": Reason(
+            "pending",
+            "The newest roster is older than the policy allows.",
+            "Import a current roster: make import ROSTER=file.csv.",
+        ),
+        "extract_failed": Reason(
+            "error",
+            "The members could not be found by e-mail address in this run, and nothing else decides.",
+            "Run again; the members could not be found by e-mail in this run.",
+        ),
+        "scope_missing": Reason(
+            "pending",
+            "Members can't be found by e-mail address for want of the scope account.",
+            "Grant the connection the scope account, then run again.",
+        ),
+        "permission_missing": Reason(
+            "pending",
+            "Members can't be found by e-mail address: the identity is no workspace administrator.",
+            "Let a workspace administrator grant the connection: only then Bitbucket finds members by e-mail.",
+        ),
+        "app_user": Reason("not_applicable", "The member is an app: it stands on no roster."),
+    },
+    controls=(
+        *controls(SOC_2, "CC6.2", "CC6.3"),
+        *controls(ISO_27001, "A.5.18", "A.8.2"),
+        *controls(CIS_SSC, "1.3.1"),
+        *controls(OSPS, "OSPS-AC-02"),
+        *controls(SSDF, "PO.2", "PS.1"),
+    ),
+    cannot_see=(
+        "Whether the roster is right and whole: it is what HR declared.",
+        "Access by tokens, SSH keys or apps that outlived the membership.",
+        "A member whose address Bitbucket does not confirm and whose account id the roster lacks.",
+    ),
+    numbers=("offboarding_grace_days", "roster_max_age_days", "time_zone"),
+    verdict="verdict.py",
+)

@@ -1,0 +1,156 @@
+"""Judge offboarded_access_removed: is anybody still a member who has left? Rules: design.md §5, test 7.
+
+Employment dates never reach the verdict: readers of results are not readers of HR data.
+"""
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from bitbucket_compliance.security_tests.matching import (
+    INCOMPLETE_LOOKUP,
+    comparable_name,
+    comparable_names,
+    match_people,
+    records,
+)
+from bitbucket_compliance.security_tests.tables import Tables
+from bitbucket_compliance.security_tests.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def judge(tables: Tables) -> list[Verdict]:
+    """Verdicts for all members of the workspace."""
+    return decide(
+        members=tables.read("members.sql"),
+        emails=tables.read("member_emails.sql"),
+        roster=tables.read("offboarded_access_removed/roster.sql"),
+        lookup=tables.value("email_lookup.sql"),
+        as_of=tables.as_of,
+        today=tables.today,
+        grace_days=tables.numbers.offboarding_grace_days,
+        max_age_days=tables.numbers.roster_max_age_days,
+    )
+
+
+def decide(
+    *,
+    members: "pd.DataFrame",
+    emails: "pd.DataFrame",
+    roster: "pd.DataFrame",
+    lookup: str | None,
+    as_of: datetime,
+    today: date,
+    grace_days: int,
+    max_age_days: float,
+) -> list[Verdict]:
+    """The rules, on plain tables.
+
+    Args:
+        members: ``member_id, account_id, display_name, member_type, data_as_of``.
+        emails: ``email, member_id``, confirmed by Bitbucket.
+        roster: ``line, email, name, status, end_date, account_id, imported_at``.
+        lookup: outcome of the look-up of addresses; None where there was nothing to look up.
+        as_of: when the run started. today: the day then, in the policy's time zone.
+        grace_days: days after the last one that access may remain. max_age_days: of the roster.
+    """
+    gone_by_line = {row["line"]: _is_gone(row["status"], row["end_date"], today, grace_days) for row in records(roster)}
+    rows_of_member: dict[str, list[tuple[int, str]]] = {}
+    for pair in records(match_people(roster, members, emails)):
+        rows_of_member.setdefault(pair["member_id"], []).append((pair["line"], pair["matched_by"]))
+    names = comparable_names(roster)
+    whole_roster = _roster_problem(roster, as_of, max_age_days)
+    unresolved = lookup in INCOMPLETE_LOOKUP and bool(set(roster["email"].dropna()) - set(emails["email"]))
+
+    def verdict(member: dict[str, Any]) -> Verdict:
+        status, basis, code, reason, detail = _decide_member(
+            member,
+            rows_of_member.get(member["member_id"], []),
+            gone_by_line,
+            names,
+            whole_roster,
+            lookup if unresolved else None,
+        )
+        return Verdict(
+            member["member_id"],
+            member["display_name"],
+            status,
+            basis,
+            code,
+            reason,
+            member["data_as_of"],
+            detail=detail,
+            facts={key: detail[key] for key in ("matched_by",) if key in detail},
+        )
+
+    return [verdict(member) for member in records(members)]
+
+
+_Decision = tuple[str, str | None, str, str, dict[str, object]]
+
+
+def _decide_member(
+    member: dict[str, Any],
+    rows: list[tuple[int, str]],
+    gone_by_line: dict[int, bool],
+    names: set[str],
+    whole_roster: _Decision | None,
+    lookup: str | None,
+) -> _Decision:
+    if member["member_type"] == "app_user":
+        return "not_applicable", "registry", "app_user", "An app is no person and stands on no roster.", {}
+    if whole_roster:
+        return whole_roster
+    matched_by = sorted({how for _, how in rows})
+    detail: dict[str, object] = {"matched_by": matched_by, "roster_rows": len(rows)}
+    if rows and not all(gone_by_line[line] for line, _ in rows):
+        return (
+            "passing",
+            "registry",
+            "on_roster",
+            "The roster names this member as somebody who belongs here.",
+            detail,
+        )
+    if rows and (lookup is None or "account_id" in matched_by):
+        return (
+            "failing",
+            "registry",
+            "offboarded",
+            "Every roster row of this member says the person has left.",
+            detail,
+        )
+    if lookup is not None:
+        status, code, reason = INCOMPLETE_LOOKUP[lookup]
+        return status, None, code, reason, detail
+    if comparable_name(member["display_name"]) in names:
+        return (
+            "pending",
+            None,
+            "ambiguous_match",
+            "Somebody on the roster has the same name, but no row carries this member's address or account id.",
+            detail,
+        )
+    return "pending", None, "not_on_roster", "No row of the roster names this member.", detail
+
+
+def _roster_problem(roster: "pd.DataFrame", as_of: datetime, max_age_days: float) -> _Decision | None:
+    if roster.empty:
+        return "pending", None, "no_roster", "No roster was imported yet.", {}
+    imported_at = roster["imported_at"].iloc[0]
+    if as_of - imported_at > timedelta(days=max_age_days):
+        return (
+            "pending",
+            None,
+            "stale_roster",
+            f"The roster was imported more than {max_age_days:g} days ago.",
+            {},
+        )
+    return None
+
+
+def _is_gone(status: str, end_date: date | None, today: date, grace_days: int) -> bool:
+    """Terminated, and the last day plus grace lies before today; the last day is still theirs."""
+    if status != "terminated":
+        return False
+    return end_date is None or end_date < today - timedelta(days=grace_days)

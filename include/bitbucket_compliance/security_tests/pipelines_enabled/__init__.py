@@ -1,0 +1,67 @@
+"""Bitbucket Pipelines should be enabled for vulnerability scanning."""
+
+from bitbucket_compliance.security_tests.model import (
+    CIS_SSC,
+    EXTRACT_FAILED,
+    ISO_27001,
+    NON_PRODUCTION,
+    NOT_READ_YET,
+    OSPS,
+    PERMISSION_MISSING,
+    SCOPE_MISSING,
+    SOC_2,
+    SSDF,
+    ApiCall,
+    Control,
+    Reason,
+    SecurityTest,
+    controls,
+)
+
+TEST = SecurityTest(
+    test_id="pipelines_enabled",
+    title="Bitbucket Pipelines should be enabled for vulnerability scanning",
+    severity="medium",
+    subject_type="repository",
+    order=8,
+    description="Bitbucket Pipelines is switched on, so that a scanner can run.",
+    bases={"configuration": ("pipelines_config",), "behaviour": ("pipelines",)},
+    reasons={
+        "evidence_accepted": Reason(
+            "passing",
+            "The setting can't be read; accepted evidence within its validity shows that Pipelines is switched on.",
+        ),
+        "pipelines_enabled": Reason("passing", "Pipelines is switched on."),
+        "pipeline_ran": Reason("passing", "The setting can't be read, but a pipeline ran in the window."),
+        "pipelines_disabled": Reason(
+            "failing",
+            "Pipelines is switched off, or was never configured.",
+            "Switch on Pipelines (Repository settings → Pipelines → Settings), and add a scanning step to "
+            "bitbucket-pipelines.yml.",
+            (ApiCall("PUT", "/repositories/{workspace}/{repo_slug}/pipelines_config", {"enabled": True}),),
+        ),
+        "no_pipeline_runs": Reason(
+            "pending",
+            "The setting can't be read, and no pipeline ran in the window.",
+            "No run to judge by: grant repository:admin to read the setting, or submit evidence.",
+        ),
+        "scope_missing": SCOPE_MISSING,
+        "permission_missing": PERMISSION_MISSING,
+        "extract_failed": EXTRACT_FAILED,
+        "not_read_yet": NOT_READ_YET,
+        "non_production": NON_PRODUCTION,
+    },
+    controls=(
+        *controls(SOC_2, "CC8.1"),
+        Control(SOC_2, "CC7.1", "supporting", "asks for scanning itself, not for the means to run it"),
+        *controls(ISO_27001, "A.8.25"),
+        *controls(CIS_SSC, "2.3.1"),
+        *controls(OSPS, "OSPS-QA-06"),
+        *controls(SSDF, "PW.8.2"),
+    ),
+    cannot_see=(
+        "Whether any pipeline scans for vulnerabilities: its definition is source and never read.",
+        "Scanning by another system than Bitbucket Pipelines.",
+    ),
+    numbers=("behaviour_window_days", "evidence_validity_days", "time_zone", "max_data_age_hours"),
+)

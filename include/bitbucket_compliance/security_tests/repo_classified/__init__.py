@@ -1,0 +1,36 @@
+"""Code repo should be classified."""
+
+from bitbucket_compliance.security_tests.model import ISO_27001, SOC_2, ApiCall, Reason, SecurityTest, controls
+
+TEST = SecurityTest(
+    test_id="repo_classified",
+    title="Code repo should be classified",
+    severity="critical",
+    subject_type="repository",
+    order=1,
+    description="Every repository is declared production or non-production, and none is more public than declared.",
+    bases={"registry": ("repositories",)},
+    reasons={
+        "classified": Reason("passing", "An entry declares the repository, and it is no more public than declared."),
+        "unclassified": Reason(
+            "failing",
+            "No entry classifies the repository, its project or a pattern of its slug.",
+            "Declare the repository, its project or a slug pattern in a classification file and import it.",
+        ),
+        "visibility_conflict": Reason(
+            "failing",
+            "Its declared sensitivity is not public, but Bitbucket shows the repository to everybody.",
+            "Make the repository private (Repository settings → Repository details → Access level), or correct "
+            "its declared sensitivity.",
+            (ApiCall("PUT", "/repositories/{workspace}/{repo_slug}", {"is_private": True}),),
+        ),
+    },
+    controls=(
+        *controls(SOC_2, "CC6.1"),
+        *controls(ISO_27001, "A.5.12", "A.5.13"),
+    ),
+    cannot_see=(
+        "Whether a declared classification is right: that is its owner's statement.",
+        "What a repository holds: its content is never read.",
+    ),
+)

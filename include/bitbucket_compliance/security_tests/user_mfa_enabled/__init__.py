@@ -1,0 +1,74 @@
+"""Bitbucket user should have MFA enabled."""
+
+from bitbucket_compliance.security_tests.model import (
+    CIS_SSC,
+    ISO_27001,
+    OSPS,
+    SOC_2,
+    SSDF,
+    Reason,
+    SecurityTest,
+    controls,
+)
+
+TEST = SecurityTest(
+    test_id="user_mfa_enabled",
+    title="Bitbucket user should have MFA enabled",
+    severity="critical",
+    subject_type="member",
+    order=2,
+    description="Accepted, unexpired evidence shows two-step verification for every person in the workspace.",
+    bases={"evidence": ("members",)},
+    reasons={
+        "mfa_enabled": Reason(
+            "passing", "The newest accepted evidence that covers the member shows two-step verification switched on."
+        ),
+        "mfa_disabled": Reason(
+            "failing",
+            "The newest accepted export that names the member shows two-step verification switched off.",
+            "Have the person switch on two-step verification (Atlassian account → Security), then export the "
+            "report again and import it. No API call can do it for them.",
+        ),
+        "evidence_missing": Reason(
+            "pending",
+            "No accepted evidence covers the member.",
+            "Export the two-step verification report of all members at admin.atlassian.com and import it.",
+        ),
+        "evidence_expired": Reason(
+            "pending",
+            "The evidence that covers the member is past its validity.",
+            "Export the report again and import it, or capture it again and submit the picture.",
+        ),
+        "extract_failed": Reason(
+            "error",
+            "The members could not be found by e-mail address in this run, and nothing else decides.",
+            "Run again; the members could not be found by e-mail in this run.",
+        ),
+        "scope_missing": Reason(
+            "pending",
+            "Members can't be found by e-mail address for want of the scope account.",
+            "Grant the connection the scope account, then run again.",
+        ),
+        "permission_missing": Reason(
+            "pending",
+            "Members can't be found by e-mail address: the identity is no workspace administrator.",
+            "Let a workspace administrator grant the connection: only then Bitbucket finds members by e-mail.",
+        ),
+        "app_user": Reason("not_applicable", "The member is an app: it has no two-step verification of its own."),
+    },
+    controls=(
+        *controls(SOC_2, "CC6.1", "CC6.6"),
+        *controls(ISO_27001, "A.8.5", "A.5.17"),
+        *controls(CIS_SSC, "1.3.5"),
+        *controls(OSPS, "OSPS-AC-01"),
+        *controls(SSDF, "PO.3.2", "PS.1"),
+    ),
+    cannot_see=(
+        "What changed since the day of the export.",
+        "A second factor that an identity provider asks for: Atlassian's export does not show it.",
+        "App passwords, access tokens and SSH keys, which ask for no second factor.",
+    ),
+    numbers=("evidence_validity_days", "time_zone"),
+    manual=True,
+    verdict="verdict.py",
+)

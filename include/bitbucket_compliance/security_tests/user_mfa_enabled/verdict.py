@@ -1,0 +1,150 @@
+"""Judge user_mfa_enabled: does accepted, unexpired evidence show two-step verification? Rules: design.md §5, test 2.
+
+Bitbucket's own ``has_2fa_enabled`` is never requested and never decides.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from bitbucket_compliance.security_tests.matching import INCOMPLETE_LOOKUP, match_people, records
+from bitbucket_compliance.security_tests.tables import Tables
+from bitbucket_compliance.security_tests.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class _Cover:
+    """What one piece of evidence says of one member."""
+
+    evidence_id: str
+    kind: str
+    captured_on: date
+    enabled: bool
+    matched_by: str | None
+
+
+def judge(tables: Tables) -> list[Verdict]:
+    """Verdicts for all members of the workspace."""
+    return decide(
+        members=tables.read("members.sql"),
+        emails=tables.read("member_emails.sql"),
+        evidence=tables.read("user_mfa_enabled/evidence.sql"),
+        lookup=tables.value("email_lookup.sql"),
+        today=tables.today,
+        validity_days=tables.numbers.evidence_validity_days,
+    )
+
+
+def decide(
+    *,
+    members: "pd.DataFrame",
+    emails: "pd.DataFrame",
+    evidence: "pd.DataFrame",
+    lookup: str | None,
+    today: date,
+    validity_days: int,
+) -> list[Verdict]:
+    """The rules, on plain tables.
+
+    Args:
+        members: ``member_id, account_id, display_name, member_type, data_as_of``.
+        emails: ``email, member_id``, confirmed by Bitbucket.
+        evidence: newest first: ``evidence_id, captured_on, line, email, account_id, mfa_enabled`` of exports;
+            ``kind`` and ``member_id`` besides, where there are screenshots, which name members themselves.
+        lookup: outcome of the look-up of addresses; None where there was nothing to look up.
+        today: the day of the run. validity_days: evidence holds for so many days, the day of capture included.
+    """
+    evidence = evidence.reindex(columns=[*dict.fromkeys([*evidence.columns, "kind", "member_id"])])
+    evidence = evidence[evidence["captured_on"] <= today]
+    covers = _covers_by_member(members, emails, evidence)
+    # An address nobody looked up matters only where the row behind it could still decide.
+    valid = evidence[evidence["captured_on"] > today - timedelta(days=validity_days)]
+    unresolved = lookup if set(valid["email"].dropna()) - set(emails["email"]) else None
+
+    def verdict(member: dict[str, Any]) -> Verdict:
+        status, basis, code, reason, cover = _decide_member(
+            member, covers.get(member["member_id"], []), unresolved, today, validity_days
+        )
+        facts: dict[str, object] = {"evidence_id": cover.evidence_id} if cover else {}
+        detail = {**facts, "captured_on": cover.captured_on.isoformat()} if cover else {}
+        if cover and cover.matched_by:
+            detail["matched_by"] = cover.matched_by
+        return Verdict(
+            member["member_id"],
+            member["display_name"],
+            status,
+            basis,
+            code,
+            reason,
+            member["data_as_of"],
+            detail=detail,
+            facts=facts,
+        )
+
+    return [verdict(member) for member in records(members)]
+
+
+_Decision = tuple[str, str | None, str, str, _Cover | None]
+
+
+def _decide_member(
+    member: dict[str, Any], covers: list[_Cover], lookup: str | None, today: date, validity_days: int
+) -> _Decision:
+    if member["member_type"] == "app_user":
+        return "not_applicable", None, "app_user", "An app has no two-step verification of its own.", None
+    valid = [
+        cover for cover in covers if cover.captured_on <= today < cover.captured_on + timedelta(days=validity_days)
+    ]
+    if valid:
+        newest = valid[0]
+        if newest.enabled:
+            reason = f"The {newest.kind} captured on {newest.captured_on} shows two-step verification switched on."
+            return "passing", "evidence", "mfa_enabled", reason, newest
+        reason = f"The {newest.kind} captured on {newest.captured_on} shows two-step verification switched off."
+        return "failing", "evidence", "mfa_disabled", reason, newest
+    if lookup in INCOMPLETE_LOOKUP:
+        status, code, reason = INCOMPLETE_LOOKUP[lookup]
+        return status, None, code, reason, None
+    if covers:
+        reason = (
+            f"The newest {covers[0].kind} that covers this member, of {covers[0].captured_on}, is past its validity."
+        )
+        return "pending", None, "evidence_expired", reason, covers[0]
+    return "pending", None, "evidence_missing", "No accepted evidence covers this member.", None
+
+
+def _covers_by_member(
+    members: "pd.DataFrame", emails: "pd.DataFrame", evidence: "pd.DataFrame"
+) -> dict[str, list[_Cover]]:
+    """Newest evidence first. Where one export names a member twice, one row that says "off" is enough for "off"."""
+    covers: dict[str, list[_Cover]] = {}
+    for evidence_id, rows in evidence.groupby("evidence_id", sort=False):
+        first = records(rows.head(1))[0]
+        is_screenshot = first["kind"] == "screenshot"
+        kind, captured_on = "screenshot" if is_screenshot else "export", first["captured_on"]
+        found = _shown(rows) if is_screenshot else _listed(rows, members, emails)
+        for member_id, (enabled, matched_by) in found.items():
+            covers.setdefault(member_id, []).append(_Cover(str(evidence_id), kind, captured_on, enabled, matched_by))
+    return covers
+
+
+def _shown(rows: "pd.DataFrame") -> dict[str, tuple[bool, str | None]]:
+    """By member, frozen when the screenshot was accepted: that it is switched on."""
+    return {row["member_id"]: (row["mfa_enabled"], None) for row in records(rows)}
+
+
+def _listed(
+    rows: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame"
+) -> dict[str, tuple[bool, str | None]]:
+    """By member: what the lines of an export say, and how they name the member."""
+    enabled = {row["line"]: row["mfa_enabled"] for row in records(rows)}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for pair in records(match_people(rows.drop(columns="member_id"), members, emails)):
+        found.setdefault(pair["member_id"], []).append(pair)
+    return {
+        member_id: (all(enabled[pair["line"]] for pair in pairs), min(pair["matched_by"] for pair in pairs))
+        for member_id, pairs in found.items()
+    }

@@ -1,0 +1,52 @@
+"""Bitbucket workspace level MFA should be enforced."""
+
+from bitbucket_compliance.security_tests.model import (
+    CIS_SSC,
+    ISO_27001,
+    OSPS,
+    SOC_2,
+    SSDF,
+    Reason,
+    SecurityTest,
+    controls,
+)
+
+TEST = SecurityTest(
+    test_id="workspace_mfa_enforced",
+    title="Bitbucket workspace level MFA should be enforced",
+    severity="critical",
+    subject_type="workspace",
+    order=3,
+    description="Accepted, unexpired evidence shows that the workspace requires two-step verification.",
+    bases={"evidence": ("workspace",)},
+    reasons={
+        "evidence_accepted": Reason(
+            "passing", "Accepted evidence within its validity shows that two-step verification is required."
+        ),
+        "evidence_missing": Reason(
+            "pending",
+            "No accepted evidence shows that two-step verification is required.",
+            "Open admin.atlassian.com, Security → Authentication policies, capture the policy that requires "
+            "two-step verification, and submit the picture: make evidence FILE=… TEST=workspace_mfa_enforced "
+            "WORKSPACE=… CAPTURED_ON=…",
+        ),
+        "evidence_expired": Reason(
+            "pending",
+            "The newest accepted evidence is past its validity.",
+            "The evidence is past its validity: capture it again.",
+        ),
+    },
+    controls=(
+        *controls(SOC_2, "CC6.1", "CC6.6"),
+        *controls(ISO_27001, "A.8.5", "A.5.17"),
+        *controls(CIS_SSC, "1.3.5"),
+        *controls(OSPS, "OSPS-AC-01"),
+        *controls(SSDF, "PO.3.2", "PS.1"),
+    ),
+    cannot_see=(
+        "The setting itself: no public endpoint shows it. Somebody captures it, and somebody else accepts the capture.",
+        "What changed since the day of capture.",
+    ),
+    numbers=("evidence_validity_days", "time_zone"),
+    manual=True,
+)

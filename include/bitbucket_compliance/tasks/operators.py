@@ -1,0 +1,112 @@
+"""Operators of the steps that may have to wait: they give their worker slot back and come back on their own."""
+
+import logging
+from abc import abstractmethod
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+log = logging.getLogger(__name__)
+
+# A trigger fires within seconds of its moment; a triggerer that is down for so long ends the wait.
+_GRACE = timedelta(hours=6)
+
+
+class _WaitingOperator(BaseOperator):
+    """Runs a step; where the step raises ``Waiting`` the task defers until then and runs it again.
+
+    The step knows itself what it has done already, so nothing travels through the trigger.
+    """
+
+    template_fields: Sequence[str] = ("workspace", "run")
+
+    def __init__(self, *, workspace: str, run: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workspace = workspace
+        self.run = run
+
+    def execute(self, context: Any) -> None:
+        """The step's first try."""
+        self._step_or_defer()
+
+    def resume(self, context: Any, event: Any = None) -> None:
+        """The step again, after a wait."""
+        self._step_or_defer()
+
+    @abstractmethod
+    def step(self) -> None:
+        """What subclasses do."""
+
+    def _step_or_defer(self) -> None:
+        from datetime import UTC, datetime
+
+        from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+        from bitbucket_compliance.core.errors import Waiting
+
+        try:
+            self.step()
+        except Waiting as waiting:
+            moment = max(waiting.resume_at, datetime.now(UTC) + timedelta(seconds=1))
+            log.info("progress: %s; goes on at %s UTC", waiting, moment.strftime("%H:%M:%S"))
+            self.defer(
+                trigger=DateTimeTrigger(moment=moment),
+                method_name="resume",
+                timeout=moment - datetime.now(UTC) + _GRACE,
+            )
+
+
+class StartRunOperator(_WaitingOperator):
+    """Opens a run; waits its turn while another run of the workspace waits for requests.
+
+    Args:
+        full_refresh: "True" reads every repository again.
+        only_events: "True" reads what webhooks announced, and nothing else.
+    """
+
+    template_fields: Sequence[str] = ("workspace", "run", "full_refresh", "only_events")
+
+    def __init__(self, *, full_refresh: str = "False", only_events: str = "False", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.full_refresh = full_refresh
+        self.only_events = only_events
+
+    def step(self) -> None:
+        """See ``bitbucket_compliance.pipeline.run.run.start_run``; skips the run where it would add nothing."""
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from bitbucket_compliance.core.errors import NothingToAdd
+        from bitbucket_compliance.tasks import tasks
+
+        try:
+            tasks.start_run(self.workspace, self.run, str(self.full_refresh) == "True", str(self.only_events) == "True")
+        except NothingToAdd as reason:
+            raise AirflowSkipException(str(reason)) from None
+
+
+class ReadingOperator(_WaitingOperator):
+    """A step of extract, named by its task id; waits for requests where the hour's are used up.
+
+    Args:
+        chunk: number of the chunk, for ``read_repositories``.
+    """
+
+    template_fields: Sequence[str] = ("workspace", "run", "chunk")
+
+    def __init__(self, *, chunk: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.chunk = chunk
+
+    def step(self) -> None:
+        """See ``bitbucket_compliance.pipeline.extract``."""
+        from bitbucket_compliance.tasks import tasks
+
+        match self.task_id.rpartition(".")[2]:
+            case "preflight":
+                tasks.preflight(self.workspace, self.run)
+            case "list_workspace":
+                tasks.list_workspace(self.workspace, self.run)
+            case _:
+                tasks.read_chunk(self.workspace, self.run, int(self.chunk or 0))

@@ -1,1 +1,0 @@
-"""Expectation suites as data; ``include.pipeline.gate`` turns them into Great Expectations suites and runs them."""

@@ -1,0 +1,1 @@
+"""OAuth grants, the token endpoint and the encrypted token vault."""

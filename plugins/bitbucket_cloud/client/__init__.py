@@ -1,0 +1,1 @@
+"""Requests to Bitbucket: transport, retries, pagination, errors, the table of endpoints."""

@@ -1,0 +1,1 @@
+"""Webhooks at Bitbucket: registration, secrets, signatures, events."""
