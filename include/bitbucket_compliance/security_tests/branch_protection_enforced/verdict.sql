@@ -19,6 +19,9 @@ WITH found AS (
 protected AS MATERIALIZED (
     SELECT
         repositories.*,
+        coalesce(push.direct_push, 'unknown') AS direct_push,
+        coalesce(push.exempt_users, '[]') AS exempt_users,
+        coalesce(push.exempt_groups, '[]') AS exempt_groups,
         coalesce(found.rules, '[]') AS rules,
         %(required_protections)s::text[] <@ coalesce(found.kinds, '{}') AS is_whole,
         array(
@@ -28,6 +31,8 @@ protected AS MATERIALIZED (
             ORDER BY required.kind
         ) AS missing
     FROM judging.repositories(%(workspace)s, %(subjects)s, %(oldest_reading)s) AS repositories
+    LEFT JOIN staging.main_branch_push AS push
+        ON push.workspace = %(workspace)s AND repositories.subject_id = push.repository_id
     LEFT JOIN found ON repositories.subject_id = found.repository_id
 ),
 
