@@ -104,8 +104,8 @@ class SecurityTest:
         cannot_see: what an auditor must not take the verdict for, in sentences.
         numbers: of the policy, that the verdict depends on.
         manual: whether the verdict rests on evidence people upload.
-        verdict: ``verdict.sql`` in the folder: one SELECT of the columns of ``verdicts.Verdict``; or ``verdict.py`` with
-            a function ``judge(tables)`` that returns a frame of these.
+        verdict: ``verdict.sql`` in the folder, one SELECT of the columns of ``verdicts.Verdict``; or ``verdict.py``,
+            whose function ``judge`` takes ``Tables`` and returns a frame of these columns.
     """
 
     test_id: str
