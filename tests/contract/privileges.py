@@ -16,7 +16,7 @@ ROLES = (
     "compliance_vault",
     "compliance_receiver",
 )
-SCHEMAS = ("landing", "staging", "judged", "registry", "integration", "quality", "compliance")
+SCHEMAS = ("landing", "staging", "judging", "judged", "registry", "integration", "quality", "compliance")
 
 _TABLES = """
 # relation                         pipeline console reader people vault   receiver
@@ -79,6 +79,7 @@ integration.purgeable              -        x       -      -      -      -
 integration.purgeable_tables       -        -       -      -      -      -
 integration.announce_events        x        -       -      -      -      -
 integration.announce_webhook_events -       -       -      -      -      -
+judging.*                          x        -       -      -      -      -
 registry.valid_evidence            x        x       -      -      -      -
 staging.glob_matches               x        x       -      -      -      -
 staging.refresh_statistics         x        -       -      -      -      -

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import pytest
 
@@ -10,7 +11,9 @@ from bitbucket_compliance.policy.model import load_policy
 from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
 from bitbucket_compliance.security_tests.document import TARGET, document
 from bitbucket_compliance.security_tests.model import SecurityTest
-from bitbucket_compliance.security_tests.tables import HERE
+from bitbucket_compliance.security_tests.verdicts import Verdict
+from tests.conftest import Database
+from tests.security_tests.builders import NOW
 
 PRIMARY, SUPPORTING = "primary", "supporting"
 # What was agreed with the people who answer to auditors; extended only with a source.
@@ -81,17 +84,32 @@ def test_every_reason_that_leaves_something_to_do_says_what(test: SecurityTest) 
 
 @every_test
 def test_every_reason_code_of_the_catalogue_is_one_that_the_verdict_can_give(test: SecurityTest) -> None:
-    text = (HERE / test.test_id / test.verdict).read_text(encoding="utf-8")
+    text = test.path.read_text(encoding="utf-8") + (test.path.parents[1] / "matching.py").read_text(encoding="utf-8")
     for code in test.reasons:
-        shared = (HERE / "matching.py").read_text(encoding="utf-8")
-        assert re.search(rf"['\"]{code}['\"]", text + shared) or code in ("scope_missing", "permission_missing"), code
+        assert re.search(rf"['\"]{code}['\"]", text) or code in ("scope_missing", "permission_missing"), code
+
+
+@every_test
+def test_a_folder_holds_the_test_and_its_verdict_alone(test: SecurityTest) -> None:
+    assert {path.name for path in test.path.parent.iterdir() if path.is_file()} == {"__init__.py", test.verdict}
+
+
+@pytest.mark.parametrize("test", [test for test in CATALOGUE if test.verdict == "verdict.sql"], ids=lambda t: t.test_id)
+def test_a_verdict_in_sql_is_one_query_of_the_columns_of_a_verdict(test: SecurityTest, database: Database) -> None:
+    text = test.path.read_text(encoding="utf-8")
+    assert not re.search(r"\b(INSERT|UPDATE|DELETE|judged)\b", text)
+    numbers = load_policy().numbers.model_dump()
+    run = {"workspace": "acme", "subjects": None, "today": date(2026, 3, 31)}
+    instants = {"oldest_reading": NOW, "window_start": NOW}
+    cursor = database.execute(text.encode(), {**numbers, **run, **instants})
+    assert [column.name for column in cursor.description or ()] == list(Verdict._fields)
 
 
 @every_test
 def test_the_numbers_a_test_names_are_the_policys(test: SecurityTest) -> None:
     known = set(type(load_policy().numbers).model_fields)
     assert set(test.numbers) <= known
-    text = "".join(path.read_text(encoding="utf-8") for path in (HERE / test.test_id).glob("verdict.*"))
+    text = test.path.read_text(encoding="utf-8")
     used = {name for name in known if f"%({name})s" in text or f"numbers.{name}" in text}
     assert used <= {*test.numbers, "time_zone", "max_data_age_hours"}
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.security_tests import BY_ID
 from tests.conftest import Database
 from tests.security_tests.builders import NOW, TODAY, UNREADABLE, Repository, World, days_ago, identity
 
@@ -385,9 +386,10 @@ def test_left_over_access_is_judged_as_defined(random: Random) -> None:
         max_age_days=7,
     )  # fmt: skip
     codes = [expected(number, *member) for number, member in enumerate(members)]
-    assert [verdict.subject_id for verdict in verdicts] == [f"m{number}" for number in range(len(members))]
-    assert [verdict.reason_code for verdict in verdicts] == codes
-    assert [verdict.status for verdict in verdicts] == [STATUS_OF.get(code, "pending") for code in codes]
+    assert list(verdicts.subject_id) == [f"m{number}" for number in range(len(members))]
+    assert list(verdicts.reason_code) == codes
+    reasons = BY_ID["offboarded_access_removed"].reasons
+    assert [reasons[code].status for code in codes] == [STATUS_OF.get(code, "pending") for code in codes]
 
 
 @seeded
@@ -433,8 +435,9 @@ def test_two_step_verification_is_judged_as_defined(random: Random) -> None:
         validity_days=validity,
     )  # fmt: skip
     codes = [expected(number, *member) for number, member in enumerate(members)]
-    assert [verdict.reason_code for verdict in verdicts] == codes
-    assert [verdict.status for verdict in verdicts] == [STATUS_OF.get(code, "pending") for code in codes]
+    assert list(verdicts.reason_code) == codes
+    reasons = BY_ID["user_mfa_enabled"].reasons
+    assert [reasons[code].status for code in codes] == [STATUS_OF.get(code, "pending") for code in codes]
 
 
 # ------------------------------------------------------------------ permissions
