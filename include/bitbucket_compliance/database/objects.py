@@ -1,4 +1,9 @@
-"""Views and functions: one file each, named after it, made anew whenever one of the files has changed."""
+"""Views and functions: one file each, named after it, made anew whenever one of the files has changed.
+
+A file says what the thing is for, creates it, comments on it and grants it; that of a trigger's function creates its
+triggers too. Files need no order: one that needs another is tried again after it. Nothing of a table may call a
+function except through a trigger, since functions are dropped before they are made anew.
+"""
 
 import hashlib
 from collections.abc import Mapping
