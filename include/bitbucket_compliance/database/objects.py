@@ -44,16 +44,7 @@ class ObjectFiles:
         """
         failed = _run_all(cursor, self.texts)
         if failed:
-            # One that waits for another of them is not at fault.
-            names = {file: _qualified(file) for file in failed}
-            file, error = next(
-                (
-                    (file, error)
-                    for file, error in failed.items()
-                    if not any(name in one_line(error) for other, name in names.items() if other != file)
-                ),
-                next(iter(failed.items())),
-            )
+            file, error = _at_fault(failed)
             raise MigrationRefused(
                 f"compliance_postgres: {file} cannot be run ({one_line(error)}); nothing was changed: correct the file"
             ) from error
@@ -92,6 +83,14 @@ def _run_all(cursor: Cursor, statements: Mapping[str, str]) -> dict[str, psycopg
             return failed
         statements = {name: statements[name] for name in failed}
     return {}
+
+
+def _at_fault(failed: Mapping[str, psycopg.Error]) -> tuple[str, psycopg.Error]:
+    """The file whose refusal names none of the others: they wait for it."""
+    for file, error in failed.items():
+        if not any(_qualified(other) in one_line(error) for other in failed if other != file):
+            return file, error
+    return next(iter(failed.items()))
 
 
 def _qualified(file: str) -> str:
