@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +20,8 @@ import pytest
 from bitbucket_compliance.core.errors import MigrationRefused
 from bitbucket_compliance.database.migrate import DATABASE, upgrade
 from local.postgres import EmbeddedPostgres
+
+ROOT = Path(__file__).resolve().parents[2]
 
 _numbers = itertools.count(1)
 
@@ -220,6 +225,29 @@ def test_a_database_of_the_old_line_is_refused_by_name_and_left_as_it_was(empty:
     with pytest.raises(MigrationRefused, match=r"database upgraded_\d+ holds .* start afresh with an empty database"):
         upgrade(empty)
     assert execute(CATALOGUE) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["local upgrade", "bitbucket_compliance.database.migrate"])
+def test_make_upgrade_and_what_the_image_runs_say_in_one_line_how_it_went(
+    empty: str, execute: Execute, tmp_path: Path, module: str
+) -> None:
+    def run() -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {
+            "AIRFLOW_CONN_COMPLIANCE_POSTGRES": empty,
+            "AIRFLOW_HOME": str(tmp_path),
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "include"), str(ROOT / "plugins")]),
+        }
+        command = [sys.executable, "-m", *module.split()]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    done = run()
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "compliance schema is current"), done.stderr
+    execute("UPDATE integration.schema_version SET version_num = '0017'")
+    refused = run()
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("error: compliance_postgres: database upgraded_")
+    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize(
