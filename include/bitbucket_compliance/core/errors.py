@@ -130,6 +130,10 @@ class ReviewRefused(PipelineError):
     """An access can't be decided on like this; nothing was stored."""
 
 
+class VerdictRefused(PipelineError):
+    """A security test gave a verdict that is none: an unknown reason code, or something missing."""
+
+
 class GateFailed(PipelineError):
     """An expectation of severity critical does not hold; the last published state stays."""
 

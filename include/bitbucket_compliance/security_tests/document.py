@@ -1,13 +1,15 @@
-"""Write ``docs/verdicts.md`` from the catalogue and the pages beside it: ``make docs``."""
+"""Write ``docs/verdicts.md`` from the catalogue and the page beside it: ``make docs``."""
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.model import SecurityTest
 
 HERE = Path(__file__).parent
+WIDTH = 124  # of a line of text
 TARGET = HERE.parents[2] / "docs" / "verdicts.md"
 _NOT_BY_HAND = "<!-- Written by `make docs` from include/bitbucket_compliance/security_tests: change it there. -->"
 
@@ -26,8 +28,9 @@ def _section(test: SecurityTest) -> Iterator[str]:
     yield ""
     yield test.description
     yield ""
-    yield (HERE / test.test_id / "page.md").read_text(encoding="utf-8").strip()
-    yield ""
+    for paragraph in (test.rationale, *test.how_decided):
+        yield fill(paragraph, WIDTH, break_on_hyphens=False)
+        yield ""
     yield "**What it can't see**"
     yield ""
     yield from (f"- {sentence}" for sentence in test.cannot_see)
@@ -46,8 +49,8 @@ def _section(test: SecurityTest) -> Iterator[str]:
 
 
 def _bases(test: SecurityTest) -> str:
-    also = ["evidence"] if "evidence_accepted" in test.reasons else []
-    return ", ".join(f"`{basis}`" for basis in dict.fromkeys([*test.bases, *also]))
+    given = {reason.basis for reason in test.reasons.values()}
+    return ", ".join(f"`{basis}`" for basis in dict.fromkeys([*test.bases, *(["evidence"] if "evidence" in given else [])]))
 
 
 def _controls(test: SecurityTest) -> Iterator[str]:

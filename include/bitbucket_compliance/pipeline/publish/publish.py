@@ -162,8 +162,8 @@ def _matches(connection: Connection, run: Run) -> dict[str, Any]:
 
     tables = Tables(connection, run.workspace, run.started_at, run.policy.numbers)
     found = how_matched(
-        tables.read("offboarded_access_removed/roster.sql"),
-        tables.read("members.sql"),
-        tables.read("member_emails.sql"),
+        tables.read("roster"),
+        tables.read("members"),
+        tables.read("member_emails"),
     )
     return {"matched_members": list(found), "matched_by": list(found.values())}

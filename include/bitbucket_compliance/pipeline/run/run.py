@@ -77,6 +77,11 @@ class Run:
         return None
 
     @property
+    def oldest_reading(self) -> datetime:
+        """The instant before which whatever was read is too old to judge by."""
+        return self.started_at - timedelta(hours=self.policy.numbers.max_data_age_hours)
+
+    @property
     def window_start(self) -> datetime:
         """The instant from which merged pull requests and pipeline runs count as behaviour."""
         return self.started_at - timedelta(days=self.policy.numbers.behaviour_window_days)

@@ -25,14 +25,27 @@ TEST = SecurityTest(
     subject_type="repository",
     order=6,
     description="The main branch can't be pushed to freely, rewritten or deleted.",
+    rationale=(
+        "History that can be rewritten, and a main branch that can be deleted or pushed to past every check, prove "
+        "nothing."
+    ),
+    how_decided=(
+        "Decides by configuration alone: a restriction of each kind in `required_protections` (`push`, `force`, "
+        "`delete`) applies to the main branch. There is no behaviour to judge by: that nobody rewrote history yet "
+        "does not show that nobody can. Where the rules can't be read and no evidence stands for them, it is "
+        "pending. `detail` lists who is exempt from the push restriction.",
+    ),
     bases={"configuration": ("branch_restrictions", "effective_branching_model")},
     reasons={
         "evidence_accepted": Reason(
-            "passing", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
+            "passing", "evidence", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
         ),
-        "protections_in_place": Reason("passing", "Restrictions of every required kind apply to the main branch."),
+        "protections_in_place": Reason(
+            "passing", "configuration", "Restrictions of every required kind apply to the main branch."
+        ),
         "missing_protection": Reason(
             "failing",
+            "configuration",
             "At least one required restriction does not apply to the main branch; the reason names which.",
             "Open Repository settings → Branch restrictions and add, for the main branch, those named in the "
             "reason: who may push (push), prevent rewriting history (force), prevent deletion (delete). Where the"
