@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bitbucket_compliance.security_tests import CATALOGUE
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from tests.bench.verdicts import POLICY
 from tests.bench.verdicts_workspace import WORKSPACE, MadeUp
 from tests.harness import Pipeline

@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, WaitForRequests
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.build import Rules
 from sandbox.errors import HTML_TOKEN
 from sandbox.process import SandboxServer

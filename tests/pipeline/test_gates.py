@@ -15,7 +15,7 @@ from bitbucket_compliance.core.errors import GateUnanswered
 from bitbucket_compliance.pipeline.gate.expectations import results as result_suite
 from bitbucket_compliance.pipeline.gate.expectations import staging
 from bitbucket_compliance.policy.model import load_policy
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.model import Repository
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState

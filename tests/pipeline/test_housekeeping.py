@@ -14,7 +14,7 @@ from bitbucket_compliance.core.errors import PolicyInvalid
 from bitbucket_compliance.pipeline.housekeeping import housekeeping
 from bitbucket_compliance.pipeline.housekeeping.housekeeping import forget_old
 from bitbucket_compliance.registry.exceptions import Asked, decide, request
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import housekeeping as tasks
 from tests.pipeline.board import PEERS, Board, Judged
 
 ACME = "acme"

@@ -14,7 +14,7 @@ from bitbucket_compliance.core.errors import NothingToAdd, WaitForRequests, Wait
 from bitbucket_compliance.pipeline.extract.plan import make_plan, readings_a_day
 from bitbucket_compliance.pipeline.extract.resources import BY_NAME
 from bitbucket_compliance.pipeline.extract.shapes import SHAPES
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.harness import Pipeline

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import run_sql
 from bitbucket_compliance.pipeline.publish import publish as publish_module
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from local.postgres import EmbeddedPostgres
 from local.postgres_cluster import ADMIN_ROLE
 from sandbox.build import person

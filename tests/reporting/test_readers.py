@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.harness import Pipeline

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from psycopg.types.json import Jsonb
 
-from bitbucket_compliance.core.database import one_row, run_sql
+from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.resources import (
     BRANCH_RESTRICTIONS,
@@ -19,7 +19,7 @@ from bitbucket_compliance.pipeline.extract.resources import (
     PULL_REQUEST_STATUSES,
     PULL_REQUESTS,
 )
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.pipeline.stage.stage import stage_listing
 
 log = logging.getLogger(__name__)

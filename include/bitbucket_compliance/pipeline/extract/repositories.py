@@ -10,7 +10,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from bitbucket_compliance.core.database import refresh_statistics, run_sql
+from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, WaitForRequests
 from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client
@@ -34,7 +34,7 @@ from bitbucket_compliance.pipeline.extract.resources import (
     PULL_REQUESTS,
     Body,
 )
-from bitbucket_compliance.pipeline.run.run import Connection, Run, renew_lease
+from bitbucket_compliance.pipeline.run.run import Run, renew_lease
 
 log = logging.getLogger(__name__)
 

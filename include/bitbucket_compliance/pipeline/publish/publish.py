@@ -6,9 +6,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from bitbucket_compliance.core.database import as_json, one_row, refresh_statistics, run_sql
+from bitbucket_compliance.core.database import Connection, as_json, one_row, refresh_statistics, run_sql
 from bitbucket_compliance.pipeline.judge.judge import judged_subjects
-from bitbucket_compliance.pipeline.run.run import Connection, Run, renew_lease
+from bitbucket_compliance.pipeline.run.run import Run, renew_lease
 from bitbucket_compliance.security_tests import CATALOGUE
 
 log = logging.getLogger(__name__)

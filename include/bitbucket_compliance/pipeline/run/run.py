@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bitbucket_compliance.core.database import connect, one_row
+from bitbucket_compliance.core.database import Connection, connect, one_row
 from bitbucket_compliance.core.errors import (
     NothingToAdd,
     PipelineError,
@@ -45,8 +44,6 @@ WAIT_FOR_OTHER_RUN = 1800.0
 
 # Slugs: what Bitbucket lets a workspace be called.
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 
 @dataclass(frozen=True)

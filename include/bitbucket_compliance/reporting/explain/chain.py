@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.core.errors import PipelineError
-from bitbucket_compliance.pipeline.run.run import Connection
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.model import SecurityTest
 
