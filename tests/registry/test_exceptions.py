@@ -18,8 +18,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.errors import ExceptionRefused
+from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.housekeeping.housekeeping import reopen_expired
-from bitbucket_compliance.pipeline.publish.publish import reopen, take_turn
+from bitbucket_compliance.pipeline.publish.publish import reopen
 from bitbucket_compliance.policy.overrides import set_override
 from bitbucket_compliance.registry.exceptions import Asked, Noted, decide, end_of_day, request
 from local import __main__ as command_line
@@ -460,7 +461,7 @@ def test_housekeeping_shows_what_was_accepted_and_ends_what_was_withdrawn_withou
 def test_housekeeping_waits_for_a_publication_that_is_under_way(board: Board, another: Callable[[], Database]) -> None:
     accepted(board)
     publishing = another()
-    take_turn(publishing, board.workspace)
+    lock_results(publishing, board.workspace)
     board.connection.execute("SET lock_timeout = '200ms'")
     board.connection.commit()
     try:

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg
 from psycopg.types.json import Jsonb
 
+from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import PolicyInvalid
 from bitbucket_compliance.policy.model import Policy, contradictions, defaults, load_policy, merged
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 FILE_SOURCE = "COMPLIANCE_POLICY_FILE"
 

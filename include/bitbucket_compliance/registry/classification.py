@@ -9,14 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import Any
 
-import psycopg
-
-from bitbucket_compliance.core.database import copy_rows, one_row, run_sql
+from bitbucket_compliance.core.database import Connection, copy_rows, one_row, run_sql
 from bitbucket_compliance.core.errors import ImportRefused
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 TARGET_TYPES = ("repository", "project", "pattern")
 CLASSIFICATIONS = ("production", "non_production")

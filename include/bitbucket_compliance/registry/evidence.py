@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from bitbucket_compliance.core.database import copy_rows, one_row, run_sql
+from bitbucket_compliance.core.database import Connection, copy_rows, one_row, run_sql
 from bitbucket_compliance.core.errors import EvidenceRefused, ImportRefused
 from bitbucket_compliance.policy.model import Numbers
 from bitbucket_compliance.policy.overrides import plain, policy_of
@@ -26,8 +26,6 @@ from bitbucket_compliance.registry.files import BY_MEDIA_TYPE, CSV, CleanFile, c
 from bitbucket_compliance.registry.mfa_export import ExportRow, read_export
 from bitbucket_compliance.registry.store import keep, read_kept
 from bitbucket_compliance.security_tests import BY_ID
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 OUTCOMES: Mapping[str, str] = {"accept": "accepted", "reject": "rejected", "withdraw": "withdrawn"}
 LINES_SHOWN = 50

@@ -14,15 +14,11 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import psycopg
-
-from bitbucket_compliance.core.database import one_row, run_sql
+from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import ExceptionRefused
-from bitbucket_compliance.pipeline.publish.publish import take_turn
+from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.policy.overrides import policy_of
 from bitbucket_compliance.security_tests import BY_ID
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 # A risk that is accepted for longer than a year is looked at again; a leap year is a year too.
 LONGEST = timedelta(days=366)
@@ -324,7 +320,7 @@ def _same_person(one: str, other: str) -> bool:
 
 def _freeze(connection: Connection, row: dict[str, Any]) -> int:
     """Freeze what fails now; no publication comes between this and the decision."""
-    take_turn(connection, row["workspace"])
+    lock_results(connection, row["workspace"])
     # Whoever had to wait for a publication may have waited too long.
     if one_row(connection.execute("SELECT clock_timestamp() >= %s AS late", (row["expires_at"],)))["late"]:
         raise ExceptionRefused(f"exception {row['exception_id']} has just expired; ask for a new one")

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import psycopg
-
-from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.policy.model import Numbers
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ HERE = Path(__file__).parent
 class Tables:
     """Reads the SQL files of the tests for one workspace and run."""
 
-    connection: psycopg.Connection[dict[str, Any]]
+    connection: Connection
     workspace: str
     as_of: datetime
     numbers: Numbers

@@ -12,16 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
-from bitbucket_compliance.core.database import one_row, run_sql
+from bitbucket_compliance.core.database import Connection, one_row, run_sql
 
 if TYPE_CHECKING:
     from bitbucket_compliance.pipeline.run.run import Run
 
 log = logging.getLogger(__name__)
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 #: What shows in the listing of a workspace: repositories came, went, or are called otherwise.
 STRUCTURAL = ("repo:created", "repo:deleted", "repo:fork", "repo:imported", "repo:transfer", "project:updated")

@@ -42,6 +42,9 @@ LATE = 600.0
 LOST_INTEREST = 7200.0
 WAIT_FOR_OTHER_RUN = 1800.0
 
+# How many runs of a workspace keep their verdicts, work lists, calls and pages; published history is never cut by it.
+RUNS_KEPT = 30
+
 # Slugs: what Bitbucket lets a workspace be called.
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
