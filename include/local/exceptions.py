@@ -12,7 +12,8 @@ from local import environment as env
 from local.services import LocalError, data_postgres
 
 if TYPE_CHECKING:
-    from bitbucket_compliance.registry.exceptions import Connection, Noted
+    from bitbucket_compliance.core.database import Connection
+    from bitbucket_compliance.registry.exceptions import Noted
 
 USAGE: Final = (
     "usage: make exception TEST=peer_review_required WORKSPACE=slug SUBJECT=repository-or-member (or PROJECT=key, or "

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong
 from bitbucket_compliance.registry.imports import import_file, import_roster
-from bitbucket_compliance.registry.roster_sources import Source, read_sql, roster_file
+from bitbucket_compliance.registry.imports.roster_sources import Source, read_sql, roster_file
 from bitbucket_compliance.tasks.registry_import import import_from
 from bitbucket_compliance.tasks.roster_refresh import refresh_roster
 from tests.conftest import Database

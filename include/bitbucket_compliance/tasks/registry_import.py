@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong, one_line
 from bitbucket_compliance.registry import imports
-from bitbucket_compliance.registry.roster_sources import Source, of_directory, read_sql
+from bitbucket_compliance.registry.imports.roster_sources import Source, of_directory, read_sql
 from bitbucket_compliance.tasks.frame import compliance_postgres, fail_without_retry
 
 log = logging.getLogger(__name__)

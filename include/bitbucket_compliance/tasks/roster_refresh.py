@@ -1,6 +1,6 @@
 """The body of the task of the DAG roster_refresh."""
 
-from bitbucket_compliance.registry.roster_sources import Source
+from bitbucket_compliance.registry.imports.roster_sources import Source
 from bitbucket_compliance.tasks.frame import fail_without_retry
 from bitbucket_compliance.tasks.registry_import import import_declared, import_roster
 
