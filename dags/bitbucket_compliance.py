@@ -42,7 +42,7 @@ with DAG(
         "execution_timeout": timedelta(hours=2),
         "on_failure_callback": callbacks.report_failure,
     },
-    # A large workspace waits for requests for hours (numbers.reading_hours of the policy).
+    # A large workspace waits for requests for hours (thresholds.reading_hours of the policy).
     dagrun_timeout=timedelta(hours=48),
     tags=["bitbucket", "compliance"],
     doc_md=__doc__,

@@ -32,7 +32,7 @@ with DAG(
 
         tasks.reopen_expired()
 
-    @task(doc_md="Bodies not seen for numbers.bodies_kept_days go, but for the newest of each object; history stays.")
+    @task(doc_md="Bodies not seen for bodies_kept_days go, but for the newest of each object; history stays.")
     def forget_old() -> None:
         from bitbucket_compliance.tasks import housekeeping as tasks
 

@@ -40,7 +40,7 @@ from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.pipeline.extract import plan
 from bitbucket_compliance.pipeline.publish.publish import RUNS_KEPT
 from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.policy.model import load_policy
+from bitbucket_compliance.security_tests.policies import load_policy
 
 SIZES = (500, 2_000, 10_000)
 #: Of an OAuth consumer, and the most that an access token gets.

@@ -378,9 +378,9 @@ def test_a_host_that_dies_in_the_middle_stops_the_chunk_and_a_retry_finishes(pip
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("numbers: {max_eror_share: 1}", "max_eror_share"),
+        ("thresholds: {max_eror_share: 1}", "max_eror_share"),
         ("tests: {peer_reviw_required: {enabled: false}}", "peer_reviw_required"),
-        ("numbers: {behaviour_sample: many}", "behaviour_sample"),
+        ("thresholds: {behaviour_sample: many}", "behaviour_sample"),
         ("tests: [", "line 1"),
         ("- a list", "mapping"),
         (None, "can't be read"),

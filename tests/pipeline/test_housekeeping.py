@@ -127,7 +127,7 @@ def test_each_workspace_keeps_what_its_own_policy_says(landed: Landed, worker: W
         landed.body(workspace, "newest", 1, 0, workspace)
     landed.database.execute(
         "INSERT INTO registry.policy_overrides (workspace, body, set_by)"
-        " VALUES ('acme', '{\"numbers\": {\"bodies_kept_days\": 30}}', 'tester')"
+        " VALUES ('acme', '{\"thresholds\": {\"bodies_kept_days\": 30}}', 'tester')"
     )
     assert forget_old(worker) == 1
     assert landed.left() == {"acme newest", "other old", "other newest"}
@@ -140,9 +140,9 @@ def test_a_policy_that_can_not_be_read_holds_up_no_other_workspace_and_is_told(l
         landed.body(workspace, "newest", 1, 0, workspace)
     landed.database.execute(
         "INSERT INTO registry.policy_overrides (workspace, body, set_by)"
-        " VALUES ('acme', '{\"numbers\": {\"bodies\": 30}}', 'tester')"
+        " VALUES ('acme', '{\"thresholds\": {\"bodies\": 30}}', 'tester')"
     )
-    with pytest.raises(PolicyInvalid, match=r"workspace acme: numbers\.bodies: unknown key"):
+    with pytest.raises(PolicyInvalid, match=r"workspace acme: thresholds\.bodies: unknown key"):
         forget_old(worker)
     assert landed.left() == {"acme old", "acme newest", "other newest"}, "in doubt everything stays"
 

@@ -491,7 +491,7 @@ def test_history_has_no_gap_no_overlap_and_tells_what_was_shown_at_any_time(
     publish_and_look()
     policy("tests: {repo_classified: {enabled: false}}\n")
     publish_and_look()
-    policy("numbers: {min_approvals: 5}\n")
+    policy("thresholds: {min_approvals: 5}\n")
     publish_and_look()
     publish_and_look()
     assert_whole(pipeline)
@@ -571,7 +571,7 @@ def test_a_new_policy_opens_new_intervals(
     whole_run(pipeline, acme)
     old = {row["policy_version"] for row in results(pipeline)}
     count = len(results(pipeline))
-    policy("numbers: {max_error_share: 0.3}\n")
+    policy("thresholds: {max_error_share: 0.3}\n")
     whole_run(pipeline, acme)
     new = {row["policy_version"] for row in results(pipeline)}
     assert len(old) == len(new) == 1 and old != new

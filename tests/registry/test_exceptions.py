@@ -21,8 +21,8 @@ from bitbucket_compliance.core.errors import ExceptionRefused
 from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.housekeeping.housekeeping import reopen_expired
 from bitbucket_compliance.pipeline.publish.publish import reopen
-from bitbucket_compliance.policy.overrides import set_override
 from bitbucket_compliance.registry.exceptions import Asked, Noted, decide, end_of_day, request
+from bitbucket_compliance.security_tests.policies import set_override
 from local import __main__ as command_line
 from local import exceptions as command
 from local.exceptions import Wish
@@ -171,7 +171,7 @@ def test_of_many_names_those_that_are_most_alike_are_told(board: Board) -> None:
 
 def test_the_last_day_counts_to_its_end_in_the_time_zone_of_the_policy(board: Board) -> None:
     set_override(
-        board.connection, board.workspace, {"numbers": {"time_zone": "America/New_York"}}, set_by="x", reason="y"
+        board.connection, board.workspace, {"thresholds": {"time_zone": "America/New_York"}}, set_by="x", reason="y"
     )
     end = end_of_day(board.connection, date(2026, 3, 31), board.workspace)
     assert end == datetime.fromisoformat("2026-04-01T04:00:00+00:00")
@@ -193,7 +193,7 @@ def test_neither_owner_nor_requester_decides(board: Board, person: str, role: st
 
 def test_the_policy_may_let_a_team_of_one_decide_by_itself(board: Board) -> None:
     noted = ask(board)
-    changes = {"numbers": {"allow_self_review": True}}
+    changes = {"thresholds": {"allow_self_review": True}}
     set_override(board.connection, board.workspace, changes, set_by="x", reason="one person")
     board.connection.commit()
     assert decide(board.connection, noted.exception_id, "accept", decided_by="olga").subjects == 1

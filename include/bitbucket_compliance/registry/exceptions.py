@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import ExceptionRefused
 from bitbucket_compliance.core.locks import lock_results
-from bitbucket_compliance.policy.overrides import policy_of
 from bitbucket_compliance.security_tests import BY_ID
+from bitbucket_compliance.security_tests.policies import policy_of
 
 # A risk that is accepted for longer than a year is looked at again; a leap year is a year too.
 LONGEST = timedelta(days=366)
@@ -101,7 +101,7 @@ def request(connection: Connection, asked: Asked, *, requested_by: str) -> Noted
 
 def end_of_day(connection: Connection, day: date, workspace: str) -> datetime:
     """The instant at which an exception until a day, that day included, expires in the policy's time zone."""
-    zone = ZoneInfo(policy_of(connection, workspace).numbers.time_zone)
+    zone = ZoneInfo(policy_of(connection, workspace).thresholds.time_zone)
     try:
         return datetime.combine(day + timedelta(days=1), time(), zone)
     except OverflowError:
@@ -304,13 +304,13 @@ def _check_open(connection: Connection, row: dict[str, Any], decision: str) -> N
 
 def _check_reviewer(connection: Connection, row: dict[str, Any], decided_by: str) -> None:
     """Two persons look at a risk: one owns it or asks for it, another one decides."""
-    if policy_of(connection, row["workspace"]).numbers.allow_self_review:
+    if policy_of(connection, row["workspace"]).thresholds.allow_self_review:
         return
     for role, person in (("owns", row["owner"]), ("asked for", row["requested_by"])):
         if _same_person(person, decided_by):
             raise ExceptionRefused(
                 f"{decided_by} {role} exception {row['exception_id']}: somebody else has to decide on it, or the "
-                "policy has to allow it (numbers.allow_self_review)"
+                "policy has to allow it (thresholds.allow_self_review)"
             )
 
 

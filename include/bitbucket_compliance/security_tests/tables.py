@@ -1,4 +1,4 @@
-"""What a test written in Python reads: staging and registry as frames, the policy's numbers, the run's clock."""
+"""What a test written in Python reads: staging and registry as frames, the policy's thresholds, the run's clock."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from bitbucket_compliance.core.database import Connection, run_sql
-from bitbucket_compliance.policy.model import Numbers
+from bitbucket_compliance.policy.model import Thresholds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,12 +22,12 @@ class Tables:
     connection: Connection
     workspace: str
     as_of: datetime
-    numbers: Numbers
+    thresholds: Thresholds
 
     @property
     def today(self) -> date:
         """The day the run started on, in the policy's time zone."""
-        return self.as_of.astimezone(ZoneInfo(self.numbers.time_zone)).date()
+        return self.as_of.astimezone(ZoneInfo(self.thresholds.time_zone)).date()
 
     def read(self, name: str) -> "pd.DataFrame":
         """Rows of ``security_tests/<name>``; missing values are None, whatever the column's type."""

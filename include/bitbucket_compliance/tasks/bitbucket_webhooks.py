@@ -13,7 +13,7 @@ from typing import Any, Final
 from bitbucket_compliance.core.database import CONNECTION_ID, Connection, connect
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, postgres_errors
 from bitbucket_compliance.policy.model import Policy
-from bitbucket_compliance.policy.overrides import policy_of
+from bitbucket_compliance.security_tests.policies import policy_of
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
 from bitbucket_compliance.tasks.webhook_report import registered_lines, removed_lines
 

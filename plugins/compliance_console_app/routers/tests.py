@@ -83,9 +83,9 @@ def _needed(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _names(found: dict[str, Any]) -> dict[str, Any]:
-    """What stands in braces in the calls of a remedy: the subject's names and the numbers of the policy."""
+    """What stands in braces in the calls of a remedy: the subject's names and the thresholds of the policy."""
     names = {name: found[name] for name in ("workspace", "repo_slug")}
-    return {**(found["numbers"] or {}), **names, "main_branch": found["detail"].get("main_branch")}
+    return {**(found["thresholds"] or {}), **names, "main_branch": found["detail"].get("main_branch")}
 
 
 def _known(found: dict[str, Any] | None) -> dict[str, Any]:

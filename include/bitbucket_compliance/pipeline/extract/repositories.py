@@ -295,7 +295,7 @@ class _ChunkReader:
 
     def _sample(self, repository: _Repository) -> list[int]:
         inside = sorted((merge for merge in repository.merged if merge[0] >= self._run.window_start), reverse=True)
-        return [number for _, number in inside[: self._run.policy.numbers.behaviour_sample]]
+        return [number for _, number in inside[: self._run.policy.thresholds.behaviour_sample]]
 
     # what came back
 

@@ -34,7 +34,7 @@ def gate(connection: Connection, run: Run, name: str) -> None:
         refresh_statistics(connection, "judged")
         connection.commit()
     evaluated_at = datetime.now(UTC)
-    outcomes = validate(run, SUITES[name](run.policy.numbers))
+    outcomes = validate(run, SUITES[name](run.policy.thresholds))
     _record(connection, run, name, outcomes, evaluated_at)
     _note_quality(connection, run)
     connection.commit()

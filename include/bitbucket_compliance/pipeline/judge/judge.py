@@ -64,12 +64,12 @@ def judged_subjects(connection: Connection, run: Run) -> list[str] | None:
 
 
 def _parameters(run: Run) -> dict[str, Any]:
-    return {**run.keys, **run.policy.numbers.model_dump(), "window_start": run.window_start, "today": run.today}
+    return {**run.keys, **run.policy.thresholds.model_dump(), "window_start": run.window_start, "today": run.today}
 
 
 def _judge_in_python(connection: Connection, run: Run, test_id: str) -> None:
     module = import_module(f"bitbucket_compliance.security_tests.{test_id}.verdict")
-    tables = Tables(connection, run.workspace, run.started_at, run.policy.numbers)
+    tables = Tables(connection, run.workspace, run.started_at, run.policy.thresholds)
     write_verdicts(
         connection,
         BY_ID[test_id],

@@ -21,7 +21,7 @@ def publish(connection: Connection, run: Run) -> None:
     touched leaves everything else as it is. The events that the run answers are answered from here on.
     """
     subjects = judged_subjects(connection, run)
-    keys = {**run.keys, **_catalogue(run), **_numbers(run), "subjects": subjects}
+    keys = {**run.keys, **_catalogue(run), **_thresholds(run), "subjects": subjects}
     keys["published_at"] = lock_results(connection, run.workspace)
     run_sql(connection, "pipeline/publish/tests.sql", keys)
     run_sql(connection, "pipeline/publish/test_controls.sql", _controls())
@@ -131,12 +131,12 @@ def _reason_codes() -> dict[str, Any]:
     }
 
 
-def _numbers(run: Run) -> dict[str, Any]:
-    numbers = run.policy.numbers
+def _thresholds(run: Run) -> dict[str, Any]:
+    thresholds = run.policy.thresholds
     return {
-        "max_data_age_hours": numbers.max_data_age_hours,
-        "evidence_validity_days": numbers.evidence_validity_days,
-        "time_zone": numbers.time_zone,
+        "max_data_age_hours": thresholds.max_data_age_hours,
+        "evidence_validity_days": thresholds.evidence_validity_days,
+        "time_zone": thresholds.time_zone,
         "policy_version": run.policy_version,
     }
 
@@ -146,7 +146,7 @@ def _matches(connection: Connection, run: Run) -> dict[str, Any]:
     from bitbucket_compliance.security_tests.matching import how_matched
     from bitbucket_compliance.security_tests.tables import Tables
 
-    tables = Tables(connection, run.workspace, run.started_at, run.policy.numbers)
+    tables = Tables(connection, run.workspace, run.started_at, run.policy.thresholds)
     found = how_matched(
         tables.read("offboarded_access_removed/roster.sql"),
         tables.read("members.sql"),

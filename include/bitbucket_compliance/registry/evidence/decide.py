@@ -12,12 +12,12 @@ from typing import Any
 
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import EvidenceRefused
-from bitbucket_compliance.policy.model import Numbers
-from bitbucket_compliance.policy.overrides import policy_of
+from bitbucket_compliance.policy.model import Thresholds
 from bitbucket_compliance.registry.evidence.mfa_import import unmatched_lines
 from bitbucket_compliance.registry.evidence.rows import insert_decision, locked_evidence, today_of
 from bitbucket_compliance.registry.evidence.rules import text
 from bitbucket_compliance.security_tests import BY_ID
+from bitbucket_compliance.security_tests.policies import policy_of
 
 OUTCOMES: Mapping[str, str] = {"accept": "accepted", "reject": "rejected", "withdraw": "withdrawn"}
 
@@ -53,12 +53,12 @@ def decide(
         raise EvidenceRefused(f"a reason is missing; say why evidence {evidence_id} is {OUTCOMES[decision]}")
     with connection.transaction():
         row = locked_evidence(connection, evidence_id)
-        numbers = policy_of(connection, row["workspace"]).numbers
+        thresholds = policy_of(connection, row["workspace"]).thresholds
         if decision == "withdraw":
             _may_be_withdrawn(row)
         else:
-            _may_be_decided(row, person, numbers)
-        subjects, lines = _freeze(connection, row, numbers) if decision == "accept" else (0, [])
+            _may_be_decided(row, person, thresholds)
+        subjects, lines = _freeze(connection, row, thresholds) if decision == "accept" else (0, [])
         insert_decision(connection, row["evidence_id"], OUTCOMES[decision], person, reason)
     return Decided(row["evidence_id"], OUTCOMES[decision], subjects, tuple(lines))
 
@@ -68,15 +68,15 @@ def _may_be_withdrawn(row: Mapping[str, Any]) -> None:
         raise EvidenceRefused(f"evidence {row['evidence_id']} is {_as_told(row)}; there is nothing to withdraw")
 
 
-def _may_be_decided(row: Mapping[str, Any], person: str, numbers: Numbers) -> None:
+def _may_be_decided(row: Mapping[str, Any], person: str, thresholds: Thresholds) -> None:
     if row["status"] != "submitted":
         raise EvidenceRefused(
             f"evidence {row['evidence_id']} is {_as_told(row)}; what is decided stays, withdraw it or submit it anew"
         )
-    if _same_person(person, row["submitted_by"]) and not numbers.allow_self_review:
+    if _same_person(person, row["submitted_by"]) and not thresholds.allow_self_review:
         raise EvidenceRefused(
             f"evidence {row['evidence_id']} was submitted by {row['submitted_by']}; somebody else has to decide "
-            "(policy numbers.allow_self_review relaxes this, withdraw takes it back)"
+            "(policy thresholds.allow_self_review relaxes this, withdraw takes it back)"
         )
 
 
@@ -90,10 +90,10 @@ def _same_person(one: str, other: str) -> bool:
     )
 
 
-def _freeze(connection: Connection, row: Mapping[str, Any], numbers: Numbers) -> tuple[int, list[str]]:
+def _freeze(connection: Connection, row: Mapping[str, Any], thresholds: Thresholds) -> tuple[int, list[str]]:
     """Write down what the evidence covers; (how many subjects, what is named and not found)."""
-    until = row["captured_on"] + timedelta(days=numbers.evidence_validity_days)
-    if until <= today_of(numbers):
+    until = row["captured_on"] + timedelta(days=thresholds.evidence_validity_days)
+    if until <= today_of(thresholds):
         raise EvidenceRefused(
             f"evidence {row['evidence_id']} is past its validity: captured on {row['captured_on']}, it held until "
             f"{until}; capture it again and submit that"
@@ -106,7 +106,7 @@ def _freeze(connection: Connection, row: Mapping[str, Any], numbers: Numbers) ->
         return int(one_row(listed)["rows"]), unmatched_lines(connection, row["evidence_id"], row["file_name"])
     subject_type = BY_ID[row["test_id"]].subject_type
     plural = {"repository": "repositories", "member": "members", "workspace": "workspace"}[subject_type]
-    values = key | ({} if subject_type == "workspace" else {"time_zone": numbers.time_zone})
+    values = key | ({} if subject_type == "workspace" else {"time_zone": thresholds.time_zone})
     count = run_sql(connection, f"registry/evidence/freeze_{plural}.sql", values).rowcount
     if not count:
         raise EvidenceRefused(

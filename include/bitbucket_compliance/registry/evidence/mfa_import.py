@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import date
 
 from bitbucket_compliance.core.database import Connection, one_row
-from bitbucket_compliance.policy.overrides import policy_of
 from bitbucket_compliance.registry.evidence.files.checks import sha256_of
 from bitbucket_compliance.registry.evidence.files.store import keep
 from bitbucket_compliance.registry.evidence.files.types import CSV, CleanFile
 from bitbucket_compliance.registry.evidence.mfa_export import read_export
 from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence, today_of
 from bitbucket_compliance.registry.evidence.rules import MFA_TEST, Claim
+from bitbucket_compliance.security_tests.policies import policy_of
 
 LINES_SHOWN = 50
 
@@ -52,7 +52,7 @@ def take_export(
             f"{known['captured_on']}; CAPTURED_ON=YYYY-MM-DD states another day"
         )
     url = keep(content, CSV.extensions[0])
-    day = captured_on or today_of(policy_of(connection, None).numbers)
+    day = captured_on or today_of(policy_of(connection, None).thresholds)
     claim = Claim(MFA_TEST, None, "members", [], day, imported_by, None)
     file = CleanFile(name, CSV, content, sha256, sha256)
     evidence_id = insert_evidence(connection, claim, file, url, people, note_import(len(people)))

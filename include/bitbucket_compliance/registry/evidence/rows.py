@@ -10,7 +10,7 @@ import psycopg
 
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row
 from bitbucket_compliance.core.errors import EvidenceRefused
-from bitbucket_compliance.policy.model import Numbers
+from bitbucket_compliance.policy.model import Thresholds
 from bitbucket_compliance.policy.overrides import plain
 from bitbucket_compliance.registry.evidence.files.types import CleanFile
 from bitbucket_compliance.registry.evidence.mfa_export import ExportRow
@@ -107,6 +107,6 @@ def listed(connection: Connection, test_id: str = "", workspace: str = "") -> It
     )
 
 
-def today_of(numbers: Numbers) -> date:
+def today_of(thresholds: Thresholds) -> date:
     """Today in the policy's time zone."""
-    return datetime.now(ZoneInfo(numbers.time_zone)).date()
+    return datetime.now(ZoneInfo(thresholds.time_zone)).date()

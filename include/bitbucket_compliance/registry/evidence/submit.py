@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import EvidenceRefused, ImportRefused
-from bitbucket_compliance.policy.overrides import policy_of
 from bitbucket_compliance.registry.evidence.files.checks import read_file
 from bitbucket_compliance.registry.evidence.files.store import keep
 from bitbucket_compliance.registry.evidence.files.types import CSV, CleanFile, clean_file
@@ -15,6 +14,7 @@ from bitbucket_compliance.registry.evidence.mfa_export import ExportRow, read_ex
 from bitbucket_compliance.registry.evidence.rows import insert_evidence, today_of
 from bitbucket_compliance.registry.evidence.rules import Claim, checked_claim
 from bitbucket_compliance.security_tests import BY_ID
+from bitbucket_compliance.security_tests.policies import policy_of
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _people(file: CleanFile) -> list[ExportRow]:
 
 
 def _not_in_the_future(connection: Connection, claim: Claim) -> None:
-    today = today_of(policy_of(connection, claim.workspace).numbers)
+    today = today_of(policy_of(connection, claim.workspace).thresholds)
     if claim.captured_on > today:
         raise EvidenceRefused(
             f"the day of capture {claim.captured_on} lies in the future (today is {today} in the policy's time zone); "

@@ -20,11 +20,11 @@ from zoneinfo import ZoneInfo
 
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row, refresh_statistics
 from bitbucket_compliance.core.errors import ImportRefused
-from bitbucket_compliance.policy.model import load_policy
 from bitbucket_compliance.registry.classification import declare, one_at_a_time
 from bitbucket_compliance.registry.evidence import take_export
 from bitbucket_compliance.registry.imports.csv_file import File, read_content, read_csv, refused
 from bitbucket_compliance.registry.imports.rows import classification_rows, roster_rows
+from bitbucket_compliance.security_tests.policies import load_policy
 
 
 def import_file(
@@ -135,4 +135,4 @@ def problem_lines(error: ImportRefused) -> Iterator[str]:
 
 def _today() -> date:
     """The day in the policy's time zone."""
-    return datetime.now(ZoneInfo(load_policy().numbers.time_zone)).date()
+    return datetime.now(ZoneInfo(load_policy().thresholds.time_zone)).date()

@@ -34,7 +34,7 @@ def judge(tables: Tables) -> list[Verdict]:
         evidence=tables.read("user_mfa_enabled/evidence.sql"),
         lookup=tables.value("email_lookup.sql"),
         today=tables.today,
-        validity_days=tables.numbers.evidence_validity_days,
+        validity_days=tables.thresholds.evidence_validity_days,
     )
 
 

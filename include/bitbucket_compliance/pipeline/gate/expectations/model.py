@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bitbucket_compliance.policy.model import Numbers
+from bitbucket_compliance.policy.model import Thresholds
 
 Severity = Literal["critical", "warning"]
 
@@ -100,4 +100,4 @@ def no_rows(
     return Expectation(view, "UnexpectedRowsExpectation", what, severity, {"unexpected_rows_query": query}, way_out)
 
 
-__all__ = ["LOOK_AT_EXTRACT", "STAGE_AGAIN", "Expectation", "Numbers", "keyed", "known", "no_rows", "one_of"]
+__all__ = ["LOOK_AT_EXTRACT", "STAGE_AGAIN", "Expectation", "Thresholds", "keyed", "known", "no_rows", "one_of"]
