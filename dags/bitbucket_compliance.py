@@ -1,4 +1,4 @@
-"""Judge one Bitbucket workspace: extract → stage → gate → eight security tests → publish."""
+"""Judge one Bitbucket workspace: extract → stage → gate → security tests → publish."""
 
 from datetime import timedelta
 

@@ -136,7 +136,6 @@ def test_task_groups_carry_the_names_of_the_flow(parsed: dict[str, Any]) -> None
 def test_each_security_test_is_one_static_task_between_gate_and_publication(parsed: dict[str, Any]) -> None:
     tasks = parsed["dags"]["bitbucket_compliance"]["tasks"]
     ids = {f"security_tests.{test.test_id}" for test in CATALOGUE}
-    assert len(ids) == 8
     assert ids == {task_id for task_id in tasks if task_id.startswith("security_tests.")}
     for task_id in ids:
         assert "gate.gate_staging" in tasks[task_id]["upstream"]

@@ -108,12 +108,12 @@ def end_of_day(connection: Connection, day: date, workspace: str) -> datetime:
         raise ExceptionRefused(f"{day} is too far away: an exception holds {LONGEST.days} days at most") from None
 
 
-def _text(name: str, value: str, way_out: str) -> str:
+def _text(name: str, value: str, hint: str) -> str:
     text = value.strip()
     if not text:
-        raise ExceptionRefused(f"the {name} is empty: {way_out}")
+        raise ExceptionRefused(f"the {name} is empty: {hint}")
     if len(text) > LONGEST_TEXT or _CONTROL.search(text):
-        raise ExceptionRefused(f"the {name} is no text of {LONGEST_TEXT} characters at most; shorten it: {way_out}")
+        raise ExceptionRefused(f"the {name} is no text of {LONGEST_TEXT} characters at most; shorten it: {hint}")
     return text
 
 

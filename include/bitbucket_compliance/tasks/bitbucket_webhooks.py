@@ -13,6 +13,7 @@ from typing import Any, Final
 from bitbucket_compliance.core.database import CONNECTION_ID, Connection, connect
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, postgres_errors
 from bitbucket_compliance.policy.model import Policy
+from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.policies import policy_of
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
 from bitbucket_compliance.tasks.webhook_report import registered_lines, removed_lines
@@ -36,9 +37,9 @@ EVENTS: Final = (
     "pullrequest:fulfilled",
     "pullrequest:rejected",
 )
-#: Each build is two of them: only where a security test asks for builds.
+#: Each build is two of them: only where a security test judges by pipelines that ran.
 BUILD_EVENTS: Final = ("repo:commit_status_created", "repo:commit_status_updated")
-BUILD_TEST: Final = "pipelines_enabled"
+BUILDS: Final = "pipelines"
 
 
 class WebhooksOff(Exception):
@@ -66,7 +67,14 @@ def url_from(environment: Mapping[str, str] | None = None) -> str:
 
 def events_for(policy: Policy) -> tuple[str, ...]:
     """What a workspace's webhook announces under its policy."""
-    return EVENTS + BUILD_EVENTS if policy.enabled(BUILD_TEST) else EVENTS
+    read = {
+        resource
+        for test in CATALOGUE
+        if policy.enabled(test.test_id)
+        for resources in test.bases.values()
+        for resource in resources
+    }
+    return EVENTS + BUILD_EVENTS if BUILDS in read else EVENTS
 
 
 def plan_task(action: str, workspace: str) -> list[str]:

@@ -65,7 +65,7 @@ def _say(outcome: Outcome) -> None:
     )
     for line in aligned(outcome.rows):
         log.log(level, "    %s", line)
-    log.log(level, "    way out: %s", expectation.way_out)
+    log.log(level, "    way out: %s", expectation.hint)
 
 
 def _error(name: str, critical: Sequence[Outcome]) -> GateFailed | GateUnanswered:
@@ -81,7 +81,7 @@ def _error(name: str, critical: Sequence[Outcome]) -> GateFailed | GateUnanswere
     subject = f", the first: {subject}" if subject else ""
     return GateFailed(
         f"gate {name}: expectation failed: {rule}{others}; seen: {first.seen}{subject};"
-        f" nothing was published; {first.expectation.way_out}"
+        f" nothing was published; {first.expectation.hint}"
     )
 
 

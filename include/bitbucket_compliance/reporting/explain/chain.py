@@ -161,7 +161,7 @@ def _one(connection: Connection, name: str, keys: Mapping[str, Any], needs: str 
 
 
 def _roster(connection: Connection, test: SecurityTest, keys: Mapping[str, Any], bodies: list[Row]) -> Row | None:
-    if test.test_id != "offboarded_access_removed":
+    if test.subject_type != "member" or "registry" not in test.bases:
         return None
     users = [body["body"].get("user") or {} for body in bodies]
     return run_sql(

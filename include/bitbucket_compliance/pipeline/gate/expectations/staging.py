@@ -40,7 +40,7 @@ def expectations(thresholds: Thresholds) -> tuple[Expectation, ...]:
             f"calls failed on no more than {thresholds.max_error_share:.0%} of the repositories",
             "critical",
             {"column": "share", "max_value": thresholds.max_error_share},
-            way_out="staging.coverage names the calls that failed; run again, or raise thresholds.max_error_share",
+            hint="staging.coverage names the calls that failed; run again, or raise thresholds.max_error_share",
             rows_from="failed_calls",
         ),
         Expectation(
@@ -49,7 +49,7 @@ def expectations(thresholds: Thresholds) -> tuple[Expectation, ...]:
             f"no listing is more than {thresholds.max_shrink_share:.0%} shorter than the last published one",
             "critical",
             {"column": "share", "max_value": thresholds.max_shrink_share},
-            way_out="the identity may have lost sight of objects: check its access; if they were really removed, "
+            hint="the identity may have lost sight of objects: check its access; if they were really removed, "
             "raise thresholds.max_shrink_share for one run",
             rows_from="missing_objects",
         ),
@@ -59,7 +59,7 @@ def expectations(thresholds: Thresholds) -> tuple[Expectation, ...]:
             f"a roster was imported in the last {thresholds.roster_max_age_days:g} days",
             "warning",
             {"column": "age_days", "max_value": thresholds.roster_max_age_days},
-            way_out="import a current roster: make import ROSTER=file.csv",
+            hint="import a current roster: make import ROSTER=file.csv",
             rows_from="roster_age",
         ),
     )
