@@ -709,7 +709,7 @@ def test_every_expectation_about_staging_can_fail_and_shows_its_rows_and_the_way
         assert rows[expectation]["severity"] == suite[expectation].severity
         assert named is None or named in str(rows[expectation]["observed"]["unexpected_rows"]), expectation
         assert named is None or named in log, expectation
-        assert f"way out: {suite[expectation].hint}" in log
+        assert f"what to do: {suite[expectation].hint}" in log
     shown = rows[SHRINK]["observed"]
     assert shown["unexpected_count"] == 25 and len(shown["unexpected_rows"]) == 20
     assert "25 rows), the first 20:" in log
@@ -884,7 +884,7 @@ def test_every_expectation_about_results_can_fail_is_critical_and_shows_its_rows
     for expectation, _, named in RESULTS_BROKEN:
         shown = rows[expectation]["observed"].get("unexpected_rows", [])
         assert named is None or named in str(shown), expectation
-        assert f"way out: {suite[expectation].hint}" in caplog.text
+        assert f"what to do: {suite[expectation].hint}" in caplog.text
     assert "Person" not in caplog.text + str(rows), "members are named by id alone"
 
 

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from bitbucket_compliance.core.errors import PolicyInvalid
 from bitbucket_compliance.pipeline.housekeeping import housekeeping
 from bitbucket_compliance.pipeline.housekeeping.housekeeping import forget_old
-from bitbucket_compliance.registry.exceptions import Asked, decide, request
+from bitbucket_compliance.registry.exceptions import ExceptionRequest, decide, request
 from bitbucket_compliance.tasks import housekeeping as tasks
 from tests.pipeline.board import PEERS, Board, Judged
 
@@ -193,7 +193,9 @@ def test_the_tasks_of_the_dag_do_both(landed: Landed, worker: Worker, capsys: py
     board = Board(worker)
     state = {"{a}": Judged("failing")}
     board.publish(state)
-    asked = Asked(PEERS, board.workspace, "olga", "moving away", board.now() + timedelta(days=1), subject="a")
+    asked = ExceptionRequest(
+        PEERS, board.workspace, "olga", "moving away", board.now() + timedelta(days=1), subject="a"
+    )
     noted = request(worker, asked, requested_by="ada")
     decide(worker, noted.exception_id, "accept", decided_by="ben")
     worker.commit()

@@ -21,7 +21,7 @@ from bitbucket_compliance.core.errors import ExceptionRefused
 from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.housekeeping.housekeeping import reopen_expired
 from bitbucket_compliance.pipeline.publish.publish import reopen
-from bitbucket_compliance.registry.exceptions import Asked, Noted, decide, end_of_day, request
+from bitbucket_compliance.registry.exceptions import ExceptionRequest, RecordedException, decide, end_of_day, request
 from bitbucket_compliance.security_tests.policies import set_override
 from local import __main__ as command_line
 from local import exceptions as command
@@ -62,13 +62,13 @@ def board(connection: Database) -> Board:
 STATE = {"{pay}": Judged("failing", "f1"), "{pay-api}": Judged("failing", "f1"), "{web}": Judged("passing", "p")}
 
 
-def ask(board: Board, *, days: float = 30, by: str = "ada", owner: str = "olga", **about: Any) -> Noted:
+def ask(board: Board, *, days: float = 30, by: str = "ada", owner: str = "olga", **about: Any) -> RecordedException:
     """Ask for an exception, about repository pay unless told otherwise."""
     values: dict[str, Any] = {"test_id": PEERS, "workspace": board.workspace, "reason": "moving away", **about}
     if not {"subject", "project", "pattern"} & set(about):
         values["subject"] = "pay"
     expires_at = values.pop("expires_at", board.now() + days * DAY)
-    return request(board.connection, Asked(owner=owner, expires_at=expires_at, **values), requested_by=by)
+    return request(board.connection, ExceptionRequest(owner=owner, expires_at=expires_at, **values), requested_by=by)
 
 
 def accepted(board: Board, **options: Any) -> str:
@@ -272,7 +272,7 @@ def test_pipeline_and_console_may_do_all_of_it_with_the_rights_they_have(
     acting.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
     acting.commit()
     for scope, target in (("subject", "pay"), ("project", "CORE"), ("pattern", "pay*")):
-        asked = Asked(PEERS, board.workspace, "olga", "moving away", board.now() + DAY, **{scope: target})
+        asked = ExceptionRequest(PEERS, board.workspace, "olga", "moving away", board.now() + DAY, **{scope: target})
         noted = request(acting, asked, requested_by="ada")
         assert decide(acting, noted.exception_id, "accept", decided_by="ben").subjects
         decide(acting, noted.exception_id, "withdraw", decided_by="ben", reason="no")

@@ -111,7 +111,7 @@ def _accept(pipeline: Pipeline) -> None:
             note="Branch rules of the project PLAT.",
         )
         evidence.decide(connection, handed.evidence_id, "accept", decided_by=APPROVER)
-        asked = exceptions.Asked(
+        asked = exceptions.ExceptionRequest(
             test_id="peer_review_required",
             workspace=DEMO,
             owner=OWNER,

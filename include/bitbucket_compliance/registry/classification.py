@@ -74,13 +74,13 @@ class _Standing:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Wanted:
     classification: str | None
     sensitivity: str | None
     owner: str | None
 
     def over(self, standing: Declared | None) -> Declared:
-        """What stands with the wish fulfilled."""
+        """What holds once the change is made."""
         old = standing or Declared("", None, None)
         return Declared(
             self.classification or old.classification,
@@ -121,7 +121,7 @@ def classify(
     Raises:
         ImportRefused: no such repository, or a value that can't be; nothing is stored.
     """
-    wish = _Wish(classification, sensitivity, _name(owner))
+    wanted = _Wanted(classification, sensitivity, _name(owner))
     if classification is not None:
         _know("classification", classification, CLASSIFICATIONS)
     if sensitivity:
@@ -134,7 +134,7 @@ def classify(
             raise ImportRefused(
                 f"{unclassified[0]} is not classified yet: say production or non_production with the rest", []
             )
-        changes = [Change(found.slug, found.declared, wish.over(found.declared)) for found in standing]
+        changes = [Change(found.slug, found.declared, wanted.over(found.declared)) for found in standing]
         entries = [
             Entry(place, "repository", found.repository_id.lower(), *astuple(change.after))
             for found, change in zip(standing, changes, strict=True)

@@ -1,8 +1,8 @@
 """Exceptions: a risk that somebody owns is accepted until a day, for the failures that are known when it is accepted.
 
 requested → accepted or rejected, once, by somebody who neither owns nor asked for it → expired, withdrawn, or re-opened
-because the failure is not the one any more that was accepted. What becomes of one in published results is the affair
-of ``bitbucket_compliance.pipeline.publish.publish``; the rule is design.md §5.
+because the failure is no longer the one that was accepted. ``bitbucket_compliance.pipeline.publish.publish`` shows
+exceptions in published results; the rule is design.md §5.
 """
 
 import re
@@ -31,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExceptionRequest:
     """What somebody asks to accept; exactly one of subject, project and pattern.
 
     Attributes:
@@ -51,7 +51,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Noted:
+class RecordedException:
     """An exception after a request or a decision.
 
     Attributes:
@@ -70,12 +70,12 @@ class Noted:
 # -------------------------------------------------------------------- request
 
 
-def request(connection: Connection, asked: Asked, *, requested_by: str) -> Noted:
+def request(connection: Connection, asked: ExceptionRequest, *, requested_by: str) -> RecordedException:
     """Ask for an exception; in a transaction of its own.
 
     Raises:
         ExceptionRefused: a test, workspace, subject, project or pattern that names nothing that is judged, an empty
-            owner or reason, an expiry that is past or too far away; names the value and the way out.
+            owner or reason, an expiry that is past or too far away; names the value and what to do.
     """
     owner = _text("owner", asked.owner, "name who owns the risk")
     reason = _text("reason", asked.reason, "say why the risk is to be accepted")
@@ -96,7 +96,7 @@ def request(connection: Connection, asked: Asked, *, requested_by: str) -> Noted
                 (workspace, asked.test_id, scope, target, owner, reason, asked.expires_at, requested_by),
             )
         )
-    return Noted(row["exception_id"], "requested", asked.test_id, workspace, asked.expires_at)
+    return RecordedException(row["exception_id"], "requested", asked.test_id, workspace, asked.expires_at)
 
 
 def end_of_day(connection: Connection, day: date, workspace: str) -> datetime:
@@ -150,7 +150,7 @@ def _check_expiry(connection: Connection, expires_at: datetime) -> None:
         )
 
 
-def _scope(connection: Connection, asked: Asked, workspace: str) -> tuple[str, str]:
+def _scope(connection: Connection, asked: ExceptionRequest, workspace: str) -> tuple[str, str]:
     """What is to be covered, as stored: scope and target."""
     given = {name: getattr(asked, name).strip() for name in ("subject", "project", "pattern")}
     named = [name for name, value in given.items() if value]
@@ -236,7 +236,7 @@ def _some(names: Sequence[str], wanted: str) -> str:
 
 def decide(
     connection: Connection, exception_id: str, decision: str, *, decided_by: str, reason: str | None = None
-) -> Noted:
+) -> RecordedException:
     """Accept, reject or withdraw an exception; in a transaction of its own.
 
     Accepting freezes the subjects in its scope that fail now and the facts they fail on: it covers these from the next
@@ -266,7 +266,7 @@ def decide(
             " VALUES (%s, %s, %s, clock_timestamp(), %s)",
             (row["exception_id"], DECISIONS[decision], decided_by, why),
         )
-    return Noted(
+    return RecordedException(
         str(row["exception_id"]), DECISIONS[decision], row["test_id"], row["workspace"], row["expires_at"], subjects
     )
 

@@ -27,14 +27,17 @@ def fail_without_retry() -> Iterator[None]:
 
 @contextmanager
 def compliance_postgres() -> Iterator[Connection]:
-    """A connection to our Postgres for one task; what the database refuses becomes an error of ours."""
+    """A connection to the compliance database for one task.
+
+    Errors of the server become those of ``core.errors``, and fail the task at once where waiting cannot cure them.
+    """
     with fail_without_retry(), postgres_errors(), closing(connect()) as connection:
         yield connection
 
 
 @contextmanager
 def bitbucket_client(**settings: Any) -> Iterator[Any]:
-    """The hook's client; an error of the connection or of Bitbucket becomes an error of ours.
+    """The client of the Bitbucket connection, whose errors become those of ``core.errors``.
 
     Args:
         settings: replace what the Airflow connection sets, as ``BitbucketHook.get_conn`` takes it.

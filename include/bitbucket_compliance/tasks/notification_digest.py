@@ -6,7 +6,7 @@ from bitbucket_compliance.tasks.frame import compliance_postgres, fail_without_r
 
 
 def notify(workspace: str | None = None) -> None:
-    """Tell what changed and was not told yet, through the connection of ``COMPLIANCE_NOTIFY_CONN_ID``.
+    """Send what changed and was not sent yet, through the connection of ``COMPLIANCE_NOTIFY_CONN_ID``.
 
     Args:
         workspace: None: every workspace, in one message.

@@ -65,7 +65,7 @@ def _problems_in_the_log() -> Iterator[None]:
 
 
 def _directory(conn_id: str) -> imports.File:
-    """The users of a SCIM directory as a roster; an error of the directory becomes an error of ours."""
+    """The users of a SCIM directory as a roster; errors of the directory become those of ``core.errors``."""
     from airflow.sdk.exceptions import AirflowException
 
     from scim_directory.errors import ScimError

@@ -1,4 +1,4 @@
-"""What a person is told of webhooks that were registered, repaired or removed."""
+"""What is logged and printed about webhooks that were registered, repaired or removed."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Final

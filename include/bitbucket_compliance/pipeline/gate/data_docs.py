@@ -48,7 +48,7 @@ def publish(
 ) -> str | None:
     """Write the page of a gate, note its address with the run, clear old pages away; commits.
 
-    A page that can't be written is no reason to stop a run: it is told, and None returned.
+    A page that can't be written is no reason to stop a run: a warning is logged and None returned.
     """
     started = time.monotonic()
     try:

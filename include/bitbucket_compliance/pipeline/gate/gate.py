@@ -26,7 +26,7 @@ def gate(connection: Connection, run: Run, name: str) -> None:
     """Validate one gate, record the outcome of each expectation, and write its page; commits.
 
     Raises:
-        GateFailed: a critical expectation does not hold; names it, the rows that broke it and the way out.
+        GateFailed: a critical expectation does not hold; names it, the rows that broke it and what to do.
         GateUnanswered: a critical expectation could not be evaluated.
     """
     if name == "results":
@@ -51,7 +51,7 @@ def gate(connection: Connection, run: Run, name: str) -> None:
 
 
 def _say(outcome: Outcome) -> None:
-    """In the task log: the rule, the rows that broke it, and the way out."""
+    """In the task log: the rule, the rows that broke it, and what to do."""
     expectation = outcome.expectation
     level = logging.ERROR if outcome.is_critical else logging.WARNING
     log.log(
@@ -65,7 +65,7 @@ def _say(outcome: Outcome) -> None:
     )
     for line in aligned(outcome.rows):
         log.log(level, "    %s", line)
-    log.log(level, "    way out: %s", expectation.hint)
+    log.log(level, "    what to do: %s", expectation.hint)
 
 
 def _error(name: str, critical: Sequence[Outcome]) -> GateFailed | GateUnanswered:

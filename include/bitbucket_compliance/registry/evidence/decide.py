@@ -24,7 +24,7 @@ OUTCOMES: Mapping[str, str] = {"accept": "accepted", "reject": "rejected", "with
 
 @dataclass(frozen=True)
 class Decided:
-    """Evidence that was decided on: its status now, how many subjects it covers, what is left to tell."""
+    """Evidence that was decided on: its status now, how many subjects it covers, what the person should know."""
 
     evidence_id: str
     status: str
@@ -37,7 +37,7 @@ def decide(
 ) -> Decided:
     """Accept or reject evidence that waits, as somebody other than its submitter; or withdraw it.
 
-    Anybody may withdraw, with a reason: the submitter, and whoever could have reviewed it.
+    Anybody may withdraw, with a reason: its submitter as well as a reviewer.
 
     Args:
         decision: ``accept``, ``reject`` or ``withdraw``. reason: needed for the latter two.

@@ -19,7 +19,7 @@ from bitbucket_compliance.security_tests.policies import policy_of
 
 @dataclass(frozen=True)
 class Submission:
-    """Evidence that waits for a decision; ``lines`` tell what whoever handed it in should know."""
+    """Evidence that waits for a decision; ``lines``: what its submitter should know."""
 
     evidence_id: str
     lines: tuple[str, ...] = ()

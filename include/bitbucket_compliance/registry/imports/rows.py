@@ -48,7 +48,7 @@ def roster_rows(file: File) -> list[tuple[Any, ...]]:
         end_date = _date(problems, line, row, "end_date")
         if not (row["email"] or row["name"] or row["account_id"]):
             problems.add(line, "email", "the row names nobody: give an email, a name or an account_id")
-        # One spelling of each name; how names are compared is the business of who compares them.
+        # One spelling of each name; those who compare names decide how.
         name = unicodedata.normalize("NFC", row["name"])
         rows.append((line, row["email"].lower() or None, name or None, status, end_date, row["account_id"] or None))
     problems.refuse_if_any()

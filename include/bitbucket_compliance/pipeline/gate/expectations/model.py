@@ -1,4 +1,4 @@
-"""One expectation as data: what is looked at, what must hold, how bad it is when it doesn't, and the way out."""
+"""One expectation as data: what is looked at, what must hold, how bad it is when it doesn't, and what to do then."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -75,7 +75,7 @@ def known(view: str, column: str, what: str, values: tuple[str, ...], subject: t
 def one_of(
     view: str, column: str, what: str, values: tuple[str, ...], subject: tuple[str, ...], hint: str
 ) -> Expectation:
-    """A closed enum, ours: another value is a mistake."""
+    """A closed enum of our own: another value is a mistake in the pipeline."""
     return Expectation(
         view,
         "ExpectColumnValuesToBeInSet",

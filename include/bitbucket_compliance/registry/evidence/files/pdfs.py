@@ -1,4 +1,4 @@
-"""PDF documents: their pages are kept, what could act or tell of its author is refused or left behind."""
+"""PDF documents: the pages are kept; scripts and attachments are refused, information about the author is removed."""
 
 import io
 import logging
@@ -48,7 +48,7 @@ def clean_pdf(content: bytes) -> bytes:
     if content[end + 5 :].strip(b"\r\n\t \x00"):
         raise UnfitFile("has bytes behind the end of the document; print it to a new PDF")
     refuse_markup(content)
-    # What it stumbles over is told by the reason of the refusal.
+    # The reason of the refusal says what pypdf could not read.
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     from pypdf import PdfReader
 

@@ -48,7 +48,7 @@ JPEG = FileType(
 )
 WEBP = FileType("WebP picture", "image/webp", ("webp",), "screenshot", lambda content: clean_image(content, "WEBP"))
 PDF = FileType("PDF document", "application/pdf", ("pdf",), "screenshot", clean_pdf)
-# Text has nothing to strip; what its cells may hold is the business of mfa_export.
+# Text has nothing to strip; mfa_export checks what its cells hold.
 CSV = FileType("CSV table", "text/csv", ("csv", "tsv", "txt"), "mfa_export", lambda content: content)
 TYPES = (PNG, JPEG, WEBP, PDF, CSV)
 BY_MEDIA_TYPE = {kind.media_type: kind for kind in TYPES}
