@@ -28,7 +28,8 @@ def policy(workspace: str, file: str, reason: str) -> int:
         PolicyInvalid: the file holds something unknown; nothing is stored.
     """
     from bitbucket_compliance.policy.model import contradictions, read_changes
-    from bitbucket_compliance.policy.overrides import differences, history, policy_of, set_override
+    from bitbucket_compliance.policy.overrides import history
+    from bitbucket_compliance.security_tests.policies import differences, policy_of, set_override
 
     sets = file.strip().lower() not in ("", "none")
     path = Path(file).expanduser()
@@ -70,7 +71,7 @@ def unclassify(target_type: str, target: str, workspace: str) -> int:
 
 def _differences(found: list[Difference]) -> Iterator[str]:
     if not found:
-        yield "every key is as include/bitbucket_compliance/policy/default.yaml delivers it"
+        yield "every key is as delivered; docs/policy.md lists them"
     for key in found:
         yield f"{key.key}: {_shown(key.value)} (delivered: {_shown(key.default)}; set by {key.source})"
 

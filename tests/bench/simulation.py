@@ -36,11 +36,11 @@ from bitbucket_cloud.database import Store
 from bitbucket_cloud.rate_limit.ledger import PostgresLedger, consumer_of
 from bitbucket_cloud.rate_limit.limiter import RequestBudget
 from bitbucket_cloud.settings import ACCESS_TOKEN, CLIENT_CREDENTIALS, Settings
-from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.pipeline.extract import plan
 from bitbucket_compliance.pipeline.publish.publish import RUNS_KEPT
-from bitbucket_compliance.pipeline.run.run import Connection, Run
-from bitbucket_compliance.policy.model import load_policy
+from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.security_tests.policies import load_policy
 
 SIZES = (500, 2_000, 10_000)
 #: Of an OAuth consumer, and the most that an access token gets.

@@ -25,7 +25,7 @@ from bitbucket_compliance.reporting.exports.export import Exported, export
 from bitbucket_compliance.reporting.exports.formats import NAMES
 from bitbucket_compliance.reporting.exports.model import Counts, ExportRefused, ExportWrong, State, Verdict
 from bitbucket_compliance.reporting.exports.state import Wanted, snapshot, states
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import export_results
 from local import __main__ as command_line
 from local.export import export as make_export
 from sandbox.process import SandboxServer
@@ -369,7 +369,7 @@ def test_the_dag_s_task_writes_to_an_address_and_to_a_folder(
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
     for name in NAMES:
         for target in (str(tmp_path / "folder"), f"file://{tmp_path}/address"):
-            [file] = tasks.export_results(name, DEMO, "", "", target)
+            [file] = export_results.export_results(name, DEMO, "", "", target)
             assert Path(file.removeprefix("file://")).stat().st_size > 0
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".jsonl", ".json", ".csv", ".parquet"}
     assert len(list(tmp_path.rglob("*.manifest.json"))) == 8
@@ -383,7 +383,7 @@ def test_the_dag_s_task_writes_to_an_object_store(demo: Pipeline, monkeypatch: p
     attach("memory", fs=store)
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
     for name in NAMES:
-        [file] = tasks.export_results(name, DEMO, "", "", "memory://bucket/exports")
+        [file] = export_results.export_results(name, DEMO, "", "", "memory://bucket/exports")
         assert file.startswith("memory://bucket/exports/demo-workspace_")
     names = [path.rpartition("/")[2] for path in store.find("/bucket/exports")]
     assert len(names) == 8 and not [one for one in names if one.endswith(".part")]
@@ -394,10 +394,10 @@ def test_the_dag_s_task_fails_for_good_where_waiting_can_not_help(
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
     with pytest.raises(AirflowFailException, match="'nowhere' was ever published"):
-        tasks.export_results("csv", "nowhere", "", "", str(tmp_path))
+        export_results.export_results("csv", "nowhere", "", "", str(tmp_path))
     for target in ("s3://bucket", "nosuch://bucket"):
         with pytest.raises(AirflowFailException, match=f"target {target}: .*; install Airflow's provider"):
-            tasks.export_results("csv", DEMO, "", "", target)
+            export_results.export_results("csv", DEMO, "", "", target)
 
 
 def test_a_login_that_is_the_pipeline_and_no_more_can_export(demo: Pipeline, write: Write) -> None:

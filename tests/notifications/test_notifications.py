@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from bitbucket_compliance.reporting.notifications.errors import NotificationNotSent
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import notification_digest
 from sandbox.process import SandboxServer
 from tests.harness import Pipeline
 from tests.notifications.conftest import Connect, drop_approvals, first
@@ -39,7 +39,7 @@ def test_the_first_message_tells_what_the_newest_run_changed_and_nothing_older(
     news: Pipeline, web: WebReceiver, connect: Connect
 ) -> None:
     connect("chat", "http", web.port)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     [posted] = web.posted
     told = [(change["kind"], change["subject_name"], change["test_title"]) for change in posted.json["changes"]]
     assert told == [("failing", "repo-0", PEERS)]
@@ -51,7 +51,7 @@ def test_the_first_run_of_a_workspace_changes_nothing(
 ) -> None:
     whole_run(pipeline, acme)
     connect("chat", "http", web.port)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     assert web.posted == []
 
 
@@ -59,10 +59,10 @@ def test_a_change_is_told_once_and_not_with_each_run(
     news: Pipeline, acme: SandboxServer, web: WebReceiver, connect: Connect
 ) -> None:
     connect("chat", "http", web.port)
-    tasks.notify(ACME)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
+    notification_digest.notify(ACME)
     whole_run(news, acme)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     assert len(web.posted) == 1
 
 
@@ -70,13 +70,13 @@ def test_a_fix_is_told_and_so_is_failing_again(
     news: Pipeline, acme: SandboxServer, web: WebReceiver, connect: Connect
 ) -> None:
     connect("chat", "http", web.port)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     protect(first(acme))
     whole_run(news, acme)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     drop_approvals(first(acme))
     whole_run(news, acme)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     assert [subject.rpartition(": ")[2] for subject in subjects(web)] == [
         "1 newly failing",
         "1 fixed",
@@ -86,13 +86,13 @@ def test_a_fix_is_told_and_so_is_failing_again(
 
 def test_a_failure_is_told_again_when_it_becomes_overdue(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
     connect("chat", "http", web.port)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     with psycopg.connect(news.dsn) as connection:
         connection.execute(
             "UPDATE compliance.results SET due_at = now() WHERE test_id = 'peer_review_required' AND status = 'failing'"
         )
-    tasks.notify(ACME)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
+    notification_digest.notify(ACME)
     assert subjects(web)[1:] == ["Bitbucket compliance, acme: 1 overdue"]
 
 
@@ -100,23 +100,23 @@ def test_evidence_is_told_fourteen_days_before_it_expires_unless_newer_evidence_
     news: Pipeline, web: WebReceiver, connect: Connect
 ) -> None:
     connect("chat", "http", web.port)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     # Evidence is valid for 90 days: the first ends in 13, the second in 15.
     _accept_evidence(news, "old.csv", age=77)
     _accept_evidence(news, "later.csv", age=75, test_id="peer_review_required")
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     [told] = web.posted[1].json["changes"]
     assert (told["kind"], told["subject_name"]) == ("expiring", "old.csv")
     assert "old.csv: Bitbucket workspace level MFA should be enforced is supported until" in web.posted[1].json["text"]
     _accept_evidence(news, "expiring too.csv", age=78)
     _accept_evidence(news, "fresh.csv", age=1)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     assert len(web.posted) == 2
 
 
 def test_an_exception_that_ended_over_a_failure_is_told(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
     connect("chat", "http", web.port)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     with psycopg.connect(news.dsn) as connection:
         connection.execute(
             "INSERT INTO compliance.exception_endings"
@@ -124,7 +124,7 @@ def test_an_exception_that_ended_over_a_failure_is_told(news: Pipeline, web: Web
             " SELECT gen_random_uuid(), workspace, test_id, subject_id, facts_hash, now(), 'expired', run_id"
             " FROM compliance.results WHERE test_id = 'peer_review_required' AND status = 'failing'"
         )
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     assert "repo-0" in web.posted[1].json["text"] and "the exception ended (it expired)" in web.posted[1].json["text"]
 
 
@@ -132,15 +132,15 @@ def test_each_connection_is_told_for_itself(
     news: Pipeline, web: WebReceiver, mail: MailReceiver, connect: Connect
 ) -> None:
     connect("chat", "http", web.port)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     _connect_mail(connect, mail)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     assert len(web.posted) == len(mail.mails) == 1
 
 
 def test_what_was_noted_can_not_be_taken_back(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
     connect("chat", "http", web.port)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     with psycopg.connect(news.dsn) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("DELETE FROM integration.notifications_sent")
 
@@ -150,7 +150,7 @@ def test_a_login_that_is_the_pipeline_and_no_more_can_tell(
 ) -> None:
     connect("chat", "http", web.port)
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", f"{news.dsn}?options=-c%20role%3Dcompliance_pipeline")
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     assert len(web.posted) == 1
 
 
@@ -164,10 +164,10 @@ def test_what_could_not_be_sent_is_retried_and_told_then(
     connect("chat", "http", web.port)
     web.answers = [status]
     with pytest.raises(NotificationNotSent, match=f"connection chat: the receiver answered {status}"):
-        tasks.notify(ACME)
+        notification_digest.notify(ACME)
     assert noted(news) == 0
-    tasks.notify(ACME)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
+    notification_digest.notify(ACME)
     assert [posted.json["total"] for posted in web.posted] == [1, 1]
     assert web.posted[0].headers["Idempotency-Key"] == web.posted[1].headers["Idempotency-Key"]
 
@@ -178,9 +178,9 @@ def test_what_waiting_can_not_cure_is_not_retried_and_not_lost(
     connect("chat", "http", web.port)
     web.answers = [404]
     with pytest.raises(AirflowFailException, match="answered 404"):
-        tasks.notify(ACME)
+        notification_digest.notify(ACME)
     whole_run(news, acme)  # another run in between: the change is not the newest run's any more
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     assert [posted.json["total"] for posted in web.posted] == [1, 1]
 
 
@@ -188,7 +188,7 @@ def test_a_redirect_is_not_followed(news: Pipeline, web: WebReceiver, connect: C
     connect("chat", "http", web.port)
     web.answers = [302]
     with pytest.raises(AirflowFailException, match="answered 302"):
-        tasks.notify(ACME)
+        notification_digest.notify(ACME)
 
 
 def test_a_receiver_that_is_gone_is_retried_and_its_secret_kept_out_of_the_message(
@@ -196,7 +196,7 @@ def test_a_receiver_that_is_gone_is_retried_and_its_secret_kept_out_of_the_messa
 ) -> None:
     connect("slack", "slackwebhook", 1, password="T000/B000/verysecret")
     with pytest.raises(NotificationNotSent) as failed:
-        tasks.notify(ACME)
+        notification_digest.notify(ACME)
     assert "verysecret" not in str(failed.value) and failed.value.retryable
     assert failed.value.__cause__ is None
 
@@ -207,15 +207,15 @@ def test_mail_that_the_server_turns_away_goes_out_next_time(
     _connect_mail(connect, mail)
     mail.refusing = True
     with pytest.raises(NotificationNotSent):
-        tasks.notify(ACME)
+        notification_digest.notify(ACME)
     mail.refusing = False
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     assert len(mail.mails) == 1
 
 
 def test_two_runs_at_once_tell_a_change_once(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
     connect("chat", "http", web.port)
-    threads = [threading.Thread(target=tasks.notify, args=(ACME,)) for _ in range(4)]
+    threads = [threading.Thread(target=notification_digest.notify, args=(ACME,)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -238,7 +238,7 @@ def test_settings_that_can_not_work_are_named(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(AirflowFailException, match=said):
-        tasks.notify(ACME)
+        notification_digest.notify(ACME)
 
 
 # ------------------------------------------------------------------------------------------------------- digest
@@ -255,8 +255,8 @@ def test_a_digest_tells_of_all_workspaces_in_one_message(
                 f"INSERT INTO {table} SELECT (jsonb_populate_record(rows, jsonb_build_object('workspace', 'other',"  # noqa: S608
                 f" 'run_id', 'other-' || rows.run_id))).* FROM {table} AS rows WHERE rows.workspace = 'acme'"
             )
-    tasks.notify()
-    tasks.notify()
+    notification_digest.notify()
+    notification_digest.notify()
     [posted] = web.posted
     assert posted.json["workspaces"] == ["acme", "other"]
     assert "repo-0 in acme" in posted.json["text"] and "repo-0 in other" in posted.json["text"]
@@ -268,7 +268,7 @@ def test_a_digest_tells_of_all_workspaces_in_one_message(
 def test_a_webhook_is_signed_with_its_secret(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
     extra = {"endpoint": "hooks/compliance", "hmac_secret": "between us", "headers": {"X-Team": "a"}}
     connect("chat", "http", web.port, login="me", password="pass", extra=extra)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     [posted] = web.posted
     assert posted.path == "/hooks/compliance" and posted.headers["X-Team"] == "a"
     assert posted.headers["Authorization"].startswith("Basic ")
@@ -280,7 +280,7 @@ def test_slack_gets_text_without_markup_at_its_secret_address(
     news: Pipeline, web: WebReceiver, connect: Connect
 ) -> None:
     connect("slack", "slackwebhook", web.port, host="127.0.0.1/services", password="T000/B000/XXX")
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     [posted] = web.posted
     assert posted.path == "/services/T000/B000/XXX"
     assert posted.json["mrkdwn"] is False and posted.json["link_names"] is False
@@ -289,7 +289,7 @@ def test_slack_gets_text_without_markup_at_its_secret_address(
 
 def test_mail_is_plain_text_for_every_recipient(news: Pipeline, mail: MailReceiver, connect: Connect) -> None:
     _connect_mail(connect, mail)
-    tasks.notify(ACME)
+    notification_digest.notify(ACME)
     [one] = mail.mails
     assert one["Subject"] == "Bitbucket compliance, acme: 1 newly failing"
     assert one.get_content_type() == "text/plain"

@@ -22,8 +22,8 @@ from bitbucket_cloud.settings import CLIENT_CREDENTIALS, Settings
 from bitbucket_cloud.webhooks import registration as webhooks
 from bitbucket_cloud.webhooks.secrets import WebhookSecrets
 from bitbucket_compliance.core.errors import BitbucketUnavailable
-from bitbucket_compliance.policy.overrides import set_override
-from bitbucket_compliance.tasks import webhooks as pipeline_webhooks
+from bitbucket_compliance.security_tests.policies import set_override
+from bitbucket_compliance.tasks import bitbucket_webhooks as pipeline_webhooks
 from sandbox.model import Webhook
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection

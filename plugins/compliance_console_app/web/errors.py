@@ -1,4 +1,4 @@
-"""Errors told on a page: one line that names the thing and the way out, nothing of the inside."""
+"""Errors told on a page: one line: what is wrong and what to do, and nothing of the inside."""
 
 from __future__ import annotations
 

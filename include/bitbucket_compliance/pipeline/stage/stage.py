@@ -6,8 +6,8 @@ safe to run again.
 
 import logging
 
-from bitbucket_compliance.core.database import refresh_statistics, run_sql
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
+from bitbucket_compliance.pipeline.run.run import Run
 
 log = logging.getLogger(__name__)
 

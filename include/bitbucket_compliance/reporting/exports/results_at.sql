@@ -70,14 +70,14 @@ SELECT
     dated.status_since,
     dated.failing_since,
     dated.failing_since + make_interval(
-        days => (policies.body #>> ARRAY['numbers', 'due_days_' || results.severity])::integer
+        days => (policies.body #>> ARRAY['thresholds', 'due_days_' || results.severity])::integer
     ) AS due_at,
     results.exception_id::text AS exception_id,
     results.data_as_of,
     null::timestamptz AS fresh_until,
     CASE
         WHEN
-            %(as_of)s - make_interval(secs => 3600.0 * (policies.body #>> '{numbers,max_data_age_hours}')::float)
+            %(as_of)s - make_interval(secs => 3600.0 * (policies.body #>> '{thresholds,max_data_age_hours}')::float)
             > %(last_run_at)s
             THEN true
     END AS is_stale,

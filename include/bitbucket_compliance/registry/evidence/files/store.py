@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitbucket_compliance.core.errors import EvidenceStoreUnavailable, PipelineError, one_line
-from bitbucket_compliance.registry.files import sha256_of
+from bitbucket_compliance.registry.evidence.files.checks import sha256_of
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 URL_VARIABLE = "COMPLIANCE_EVIDENCE_URL"
-DEFAULT_FOLDER = Path(__file__).resolve().parents[3] / ".local" / "evidence"
+DEFAULT_FOLDER = Path(__file__).resolve().parents[5] / ".local" / "evidence"
 _LOCAL = ("file", "local", "")
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bitbucket_compliance.core.errors import ImportRefused
-from bitbucket_compliance.registry.files import LARGEST_FILE
+from bitbucket_compliance.registry.evidence.files.checks import LARGEST_FILE
 
 if TYPE_CHECKING:
     import pandas as pd

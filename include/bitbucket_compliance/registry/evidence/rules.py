@@ -10,8 +10,10 @@ from typing import Literal, overload
 from bitbucket_compliance.core.errors import EvidenceRefused
 from bitbucket_compliance.policy.overrides import plain
 from bitbucket_compliance.security_tests import BY_ID
+from bitbucket_compliance.security_tests.user_mfa_enabled import TEST
 
-MFA_TEST = "user_mfa_enabled"
+#: The test that a two-step verification export is evidence for.
+MFA_TEST = TEST.test_id
 SCOPES = ("workspace", "project", "repository", "members")
 # What evidence may be about, by who gets the verdicts.
 SCOPES_OF: Mapping[str, tuple[str, ...]] = {

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong, one_line
-from bitbucket_compliance.registry.imports import ROSTER_COLUMNS, File
+from bitbucket_compliance.registry.imports.csv_file import File
+from bitbucket_compliance.registry.imports.rows import ROSTER_COLUMNS
 
 if TYPE_CHECKING:
     from scim_directory.users import User

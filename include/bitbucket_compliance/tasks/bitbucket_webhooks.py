@@ -1,24 +1,22 @@
-"""Webhooks of the connected workspaces: which events, which repositories, and what to say of what came of it.
+"""The bodies of the tasks of the DAG bitbucket_webhooks: which events are announced, and of which repositories.
 
-How one is registered knows ``bitbucket_cloud.webhooks.registration``. Without ``COMPLIANCE_WEBHOOK_URL`` webhooks
-are off, and polling alone tells what changed.
+``bitbucket_cloud.webhooks.registration`` registers them. Without ``COMPLIANCE_WEBHOOK_URL`` webhooks are off, and
+polling alone finds what changed.
 """
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from bitbucket_compliance.core.database import CONNECTION_ID, connect
+from bitbucket_compliance.core.database import CONNECTION_ID, Connection, connect
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, postgres_errors
-from bitbucket_compliance.pipeline.run.run import Connection
 from bitbucket_compliance.policy.model import Policy
-from bitbucket_compliance.policy.overrides import policy_of
-
-if TYPE_CHECKING:
-    from bitbucket_cloud.webhooks.registration import Outcome, Registered, Removed
+from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests.policies import policy_of
+from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
+from bitbucket_compliance.tasks.webhook_report import registered_lines, removed_lines
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +37,9 @@ EVENTS: Final = (
     "pullrequest:fulfilled",
     "pullrequest:rejected",
 )
-#: Each build is two of them: only where a security test asks for builds.
+#: Each build is two of them: only where a security test judges by pipelines that ran.
 BUILD_EVENTS: Final = ("repo:commit_status_created", "repo:commit_status_updated")
-BUILD_TEST: Final = "pipelines_enabled"
-#: Places with a problem that are named one by one; the others are counted.
-MOST_NAMED: Final = 20
+BUILDS: Final = "pipelines"
 
 
 class WebhooksOff(Exception):
@@ -71,19 +67,21 @@ def url_from(environment: Mapping[str, str] | None = None) -> str:
 
 def events_for(policy: Policy) -> tuple[str, ...]:
     """What a workspace's webhook announces under its policy."""
-    return EVENTS + BUILD_EVENTS if policy.enabled(BUILD_TEST) else EVENTS
-
-
-# --- the tasks -----------------------------------------------------------------------------------------
+    read = {
+        resource
+        for test in CATALOGUE
+        if policy.enabled(test.test_id)
+        for resources in test.bases.values()
+        for resource in resources
+    }
+    return EVENTS + BUILD_EVENTS if BUILDS in read else EVENTS
 
 
 def plan_task(action: str, workspace: str) -> list[str]:
     """As ``plan``; skips the run where webhooks are off."""
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from bitbucket_compliance.tasks.tasks import fails_for_good
-
-    with fails_for_good():
+    with fail_without_retry():
         try:
             return plan(action, workspace)
         except WebhooksOff as off:
@@ -93,9 +91,7 @@ def plan_task(action: str, workspace: str) -> list[str]:
 
 def look_after_task(action: str, workspace: str, reactivate: bool) -> None:
     """As ``look_after``; what came of it stands in the log."""
-    from bitbucket_compliance.tasks.tasks import fails_for_good
-
-    with fails_for_good():
+    with fail_without_retry():
         for line in look_after(action, workspace, reactivate=reactivate):
             log.info("%s", line)
 
@@ -112,8 +108,6 @@ def plan(action: str, workspace: str = "") -> list[str]:
         WebhooksRefused: no such action, or no such workspace in the connection.
         ConnectionRefused, BitbucketUnavailable, PostgresUnavailable: as their names say.
     """
-    from bitbucket_compliance.tasks.tasks import bitbucket_client
-
     if action not in ACTIONS:
         raise WebhooksRefused(f"action {action!r} is not known; it is one of {', '.join(ACTIONS)}")
     if action != "remove":
@@ -172,7 +166,6 @@ def look_after(action: str, workspace: str, *, reactivate: bool = False) -> list
 
 def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
     from bitbucket_cloud.webhooks.registration import ensure
-    from bitbucket_compliance.tasks.tasks import bitbucket_client
 
     with postgres_errors(), closing(connect()) as connection:
         events = events_for(policy_of(connection, workspace))
@@ -189,7 +182,6 @@ def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
 def _remove(workspace: str) -> list[str]:
     from bitbucket_cloud.webhooks.registration import remove
     from bitbucket_cloud.webhooks.secrets import WebhookSecrets
-    from bitbucket_compliance.tasks.tasks import bitbucket_client
 
     with bitbucket_client() as client:
         done = remove(client, _store(), [workspace])
@@ -198,7 +190,7 @@ def _remove(workspace: str) -> list[str]:
             is_last = not _recorded(connection, conn_id)
         if is_last:
             WebhookSecrets(_store()).forget(conn_id)
-    return removed_lines(workspace, done)
+    return removed_lines(workspace, done, registered_again=bool(os.environ.get(URL_VARIABLE, "").strip()))
 
 
 def _store() -> Any:
@@ -220,50 +212,3 @@ def _repositories_at_bitbucket(client: Any, workspace: str) -> Iterator[tuple[st
     for page in client.pages("repositories", fields=("values.uuid", "values.slug"), workspace=workspace):
         for repository in page.values:
             yield repository["uuid"], repository.get("slug") or ""
-
-
-# --- what to say ---------------------------------------------------------------------------------------
-
-_SAID: Final = {
-    "created": "registered",
-    "repaired": "repaired",
-    "kept": "as it should be",
-    "not_asked": "as it should be when last checked",
-}
-_STATES: Final = {
-    "active": "have a webhook",
-    "disabled": "were switched off",
-    "missing": "are missing",
-    "not_allowed": "are not allowed",
-    "failed": "could not be asked for",
-}
-
-
-def registered_lines(workspace: str, done: "Registered") -> list[str]:
-    """What ``ensure`` did, for people: the workspace, its repositories counted, each problem with the way out."""
-    lines = [_line(one) for one in done.outcomes if not one.repository_id]
-    repositories = [one for one in done.outcomes if one.repository_id]
-    if repositories:
-        states = Counter(one.state for one in repositories)
-        counted = ", ".join(f"{states[state]} {words}" for state, words in _STATES.items() if states[state])  # type: ignore[index]
-        lines.append(f"repositories of {workspace}: of {len(repositories)}, {counted}")
-        troubled = [one for one in repositories if one.state != "active"]
-        lines += [_line(one) for one in troubled[:MOST_NAMED]]
-        if len(troubled) > MOST_NAMED:
-            lines.append(f"and {len(troubled) - MOST_NAMED} more; integration.webhooks names them all")
-    return [*lines, *done.told]
-
-
-def _line(one: "Outcome") -> str:
-    if one.state == "active":
-        return f"{one.place}: webhook {_SAID[one.done]}"
-    return f"{one.place}: {one.state.replace('_', ' ')}: {one.problem}"
-
-
-def removed_lines(workspace: str, done: "Removed") -> list[str]:
-    """What ``remove`` did, for people."""
-    gone = f"{done.deleted} webhook{'' if done.deleted == 1 else 's'}"
-    lines = [f"workspace {workspace}: {gone} deleted at Bitbucket", *done.left]
-    if os.environ.get(URL_VARIABLE, "").strip():
-        lines.append(f"the next check registers them again, unless {URL_VARIABLE} is taken away before")
-    return lines

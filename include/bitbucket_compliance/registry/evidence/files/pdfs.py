@@ -1,11 +1,11 @@
-"""PDF documents: their pages are kept, what could act or tell of its author is refused or left behind."""
+"""PDF documents: the pages are kept; scripts and attachments are refused, information about the author is removed."""
 
 import io
 import logging
 from typing import TYPE_CHECKING, Any
 
-from bitbucket_compliance.registry.images import without_metadata
-from bitbucket_compliance.registry.unfit import Unfit, refuse_markup
+from bitbucket_compliance.registry.evidence.files.checks import UnfitFile, refuse_markup
+from bitbucket_compliance.registry.evidence.files.images import without_metadata
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -40,35 +40,35 @@ def clean_pdf(content: bytes) -> bytes:
     """A new document with the same pages: no document information, XMP, outline, form or script.
 
     Raises:
-        Unfit: it is broken, cut off, encrypted, too long, or holds something that acts or is attached.
+        UnfitFile: it is broken, cut off, encrypted, too long, or holds something that acts or is attached.
     """
     end = content.rfind(b"%%EOF")
     if end < 0:
-        raise Unfit("is cut off or broken: the document does not end; print it to a new PDF")
+        raise UnfitFile("is cut off or broken: the document does not end; print it to a new PDF")
     if content[end + 5 :].strip(b"\r\n\t \x00"):
-        raise Unfit("has bytes behind the end of the document; print it to a new PDF")
+        raise UnfitFile("has bytes behind the end of the document; print it to a new PDF")
     refuse_markup(content)
-    # What it stumbles over is told by the reason of the refusal.
+    # The reason of the refusal says what pypdf could not read.
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     from pypdf import PdfReader
 
     try:
         reader = PdfReader(io.BytesIO(content), strict=False)
         if reader.is_encrypted:
-            raise Unfit("is encrypted; print it to a new PDF without a password")
+            raise UnfitFile("is encrypted; print it to a new PDF without a password")
         _walk(reader)
         return _pages_alone(reader)
-    except Unfit:
+    except UnfitFile:
         raise
     except Exception as broken:  # readers of broken documents raise whatever they stumble over
-        raise Unfit("is cut off or broken: it can't be read; print it to a new PDF") from broken
+        raise UnfitFile("is cut off or broken: it can't be read; print it to a new PDF") from broken
 
 
 def _pages_alone(reader: "PdfReader") -> bytes:
     from pypdf import PdfWriter
 
     if not 0 < len(reader.pages) <= MOST_PAGES:
-        raise Unfit(f"has {len(reader.pages)} pages; 1 to {MOST_PAGES} are taken")
+        raise UnfitFile(f"has {len(reader.pages)} pages; 1 to {MOST_PAGES} are taken")
     writer = PdfWriter()
     for page in reader.pages:
         writer.add_page(page)
@@ -94,7 +94,7 @@ def _walk(reader: "PdfReader") -> None:
             found = found.get_object()
         seen += 1
         if seen > MOST_OBJECTS:
-            raise Unfit(f"has more than {MOST_OBJECTS:,} parts; print it to a new PDF")
+            raise UnfitFile(f"has more than {MOST_OBJECTS:,} parts; print it to a new PDF")
         if isinstance(found, dict):
             _look_at(found)
             waiting.extend(found.raw_get(key) for key in found)  # type: ignore[attr-defined]
@@ -107,7 +107,7 @@ def _look_at(found: Any) -> None:
 
     for name in (*found, *(str(found.get(key)) for key in _TYPES)):
         if name in _ACTIVE:
-            raise Unfit(f"holds {_ACTIVE[name]}; print it to a new PDF")
+            raise UnfitFile(f"holds {_ACTIVE[name]}; print it to a new PDF")
     for key in _METADATA:
         found.pop(key, None)
     if isinstance(found, StreamObject) and found.get("/Filter") in ("/DCTDecode", ["/DCTDecode"]):

@@ -4,23 +4,23 @@ A file is taken whole or refused with its reason. What is stored was written ane
 without scripts, attachments and document information.
 """
 
-import hashlib
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Literal
 
-from bitbucket_compliance.core.errors import EvidenceRefused
-from bitbucket_compliance.registry.images import clean_image
-from bitbucket_compliance.registry.pdfs import clean_pdf
-from bitbucket_compliance.registry.unfit import Unfit
+from bitbucket_compliance.registry.evidence.files.checks import (
+    LARGEST_FILE,
+    UnfitFile,
+    checked_name,
+    refused,
+    sha256_of,
+)
+from bitbucket_compliance.registry.evidence.files.images import clean_image
+from bitbucket_compliance.registry.evidence.files.pdfs import clean_pdf
 
 Kind = Literal["screenshot", "mfa_export"]
-
-LARGEST_FILE = 10 * 1024 * 1024
-LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class FileType:
         media_type: never one that a browser runs.
         extensions: that a name of such a file may end with; the first one is used in the store.
         kind: what such a file is as evidence.
-        clean: gives the bytes to store, or raises ``Unfit``.
+        clean: gives the bytes to store, or raises ``UnfitFile``.
     """
 
     label: str
@@ -48,7 +48,7 @@ JPEG = FileType(
 )
 WEBP = FileType("WebP picture", "image/webp", ("webp",), "screenshot", lambda content: clean_image(content, "WEBP"))
 PDF = FileType("PDF document", "application/pdf", ("pdf",), "screenshot", clean_pdf)
-# Text has nothing to strip; what its cells may hold is the business of mfa_export.
+# Text has nothing to strip; mfa_export checks what its cells hold.
 CSV = FileType("CSV table", "text/csv", ("csv", "tsv", "txt"), "mfa_export", lambda content: content)
 TYPES = (PNG, JPEG, WEBP, PDF, CSV)
 BY_MEDIA_TYPE = {kind.media_type: kind for kind in TYPES}
@@ -77,7 +77,6 @@ _BEGINNINGS: Mapping[bytes, FileType] = {
 }
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MARKUP = re.compile(rb"\s*<(?:!--.*?-->\s*<)*([!?]?[a-z][a-z0-9]*)", re.IGNORECASE | re.DOTALL)
-_DRIVE = re.compile(r"[A-Za-z]:")
 
 
 @dataclass(frozen=True)
@@ -97,21 +96,6 @@ class CleanFile:
     submitted_sha256: str
 
 
-def read_file(path: Path) -> tuple[str, bytes]:
-    """Name and content of a file on this machine.
-
-    Raises:
-        EvidenceRefused: there is no such file, it can't be read, or it is too large.
-    """
-    try:
-        if not path.is_file():
-            raise refused(path.name or str(path), "there is no such file")
-        with path.open("rb") as file:
-            return path.name, file.read(LARGEST_FILE + 1)
-    except OSError as unreadable:
-        raise refused(path.name, f"can't be read: {unreadable.strerror or unreadable}") from unreadable
-
-
 def clean_file(name: str, content: bytes) -> CleanFile:
     """The file, cleaned; its type is decided by its content, and its name may not contradict.
 
@@ -121,50 +105,19 @@ def clean_file(name: str, content: bytes) -> CleanFile:
     name = checked_name(name)
     try:
         if not content:
-            raise Unfit("is empty")
+            raise UnfitFile("is empty")
         if len(content) > LARGEST_FILE:
-            raise Unfit(f"is larger than {LARGEST_FILE // 1024 // 1024} MB, the most that is taken")
+            raise UnfitFile(f"is larger than {LARGEST_FILE // 1024 // 1024} MB, the most that is taken")
         found = _type_of(content)
         extension = PurePosixPath(name).suffix.lower().removeprefix(".")
         if extension and extension not in found.extensions:
-            raise Unfit(
+            raise UnfitFile(
                 f"is a {found.label}, its name says .{extension}; call it .{found.extensions[0]} if it is meant"
             )
         cleaned = found.clean(content)
-    except Unfit as unfit:
+    except UnfitFile as unfit:
         raise refused(name, str(unfit)) from unfit
     return CleanFile(name, found, cleaned, sha256_of(cleaned), sha256_of(content))
-
-
-def checked_name(name: str) -> str:
-    """The name of a file, if it is no more than that.
-
-    Raises:
-        EvidenceRefused: it is a path, or holds characters that are no text.
-    """
-    shown = ascii(name)[:80]
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in name):
-        raise EvidenceRefused(f"the file name {shown} holds control characters; rename the file, nothing was stored")
-    if "/" in name or "\\" in name or _DRIVE.match(name) or name.strip(" .") == "":
-        raise EvidenceRefused(f"the file name {shown} is a path; give the name alone, nothing was stored")
-    if len(name) > LONGEST_NAME:
-        raise EvidenceRefused(f"the file name {shown}… is longer than {LONGEST_NAME} characters; nothing was stored")
-    return name
-
-
-def refused(name: str, reason: str) -> EvidenceRefused:
-    """The error about one file."""
-    return EvidenceRefused(f"{_shown(name)} was refused, nothing was stored: {reason}")
-
-
-def _shown(name: str) -> str:
-    """A name for a message: what would break the line is shown as its code."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in name)
-
-
-def sha256_of(content: bytes) -> str:
-    """In hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _type_of(content: bytes) -> FileType:
@@ -173,12 +126,12 @@ def _type_of(content: bytes) -> FileType:
             return found
     for beginning, called in _OTHERS.items():
         if content.startswith(beginning):
-            raise Unfit(f"is {called}; {KNOWN}")
+            raise UnfitFile(f"is {called}; {KNOWN}")
     if b"%PDF-" in content[:1024]:
-        raise Unfit("has bytes before the beginning of a PDF document; print it to a new PDF")
+        raise UnfitFile("has bytes before the beginning of a PDF document; print it to a new PDF")
     _refuse_pages(content.removeprefix(b"\xef\xbb\xbf")[:4096])
     if b"\x00" in content and not content.startswith(_UTF16):
-        raise Unfit(f"is of no type that is known: it holds NUL bytes; {KNOWN}")
+        raise UnfitFile(f"is of no type that is known: it holds NUL bytes; {KNOWN}")
     return CSV
 
 
@@ -186,4 +139,4 @@ def _refuse_pages(beginning: bytes) -> None:
     """For example <html, <!doctype, <script, <svg, <?xml."""
     if _MARKUP.match(beginning):
         what = "an SVG picture" if b"<svg" in beginning.lower() else "HTML or another markup"
-        raise Unfit(f"is {what}, which can run scripts; {KNOWN}")
+        raise UnfitFile(f"is {what}, which can run scripts; {KNOWN}")

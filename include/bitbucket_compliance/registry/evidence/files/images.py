@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from bitbucket_compliance.registry.unfit import Unfit, refuse_markup
+from bitbucket_compliance.registry.evidence.files.checks import UnfitFile, refuse_markup
 
 ImageFormat = Literal["PNG", "JPEG", "WEBP"]
 
@@ -30,14 +30,14 @@ def clean_image(content: bytes, image_format: ImageFormat) -> bytes:
     PNG and WebP keep every pixel; in JPEG, what differs can't be seen. A picture that EXIF turns is turned.
 
     Raises:
-        Unfit: it is broken, cut off, too large, animated, or more than a picture.
+        UnfitFile: it is broken, cut off, too large, animated, or more than a picture.
     """
     try:
         end = _ENDS[image_format](content)
     except (IndexError, ValueError):
-        raise Unfit("is cut off or broken: the picture does not end; save it again") from None
+        raise UnfitFile("is cut off or broken: the picture does not end; save it again") from None
     if end < len(content):
-        raise Unfit(f"has {len(content) - end} bytes behind the end of the picture; take a new screenshot")
+        raise UnfitFile(f"has {len(content) - end} bytes behind the end of the picture; take a new screenshot")
     refuse_markup(content)
     cleaned = _written_anew(_decoded(content, image_format), image_format)
     refuse_markup(cleaned)
@@ -52,14 +52,14 @@ def _decoded(content: bytes, image_format: ImageFormat) -> Image.Image:
         if image.width * image.height > MOST_PIXELS:
             raise Image.DecompressionBombError
         if getattr(image, "n_frames", 1) > 1:
-            raise Unfit("holds several pictures (it is animated); hand in one")
+            raise UnfitFile("holds several pictures (it is animated); hand in one")
         image.load()
-    except Unfit:
+    except UnfitFile:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise Unfit(f"has more than {MOST_PIXELS // 1_000_000} million pixels; hand in a smaller cut") from None
+        raise UnfitFile(f"has more than {MOST_PIXELS // 1_000_000} million pixels; hand in a smaller cut") from None
     except Exception as broken:  # decoders of broken pictures raise whatever they stumble over
-        raise Unfit("is cut off or broken: it can't be decoded; save it again") from broken
+        raise UnfitFile("is cut off or broken: it can't be decoded; save it again") from broken
     return image
 
 
