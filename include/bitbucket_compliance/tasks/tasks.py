@@ -6,7 +6,7 @@ Errors that waiting can't cure fail the task at once; the others are left to Air
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
@@ -123,13 +123,13 @@ def export_results(name: str, workspace: str, at: str, run_id: str, target: str)
     See ``bitbucket_compliance.reporting.exports``; an empty text means that nothing was asked for.
     """
     from bitbucket_compliance.reporting.exports.export import export
-    from bitbucket_compliance.reporting.exports.state import Wanted
+    from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest
 
     with fails_for_good(), postgres_errors():
         folder = _folder(target)
         connection = connect()
         try:
-            return [one.file for one in export(connection, name, Wanted(workspace, at, run_id), folder)]
+            return [one.file for one in export(connection, name, ExportRequest(workspace, at, run_id), folder)]
         finally:
             connection.close()
 
@@ -140,32 +140,15 @@ def notify(workspace: str | None = None) -> None:
     Args:
         workspace: None: every workspace, in one message.
     """
-    from bitbucket_compliance.reporting.notifications.changes import Change, tell
-    from bitbucket_compliance.reporting.notifications.errors import NotificationNotSent
-    from bitbucket_compliance.reporting.notifications.render import render
+    from bitbucket_compliance.reporting.notifications.changes import tell
+    from bitbucket_compliance.reporting.notifications.send import send
     from bitbucket_compliance.reporting.notifications.settings import Settings
-    from compliance_notifiers.errors import NotSent
-    from compliance_notifiers.notifier import ComplianceNotifier
-    from compliance_notifiers.senders import sender_for
 
     settings = Settings.from_environment()
-
-    def send(changes: Sequence[Change]) -> None:
-        escape = sender_for(settings.conn_id, settings.recipients).escape
-        message = render(changes, escape)
-        ComplianceNotifier(
-            settings.conn_id, message.subject, message.text, message.data, message.key, settings.recipients
-        )({})
-
     with fails_for_good(), postgres_errors():
         settings.check()
-        connection = connect()
-        try:
-            tell(connection, settings.conn_id, workspace, send)
-        except NotSent as error:
-            raise NotificationNotSent(str(error), retryable=error.retryable) from None
-        finally:
-            connection.close()
+        with closing(connect()) as connection:
+            tell(connection, settings.conn_id, workspace, lambda changes: send(changes, settings))
 
 
 def connected_workspaces() -> list[dict[str, Any]]:
@@ -243,41 +226,15 @@ def refresh_roster(source: str, imported_by: str) -> None:
 
 
 def _import_roster(source: Any, imported_by: str) -> None:
-    from bitbucket_compliance.registry.roster_sources import read_sql
-
     try:
         # The source is asked before a connection to our own database is held open.
-        roster = read_sql(source.conn_id, Path(source.path)) if source.kind == "sql" else _directory(source.conn_id)
+        roster = source.read()
         with postgres_errors(), closing(connect()) as connection:
             log.info("%s", imports.import_roster(connection, roster, imported_by=imported_by))
     except ImportRefused as refused:
         for line in imports.problem_lines(refused):
             log.error("%s", line)
         raise
-
-
-def _directory(conn_id: str) -> imports.File:
-    """The users of a SCIM directory as a roster; what is wrong with the directory becomes ours to tell."""
-    from airflow.sdk.exceptions import AirflowException
-
-    from bitbucket_compliance.core.errors import SourceUnavailable, SourceWrong
-    from bitbucket_compliance.registry.roster_sources import of_directory
-    from scim_directory.errors import ScimError
-    from scim_directory.hooks.scim import ScimHook
-
-    hook = ScimHook(conn_id)
-    try:
-        settings = hook.settings
-        return of_directory(
-            conn_id,
-            hook.users(),
-            end_date_attribute=settings.end_date_attribute,
-            account_id_attribute=settings.account_id_attribute,
-        )
-    except ScimError as error:
-        raise (SourceUnavailable if error.retryable else SourceWrong)(str(error)) from error
-    except AirflowException as error:
-        raise SourceWrong(f"scim:{conn_id}: no such Airflow connection can be used ({one_line(error)})") from error
 
 
 def reopen_expired() -> None:
