@@ -256,9 +256,10 @@ def _get_page(session: requests.Session, directory: Directory, start: int) -> re
         if not response.is_redirect:
             break
         url = urljoin(url, response.headers["Location"])
-        if _origin(url) != _origin(directory.base_url):
+        target = _origin(url)
+        if target != _origin(directory.base_url):
             raise SourceWrong(
-                f"{directory.name}: redirects to {urlsplit(url).hostname}, and the token is not sent to another host; "
+                f"{directory.name}: redirects to {target[1] if target else 'another host'}; the token is not sent there: "
                 "give that address as the connection's host if it is the directory's"
             )
     return response
@@ -271,6 +272,7 @@ def _page(response: requests.Response, directory: Directory) -> tuple[int, list[
         raise SourceWrong(f"{directory.name}: the token was refused (HTTP {status}); renew it, or let it list users")
     if status == 429 or status >= 500:
         raise SourceUnavailable(f"{directory.name}: the directory answers with HTTP {status}; try again later")
+    resources: Any
     try:
         body = response.json() if status == 200 else {}
         total, resources = body["totalResults"], body.get("Resources")

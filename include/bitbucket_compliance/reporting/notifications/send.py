@@ -46,12 +46,13 @@ def send(changes: Sequence[Change], settings: Settings) -> None:
             f"connection {settings.conn_id}: there is none of this id; add it in Airflow under Admin, Connections",
             retryable=False,
         ) from None
-    if connection.conn_type not in _CHANNELS:
+    channel = _CHANNELS.get(connection.conn_type or "")
+    if channel is None:
         raise NotificationNotSent(
             f"connection {settings.conn_id} is of type {connection.conn_type}: choose slackwebhook, smtp or http",
             retryable=False,
         )
-    escape, send_message = _CHANNELS[connection.conn_type]
+    escape, send_message = channel
     send_message(connection, settings, render(changes, escape))
 
 
