@@ -259,8 +259,8 @@ def _get_page(session: requests.Session, directory: Directory, start: int) -> re
         target = _origin(url)
         if target != _origin(directory.base_url):
             raise SourceWrong(
-                f"{directory.name}: redirects to {target[1] if target else 'another host'}; the token is not sent there: "
-                "give that address as the connection's host if it is the directory's"
+                f"{directory.name}: redirects to {target[1] if target else 'another host'}; the token is not sent "
+                "there: give that address as the connection's host if it is the directory's"
             )
     return response
 
