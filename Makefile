@@ -96,6 +96,9 @@ lock: setup ## renew requirements.txt from requirements.in
 		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/contract/requirements.txt \
 		include/bitbucket_compliance/reporting/contract/requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/exports/requirements.txt \
+		--constraints requirements.txt include/bitbucket_compliance/reporting/exports/requirements.in
+	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/dashboards/requirements.txt \
 		include/bitbucket_compliance/reporting/dashboards/requirements.in
 

@@ -19,7 +19,7 @@ from bitbucket_compliance.registry.imports.roster_sources import Source, read_sq
 from bitbucket_compliance.tasks.registry_import import import_from
 from bitbucket_compliance.tasks.roster_refresh import refresh_roster
 from tests.conftest import Database
-from tests.scim_directory.conftest import TOKEN, Directory, serve
+from tests.registry.directory import TOKEN, Directory, serve
 
 COLUMNS = ("email", "name", "status", "end_date", "account_id")
 LAST_DAY = "urn:ietf:params:scim:schemas:extension:acme:2.0:User"
@@ -51,14 +51,11 @@ def hr(dsn: str, monkeypatch: pytest.MonkeyPatch, database: Database) -> Databas
 def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Directory]:
     """A directory behind the Airflow connection ``idp``."""
     made = Directory()
-    server = serve(made)
-    extra = {"retry_wait": 0.01, "retry_attempts": 2, "end_date_attribute": f"{LAST_DAY}:lastDay"}
-    extra["account_id_attribute"] = "externalId"
-    connection = {"conn_type": "scim", "host": made.url, "password": TOKEN, "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_IDP", json.dumps(connection))
-    yield made
-    server.shutdown()
-    server.server_close()
+    with serve(made):
+        extra = {"end_date_attribute": f"{LAST_DAY}:lastDay", "account_id_attribute": "externalId"}
+        connection = {"conn_type": "http", "host": made.url, "password": TOKEN, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_IDP", json.dumps(connection))
+        yield made
 
 
 def roster(database: Database) -> list[tuple[Any, ...]]:
@@ -157,7 +154,7 @@ def test_a_connection_that_is_missing_or_speaks_no_sql_is_named(
 ) -> None:
     with pytest.raises(SourceWrong, match="sql:nowhere"):
         read_sql("nowhere", query("SELECT 1"))
-    with pytest.raises(SourceWrong, match="type scim answers no SQL"):
+    with pytest.raises(SourceWrong, match="type http answers no SQL"):
         read_sql("idp", query("SELECT 1"))
     with pytest.raises(SourceWrong, match=r"missing\.sql"):
         read_sql("hr", tmp_path / "missing.sql")

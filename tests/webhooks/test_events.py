@@ -554,10 +554,10 @@ def test_a_run_for_events_makes_an_export_of_the_rest_no_fresher(
     run_id = answer(pipeline, acme)
     with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
         if by_id:
-            found = run_sql(connection, "reporting/exports/published_run.sql", {"run_id": run_id}).fetchone()
+            found = run_sql(connection, "reporting/exports/snapshot/published_run.sql", {"run_id": run_id}).fetchone()
         else:
             keys = {"workspace": ACME, "as_of": datetime.now(UTC)}
-            found = run_sql(connection, "reporting/exports/run_at.sql", keys).fetchone()
+            found = run_sql(connection, "reporting/exports/snapshot/run_at.sql", keys).fetchone()
     assert found is not None
     assert found["finished_at"] == whole
 

@@ -13,11 +13,11 @@ def export_results(name: str, workspace: str, at: str, run_id: str, target: str)
     See ``bitbucket_compliance.reporting.exports``; an empty text means that nothing was asked for.
     """
     from bitbucket_compliance.reporting.exports.export import export
-    from bitbucket_compliance.reporting.exports.state import Wanted
+    from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest
 
     with compliance_postgres() as connection:
         folder = _folder(target)
-        return [one.file for one in export(connection, name, Wanted(workspace, at, run_id), folder)]
+        return [one.file for one in export(connection, name, ExportRequest(workspace, at, run_id), folder)]
 
 
 def _folder(target: str) -> Path:

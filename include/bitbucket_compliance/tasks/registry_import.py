@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong, one_line
+from bitbucket_compliance.core.errors import ImportRefused, SourceWrong
 from bitbucket_compliance.registry import imports
-from bitbucket_compliance.registry.imports.roster_sources import Source, of_directory, read_sql
+from bitbucket_compliance.registry.imports.roster_sources import Source
 from bitbucket_compliance.tasks.frame import compliance_postgres, fail_without_retry
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def import_roster(source: Source, imported_by: str) -> None:
     """Take the roster from a query over a SQL connection, or from a SCIM directory."""
     # The source is asked before a connection to our own database is held open.
     with fail_without_retry(), _problems_in_the_log():
-        roster = read_sql(source.conn_id, Path(source.path)) if source.kind == "sql" else _directory(source.conn_id)
+        roster = source.read()
     with compliance_postgres() as connection, _problems_in_the_log():
         log.info("%s", imports.import_roster(connection, roster, imported_by=imported_by))
 
@@ -62,25 +62,3 @@ def _problems_in_the_log() -> Iterator[None]:
         for line in imports.problem_lines(refused):
             log.error("%s", line)
         raise
-
-
-def _directory(conn_id: str) -> imports.File:
-    """The users of a SCIM directory as a roster; errors of the directory become those of ``core.errors``."""
-    from airflow.sdk.exceptions import AirflowException
-
-    from scim_directory.errors import ScimError
-    from scim_directory.hooks.scim import ScimHook
-
-    hook = ScimHook(conn_id)
-    try:
-        settings = hook.settings
-        return of_directory(
-            conn_id,
-            hook.users(),
-            end_date_attribute=settings.end_date_attribute,
-            account_id_attribute=settings.account_id_attribute,
-        )
-    except ScimError as error:
-        raise (SourceUnavailable if error.retryable else SourceWrong)(str(error)) from error
-    except AirflowException as error:
-        raise SourceWrong(f"scim:{conn_id}: no such Airflow connection can be used ({one_line(error)})") from error

@@ -9,15 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong, one_line
 from bitbucket_compliance.registry.imports.csv_file import File
 from bitbucket_compliance.registry.imports.rows import ROSTER_COLUMNS
-
-if TYPE_CHECKING:
-    from scim_directory.users import User
+from bitbucket_compliance.registry.scim import directory_of, read_users
 
 SOURCE_VARIABLE = "COMPLIANCE_ROSTER_SOURCE"
 SOURCE_USAGE = "write sql:<connection>:<query file>, scim:<connection> or file:<path of the CSV>"
@@ -61,6 +59,10 @@ class Source:
         if (kind == "sql") != bool(query_file):
             raise SourceWrong("a roster from sql needs query_file, the path of a query; one from scim has none")
         return cls(kind, conn_id, query_file)
+
+    def read(self) -> File:
+        """The roster that the connection holds; see ``read_sql`` and ``read_scim``."""
+        return read_sql(self.conn_id, Path(self.path)) if self.kind == "sql" else read_scim(self.conn_id)
 
 
 # ------------------------------------------------------------------------ SQL
@@ -131,23 +133,23 @@ def _sql_hook(conn_id: str) -> tuple[Any, str]:
 # ----------------------------------------------------------------------- SCIM
 
 
-def of_directory(
-    conn_id: str, users: Iterable["User"], *, end_date_attribute: str | None, account_id_attribute: str | None
-) -> File:
-    """The roster that a SCIM directory gives: active users are ``active``, the others ``terminated``.
+def read_scim(conn_id: str) -> File:
+    """The users of a SCIM directory: active ones are ``active``, the others ``terminated``.
 
     SCIM knows neither leave nor a last day; an attribute that the connection names may hold the latter.
 
     Raises:
+        SourceWrong, SourceUnavailable: see ``scim``.
         ImportRefused: the directory doesn't say of a user whether the account is active, or a value is no text.
     """
+    directory = directory_of(conn_id)
     rows: list[Sequence[object]] = []
     problems: list[str] = []
-    for number, user in enumerate(users, start=1):
+    for number, user in enumerate(read_users(directory), start=1):
         if user.active is None:
             problems.append(f"scim:{conn_id}: row {number}: attribute active: is missing or neither true nor false")
-        end_date = user.text(end_date_attribute) if end_date_attribute else ""
-        account_id = user.text(account_id_attribute) if account_id_attribute else ""
+        end_date = user.text(directory.end_date_attribute) if directory.end_date_attribute else ""
+        account_id = user.text(directory.account_id_attribute) if directory.account_id_attribute else ""
         rows.append((user.email, user.name, "active" if user.active else "terminated", end_date, account_id))
     _refuse_if_any(f"scim:{conn_id}", problems)
     return roster_file(f"scim:{conn_id}", "scim", ROSTER_COLUMNS, rows)
