@@ -77,7 +77,7 @@ def _fields() -> dict[str, Any]:
                 },
                 "description_md": "- **OAuth consumer's own grant**: key and secret of a private OAuth consumer.\n"
                 "- **Access token**: of a workspace, project or repository, entered as the secret, without a key.\n"
-                "- **A person's grant**: the consumer's key and secret, and a person runs **make connect** once.\n\n"
+                "- **A person's grant**: the consumer's key and secret, and a person's consent, given once.\n\n"
                 "Left empty, it is the first where a key is entered, otherwise the second.",
             },
         },

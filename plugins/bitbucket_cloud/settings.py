@@ -1,8 +1,7 @@
 """Turns an Airflow connection of type ``bitbucket`` into checked settings.
 
-Takes what the form, ``AIRFLOW_CONN_…`` as JSON and ``AIRFLOW_CONN_…`` as URI make of the same thing: a host
-with or without scheme, its port in a field of its own, the scheme or ``2.0`` in the schema field, numbers and
-lists as text.
+Airflow's form and ``AIRFLOW_CONN_…`` as JSON or as URI write the same thing in different ways: a host with or without
+scheme, its port in a field of its own, the scheme or ``2.0`` in the schema field, numbers and lists as text.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from bitbucket_cloud.errors import ConfigurationError
+from bitbucket_cloud.client.errors import ConfigurationError
 
 DEFAULT_HOST = "https://api.bitbucket.org"
 DEFAULT_OAUTH_URL = "https://bitbucket.org"
@@ -76,7 +75,7 @@ class Settings:
         retry_attempts: tries of a request in all, the first included.
         retry_wait: seconds before the second try; doubles with each.
         rate_limit_wait: seconds of the first pause after a 429; doubles up to 60.
-        rate_limit_pauses: pauses in a row that are waited out; a further 429 becomes an error that says when to
+        rate_limit_pauses: pauses in a row that are waited for; a further 429 becomes an error that says when to
             come back.
         token_lead: seconds before its expiry at which a token is renewed.
     """
@@ -285,8 +284,8 @@ class _Reader:
         return number
 
 
-def is_plain_http_abroad(url: str) -> bool:
-    """Whether secrets would travel unencrypted beyond this machine."""
+def sends_secrets_in_plain(url: str) -> bool:
+    """Whether secrets sent there would leave this machine without encryption."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "https" or host == "localhost":

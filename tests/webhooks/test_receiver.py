@@ -19,8 +19,8 @@ import pytest
 import requests
 from cryptography.fernet import Fernet
 
-from bitbucket_cloud.auth.encryption import KeyRing
-from bitbucket_webhooks.signature import sign
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.webhooks.signature import sign
 from local.postgres import EmbeddedPostgres
 from tests.conftest import ROOT, Database
 from tests.receiving import HOOK, REPOSITORY, SECRET, Registry, Running, body_of, events, headers_of
@@ -291,7 +291,7 @@ def test_a_current_secret_that_no_key_opens_is_the_receivers_fault(
     deliver: Deliver, registry: Registry, database: Database
 ) -> None:
     registry.retire("now() + interval '1 hour'")
-    keys, registry.keys = registry.keys, KeyRing(Fernet.generate_key().decode())
+    keys, registry.keys = registry.keys, Encryption(Fernet.generate_key().decode())
     registry.secret("sealed with another key")
     registry.keys = keys
     assert deliver(secret="sealed with another key").status_code == 503

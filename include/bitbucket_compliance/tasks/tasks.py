@@ -14,7 +14,8 @@ from typing import Any, TypeVar, cast
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from bitbucket_compliance.core.database import CONNECTION_ID, connect
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
+from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.core.errors import ImportRefused, PipelineError, one_line, postgres_errors
 from bitbucket_compliance.pipeline.run import run
 from bitbucket_compliance.registry import imports
@@ -73,7 +74,7 @@ def plan_reading(workspace: str, run_id: str) -> list[int]:
         "plan_reading",
         workspace,
         run_id,
-        lambda connection, this_run, client: body(connection, this_run, client.budget),
+        lambda connection, this_run, client: body(connection, this_run, client.limiter),
     )
 
 
@@ -341,13 +342,13 @@ def _step(step: str, workspace: str, run_id: str, body: Callable[[run.Connection
 @contextmanager
 def bitbucket_client(**settings: Any) -> Iterator[Any]:
     """The hook's client; what is wrong with the connection itself becomes ours to tell."""
-    from bitbucket_cloud import errors as bitbucket
+    from bitbucket_cloud.client import errors as bitbucket
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
     from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused
     from bitbucket_compliance.pipeline.extract.fetch import wait_for_requests
 
     try:
-        with BitbucketHook(store_conn_id=CONNECTION_ID).get_conn(**settings) as client:
+        with BitbucketHook(configuration=CONFIGURATION).get_conn(**settings) as client:
             yield client
     except (
         bitbucket.AuthenticationError,

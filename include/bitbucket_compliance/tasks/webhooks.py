@@ -11,14 +11,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from bitbucket_compliance.core.database import CONNECTION_ID, connect
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
+from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, postgres_errors
 from bitbucket_compliance.pipeline.run.run import Connection
 from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.policy.overrides import policy_of
 
 if TYPE_CHECKING:
-    from bitbucket_cloud.webhooks.registration import Outcome, Registered, Removed
+    from bitbucket_cloud.webhooks.registration import Outcome, Registered
+    from bitbucket_cloud.webhooks.removal import Removed
 
 log = logging.getLogger(__name__)
 
@@ -119,12 +121,12 @@ def plan(action: str, workspace: str = "") -> list[str]:
     if action != "remove":
         url_from()
     with bitbucket_client() as client:
-        from bitbucket_cloud.webhooks.secrets import WebhookSecrets
+        from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 
         settings = client.settings
         workspaces = _chosen(settings, "" if action == "rotate" else workspace.strip(), action)
         if action == "rotate":
-            WebhookSecrets(_store()).rotate(settings.conn_id)
+            WebhookSecrets(_database()).rotate(settings.conn_id)
     return workspaces
 
 
@@ -179,7 +181,7 @@ def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
         known = _known_repositories(connection, workspace)
     with bitbucket_client() as client:
         repositories = known or _repositories_at_bitbucket(client, workspace)
-        done = ensure(client, _store(), workspace, url, events, repositories, reactivate=reactivate)
+        done = ensure(client, _database(), workspace, url, events, repositories, reactivate=reactivate)
     failed = next((one for one in done.outcomes if not one.repository_id and one.state == "failed"), None)
     if failed is not None:
         raise BitbucketUnavailable(f"{failed.place}: {failed.problem}")
@@ -187,24 +189,24 @@ def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
 
 
 def _remove(workspace: str) -> list[str]:
-    from bitbucket_cloud.webhooks.registration import remove
-    from bitbucket_cloud.webhooks.secrets import WebhookSecrets
+    from bitbucket_cloud.webhooks.removal import remove
+    from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
     from bitbucket_compliance.tasks.tasks import bitbucket_client
 
     with bitbucket_client() as client:
-        done = remove(client, _store(), [workspace])
+        done = remove(client, _database(), [workspace])
         conn_id = client.settings.conn_id
         with postgres_errors(), closing(connect()) as connection:
             is_last = not _recorded(connection, conn_id)
         if is_last:
-            WebhookSecrets(_store()).forget(conn_id)
+            WebhookSecrets(_database()).forget(conn_id)
     return removed_lines(workspace, done)
 
 
-def _store() -> Any:
-    from bitbucket_cloud.database import Store
+def _database() -> Any:
+    from bitbucket_cloud.database import Database
 
-    return Store.from_airflow(CONNECTION_ID)
+    return Database.from_airflow(CONFIGURATION)
 
 
 def _known_repositories(connection: Connection, workspace: str) -> list[tuple[str, str]]:
