@@ -61,7 +61,7 @@ class NeedsReconnect(AuthenticationError):
 
 
 class ScopeMissing(BitbucketError):
-    """The token lacks an OAuth scope; no right of the identity can make up for it.
+    """The token lacks an OAuth scope, whatever rights its identity has.
 
     Attributes:
         required: scopes that Bitbucket asked for.
@@ -69,17 +69,9 @@ class ScopeMissing(BitbucketError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        endpoint: str | None = None,
-        path: str | None = None,
-        status: int | None = None,
-        requests: int = 0,
-        required: Iterable[str] = (),
-        granted: Iterable[str] = (),
+        self, message: str, *, required: Iterable[str] = (), granted: Iterable[str] = (), **where: Any
     ) -> None:
-        super().__init__(message, endpoint=endpoint, path=path, status=status, requests=requests)
+        super().__init__(message, **where)
         self.required = frozenset(required)
         self.granted = frozenset(granted)
 

@@ -27,6 +27,8 @@ from bitbucket_cloud.database import Connection, Database, one_row
 from bitbucket_cloud.settings import ACCESS_TOKEN, Settings
 
 T = TypeVar("T")
+Clock = Callable[[], datetime]
+Sleep = Callable[[float], None]
 
 #: Seconds of a bin: requests are counted by the ten seconds in which they were booked.
 BIN = 10
@@ -170,9 +172,7 @@ class Ledger(ABC):
         sleep: waits so many seconds; None for the real one. A simulation moves its clock instead.
     """
 
-    def __init__(
-        self, clock: Callable[[], datetime] | None = None, sleep: Callable[[float], None] | None = None
-    ) -> None:
+    def __init__(self, clock: Clock | None = None, sleep: Sleep | None = None) -> None:
         self._clock = clock
         self._sleep = sleep
 
@@ -294,9 +294,7 @@ class Ledger(ABC):
 class MemoryLedger(Ledger):
     """A ledger of this process alone, for a client without a database."""
 
-    def __init__(
-        self, clock: Callable[[], datetime] | None = None, sleep: Callable[[float], None] | None = None
-    ) -> None:
+    def __init__(self, clock: Clock | None = None, sleep: Sleep | None = None) -> None:
         super().__init__(clock, sleep)
         self._lock = threading.Lock()
         self._consumer = _Consumer(self.now())
@@ -325,11 +323,7 @@ class PostgresLedger(Ledger):
     """
 
     def __init__(
-        self,
-        database: Database,
-        consumer: str,
-        clock: Callable[[], datetime] | None = None,
-        sleep: Callable[[float], None] | None = None,
+        self, database: Database, consumer: str, clock: Clock | None = None, sleep: Sleep | None = None
     ) -> None:
         super().__init__(clock, sleep)
         self._database = database

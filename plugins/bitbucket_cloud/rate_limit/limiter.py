@@ -77,7 +77,10 @@ class RateLimiter:
         self._conn_id = settings.conn_id
         self._own_limit = settings.requests_per_hour or None
         self._ledger = ledger
-        self._headers = Headers(ledger, self._own_limit) if settings.auth == ACCESS_TOKEN else None
+        self._is_told_limit = settings.auth == ACCESS_TOKEN
+        self._stated: int | None = None
+        self._is_near = False
+        self._noted_at = 0.0
         self._lock = threading.Lock()
         self._refilling = threading.Lock()
         self._blocks: deque[Block] = deque()
@@ -144,9 +147,23 @@ class RateLimiter:
         return goes_on
 
     def note(self, headers: Mapping[str, str]) -> None:
-        """Learn the limit from the headers of an answer; only access tokens get any that state it."""
-        if self._headers is not None:
-            self._headers.note(headers)
+        """Learn the limit from the headers of an answer; written to the ledger when they say something new.
+
+        Only access tokens get such headers. Source: Atlassian, "Introducing scaled rate limits" (X-RateLimit-Limit,
+        -NearLimit).
+        """
+        stated = parse_limit(headers.get("X-RateLimit-Limit"))
+        is_near = headers.get("X-RateLimit-NearLimit", "").strip().lower() == "true"
+        if not self._is_told_limit or (stated is None and not is_near):
+            return
+        now = self._ledger.seconds()
+        with self._lock:
+            is_news = stated not in (None, self._stated) or (is_near and not self._is_near)
+            is_due = is_news or now - self._noted_at >= NOTE_EVERY
+            self._stated, self._is_near = stated or self._stated, is_near
+            self._noted_at = now if is_due else self._noted_at
+        if is_due:
+            self._ledger.note_limit(stated, is_near=is_near, own_limit=self._own_limit)
 
     def take(self) -> Block:
         """Spend a permit: the block it comes from. Waits ``SHORT_WAIT`` seconds at most; raises as ``acquire``."""
@@ -364,38 +381,6 @@ class Pauses:
             f"{resume_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC; let fewer programs use its identity if it stays so",
             resume_at=resume_at,
         )
-
-
-class Headers:
-    """The rate limit headers of an access token; written to the ledger when they say something new.
-
-    Source: Atlassian, "Introducing scaled rate limits" (X-RateLimit-Limit, -NearLimit).
-    """
-
-    def __init__(self, ledger: Ledger, own_limit: int | None) -> None:
-        self._ledger = ledger
-        self._own_limit = own_limit
-        self._lock = threading.Lock()
-        self._stated: int | None = None
-        self._is_near = False
-        self._written_at = 0.0
-
-    def note(self, headers: Mapping[str, str]) -> None:
-        """Keep what the headers of one answer say."""
-        stated = parse_limit(headers.get("X-RateLimit-Limit"))
-        is_near = headers.get("X-RateLimit-NearLimit", "").strip().lower() == "true"
-        if (stated is not None or is_near) and self._is_news(stated, is_near):
-            self._ledger.note_limit(stated, is_near=is_near, own_limit=self._own_limit)
-
-    def _is_news(self, stated: int | None, is_near: bool) -> bool:
-        now = self._ledger.seconds()
-        with self._lock:
-            news = stated not in (None, self._stated) or (is_near and not self._is_near)
-            self._stated, self._is_near = stated or self._stated, is_near
-            if news or now - self._written_at >= NOTE_EVERY:
-                self._written_at = now
-                return True
-            return False
 
 
 def parse_limit(value: str | None) -> int | None:

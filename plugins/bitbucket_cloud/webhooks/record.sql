@@ -1,29 +1,10 @@
--- Purpose: note what Bitbucket said of one webhook. Since when it delivers is kept, unless it did not in the meantime.
+-- Purpose: keep what Bitbucket said of one webhook. Since when it delivers is kept, unless it did not in the meantime.
 INSERT INTO integration.webhooks AS webhooks (
-    conn_id,
-    workspace,
-    repository_id,
-    slug,
-    hook_id,
-    url,
-    events,
-    secret_id,
-    state,
-    problem,
-    registered_at
+    conn_id, workspace, repository_id, slug, hook_id, url, events, secret_id, state, problem, registered_at
 )
 VALUES (
-    %(conn_id)s,
-    %(workspace)s,
-    %(repository_id)s,
-    %(slug)s,
-    %(hook_id)s,
-    %(url)s,
-    %(events)s::text[],
-    %(secret_id)s,
-    %(state)s,
-    %(problem)s,
-    CASE WHEN %(state)s = 'active' THEN clock_timestamp() END
+    %(conn_id)s, %(workspace)s, %(repository_id)s, %(slug)s, %(hook_id)s, %(url)s, %(events)s::text[], %(secret_id)s,
+    %(state)s, %(problem)s, CASE WHEN %(state)s = 'active' THEN clock_timestamp() END
 )
 ON CONFLICT (conn_id, workspace, repository_id) DO UPDATE
     SET

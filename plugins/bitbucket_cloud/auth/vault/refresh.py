@@ -34,7 +34,7 @@ from bitbucket_cloud.auth.encryption import Holder
 from bitbucket_cloud.auth.token_endpoint import GrantRefused, TokenAnswer
 from bitbucket_cloud.auth.vault.vault import Grant, TokenVault
 from bitbucket_cloud.client.errors import AuthenticationError, DatabaseUnavailable, NeverReached, RateLimited
-from bitbucket_cloud.database import Connection, one_row
+from bitbucket_cloud.database import Connection
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _refreshed(
         refresh = _Refresh(vault, holder, grant, connection)
         # On a connection of its own: it has to be there also if this process isn't any more.
         with database.vault_transaction() as other:
-            started = refresh.note(other, "refresh_started", None)
+            started = vault.note(other, holder.conn_id, "refresh_started")
         return uninterrupted(lambda: refresh.run(ask, started))
     finally:
         connection.close()
@@ -148,18 +148,14 @@ class _Refresh:
         except (AuthenticationError, RateLimited, NeverReached) as failure:
             with self.vault.database.errors():
                 is_refusal = isinstance(failure, AuthenticationError)
-                self.note(self.connection, "refused" if is_refusal else "failed", str(failure))
+                event = "refused" if is_refusal else "failed"
+                self.vault.note(self.connection, self.holder.conn_id, event, str(failure))
                 self.connection.commit()
             raise
         # Bitbucket gives a new refresh token each time; where it ever gives none, the old one stays good.
         kept = replace(answer, refresh_token=answer.refresh_token or self.grant.refresh_token)
         self._keep(kept)
         return Grant(kept.access_token, kept.refresh_token or "", kept.remaining, kept.lifetime)
-
-    def note(self, connection: Connection, event: str, detail: str | None) -> int:
-        """Add an event to the connection's history; its number."""
-        values = {"conn_id": self.holder.conn_id, "event": event, "detail": detail}
-        return int(one_row(self.vault.database.run(connection, _SQL / "event.sql", **values))["event_id"])
 
     def _keep(self, answer: TokenAnswer) -> None:
         """Commit the answer, on the connection that holds the lock or, should that be gone, on others."""
@@ -192,11 +188,10 @@ class _Refresh:
         """Mark the connection as lost, unless it is connected anew already."""
         database, conn_id = self.vault.database, self.holder.conn_id
         with database.errors():
-            self.note(self.connection, "refused", str(refusal))
+            self.vault.note(self.connection, conn_id, "refused", str(refusal))
             found = database.run(self.connection, _SQL / "unfinished.sql", conn_id=conn_id, started=started).fetchone()
             reason = "Bitbucket refused its refresh token" + _likely_cause(found)
-            values = {"conn_id": conn_id, "encrypted": self.grant.encrypted, "reason": reason}
-            database.run(self.connection, _SQL / "needs_reconnect.sql", **values)
+            self.vault.mark_lost(self.connection, self.holder, self.grant, reason)
             self.connection.commit()
 
 

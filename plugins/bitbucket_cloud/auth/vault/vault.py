@@ -11,7 +11,7 @@ from typing import Any
 from bitbucket_cloud.auth.encryption import Encryption, Holder
 from bitbucket_cloud.auth.token_endpoint import TokenAnswer
 from bitbucket_cloud.client.errors import NeedsReconnect, UnreadableBody
-from bitbucket_cloud.database import Connection, Database
+from bitbucket_cloud.database import Connection, Database, one_row
 
 _SQL = Path(__file__).parent
 _TOKENS = ("access_token", "refresh_token")
@@ -88,8 +88,20 @@ class TokenVault:
 
     def replace(self, connection: Connection, holder: Holder, before: Grant, answer: TokenAnswer) -> None:
         """Put refreshed tokens in the place of ``before``; changes nothing where that is no longer there."""
-        values = self._values(holder, answer)
-        self.database.run(connection, _SQL / "refresh.sql", encrypted=before.encrypted, **values)
+        values = {**self._values(holder, answer), "encrypted": before.encrypted}
+        if self.database.run(connection, _SQL / "refresh.sql", **values).rowcount:
+            self.note(connection, holder.conn_id, "refreshed")
+
+    def mark_lost(self, connection: Connection, holder: Holder, grant: Grant, reason: str) -> None:
+        """Mark a grant as lost; changes nothing where there is another one already."""
+        values = {"conn_id": holder.conn_id, "encrypted": grant.encrypted, "reason": reason}
+        if self.database.run(connection, _SQL / "needs_reconnect.sql", **values).rowcount:
+            self.note(connection, holder.conn_id, "needs_reconnect", reason)
+
+    def note(self, connection: Connection, conn_id: str, event: str, detail: str | None = None) -> int:
+        """Add an event to a connection's history; its number."""
+        values = {"conn_id": conn_id, "event": event, "detail": detail}
+        return int(one_row(self.database.run(connection, _SQL / "event.sql", **values))["event_id"])
 
     def connect(self, holder: Holder, obtain: Callable[[], TokenAnswer], connected_by: str) -> TokenAnswer:
         """Keep the tokens of a new consent; what was there of this connection is replaced.
@@ -119,8 +131,10 @@ class TokenVault:
     def disconnect(self, conn_id: str, by: str) -> bool:
         """Forget a connection's tokens; whether there were any. Bitbucket keeps the grant until it is removed there."""
         with self.database.vault_transaction() as connection:
-            done = self.database.run(connection, _SQL / "disconnect.sql", conn_id=conn_id, detail=f"by {by}")
-            return done.fetchone() is not None
+            was_connected = self.database.run(connection, _SQL / "disconnect.sql", conn_id=conn_id).rowcount > 0
+            if was_connected:
+                self.note(connection, conn_id, "disconnected", f"by {by}")
+            return was_connected
 
     def encrypt_again(self, connection: Connection) -> int:
         """Encrypt all tokens with the first key, in the caller's transaction; how many connections have some.
@@ -132,6 +146,7 @@ class TokenVault:
         for row in rows:
             tokens = {name: self._encryption.encrypt_again(row["conn_id"], row[name]) for name in _TOKENS}
             self.database.run(connection, _SQL / "encrypt_again.sql", conn_id=row["conn_id"], **tokens)
+            self.note(connection, row["conn_id"], "rotated")
         return len(rows)
 
     def connections_of(self, consumer: str) -> list[str]:
@@ -143,6 +158,7 @@ class TokenVault:
     def _connect(self, connection: Connection, holder: Holder, answer: TokenAnswer, connected_by: str) -> None:
         values = {**self._values(holder, answer), "consumer": holder.consumer, "connected_by": connected_by}
         self.database.run(connection, _SQL / "connect.sql", **values)
+        self.note(connection, holder.conn_id, "connected", f"by {connected_by}")
 
     def _values(self, holder: Holder, answer: TokenAnswer) -> dict[str, Any]:
         return {
