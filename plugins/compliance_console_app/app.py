@@ -12,9 +12,7 @@ from bitbucket_cloud.auth.encryption import Encryption
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_webhooks.app import router as webhooks
 from bitbucket_webhooks.database import Database as WebhookDatabase
-from compliance_console_app import errors
 from compliance_console_app.database import Pool
-from compliance_console_app.headers import SecurityHeaders
 from compliance_console_app.routers import (
     audit,
     evidence,
@@ -27,6 +25,8 @@ from compliance_console_app.routers import (
     static,
     tests,
 )
+from compliance_console_app.web import errors
+from compliance_console_app.web.headers import SecurityHeaders
 
 ROUTERS = (overview, tests, repositories, members, evidence, exceptions, integrations, runs, audit, static)
 

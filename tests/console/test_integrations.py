@@ -12,8 +12,8 @@ import pytest
 import requests
 from httpx import Response
 
-from compliance_console_app import dag_runs
-from compliance_console_app.access import Person
+from compliance_console_app.permissions import Person
+from compliance_console_app.services import dag_runs
 from sandbox.process import SandboxServer
 from tests.console.conftest import Console, OpenConsole
 from tests.harness import DEMO, Pipeline, bitbucket_connection
