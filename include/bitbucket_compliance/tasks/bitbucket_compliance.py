@@ -45,7 +45,7 @@ def plan_reading(workspace: str, run_id: str) -> list[int]:
         "plan_reading",
         workspace,
         run_id,
-        lambda connection, this_run, client: body(connection, this_run, client.budget),
+        lambda connection, this_run, client: body(connection, this_run, client.limiter),
     )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final
 
-from bitbucket_compliance.core.database import CONNECTION_ID, Connection, connect
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
+from bitbucket_compliance.core.database import Connection, connect
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, postgres_errors
 from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.security_tests import CATALOGUE
@@ -113,12 +114,12 @@ def plan(action: str, workspace: str = "") -> list[str]:
     if action != "remove":
         url_from()
     with bitbucket_client() as client:
-        from bitbucket_cloud.webhooks.secrets import WebhookSecrets
+        from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 
         settings = client.settings
         workspaces = _chosen(settings, "" if action == "rotate" else workspace.strip(), action)
         if action == "rotate":
-            WebhookSecrets(_store()).rotate(settings.conn_id)
+            WebhookSecrets(_database()).rotate(settings.conn_id)
     return workspaces
 
 
@@ -172,7 +173,7 @@ def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
         known = _known_repositories(connection, workspace)
     with bitbucket_client() as client:
         repositories = known or _repositories_at_bitbucket(client, workspace)
-        done = ensure(client, _store(), workspace, url, events, repositories, reactivate=reactivate)
+        done = ensure(client, _database(), workspace, url, events, repositories, reactivate=reactivate)
     failed = next((one for one in done.outcomes if not one.repository_id and one.state == "failed"), None)
     if failed is not None:
         raise BitbucketUnavailable(f"{failed.place}: {failed.problem}")
@@ -180,23 +181,23 @@ def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
 
 
 def _remove(workspace: str) -> list[str]:
-    from bitbucket_cloud.webhooks.registration import remove
-    from bitbucket_cloud.webhooks.secrets import WebhookSecrets
+    from bitbucket_cloud.webhooks.removal import remove
+    from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 
     with bitbucket_client() as client:
-        done = remove(client, _store(), [workspace])
+        done = remove(client, _database(), [workspace])
         conn_id = client.settings.conn_id
         with postgres_errors(), closing(connect()) as connection:
             is_last = not _recorded(connection, conn_id)
         if is_last:
-            WebhookSecrets(_store()).forget(conn_id)
+            WebhookSecrets(_database()).forget(conn_id)
     return removed_lines(workspace, done, registered_again=bool(os.environ.get(URL_VARIABLE, "").strip()))
 
 
-def _store() -> Any:
-    from bitbucket_cloud.database import Store
+def _database() -> Any:
+    from bitbucket_cloud.database import Database
 
-    return Store.from_airflow(CONNECTION_ID)
+    return Database.from_airflow(CONFIGURATION)
 
 
 def _known_repositories(connection: Connection, workspace: str) -> list[tuple[str, str]]:

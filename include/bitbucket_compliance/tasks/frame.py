@@ -7,7 +7,8 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from bitbucket_compliance.core.database import CONNECTION_ID, Connection, connect
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
+from bitbucket_compliance.core.database import Connection, connect
 from bitbucket_compliance.core.errors import PipelineError, postgres_errors
 
 log = logging.getLogger(__name__)
@@ -47,13 +48,13 @@ def bitbucket_client(**settings: Any) -> Iterator[Any]:
         WaitForRequests: the hour's requests are used up.
         BitbucketUnavailable: Bitbucket does not answer.
     """
-    from bitbucket_cloud import errors as bitbucket
+    from bitbucket_cloud.client import errors as bitbucket
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
     from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused
     from bitbucket_compliance.pipeline.extract.fetch import wait_for_requests
 
     try:
-        with BitbucketHook(store_conn_id=CONNECTION_ID).get_conn(**settings) as client:
+        with BitbucketHook(configuration=CONFIGURATION).get_conn(**settings) as client:
             yield client
     except (
         bitbucket.AuthenticationError,

@@ -4,7 +4,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from bitbucket_cloud.webhooks.registration import Outcome, Registered, Removed
+    from bitbucket_cloud.webhooks.registration import Outcome, Registered
+    from bitbucket_cloud.webhooks.removal import Removed
 
 #: Places with a problem that are named one by one; the others are counted.
 MOST_NAMED: Final = 20

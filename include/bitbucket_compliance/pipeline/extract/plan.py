@@ -33,7 +33,7 @@ TOO_LARGE = 1.05
 
 
 class Budget(Protocol):
-    """What is asked of ``bitbucket_cloud``'s request budget."""
+    """What is asked of ``bitbucket_cloud``'s rate limiter."""
 
     @property
     def limit(self) -> int | None: ...

@@ -56,7 +56,7 @@ def list_workspace(connection: Connection, run: Run, client: Client) -> None:
         BitbucketUnavailable: a listing could not be read after all retries.
         WaitForRequests: see ``extract``.
     """
-    touched = events.take_up(connection, run, plan.reading_cost(connection, run) + 1, client.budget.limit)
+    touched = events.take_up(connection, run, plan.reading_cost(connection, run) + 1, client.limiter.limit)
     if run.only_events:
         _Touched(connection, run, client).read(touched)
     else:
