@@ -42,7 +42,7 @@ def stage_landing(connection: Connection, run: Run) -> None:
     refresh_statistics(connection, "staging", "repositories", "coverage")
     _run_files(connection, run, _AFTER_READING)
     if not run.judges_all:
-        run_sql(connection, "pipeline/run/judge_touched.sql", run.keys)
+        run_sql(connection, "pipeline/judge/judge_touched.sql", run.keys)
     refresh_statistics(connection, "staging")
     connection.commit()
 
