@@ -82,7 +82,9 @@ def test_what_is_set_takes_the_place_of_all_that_was_set_before(database: Databa
     assert (policy.thresholds.min_approvals, policy.thresholds.min_passing_builds) == (1, 2)
 
 
-@pytest.mark.parametrize("nothing", ["", "{}", "thresholds: {}", "thresholds: {min_approvals: }", "tests:\nthresholds:\n"])
+@pytest.mark.parametrize(
+    "nothing", ["", "{}", "thresholds: {}", "thresholds: {min_approvals: }", "tests:\nthresholds:\n"]
+)
 def test_nothing_takes_it_back(database: Database, nothing: str) -> None:
     change(database, "acme", "thresholds: {min_approvals: 3}")
     change(database, "acme", nothing)

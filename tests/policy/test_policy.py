@@ -169,7 +169,7 @@ def test_a_file_given_by_hand_goes_before_the_variable(override: Path, tmp_path:
 
 
 def test_a_byte_order_mark_does_no_harm(override: Path) -> None:
-    override.write_bytes(b"\xef\xbb\xbfnumbers: {min_approvals: 2}\r\n")
+    override.write_bytes(b"\xef\xbb\xbfthresholds: {min_approvals: 2}\r\n")
     assert load_policy().thresholds.min_approvals == 2
 
 
@@ -231,7 +231,7 @@ def test_a_bad_value_is_refused_by_its_key(override: Path, text: str, key: str) 
 
 
 def test_a_file_of_the_old_form_is_refused_and_told_the_new_name(override: Path) -> None:
-    assert "numbers: is called thresholds now" in refused(override, "numbers: {min_approvals: 2}")
+    assert "numbers: the key is called thresholds" in refused(override, "numbers: {min_approvals: 2}")
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "5", "just words", "'tests'"])

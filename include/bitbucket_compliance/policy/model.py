@@ -250,7 +250,7 @@ def merged(base: Policy, changes: Mapping[str, Any], source: str) -> Policy:
         PolicyInvalid: a key or value is not known; names source and key.
     """
     if "numbers" in changes:
-        raise PolicyInvalid(f"{source}: numbers: is called thresholds now; rename the key")
+        raise PolicyInvalid(f"{source}: numbers: the key is called thresholds; rename it")
     for section in ("tests", "thresholds"):
         if not isinstance(changes.get(section) or {}, dict):
             raise PolicyInvalid(f"{source}: {section}: must be a mapping; {SEE_ALL}")

@@ -91,7 +91,7 @@ def ask(request: Request, person: Decider, connection: Database, selection: Sele
     return redirect(
         request,
         f"exceptions/{exception_id}",
-        "ExceptionRequest for: somebody who neither owns the risk nor asked for it has to decide",
+        "Asked for: somebody who neither owns the risk nor asked for it has to decide",
     )
 
 
