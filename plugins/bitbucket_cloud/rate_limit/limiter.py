@@ -108,7 +108,7 @@ class RateLimiter:
         return None if use.limit is None else max(0, use.limit - use.used + self._in_stock())
 
     def acquire(self) -> Entry:
-        """Wait until one request may be sent: no pause is on, and a permit is spent on it. Pass the entry to ``settle``.
+        """Wait until a request may be sent, and spend a permit on it; the entry is passed to ``settle`` afterwards.
 
         Raises:
             RateLimited: the hour's requests are used up, or the pause is too long to wait for.
