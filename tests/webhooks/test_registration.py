@@ -226,7 +226,7 @@ def test_one_that_was_deleted_and_can_not_be_created_is_missing_first_then_faile
     bench.hooks.clear()
     bench.state.add_fault("create_workspace_webhook", status=429, remaining=2)
     done = bench.ensure()
-    assert "requests ran out" in done.told[0]
+    assert "requests ran out" in done.notes[0]
     row = bench.row()
     assert (row["state"], row["hook_id"], row["secret_id"]) == ("missing", None, None)
     assert bench.ensure().outcomes[0].done == "created"
@@ -240,7 +240,7 @@ def test_doubles_of_ours_are_deleted_and_those_of_others_stay(bench: Bench) -> N
     bench.add(url="https://old.example.com", description=OURS)
     done = bench.ensure()
     assert [hook.uuid for hook in bench.hooks] == [other.uuid, kept]
-    assert len(done.told) == 2 and "deleted" in done.told[0]
+    assert len(done.notes) == 2 and "deleted" in done.notes[0]
     assert (other.url, other.description, other.events, other.secret) == (
         "https://ci.example.com", "CI", ["repo:push"], "x",
     )  # fmt: skip
@@ -252,7 +252,7 @@ def test_a_double_that_can_not_be_deleted_is_told_and_ours_stays_active(bench: B
     bench.state.add_fault("delete_workspace_webhook", status=400)
     done = bench.ensure()
     assert bench.row()["state"] == "active"
-    assert "left at Bitbucket" in done.told[0]
+    assert "left at Bitbucket" in done.notes[0]
 
 
 def test_one_that_delivers_to_our_address_is_taken_over_with_a_new_secret(bench: Bench) -> None:
@@ -465,7 +465,7 @@ def test_running_out_of_requests_leaves_the_rest_and_the_next_time_goes_on(lowly
     lowly.state.add_fault("repository_webhooks", status=429, slug=repositories[2][0])
     lowly.state.add_fault("repository_webhooks", status=429, slug=repositories[2][1])
     done = lowly.ensure(repositories)
-    assert "requests ran out" in done.told[-1]
+    assert "requests ran out" in done.notes[-1]
     assert {row["slug"] for row in lowly.rows()} == {"", repositories[0][1], repositories[1][1]}
     assert {row["state"] for row in lowly.rows()} == {"active", "not_allowed"}
     lowly.state.faults.clear()
@@ -493,7 +493,7 @@ def test_once_the_workspace_may_have_one_those_of_repositories_go(lowly: Bench) 
     done = lowly.ensure(repositories)
     assert len(lowly.hooks) == 1 and not any(lowly.of(slug) for _, slug in repositories)
     assert [row["repository_id"] for row in lowly.rows()] == [""]
-    assert lowly.row()["state"] == "active" and f"{len(repositories)} of its repositories" in done.told[0]
+    assert lowly.row()["state"] == "active" and f"{len(repositories)} of its repositories" in done.notes[0]
 
 
 def test_where_the_workspace_took_its_right_back_its_webhook_stays_known(bench: Bench) -> None:
@@ -518,7 +518,7 @@ def test_a_repository_that_is_gone_is_forgotten(lowly: Bench) -> None:
 
 
 def test_where_no_repository_is_known_that_is_said(lowly: Bench) -> None:
-    (told,) = lowly.ensure().told
+    (told,) = lowly.ensure().notes
     assert "no repository is known yet" in told
 
 

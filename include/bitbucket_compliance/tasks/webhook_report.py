@@ -37,7 +37,7 @@ def registered_lines(workspace: str, done: "Registered") -> list[str]:
         lines += [_line(one) for one in troubled[:MOST_NAMED]]
         if len(troubled) > MOST_NAMED:
             lines.append(f"and {len(troubled) - MOST_NAMED} more; integration.webhooks names them all")
-    return [*lines, *done.told]
+    return [*lines, *done.notes]
 
 
 def _line(one: "Outcome") -> str:

@@ -23,19 +23,34 @@ from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.client.errors import AuthenticationError, ConfigurationError, EndpointNotAllowed
 from bitbucket_cloud.client.redaction import Redactor
 from bitbucket_cloud.client.transport import Transport
-from bitbucket_cloud.client.urls import Origin, origin_of
+from bitbucket_cloud.client.urls import origin_of
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
 
 #: Seconds for which a refusal is remembered, so that waiting threads don't all repeat it.
 REFUSAL_REMEMBERED = 30.0
 
+#: Told of each secret before it is used, so that it is masked.
+Mask = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token and the ``time.monotonic()`` at which to renew it."""
+
+    value: str = field(repr=False)
+    renew_at: float
+
+
+#: Gets a token other than the one that was refused, if any was.
+Obtain = Callable[[str | None], Token]
+
 
 class BearerAuth(AuthBase, ABC):
-    """Puts ``Authorization: Bearer …`` on requests to one origin, and on no others."""
+    """Puts ``Authorization: Bearer …`` on requests to the host of a connection, and on no others."""
 
-    def __init__(self, origin: Origin | None) -> None:
-        self._origin = origin
+    def __init__(self, settings: Settings) -> None:
+        self._origin = origin_of(settings.api_url)
 
     @abstractmethod
     def token(self) -> str:
@@ -60,12 +75,11 @@ class BearerAuth(AuthBase, ABC):
 
 
 class AccessTokenAuth(BearerAuth):
-    """A repository, project or workspace access token: it is what it is, and can't be renewed."""
+    """A repository, project or workspace access token; it can't be renewed."""
 
-    def __init__(self, settings: Settings, redactor: Redactor) -> None:
-        super().__init__(origin_of(settings.api_url))
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
         self._token = settings.password
-        redactor.add(self._token)
 
     def token(self) -> str:
         """The token of the connection."""
@@ -76,43 +90,23 @@ class AccessTokenAuth(BearerAuth):
         return False
 
 
-@dataclass(frozen=True)
-class _Token:
-    """A token and the ``time.monotonic()`` at which to renew it."""
-
-    value: str = field(repr=False)
-    renew_at: float
-
-
 class RenewingAuth(BearerAuth):
-    """Tokens that expire; one thread gets the next one while the others wait.
+    """Tokens that expire; one thread gets the next one while the others wait."""
 
-    Args:
-        settings: key, secret, URLs, lead time in seconds.
-        redactor: told of every token.
-        on_token: called with each new token before it is used, for Airflow's own log masking.
-    """
-
-    def __init__(self, settings: Settings, redactor: Redactor, on_token: Callable[[str], None] | None = None) -> None:
-        super().__init__(origin_of(settings.api_url))
-        self._settings = settings
-        self._redactor = redactor
-        self._on_token = on_token
+    def __init__(self, settings: Settings, obtain: Obtain) -> None:
+        super().__init__(settings)
+        self._obtain = obtain
         self._lock = threading.Lock()
-        self._current: _Token | None = None
+        self._current: Token | None = None
         self._refusal: tuple[float, AuthenticationError] | None = None
-        redactor.add(settings.password, login=settings.login)
-
-    @abstractmethod
-    def _obtain(self, refused: str | None) -> _Token:
-        """A token other than ``refused``; the caller holds the lock."""
 
     def token(self) -> str:
         """The current token; a new one where there is none or its time is nearly up.
 
         Raises:
-            AuthenticationError: key, secret or grant are refused.
+            AuthenticationError: key, secret or grant are refused; NeedsReconnect where a person has to consent.
             BitbucketError: the token endpoint can't be reached, limits the rate or fails.
+            DatabaseUnavailable, ConfigurationError: the vault can't be used.
         """
         current = self._current
         if current is not None and time.monotonic() < current.renew_at:
@@ -130,7 +124,7 @@ class RenewingAuth(BearerAuth):
                 self._renewed(refused)
             return True
 
-    def _renewed(self, refused: str | None) -> _Token:
+    def _renewed(self, refused: str | None) -> Token:
         """Get a token and keep it; the caller holds the lock."""
         if self._refusal is not None:
             since, refusal = self._refusal
@@ -145,87 +139,70 @@ class RenewingAuth(BearerAuth):
         self._refusal = None
         return self._current
 
-    def _mask(self, *tokens: str) -> None:
-        for token in tokens:
-            self._redactor.add(token)
-            if self._on_token is not None:
-                self._on_token(token)
 
+def _by_client_credentials(settings: Settings, endpoint: TokenEndpoint, mask: Mask) -> Obtain:
+    """Key and secret are exchanged for a token; each process has its own."""
 
-class ClientCredentialsAuth(RenewingAuth):
-    """OAuth client credentials: key and secret are exchanged for a token; each process has its own."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        transport: Transport,
-        redactor: Redactor,
-        on_token: Callable[[str], None] | None = None,
-    ) -> None:
-        super().__init__(settings, redactor, on_token)
-        self._endpoint = TokenEndpoint(settings, transport)
-
-    def _obtain(self, refused: str | None) -> _Token:
-        answer = self._endpoint.client_credentials()
-        self._mask(answer.access_token)
+    def obtain(refused: str | None) -> Token:
+        answer = endpoint.client_credentials()
+        mask(answer.access_token)
         # A short-lived token keeps three quarters of its life, or it would be renewed without end.
-        lead = min(self._settings.token_lead, answer.lifetime / 4)
-        return _Token(answer.access_token, answer.asked_at + answer.lifetime - lead)
+        lead = min(settings.token_lead, answer.lifetime / 4)
+        return Token(answer.access_token, answer.asked_at + answer.lifetime - lead)
+
+    return obtain
 
 
-class VaultAuth(RenewingAuth):
-    """A person's grant: tokens of the vault, which all processes of the connection share.
+def _from_vault(settings: Settings, endpoint: TokenEndpoint, mask: Mask, vault: TokenVault) -> Obtain:
+    """A person's grant: all processes of the connection share its tokens."""
+    patience = settings.connect_timeout + settings.read_timeout
 
-    ``token`` and ``renew`` also raise NeedsReconnect, DatabaseUnavailable, ConfigurationError; see ``usable_grant``.
-    """
+    def obtain(refused: str | None) -> Token:
+        holder, lead = Holder.of(settings), settings.token_lead
+        grant = usable_grant(vault, holder, endpoint.refresh, lead=lead, refused=refused, patience=patience)
+        mask(grant.access_token)
+        mask(grant.refresh_token)
+        return Token(grant.access_token, time.monotonic() + grant.remaining - grant.lead(lead))
 
-    def __init__(
-        self,
-        settings: Settings,
-        transport: Transport,
-        redactor: Redactor,
-        on_token: Callable[[str], None] | None,
-        vault: TokenVault,
-    ) -> None:
-        super().__init__(settings, redactor, on_token)
-        self._endpoint = TokenEndpoint(settings, transport)
-        self._holder = Holder.of(settings)
-        self._vault = vault
-
-    def _obtain(self, refused: str | None) -> _Token:
-        settings = self._settings
-        grant = usable_grant(
-            self._vault,
-            self._holder,
-            self._endpoint.refresh,
-            lead=settings.token_lead,
-            refused=refused,
-            patience=settings.connect_timeout + settings.read_timeout,
-        )
-        self._mask(grant.access_token, grant.refresh_token)
-        return _Token(grant.access_token, time.monotonic() + grant.remaining - grant.lead(settings.token_lead))
+    return obtain
 
 
 def make_auth(
     settings: Settings,
     transport: Transport,
     redactor: Redactor,
-    on_token: Callable[[str], None] | None = None,
+    on_token: Mask | None = None,
     database: Database | None = None,
 ) -> BearerAuth:
     """The auth that a connection asks for.
+
+    Args:
+        settings: key, secret, URLs, lead time in seconds.
+        transport: to the token endpoint.
+        redactor: told of every token.
+        on_token: told too, for Airflow's own log masking.
+        database: with the vault of a person's grant.
 
     Raises:
         ConfigurationError: its grant needs the vault, and there is no database or no key for it.
     """
     if settings.auth == ACCESS_TOKEN:
-        return AccessTokenAuth(settings, redactor)
-    if settings.auth == AUTHORIZATION_CODE:
-        if database is None:
-            raise ConfigurationError(
-                f"Airflow connection {settings.conn_id}: extra auth {AUTHORIZATION_CODE} keeps its tokens in a "
-                "Postgres, and none was named; pass the hook a configuration with database_conn_id, or use "
-                "client_credentials or access_token"
-            )
-        return VaultAuth(settings, transport, redactor, on_token, TokenVault(database))
-    return ClientCredentialsAuth(settings, transport, redactor, on_token)
+        redactor.add(settings.password)
+        return AccessTokenAuth(settings)
+    redactor.add(settings.password, login=settings.login)
+
+    def mask(token: str) -> None:
+        redactor.add(token)
+        if on_token is not None:
+            on_token(token)
+
+    endpoint = TokenEndpoint(settings, transport)
+    if settings.auth != AUTHORIZATION_CODE:
+        return RenewingAuth(settings, _by_client_credentials(settings, endpoint, mask))
+    if database is None:
+        raise ConfigurationError(
+            f"Airflow connection {settings.conn_id}: extra auth {AUTHORIZATION_CODE} keeps its tokens in a Postgres, "
+            "and none was named; pass the hook a configuration with database_conn_id, or use client_credentials or "
+            "access_token"
+        )
+    return RenewingAuth(settings, _from_vault(settings, endpoint, mask, TokenVault(database)))

@@ -21,7 +21,7 @@ AUTHORIZE_PATH = "/site/oauth2/authorize"
 
 @dataclass(frozen=True)
 class Connected:
-    """What a consent gave.
+    """The result of a consent.
 
     Attributes:
         scopes: as Bitbucket listed them, those that others include left out; None where it listed none.

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import requests
+import tenacity
 
 from bitbucket_cloud.auth.bearer import BearerAuth
 from bitbucket_cloud.client.endpoints import Endpoint
@@ -21,7 +22,6 @@ from bitbucket_cloud.client.errors import BitbucketError, EndpointNotAllowed, Ne
 from bitbucket_cloud.client.pagination import Answer
 from bitbucket_cloud.client.redaction import Redactor
 from bitbucket_cloud.client.responses import Asked, error_of, read_object
-from bitbucket_cloud.client.retry import with_retries
 from bitbucket_cloud.client.scopes import expand, parse
 from bitbucket_cloud.client.transport import Transport
 from bitbucket_cloud.client.urls import origin_of, path_of
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: A renamed repository answers with one redirect; more than this is no renaming.
 MOST_REDIRECTS = 3
+#: Seconds that a wait between two tries never exceeds, what is added at random aside.
+LONGEST_WAIT = 30.0
 
 
 class Caller:
@@ -116,13 +118,16 @@ class Caller:
     def _repeat(self, endpoint: Endpoint, prepared: requests.PreparedRequest) -> Answer:
         """The answer to a request, retried as the settings say."""
         call = _Call(self, endpoint, prepared)
+        wait = self.settings.retry_wait
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self.settings.retry_attempts),
+            # Twice as long each time, and up to ``wait`` more at random so that threads don't come back together.
+            wait=tenacity.wait_exponential_jitter(multiplier=wait, max=LONGEST_WAIT, jitter=wait),
+            retry=tenacity.retry_if_exception(call.may_repeat),
+            reraise=True,
+        )
         try:
-            body = with_retries(
-                call.attempt,
-                attempts=self.settings.retry_attempts,
-                wait=self.settings.retry_wait,
-                may_repeat=call.may_repeat,
-            )
+            body = retrying(call.attempt)
         except BitbucketError as error:
             error.requests = call.requests
             error.endpoint, error.path = endpoint.name, call.asked.path
@@ -141,9 +146,10 @@ class _Call:
         self.requests = 0
         self._may_be_done = False
 
-    def may_repeat(self) -> bool:
-        """Whether another try can't do it twice."""
-        return self.endpoint.method != "POST" or not self._may_be_done
+    def may_repeat(self, error: BaseException) -> bool:
+        """Whether another try may succeed, and can't do it twice."""
+        is_retryable = isinstance(error, BitbucketError) and error.retryable
+        return is_retryable and (self.endpoint.method != "POST" or not self._may_be_done)
 
     def attempt(self) -> dict[str, Any]:
         """One attempt; 429s, a single renewal of the token and redirects on the spot are part of it."""

@@ -1,4 +1,4 @@
-"""The rate limiter of one client: every request needs a permit, and is sent in no pause.
+"""The rate limiter of one client: every request needs a permit, and none is sent during a pause.
 
 Permits are reserved from the ledger in blocks, as one transaction for each request would be slow. After a 429 all
 threads pause, and through the ledger all processes: Bitbucket's 429 is plain text and says nothing of when to come
@@ -50,7 +50,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Entry:
-    """Leave to send one request as far as pauses go.
+    """Permission to send one request, as far as pauses are concerned.
 
     Attributes:
         generation: which pause came before it.
@@ -108,7 +108,7 @@ class RateLimiter:
         return None if use.limit is None else max(0, use.limit - use.used + self._in_stock())
 
     def acquire(self) -> Entry:
-        """Leave to send one request now: no pause holds, and a permit is spent on it. Hand it back to ``settle``.
+        """Wait until a request may be sent, and spend a permit on it; the entry is passed to ``settle`` afterwards.
 
         Raises:
             RateLimited: the hour's requests are used up, or the pause is too long to wait for.
@@ -128,7 +128,7 @@ class RateLimiter:
             self.pauses.settle(entry, None)
 
     def settle(self, entry: Entry, status: int | None, headers: Mapping[str, str]) -> bool:
-        """Learn from what came of a request.
+        """Learn from the end of a request.
 
         Args:
             entry: as ``acquire`` gave it.

@@ -63,16 +63,9 @@ class WebhookEventTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Where the class is, and its arguments."""
-        return (
-            "bitbucket_cloud.triggers.webhook_events.WebhookEventTrigger",
-            {
-                "postgres_conn_id": self.postgres_conn_id,
-                "quiet_seconds": self.quiet_seconds,
-                "longest_seconds": self.longest_seconds,
-                "silent_seconds": self.silent_seconds,
-                "schema": self.schema,
-            },
-        )
+        names = ("postgres_conn_id", "quiet_seconds", "longest_seconds", "silent_seconds", "schema")
+        arguments = {name: getattr(self, name) for name in names}
+        return "bitbucket_cloud.triggers.webhook_events.WebhookEventTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """An event for each announcement, without end; a database that went away is waited for."""

@@ -48,7 +48,7 @@ class _StopAsking(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one place that has, or should have, a webhook.
+    """The result for one place that has, or should have, a webhook.
 
     Attributes:
         place: in words, such as "workspace acme" or "repository acme/app".
@@ -71,11 +71,11 @@ class Registered:
 
     Attributes:
         outcomes: the workspace's first, then those of repositories.
-        told: further sentences for a person: duplicates that were deleted, or why something was left for later.
+        notes: further sentences for a person: duplicates that were deleted, or why something was left for later.
     """
 
     outcomes: tuple[Outcome, ...]
-    told: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def checked_url(url: str, setting: str) -> str:
@@ -107,7 +107,7 @@ def ensure(
     *,
     reactivate: bool = False,
 ) -> Registered:
-    """See to it that each change of a workspace is delivered: create what is missing, repair what differs.
+    """Make sure that each change of a workspace is delivered: create what is missing, repair what differs.
 
     Done twice it writes nothing the second time. One that somebody switched off at Bitbucket stays off.
 
@@ -155,7 +155,7 @@ class _Wanted:
 
 
 class _Registration:
-    """One ``ensure``."""
+    """One call of ``ensure``."""
 
     def __init__(self, webhooks: Webhooks, wanted: _Wanted) -> None:
         self.webhooks = webhooks
@@ -163,7 +163,7 @@ class _Registration:
         self.workspace = webhooks.workspace
         self.wanted = wanted
         self.outcomes: list[Outcome] = []
-        self.told: list[str] = []
+        self.notes: list[str] = []
 
     def ensure(self, repositories: Iterable[tuple[str, str]]) -> Registered:
         """The workspace's webhook, or those of repositories."""
@@ -174,15 +174,15 @@ class _Registration:
             elif of_workspace.state == "not_allowed":
                 self._ensure_repositories(repositories)
         except RateLimited as error:
-            self.told.append(f"requests ran out, the rest is left for the next time: {error}")
+            self.notes.append(f"requests ran out, the rest is left for the next time: {error}")
         except _StopAsking:
             pass
-        return Registered(tuple(self.outcomes), tuple(self.told))
+        return Registered(tuple(self.outcomes), tuple(self.notes))
 
     # --- one place ----------------------------------------------------------------------------------------
 
     def _ensure_one(self, place: Place) -> Outcome:
-        """What becomes of one place; recorded.
+        """Create or repair the webhook of one place, and record the result.
 
         Raises:
             RateLimited: nothing more may be asked now.
@@ -249,7 +249,7 @@ class _Registration:
         self._record(place, hook["uuid"], state, problem, delivers_since_now=active and not was_active)
         for duplicate in duplicates:
             if self._delete(place, duplicate["uuid"]):
-                self.told.append(f"{place} had another webhook of ours; it was deleted")
+                self.notes.append(f"{place} had another webhook of ours; it was deleted")
         return self._outcome(place, state, "repaired" if differs else "kept", problem)
 
     def _differs(self, place: Place, hook: Mapping[str, Any]) -> bool:
@@ -265,7 +265,7 @@ class _Registration:
         )
 
     def _refused(self, place: Place, state: State, problem: str) -> Outcome:
-        """Record that Bitbucket did not let us. What is known of the webhook itself stays: it may deliver still."""
+        """Record that Bitbucket refused. What is known of the webhook itself stays: it may still deliver."""
         row = self.webhooks.row(place)
         if state != "missing" and row.get("hook_id"):
             known = {name: row[name] for name in ("hook_id", "url", "events", "secret_id")}
@@ -300,7 +300,7 @@ class _Registration:
         """One webhook for each repository; asked for only where something may have changed, oldest first."""
         places = {uuid: Place(self.workspace, uuid, slug) for uuid, slug in repositories}
         if not places:
-            self.told.append(
+            self.notes.append(
                 f"workspace {self.workspace}: no repository is known yet that could have a webhook instead; "
                 "run it once, then register again"
             )
@@ -331,7 +331,7 @@ class _Registration:
         """Delete what repositories got while the workspace could have none: every event would come twice."""
         gone = [self._clear(row) for uuid, row in list(self.webhooks.recorded.items()) if uuid]
         if any(gone):
-            self.told.append(
+            self.notes.append(
                 f"workspace {self.workspace} has a webhook now: {sum(gone)} of its repositories were deleted"
             )
 
@@ -344,12 +344,12 @@ class _Registration:
         return is_gone and row["hook_id"] is not None
 
     def _delete(self, place: Place, hook_id: str) -> bool:
-        """Whether a webhook is gone; where Bitbucket refuses, that is told."""
+        """Whether a webhook is gone; where Bitbucket refuses, a note says so."""
         try:
             self.webhooks.delete(place, hook_id)
         except (RateLimited, AuthenticationError, DatabaseUnavailable):
             raise
         except BitbucketError as error:
-            self.told.append(f"webhook {hook_id} of {place} is left at Bitbucket: {error}")
+            self.notes.append(f"webhook {hook_id} of {place} is left at Bitbucket: {error}")
             return False
         return True

@@ -57,7 +57,7 @@ def remove(client: BitbucketClient, database: Database, workspaces: Iterable[str
 
 
 class _Removal:
-    """One ``remove`` in one workspace."""
+    """One call of ``remove`` in one workspace."""
 
     def __init__(self, webhooks: Webhooks) -> None:
         self.webhooks = webhooks

@@ -116,7 +116,7 @@ def test_a_probe_without_an_answer_lets_the_next_request_try() -> None:
 
 
 def test_pauses_end_at_a_minute() -> None:
-    assert 45 <= pauses(first=1, most=100)._length(50) <= 60
+    assert 45 <= pauses(first=1, most=100).length(50) <= 60
 
 
 @pytest.mark.parametrize(

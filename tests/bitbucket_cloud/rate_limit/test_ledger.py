@@ -480,11 +480,11 @@ def test_the_view_shows_the_last_hour(ledgers: Callable[..., PostgresLedger], da
 
 
 def test_the_pipeline_writes_the_ledger_and_the_console_reads_it(dsn: str, database: Any) -> None:
-    database = Database(lambda: psycopg.connect(dsn, options="-c role=compliance_pipeline"), "as the pipeline")
-    ledger = PostgresLedger(database, CONSUMER)
+    pipeline = Database(lambda: psycopg.connect(dsn, options="-c role=compliance_pipeline"), "as the pipeline")
+    ledger = PostgresLedger(pipeline, CONSUMER)
     held = ledger.reserve(2, 100)
     ledger.give_back([held.permits])
-    ledger.note_limit(500, is_near=True, limit=100)
+    ledger.note_limit(500, is_near=True, own_limit=100)
     ledger.begin_pause(0, lambda pauses: 1.0)
     ledger.end_pauses(0)
     assert ledger.use(100).used == 400

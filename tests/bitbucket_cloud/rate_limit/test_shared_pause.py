@@ -215,7 +215,7 @@ def test_pauses_double_to_a_minute_and_deferrals_to_a_quarter_of_an_hour() -> No
         assert all(expected * 0.8 <= length <= min(expected * 1.2, most) for length in lengths)
         assert len({round(length, 9) for length in lengths}) > 1  # with jitter
     assert pause.length(10**9) <= 900
-    assert 48 <= pauses(first=30.0, most=5)._length(5) <= 60
+    assert 48 <= pauses(first=30.0, most=5).length(5) <= 60
 
 
 def test_threads_waiting_for_a_pause_are_told_when_it_becomes_a_deferral() -> None:
