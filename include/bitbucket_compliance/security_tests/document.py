@@ -81,10 +81,8 @@ def _section(test: SecurityTest) -> Iterator[str]:
 
 
 def _bases(test: SecurityTest) -> str:
-    given = {reason.basis for reason in test.reasons.values()}
-    return ", ".join(
-        f"`{basis}`" for basis in dict.fromkeys([*test.bases, *(["evidence"] if "evidence" in given else [])])
-    )
+    also = ["evidence"] if any(reason.basis == "evidence" for reason in test.reasons.values()) else []
+    return ", ".join(f"`{basis}`" for basis in dict.fromkeys([*test.bases, *also]))
 
 
 def _controls(test: SecurityTest) -> Iterator[str]:

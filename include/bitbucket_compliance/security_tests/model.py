@@ -108,8 +108,8 @@ class SecurityTest:
         own_thresholds: those among them that no other test reads, with their defaults.
         enabled: the default; the policy may say otherwise.
         manual: whether the verdict rests on evidence people upload.
-        verdict: ``verdict.sql`` in the folder, one SELECT of the columns of ``verdicts.Verdict``; or ``verdict.py``
-            with a function ``judge(tables)`` that returns a frame of these.
+        verdict: ``verdict.sql`` in the folder, one SELECT of the columns of ``verdicts.Verdict``; or ``verdict.py``,
+            whose function ``judge`` takes ``Tables`` and returns a frame of these columns.
     """
 
     test_id: str

@@ -30,14 +30,11 @@ SELECT
     verdicts.reason,
     verdicts.detail,
     verdicts.facts,
-    CASE WHEN %(reads_listings_alone)s THEN subjects.listed_at ELSE subjects.data_as_of END,
+    subjects.data_as_of,
     %(as_of)s
 FROM verdicts
-LEFT JOIN judging.subjects AS subjects
-    ON
-        subjects.workspace = %(workspace)s
-        AND subjects.subject_type = %(subject_type)s
-        AND verdicts.subject_id = subjects.subject_id
+LEFT JOIN judging.subjects(%(workspace)s, %(subject_type)s, %(reads_listings_alone)s) AS subjects
+    ON verdicts.subject_id = subjects.subject_id
 LEFT JOIN
     unnest(%(reason_codes)s::text[], %(statuses)s::text[], %(bases)s::text[])
         AS reasons (reason_code, status, basis)

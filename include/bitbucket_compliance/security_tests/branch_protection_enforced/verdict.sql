@@ -19,35 +19,43 @@ WITH found AS (
 protected AS MATERIALIZED (
     SELECT
         repositories.*,
+        coalesce(push.direct_push, 'unknown') AS direct_push,
+        coalesce(push.exempt_users, '[]') AS exempt_users,
+        coalesce(push.exempt_groups, '[]') AS exempt_groups,
         coalesce(found.rules, '[]') AS rules,
         %(required_protections)s::text[] <@ coalesce(found.kinds, '{}') AS is_whole,
         array(
-            SELECT required.kind
-            FROM unnest(%(required_protections)s::text[]) AS required (kind)
+            SELECT required.kind FROM unnest(%(required_protections)s::text[]) AS required (kind) ORDER BY required.kind
+        ) AS required,
+        array(
+            SELECT required.kind FROM unnest(%(required_protections)s::text[]) AS required (kind)
             WHERE required.kind <> all(coalesce(found.kinds_at_most, '{}'))
             ORDER BY required.kind
         ) AS missing
     FROM judging.repositories(%(workspace)s, %(subjects)s, %(oldest_reading)s) AS repositories
+    LEFT JOIN staging.main_branch_push AS push
+        ON push.workspace = %(workspace)s AND repositories.subject_id = push.repository_id
     LEFT JOIN found ON repositories.subject_id = found.repository_id
 ),
 
-asked AS (
-    SELECT *
+readable AS (
+    SELECT
+        *,
+        judging.configuration(branch_restrictions, branching_model, is_whole OR missing <> '{}') AS configuration
     FROM protected
-    CROSS JOIN
-        LATERAL (
-            SELECT
-                judging.configuration(
-                    protected.branch_restrictions,
-                    protected.branching_model,
-                    protected.is_whole OR protected.missing <> '{}'
-                ) AS configuration
-        ) AS reading
+),
+
+asked AS (
+    SELECT
+        readable.*,
+        evidence.evidence_id,
+        evidence.captured_on
+    FROM readable
     LEFT JOIN
         judging.evidence(
             %(workspace)s, 'branch_protection_enforced', %(today)s, %(evidence_validity_days)s
         ) AS evidence
-        ON protected.subject_id = evidence.repository_id AND (reading.configuration = 'ok') = evidence.about_project
+        ON readable.subject_id = evidence.repository_id AND (readable.configuration = 'ok') = evidence.about_project
 ),
 
 -- The order of the rules: design, section 5.
@@ -79,14 +87,16 @@ SELECT
         WHEN 'protections_in_place'
             THEN
                 format('Restrictions on %%s: ', main_branch)
-                || array_to_string(array(SELECT unnest(%(required_protections)s::text[]) ORDER BY 1), ', ') || '.'
+                || array_to_string(required, ', ') || '.'
         WHEN 'missing_protection'
             THEN format('No restriction on %%s against: %%s.', main_branch, array_to_string(missing, ', '))
         ELSE
             judging.repository_reason(
                 reason_code,
                 not_read_yet,
-                CASE WHEN branch_restrictions = 'ok' THEN 'the effective branching model' ELSE 'the branch restrictions' END
+                CASE branch_restrictions
+                    WHEN 'ok' THEN 'the effective branching model' ELSE 'the branch restrictions'
+                END
             )
     END AS reason,
     jsonb_build_object(

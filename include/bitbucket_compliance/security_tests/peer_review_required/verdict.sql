@@ -1,24 +1,21 @@
 -- Purpose: peer_review_required: can anything be merged into the main branch without a peer's approval?
 
 WITH asked AS (
-    SELECT *
+    SELECT
+        requirements.*,
+        behaviour.*
     FROM
         judging.merge_requirements(
-            %(workspace)s,
-            %(subjects)s,
-            %(oldest_reading)s,
-            'peer_review_required',
+            %(workspace)s, %(subjects)s, %(oldest_reading)s, 'peer_review_required',
             ARRAY[
                 'require_approvals_to_merge',
                 'require_default_reviewer_approvals_to_merge',
                 'require_review_group_approvals_to_merge'
             ],
-            %(min_approvals)s,
-            %(today)s,
-            %(evidence_validity_days)s
+            %(min_approvals)s, %(today)s, %(evidence_validity_days)s
         ) AS requirements
-    LEFT JOIN judging.reviewed_merges(%(workspace)s, %(subjects)s, %(window_start)s) AS merges
-        ON requirements.subject_id = merges.repository_id AND requirements.merges_read = 'ok'
+    LEFT JOIN judging.reviewed_merges(%(workspace)s, %(subjects)s, %(window_start)s) AS behaviour
+        ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
 ),
 
 -- The order of the rules: design, section 5.
@@ -88,14 +85,8 @@ SELECT
                 || format('in %%s days had a peer''s approval.', %(behaviour_window_days)s::integer)
         ELSE
             judging.merge_reason(
-                reason_code,
-                not_read_yet,
-                failed_call,
-                configuration,
-                main_branch,
-                merged,
-                %(behaviour_window_days)s,
-                %(behaviour_min_sample)s
+                reason_code, not_read_yet, failed_call, configuration, main_branch, merged,
+                %(behaviour_window_days)s, %(behaviour_min_sample)s
             )
     END AS reason,
     judging.merge_detail(main_branch, direct_push, configuration, rules, merges_read, merged, numbers, broken)

@@ -2,22 +2,34 @@
 
 WITH asked AS (
     SELECT
-        repositories.*,
-        coalesce(repositories.sensitivity <> 'public' AND NOT repositories.is_private, false) AS conflict
-    FROM judging.repositories(%(workspace)s, %(subjects)s, %(oldest_reading)s) AS repositories
+        repositories.repository_id AS subject_id,
+        repositories.is_private,
+        declared.classification,
+        declared.sensitivity,
+        declared.target_type,
+        declared.target,
+        coalesce(declared.sensitivity <> 'public' AND NOT repositories.is_private, false) AS conflict,
+        jsonb_build_object(
+            'classification', declared.classification,
+            'sensitivity', declared.sensitivity,
+            'entry', declared.target_type || ' ' || declared.target
+        ) AS declared
+    FROM staging.repositories AS repositories
+    LEFT JOIN registry.repository_classification AS declared
+        ON repositories.workspace = declared.workspace AND repositories.repository_id = declared.repository_id
+    WHERE
+        repositories.workspace = %(workspace)s
+        AND (%(subjects)s::text[] IS null OR repositories.repository_id = any(%(subjects)s::text[]))
 ),
 
-decided AS MATERIALIZED (
+decided AS (
     SELECT
         *,
         CASE
             WHEN classification IS null THEN 'unclassified'
             WHEN conflict THEN 'visibility_conflict'
             ELSE 'classified'
-        END AS reason_code,
-        jsonb_build_object(
-            'classification', classification, 'sensitivity', sensitivity, 'entry', entry
-        ) AS declared
+        END AS reason_code
     FROM asked
 )
 

@@ -2,21 +2,17 @@
 
 WITH asked AS (
     SELECT
-        *,
-        last_unknown_at IS NOT null AS builds_missing
+        requirements.*,
+        behaviour.*,
+        behaviour.last_unknown_at IS NOT null AS builds_missing
     FROM
         judging.merge_requirements(
-            %(workspace)s,
-            %(subjects)s,
-            %(oldest_reading)s,
-            'status_checks_required',
+            %(workspace)s, %(subjects)s, %(oldest_reading)s, 'status_checks_required',
             ARRAY['require_passing_builds_to_merge'],
-            %(min_passing_builds)s,
-            %(today)s,
-            %(evidence_validity_days)s
+            %(min_passing_builds)s, %(today)s, %(evidence_validity_days)s
         ) AS requirements
-    LEFT JOIN judging.built_merges(%(workspace)s, %(subjects)s, %(window_start)s, %(behaviour_sample)s) AS merges
-        ON requirements.subject_id = merges.repository_id AND requirements.merges_read = 'ok'
+    LEFT JOIN judging.built_merges(%(workspace)s, %(subjects)s, %(window_start)s, %(behaviour_sample)s) AS behaviour
+        ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
 ),
 
 -- The order of the rules: design, section 5.
@@ -83,7 +79,8 @@ SELECT
                 || format('to merge into %%s.', main_branch)
         WHEN 'merged_without_passing_build'
             THEN
-                format('Merged into %%s without a passing build: #', main_branch) || array_to_string(broken, ', #') || '.'
+                format('Merged into %%s without a passing build: #', main_branch)
+                || array_to_string(broken, ', #') || '.'
         WHEN 'merges_had_passing_builds'
             THEN
                 format('The newest %%s pull requests merged into %%s ', merged, main_branch)
@@ -93,11 +90,7 @@ SELECT
                 reason_code,
                 coalesce(not_read_yet, 'The builds of merges since the evidence about the project were not read yet.'),
                 coalesce(failed_call, 'the build statuses of a merged pull request'),
-                configuration,
-                main_branch,
-                merged,
-                %(behaviour_window_days)s,
-                %(behaviour_min_sample)s
+                configuration, main_branch, merged, %(behaviour_window_days)s, %(behaviour_min_sample)s
             )
     END AS reason,
     judging.merge_detail(main_branch, direct_push, configuration, rules, merges_read, merged, numbers, broken)

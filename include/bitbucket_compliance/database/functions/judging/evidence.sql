@@ -13,11 +13,8 @@ AS $evidence$
     INNER JOIN (VALUES (false), (true)) AS counted (about_project)
         ON NOT counted.about_project OR valid.scope = 'project'
     ORDER BY
-        valid.subject_id ASC,
-        counted.about_project ASC,
-        valid.captured_on DESC,
-        valid.submitted_at DESC,
-        valid.evidence_id ASC
+        valid.subject_id ASC, counted.about_project ASC,
+        valid.captured_on DESC, valid.submitted_at DESC, valid.evidence_id ASC
 $evidence$;
 
 COMMENT ON FUNCTION judging.evidence(text, text, date, integer) IS

@@ -19,10 +19,7 @@ AS $merge_reason$
             THEN
                 format(
                     'The rules can''t be read, and only %s pull requests were merged into %s in %s days: %s needed.',
-                    coalesce(merged, 0),
-                    main_branch,
-                    window_days,
-                    min_sample
+                    coalesce(merged, 0), main_branch, window_days, min_sample
                 )
         ELSE judging.repository_reason(reason_code, not_read_yet, failed_call)
     END

@@ -18,7 +18,7 @@ AS $merge_requirements$
         repositories.classification,
         repositories.entry,
         repositories.not_read_yet,
-        repositories.direct_push,
+        coalesce(push.direct_push, 'unknown'),
         reading.configuration,
         CASE WHEN reading.configuration = 'ok' THEN coalesce(checks.own, 'none') END,
         coalesce(checks.rules, '[]'),
@@ -33,6 +33,8 @@ AS $merge_requirements$
         evidence.evidence_id,
         evidence.captured_on
     FROM judging.repositories(in_workspace, only_subjects, oldest_reading) AS repositories
+    LEFT JOIN staging.main_branch_push AS push
+        ON push.workspace = in_workspace AND repositories.subject_id = push.repository_id
     LEFT JOIN judging.merge_checks(in_workspace, only_subjects, kinds, at_least) AS checks
         ON repositories.subject_id = checks.repository_id
     CROSS JOIN
