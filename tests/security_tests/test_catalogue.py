@@ -7,10 +7,10 @@ from datetime import date
 
 import pytest
 
-from bitbucket_compliance.policy.model import load_policy
 from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
 from bitbucket_compliance.security_tests.document import TARGET, document
 from bitbucket_compliance.security_tests.model import SecurityTest
+from bitbucket_compliance.security_tests.policies import load_policy
 from bitbucket_compliance.security_tests.verdicts import Verdict
 from tests.conftest import Database
 from tests.security_tests.builders import NOW
@@ -98,20 +98,24 @@ def test_a_folder_holds_the_test_and_its_verdict_alone(test: SecurityTest) -> No
 def test_a_verdict_in_sql_is_one_query_of_the_columns_of_a_verdict(test: SecurityTest, database: Database) -> None:
     text = test.path.read_text(encoding="utf-8")
     assert not re.search(r"\b(INSERT|UPDATE|DELETE|judged)\b", text)
-    numbers = load_policy().numbers.model_dump()
+    thresholds = load_policy().thresholds.model_dump()
     run = {"workspace": "acme", "subjects": None, "today": date(2026, 3, 31)}
     instants = {"oldest_reading": NOW, "window_start": NOW}
-    cursor = database.execute(text.encode(), {**numbers, **run, **instants})
+    cursor = database.execute(text.encode(), {**thresholds, **run, **instants})
     assert [column.name for column in cursor.description or ()] == list(Verdict._fields)
 
 
 @every_test
-def test_the_numbers_a_test_names_are_the_policys(test: SecurityTest) -> None:
-    known = set(type(load_policy().numbers).model_fields)
-    assert set(test.numbers) <= known
+def test_the_thresholds_a_test_names_are_the_policys(test: SecurityTest) -> None:
+    known = set(type(load_policy().thresholds).model_fields)
+    assert {threshold.name for threshold in test.own_thresholds} <= set(test.thresholds) <= known
     text = test.path.read_text(encoding="utf-8")
-    used = {name for name in known if f"%({name})s" in text or f"numbers.{name}" in text}
-    assert used <= {*test.numbers, "time_zone", "max_data_age_hours"}
+    used = {
+        name
+        for name in known
+        if f"%({name})s" in text or f"thresholds.{name}" in text or f'thresholds["{name}"]' in text
+    }
+    assert used <= {*test.thresholds, "time_zone", "max_data_age_hours"}
 
 
 def test_the_documentation_says_what_the_catalogue_says() -> None:

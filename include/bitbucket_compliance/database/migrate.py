@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,8 +15,8 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
+from bitbucket_compliance.core.errors import MigrationRefused, PipelineError, one_line, postgres_errors
 from bitbucket_compliance.database import objects
-from bitbucket_compliance.core.errors import MigrationRefused, one_line, postgres_errors
 
 DATABASE = Path(__file__).resolve().parent
 VERSION_TABLE = {"version_table": "schema_version", "version_table_schema": "integration"}
@@ -101,7 +102,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bitbucket_compliance.database.migrate", description=main.__doc__)
     parser.add_argument("--dsn", default=os.environ.get("COMPLIANCE_DSN"), help="postgresql:// URL instead")
     arguments = parser.parse_args()
-    upgrade(arguments.dsn or dsn_of_connection())
+    try:
+        upgrade(arguments.dsn or dsn_of_connection())
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
     print("compliance schema is current")
 
 

@@ -1,4 +1,9 @@
-"""Views and functions: one file each, named after it, made anew whenever one of the files has changed."""
+"""Views and functions: one file each, named after it, made anew whenever one of the files has changed.
+
+A file says what the thing is for, creates it, comments on it and grants it; that of a trigger's function creates its
+triggers too. Files need no order: one that needs another is tried again after it. Nothing of a table may call a
+function except through a trigger, since functions are dropped before they are made anew.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -39,16 +44,7 @@ class ObjectFiles:
         """
         failed = _run_all(cursor, self.texts)
         if failed:
-            # One that waits for another of them is not at fault.
-            names = {file: _qualified(file) for file in failed}
-            file, error = next(
-                (
-                    (file, error)
-                    for file, error in failed.items()
-                    if not any(name in one_line(error) for other, name in names.items() if other != file)
-                ),
-                next(iter(failed.items())),
-            )
+            file, error = _at_fault(failed)
             raise MigrationRefused(
                 f"compliance_postgres: {file} cannot be run ({one_line(error)}); nothing was changed: correct the file"
             ) from error
@@ -87,6 +83,14 @@ def _run_all(cursor: Cursor, statements: Mapping[str, str]) -> dict[str, psycopg
             return failed
         statements = {name: statements[name] for name in failed}
     return {}
+
+
+def _at_fault(failed: Mapping[str, psycopg.Error]) -> tuple[str, psycopg.Error]:
+    """The file whose refusal names none of the others: they wait for it."""
+    for file, error in failed.items():
+        if not any(_qualified(other) in one_line(error) for other in failed if other != file):
+            return file, error
+    return next(iter(failed.items()))
 
 
 def _qualified(file: str) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from bitbucket_compliance.policy.model import Severity, Threshold
+
 Status = Literal["passing", "failing", "pending", "error", "not_applicable"]
 Basis = Literal["configuration", "behaviour", "evidence", "registry"]
 SubjectType = Literal["repository", "member", "workspace"]
@@ -16,7 +18,7 @@ class ApiCall:
 
     Attributes:
         method, path: as in the official API document, below ``/2.0``; ``{workspace}`` and ``{repo_slug}`` in the path
-            and ``{main_branch}`` and the policy's numbers in the body are for a person to fill in.
+            and ``{main_branch}`` and the policy's thresholds in the body are for a person to fill in.
         body: JSON.
     """
 
@@ -102,7 +104,9 @@ class SecurityTest:
         reasons: every reason code the verdict can give.
         controls: of frameworks, that the test gives evidence for.
         cannot_see: what an auditor must not take the verdict for, in sentences.
-        numbers: of the policy, that the verdict depends on.
+        thresholds: of the policy, that the verdict depends on, by name.
+        own_thresholds: those among them that no other test reads, with their defaults.
+        enabled: the default; the policy may say otherwise.
         manual: whether the verdict rests on evidence people upload.
         verdict: ``verdict.sql`` in the folder, one SELECT of the columns of ``verdicts.Verdict``; or ``verdict.py``,
             whose function ``judge`` takes ``Tables`` and returns a frame of these columns.
@@ -110,7 +114,7 @@ class SecurityTest:
 
     test_id: str
     title: str
-    severity: Literal["critical", "high", "medium"]
+    severity: Severity
     subject_type: SubjectType
     order: int
     description: str
@@ -120,7 +124,9 @@ class SecurityTest:
     reasons: Mapping[str, Reason]
     controls: tuple[Control, ...]
     cannot_see: tuple[str, ...]
-    numbers: tuple[str, ...] = ()
+    thresholds: tuple[str, ...] = ()
+    own_thresholds: tuple[Threshold, ...] = ()
+    enabled: bool = True
     manual: bool = False
     verdict: Literal["verdict.sql", "verdict.py"] = "verdict.sql"
 

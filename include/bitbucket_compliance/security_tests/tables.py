@@ -1,4 +1,4 @@
-"""What a test written in Python reads: staging and registry as frames, the policy's numbers, the run's clock."""
+"""What a test written in Python reads: staging and registry as frames, the policy's thresholds, the run's clock."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
-from bitbucket_compliance.policy.model import Numbers
+from bitbucket_compliance.core.database import Connection
+from bitbucket_compliance.policy.model import Thresholds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 class Tables:
     """Asks the functions of schema ``judging`` about one workspace and run."""
 
-    connection: psycopg.Connection[dict[str, Any]]
+    connection: Connection
     workspace: str
     as_of: datetime
-    numbers: Numbers
+    thresholds: Thresholds
 
     @property
     def today(self) -> date:
         """The day the run started on, in the policy's time zone."""
-        return self.as_of.astimezone(ZoneInfo(self.numbers.time_zone)).date()
+        return self.as_of.astimezone(ZoneInfo(self.thresholds.time_zone)).date()
 
     def read(self, name: str) -> "pd.DataFrame":
         """Rows of ``judging.<name>(workspace)``; missing values are None, whatever the column's type."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from psycopg.errors import NotNullViolation
 
-from bitbucket_compliance.core.database import as_json, sql_text
+from bitbucket_compliance.core.database import Connection, as_json, sql_text
 from bitbucket_compliance.core.errors import VerdictRefused
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.model import SecurityTest
 from bitbucket_compliance.security_tests.tables import Tables
@@ -102,7 +102,7 @@ def _ask(
     """A query for the test's verdicts, with its parameters."""
     if test.verdict == "verdict.sql":
         parameters = {
-            **run.policy.numbers.model_dump(),
+            **run.policy.thresholds.model_dump(),
             "subjects": subjects,
             "today": run.today,
             "window_start": run.window_start,
@@ -110,7 +110,7 @@ def _ask(
         }
         return sql_text(test.path).rstrip().removesuffix(b";"), parameters
     module = import_module(f"bitbucket_compliance.security_tests.{test.test_id}.verdict")
-    frame = module.judge(Tables(connection, run.workspace, run.started_at, run.policy.numbers))
+    frame = module.judge(Tables(connection, run.workspace, run.started_at, run.policy.thresholds))
     return _ROWS, {"rows": as_json(frame[list(Verdict._fields)].to_dict("records"))}
 
 

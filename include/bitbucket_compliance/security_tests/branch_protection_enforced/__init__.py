@@ -1,5 +1,10 @@
 """Branch Protection rules should be enforced."""
 
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from bitbucket_compliance.policy.model import Threshold
 from bitbucket_compliance.security_tests.model import (
     CIS_SSC,
     EXTRACT_FAILED,
@@ -17,6 +22,7 @@ from bitbucket_compliance.security_tests.model import (
     controls,
     restriction,
 )
+from bitbucket_compliance.security_tests.restriction_kinds import known_kinds
 
 TEST = SecurityTest(
     test_id="branch_protection_enforced",
@@ -70,5 +76,13 @@ TEST = SecurityTest(
         "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
         "Whether those exempt from the push restriction ought to be; they are listed in the detail.",
     ),
-    numbers=("required_protections", "evidence_validity_days", "time_zone", "max_data_age_hours"),
+    thresholds=("required_protections", "evidence_validity_days", "time_zone", "max_data_age_hours"),
+    own_thresholds=(
+        Threshold(
+            "required_protections",
+            ["push", "force", "delete"],
+            "Kinds of branch restrictions that must apply to the main branch.",
+            Annotated[list[str], Field(min_length=1), AfterValidator(known_kinds)],
+        ),
+    ),
 )

@@ -1,5 +1,6 @@
 """Bitbucket access should be removed for offboarded user."""
 
+from bitbucket_compliance.policy.model import Days, Threshold
 from bitbucket_compliance.security_tests.model import (
     CIS_SSC,
     ISO_27001,
@@ -94,6 +95,9 @@ TEST = SecurityTest(
         "Access by tokens, SSH keys or apps that outlived the membership.",
         "A member whose address Bitbucket does not confirm and whose account id the roster lacks.",
     ),
-    numbers=("offboarding_grace_days", "roster_max_age_days", "time_zone"),
+    thresholds=("offboarding_grace_days", "roster_max_age_days", "time_zone"),
+    own_thresholds=(
+        Threshold("offboarding_grace_days", 0, "So many days after the last one access may still be there.", Days),
+    ),
     verdict="verdict.py",
 )

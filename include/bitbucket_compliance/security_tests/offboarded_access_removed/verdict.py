@@ -29,8 +29,8 @@ def judge(tables: Tables) -> "pd.DataFrame":
         lookup=tables.value("email_lookup"),
         as_of=tables.as_of,
         today=tables.today,
-        grace_days=tables.numbers.offboarding_grace_days,
-        max_age_days=tables.numbers.roster_max_age_days,
+        grace_days=tables.thresholds["offboarding_grace_days"],
+        max_age_days=tables.thresholds.roster_max_age_days,
     )
 
 

@@ -1,5 +1,6 @@
 """Code changes should be reviewed by peers before merging."""
 
+from bitbucket_compliance.policy.model import Count, Threshold
 from bitbucket_compliance.security_tests.model import (
     CIS_SSC,
     EXTRACT_FAILED,
@@ -98,7 +99,7 @@ TEST = SecurityTest(
     controls=(
         *controls(SOC_2, "CC8.1"),
         *controls(ISO_27001, "A.5.3", "A.8.32"),
-        Control(CIS_SSC, "1.1.3", "supporting", "asks for two approvers; numbers.min_approvals is 1 by default"),
+        Control(CIS_SSC, "1.1.3", "supporting", "asks for two approvers; thresholds.min_approvals is 1 by default"),
         *controls(OSPS, "OSPS-QA-07"),
     ),
     cannot_see=(
@@ -106,7 +107,7 @@ TEST = SecurityTest(
         "How thorough a review was, and whether the approval came before the last commit.",
         "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
     ),
-    numbers=(
+    thresholds=(
         "min_approvals",
         "behaviour_window_days",
         "behaviour_min_sample",
@@ -114,4 +115,5 @@ TEST = SecurityTest(
         "time_zone",
         "max_data_age_hours",
     ),
+    own_thresholds=(Threshold("min_approvals", 1, "So many peers must approve before a merge.", Count),),
 )

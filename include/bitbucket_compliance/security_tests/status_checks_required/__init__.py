@@ -1,5 +1,6 @@
 """Merging of code changes should require passing status-checks."""
 
+from bitbucket_compliance.policy.model import Count, Threshold
 from bitbucket_compliance.security_tests.model import (
     CIS_SSC,
     EXTRACT_FAILED,
@@ -113,7 +114,7 @@ TEST = SecurityTest(
         "What a build checks: a status is as good as the system that set it.",
         "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
     ),
-    numbers=(
+    thresholds=(
         "min_passing_builds",
         "behaviour_window_days",
         "behaviour_sample",
@@ -122,4 +123,5 @@ TEST = SecurityTest(
         "time_zone",
         "max_data_age_hours",
     ),
+    own_thresholds=(Threshold("min_passing_builds", 1, "So many passing builds a merge must have.", Count),),
 )

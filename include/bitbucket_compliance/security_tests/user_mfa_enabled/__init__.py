@@ -86,7 +86,7 @@ TEST = SecurityTest(
         "A second factor that an identity provider asks for: Atlassian's export does not show it.",
         "App passwords, access tokens and SSH keys, which ask for no second factor.",
     ),
-    numbers=("evidence_validity_days", "time_zone"),
+    thresholds=("evidence_validity_days", "time_zone"),
     manual=True,
     verdict="verdict.py",
 )

@@ -34,7 +34,7 @@ def judge(tables: Tables) -> "pd.DataFrame":
         evidence=tables.read("mfa_evidence"),
         lookup=tables.value("email_lookup"),
         today=tables.today,
-        validity_days=tables.numbers.evidence_validity_days,
+        validity_days=tables.thresholds.evidence_validity_days,
     )
 
 

@@ -58,6 +58,6 @@ TEST = SecurityTest(
         "The setting itself: no public endpoint shows it. Somebody captures it, and somebody else accepts the capture.",
         "What changed since the day of capture.",
     ),
-    numbers=("evidence_validity_days", "time_zone"),
+    thresholds=("evidence_validity_days", "time_zone"),
     manual=True,
 )

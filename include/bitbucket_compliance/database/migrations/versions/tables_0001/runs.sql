@@ -78,6 +78,7 @@ COMMENT ON TABLE integration.notifications_sent IS
 
 -- A run is a record: it is ended, never taken back.
 GRANT SELECT, INSERT, UPDATE ON TABLE integration.runs TO compliance_pipeline;
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.run_steps, integration.workspace_leases TO compliance_pipeline;
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.run_steps, integration.workspace_leases
+TO compliance_pipeline;
 GRANT SELECT ON TABLE integration.run_steps, integration.workspace_leases TO compliance_console;
 GRANT SELECT, INSERT ON TABLE integration.notifications_sent TO compliance_pipeline;

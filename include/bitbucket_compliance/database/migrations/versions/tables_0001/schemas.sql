@@ -36,6 +36,6 @@ CREATE TABLE integration.schema_objects (
     made_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE integration.schema_objects IS
-'One row: what the views and functions of this database were made from. An upgrade with the same files leaves them.';
+'One row: what the views and functions were made from. An upgrade with the same files leaves them as they are; one that finds no row here makes them anew.';
 COMMENT ON COLUMN integration.schema_objects.digest IS 'SHA-256 of their files.';
 COMMENT ON COLUMN integration.schema_objects.made_at IS 'When.';
