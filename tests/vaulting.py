@@ -22,10 +22,10 @@ from bitbucket_cloud.auth import oauth
 from bitbucket_cloud.auth.bearer import BearerAuth, make_auth
 from bitbucket_cloud.auth.encryption import Encryption
 from bitbucket_cloud.auth.vault.vault import TokenVault
-from bitbucket_cloud.client.errors import BitbucketError
-from bitbucket_cloud.client.redaction import Redactor
-from bitbucket_cloud.client.transport import Transport
 from bitbucket_cloud.database import Database
+from bitbucket_cloud.errors import BitbucketError
+from bitbucket_cloud.http.redaction import Redactor
+from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from sandbox.process import SandboxServer

@@ -14,8 +14,8 @@ from typing import Any, cast
 import psycopg
 from psycopg.rows import dict_row
 
-from bitbucket_cloud.client.errors import ConfigurationError, DatabaseUnavailable
 from bitbucket_cloud.configuration import DEFAULTS, Configuration
+from bitbucket_cloud.errors import ConfigurationError, DatabaseUnavailable
 
 Connection = psycopg.Connection[dict[str, Any]]
 

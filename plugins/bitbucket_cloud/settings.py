@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from bitbucket_cloud.client.errors import ConfigurationError
+from bitbucket_cloud.errors import ConfigurationError
 
 DEFAULT_HOST = "https://api.bitbucket.org"
 DEFAULT_OAUTH_URL = "https://bitbucket.org"

@@ -14,8 +14,8 @@ import sys
 import uvicorn
 
 from bitbucket_cloud.auth.encryption import Encryption
-from bitbucket_cloud.client.errors import ConfigurationError
 from bitbucket_cloud.configuration import Configuration
+from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_webhooks.address import conninfo_of
 from bitbucket_webhooks.app import MAX_BODY, PATH, create_app
 from bitbucket_webhooks.database import Database

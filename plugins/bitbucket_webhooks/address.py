@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from psycopg.conninfo import make_conninfo
 
-from bitbucket_cloud.client.errors import ConfigurationError
+from bitbucket_cloud.errors import ConfigurationError
 
 #: Options that libpq knows; what is meant for Airflow alone is left out.
 _OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "options")

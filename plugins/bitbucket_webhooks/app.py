@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse, Response
 
-from bitbucket_cloud.client.errors import ConfigurationError
+from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_cloud.webhooks.events import DeliveryUnreadable, Event, read_event, webhook_of
 from bitbucket_cloud.webhooks.signature import matches
 from bitbucket_webhooks.database import PATIENCE, Database, DatabaseAway, Webhook

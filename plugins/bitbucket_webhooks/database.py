@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from bitbucket_cloud.auth.encryption import Encryption
-from bitbucket_cloud.client.errors import ConfigurationError
+from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_cloud.webhooks.events import Event
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import json
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from bitbucket_cloud.client.errors import ConfigurationError
+from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_webhooks.address import conninfo_of
 
 VARIABLE = "AIRFLOW_CONN_PG"

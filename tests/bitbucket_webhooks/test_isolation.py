@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 SHARED = {
     "bitbucket_cloud.auth.encryption",
-    "bitbucket_cloud.client.errors",
+    "bitbucket_cloud.errors",
     "bitbucket_cloud.configuration",
     "bitbucket_cloud.webhooks.events",
     "bitbucket_cloud.webhooks.signature",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bitbucket_cloud.client.errors import Unreachable
 from bitbucket_cloud.database import Database as BitbucketDatabase
+from bitbucket_cloud.errors import Unreachable
 from bitbucket_cloud.webhooks.removal import Removed
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 from bitbucket_compliance.core.bitbucket import CONFIGURATION

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from bitbucket_cloud import errors
 from bitbucket_cloud.auth.encryption import Encryption
-from bitbucket_cloud.client import errors
 from bitbucket_cloud.client.client import BitbucketClient
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import CLIENT_CREDENTIALS, Settings

@@ -48,7 +48,7 @@ def bitbucket_client(**settings: Any) -> Iterator[Any]:
         WaitForRequests: the hour's requests are used up.
         BitbucketUnavailable: Bitbucket does not answer.
     """
-    from bitbucket_cloud.client import errors as bitbucket
+    from bitbucket_cloud import errors as bitbucket
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
     from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused
     from bitbucket_compliance.pipeline.extract.fetch import wait_for_requests

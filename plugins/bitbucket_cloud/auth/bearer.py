@@ -20,11 +20,11 @@ from bitbucket_cloud.auth.encryption import Holder
 from bitbucket_cloud.auth.token_endpoint import TokenEndpoint
 from bitbucket_cloud.auth.vault.refresh import usable_grant
 from bitbucket_cloud.auth.vault.vault import TokenVault
-from bitbucket_cloud.client.errors import AuthenticationError, ConfigurationError, EndpointNotAllowed
-from bitbucket_cloud.client.redaction import Redactor
-from bitbucket_cloud.client.transport import Transport
-from bitbucket_cloud.client.urls import origin_of
 from bitbucket_cloud.database import Database
+from bitbucket_cloud.errors import AuthenticationError, ConfigurationError, EndpointNotAllowed
+from bitbucket_cloud.http.redaction import Redactor
+from bitbucket_cloud.http.transport import Transport
+from bitbucket_cloud.http.urls import origin_of
 from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
 
 #: Seconds for which a refusal is remembered, so that waiting threads don't all repeat it.

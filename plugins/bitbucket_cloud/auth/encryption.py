@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from bitbucket_cloud.client.errors import ConfigurationError, NeedsReconnect
 from bitbucket_cloud.configuration import DEFAULTS, Configuration
+from bitbucket_cloud.errors import ConfigurationError, NeedsReconnect
 from bitbucket_cloud.settings import Settings
 
 _HOW_TO_MAKE_ONE = (

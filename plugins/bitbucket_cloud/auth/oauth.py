@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 from bitbucket_cloud.auth.encryption import Holder
 from bitbucket_cloud.auth.token_endpoint import TokenEndpoint
 from bitbucket_cloud.auth.vault.vault import TokenVault
-from bitbucket_cloud.client.errors import ConfigurationError
-from bitbucket_cloud.client.transport import Transport
+from bitbucket_cloud.errors import ConfigurationError
+from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 
 AUTHORIZE_PATH = "/site/oauth2/authorize"

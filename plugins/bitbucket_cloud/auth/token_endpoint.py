@@ -17,7 +17,8 @@ from typing import Any
 import requests
 from requests.auth import HTTPBasicAuth
 
-from bitbucket_cloud.client.errors import (
+from bitbucket_cloud.auth.scopes import parse
+from bitbucket_cloud.errors import (
     AuthenticationError,
     BadRequest,
     BitbucketError,
@@ -25,8 +26,7 @@ from bitbucket_cloud.client.errors import (
     ServerError,
     UnreadableBody,
 )
-from bitbucket_cloud.client.scopes import parse
-from bitbucket_cloud.client.transport import Transport
+from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.settings import Settings
 
 TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105 - a path

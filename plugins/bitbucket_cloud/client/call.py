@@ -17,14 +17,14 @@ import requests
 import tenacity
 
 from bitbucket_cloud.auth.bearer import BearerAuth
+from bitbucket_cloud.auth.scopes import expand, parse
 from bitbucket_cloud.client.endpoints import Endpoint
-from bitbucket_cloud.client.errors import BitbucketError, EndpointNotAllowed, NeverReached, RateLimited
 from bitbucket_cloud.client.pagination import Answer
-from bitbucket_cloud.client.redaction import Redactor
 from bitbucket_cloud.client.responses import Asked, error_of, read_object
-from bitbucket_cloud.client.scopes import expand, parse
-from bitbucket_cloud.client.transport import Transport
-from bitbucket_cloud.client.urls import origin_of, path_of
+from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, NeverReached, RateLimited
+from bitbucket_cloud.http.redaction import Redactor
+from bitbucket_cloud.http.transport import Transport
+from bitbucket_cloud.http.urls import origin_of, path_of
 from bitbucket_cloud.rate_limit.limiter import RateLimiter
 from bitbucket_cloud.settings import API_ROOT, Settings
 

@@ -12,11 +12,11 @@ from typing import Any
 from bitbucket_cloud.auth.bearer import make_auth
 from bitbucket_cloud.client.call import Caller
 from bitbucket_cloud.client.endpoints import Endpoint, endpoint_named
-from bitbucket_cloud.client.errors import BitbucketError, EndpointNotAllowed, PageCursor
 from bitbucket_cloud.client.pagination import Answer, Listing, Page, collect, iterate_pages, with_paging_fields
-from bitbucket_cloud.client.redaction import Redactor
-from bitbucket_cloud.client.transport import Transport
 from bitbucket_cloud.database import Database
+from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, PageCursor
+from bitbucket_cloud.http.redaction import Redactor
+from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.rate_limit.ledger import Ledger, MemoryLedger, PostgresLedger, consumer_of
 from bitbucket_cloud.rate_limit.limiter import RateLimiter
 from bitbucket_cloud.settings import Settings, sends_secrets_in_plain

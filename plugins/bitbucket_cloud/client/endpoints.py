@@ -13,7 +13,7 @@ from functools import cached_property
 from types import MappingProxyType
 from urllib.parse import quote, unquote
 
-from bitbucket_cloud.client.errors import EndpointNotAllowed
+from bitbucket_cloud.errors import EndpointNotAllowed
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitbucket_cloud.client.errors import BitbucketError, PageCursor, PagingLoop, RateLimited, UnreadableBody
+from bitbucket_cloud.errors import BitbucketError, PageCursor, PagingLoop, RateLimited, UnreadableBody
 
 #: What a paginator needs of a listing besides its values, where the answer is trimmed by ``fields``.
 PAGING_FIELDS = ("next", "size")

@@ -12,10 +12,10 @@ from typing import Any
 
 import requests
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
+from bitbucket_cloud.auth.scopes import parse
 from bitbucket_cloud.client.endpoints import Endpoint
-from bitbucket_cloud.client.redaction import Redactor
-from bitbucket_cloud.client.scopes import parse
+from bitbucket_cloud.http.redaction import Redactor
 
 MERGE_TIMEOUT = 555
 _SCOPE_MESSAGE = "lack one or more required privilege scopes"

@@ -11,10 +11,10 @@ from airflow.sdk.log import mask_secret
 
 from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.client.errors import AuthenticationError, BitbucketError, PermissionMissing, ScopeMissing
 from bitbucket_cloud.client.pagination import Listing, Page
 from bitbucket_cloud.configuration import Configuration, installed
 from bitbucket_cloud.database import Database
+from bitbucket_cloud.errors import AuthenticationError, BitbucketError, PermissionMissing, ScopeMissing
 from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
 
 # A slug that is misspelt shows in the test; a long list would make a person wait.

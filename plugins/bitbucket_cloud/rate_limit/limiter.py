@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from bitbucket_cloud.client.errors import DatabaseUnavailable, RateLimited
+from bitbucket_cloud.errors import DatabaseUnavailable, RateLimited
 from bitbucket_cloud.rate_limit.ledger import PERMIT_LIFE, Booking, Ledger, Pause, Permits, consumer_of
 from bitbucket_cloud.settings import ACCESS_TOKEN, Settings
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.client.errors import NotFound
 from bitbucket_cloud.database import Database
+from bitbucket_cloud.errors import NotFound
 
 log = logging.getLogger(__name__)
 

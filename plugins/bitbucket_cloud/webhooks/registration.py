@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.client.errors import (
+from bitbucket_cloud.database import Database
+from bitbucket_cloud.errors import (
     AuthenticationError,
     BitbucketError,
     ConfigurationError,
@@ -28,8 +29,7 @@ from bitbucket_cloud.client.errors import (
     Unreachable,
     UnreadableBody,
 )
-from bitbucket_cloud.client.urls import origin_of
-from bitbucket_cloud.database import Database
+from bitbucket_cloud.http.urls import origin_of
 from bitbucket_cloud.settings import sends_secrets_in_plain
 from bitbucket_cloud.webhooks.records import Place, State, Webhooks, only_one
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import Secret, WebhookSecrets

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.client.errors import (
+from bitbucket_cloud.database import Database
+from bitbucket_cloud.errors import (
     AuthenticationError,
     BitbucketError,
     ConfigurationError,
@@ -18,7 +19,6 @@ from bitbucket_cloud.client.errors import (
     ScopeMissing,
     Unreachable,
 )
-from bitbucket_cloud.database import Database
 from bitbucket_cloud.webhooks.records import Place, Webhooks, only_one
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from bitbucket_cloud.auth import oauth
 from bitbucket_cloud.auth.encryption import Encryption
 from bitbucket_cloud.auth.vault.vault import TokenVault
-from bitbucket_cloud.client.errors import BitbucketError
 from bitbucket_cloud.database import Database as BitbucketDatabase
+from bitbucket_cloud.errors import BitbucketError
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.errors import one_line

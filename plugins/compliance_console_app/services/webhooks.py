@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bitbucket_cloud.client.errors import BitbucketError
+from bitbucket_cloud.errors import BitbucketError
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.errors import one_line
 from compliance_console_app.database import Connection, row, rows

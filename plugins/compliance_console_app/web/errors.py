@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from bitbucket_cloud.client.errors import BitbucketError
+from bitbucket_cloud.errors import BitbucketError
 from bitbucket_compliance.core.errors import PipelineError, one_line
 from compliance_console_app.web.headers import SECURITY
 from compliance_console_app.web.pages import page

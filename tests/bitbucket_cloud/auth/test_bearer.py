@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 
 KEY = "oauth-key-0001"
 SECRET = "s3cret/with+odd=chars"

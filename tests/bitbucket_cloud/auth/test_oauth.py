@@ -17,11 +17,11 @@ import psycopg
 import pytest
 import requests
 
+from bitbucket_cloud import errors
 from bitbucket_cloud.auth import oauth
 from bitbucket_cloud.auth.encryption import Encryption
 from bitbucket_cloud.auth.token_endpoint import GrantRefused
 from bitbucket_cloud.auth.vault.vault import TokenVault
-from bitbucket_cloud.client import errors
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import Settings
 from local import connect as command

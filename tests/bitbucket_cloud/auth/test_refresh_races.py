@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 from sandbox.process import SandboxServer
 from tests.vaulting import (
     CONN_ID,

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from bitbucket_cloud import errors
 from bitbucket_cloud.auth.encryption import Encryption
 from bitbucket_cloud.auth.vault.refresh import _Refresh
-from bitbucket_cloud.client import errors
 from bitbucket_cloud.hooks.bitbucket import BitbucketHook
 from bitbucket_cloud.key_rotation import rotate_key
 from bitbucket_compliance.core.bitbucket import CONFIGURATION

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 from bitbucket_cloud.client.endpoints import ENDPOINTS
 
 

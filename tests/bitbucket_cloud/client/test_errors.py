@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 
 HTML = "<!DOCTYPE html><html><body data-token='html-token-123456'>Somebody's profile</body></html>"
 SCOPES_403 = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 from bitbucket_cloud.rate_limit.ledger import Ledger, MemoryLedger
 from bitbucket_cloud.rate_limit.limiter import Pauses, parse_retry_after
 from bitbucket_cloud.settings import Settings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bitbucket_cloud.client.redaction import Redactor, redact
-from bitbucket_cloud.client.scopes import expand, parse
+from bitbucket_cloud.auth.scopes import expand, parse
+from bitbucket_cloud.http.redaction import Redactor, redact
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 
 HOOKS = "/workspaces/acme/hooks"
 ONE = "/workspaces/acme/hooks/%7B1%7D"

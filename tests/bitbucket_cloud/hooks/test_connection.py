@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from airflow.sdk import Connection
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 from bitbucket_cloud.hooks.bitbucket import BitbucketHook
 from bitbucket_cloud.settings import Settings
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.rate_limit import limiter as limiter_module
 from bitbucket_cloud.rate_limit.ledger import (
@@ -173,7 +173,7 @@ SENDER = """
 import json, sys
 import psycopg
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.client.errors import RateLimited
+from bitbucket_cloud.errors import RateLimited
 from bitbucket_cloud.settings import Settings
 from bitbucket_cloud.database import Database
 

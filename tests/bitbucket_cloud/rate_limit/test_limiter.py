@@ -12,10 +12,10 @@ import psycopg
 import pytest
 import requests
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.client.errors import PageCursor
 from bitbucket_cloud.database import Database
+from bitbucket_cloud.errors import PageCursor
 from bitbucket_cloud.hooks.bitbucket import BitbucketHook
 from bitbucket_cloud.rate_limit.ledger import MemoryLedger
 from bitbucket_compliance.core.bitbucket import CONFIGURATION

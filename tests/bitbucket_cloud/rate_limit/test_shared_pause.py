@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitbucket_cloud.client import errors
+from bitbucket_cloud import errors
 from bitbucket_cloud.client.client import BitbucketClient
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.rate_limit.ledger import Ledger, MemoryLedger, Pause

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from bitbucket_cloud import errors
 from bitbucket_cloud.auth.encryption import Encryption
-from bitbucket_cloud.client import errors
 from bitbucket_cloud.key_rotation import rotate_key
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 from bitbucket_compliance.core.bitbucket import CONFIGURATION

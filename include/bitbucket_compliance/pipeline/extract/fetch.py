@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from bitbucket_cloud.client import errors as bitbucket
+from bitbucket_cloud import errors as bitbucket
 from bitbucket_cloud.client.endpoints import ENDPOINTS
 from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests
 from bitbucket_compliance.pipeline.extract.landing import (

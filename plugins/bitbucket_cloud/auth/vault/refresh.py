@@ -33,8 +33,8 @@ import psycopg
 from bitbucket_cloud.auth.encryption import Holder
 from bitbucket_cloud.auth.token_endpoint import GrantRefused, TokenAnswer
 from bitbucket_cloud.auth.vault.vault import Grant, TokenVault
-from bitbucket_cloud.client.errors import AuthenticationError, DatabaseUnavailable, NeverReached, RateLimited
 from bitbucket_cloud.database import Connection
+from bitbucket_cloud.errors import AuthenticationError, DatabaseUnavailable, NeverReached, RateLimited
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from bitbucket_cloud.auth.encryption import Encryption, Holder
 from bitbucket_cloud.auth.token_endpoint import TokenAnswer
-from bitbucket_cloud.client.errors import NeedsReconnect, UnreadableBody
 from bitbucket_cloud.database import Connection, Database, one_row
+from bitbucket_cloud.errors import NeedsReconnect, UnreadableBody
 
 _SQL = Path(__file__).parent
 _TOKENS = ("access_token", "refresh_token")

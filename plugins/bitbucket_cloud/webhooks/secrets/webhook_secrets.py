@@ -13,8 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from bitbucket_cloud.auth.encryption import Encryption
-from bitbucket_cloud.client.errors import DatabaseUnavailable
 from bitbucket_cloud.database import Connection, Database
+from bitbucket_cloud.errors import DatabaseUnavailable
 
 #: Random bytes of a secret; as text they are 43 characters of the 128 that Bitbucket takes.
 SECRET_BYTES = 32

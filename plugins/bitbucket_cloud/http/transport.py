@@ -11,8 +11,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from bitbucket_cloud import __version__
-from bitbucket_cloud.client.errors import NeverReached, Unreachable
-from bitbucket_cloud.client.urls import PORTS, origin_of
+from bitbucket_cloud.errors import NeverReached, Unreachable
+from bitbucket_cloud.http.urls import PORTS, origin_of
 from bitbucket_cloud.settings import Settings
 
 USER_AGENT = f"bitbucket-cloud-airflow/{__version__}"
