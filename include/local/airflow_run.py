@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bitbucket_compliance.core.errors import one_line
 from local import environment as env
 from local.services import Connections
 
@@ -120,11 +121,6 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def one_line(text: object) -> str:
-    """The first line of a text."""
-    return next(iter(str(text).strip().splitlines()), "no reason given")
-
-
 class _Terminal:
     """Prints events and remembers what the end of the run needs to know."""
 
@@ -156,7 +152,7 @@ class _Terminal:
         took = "" if seconds is None else f"{seconds:6.1f} s"
         _say(f"  {state:<8} {took:>8}  {task}" + (f"  {one_line(error)}" if error else ""))
         if state == "failed":
-            self._outcome.problems.append(f"{task}: {one_line(error)}")
+            self._outcome.problems.append(f"{task}: {one_line(error or 'no reason given')}")
 
     def _show_message(self, topic: str, text: str) -> None:
         if topic == "refused":

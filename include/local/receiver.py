@@ -7,20 +7,25 @@ import subprocess
 import sys
 from typing import Final
 
+from bitbucket_compliance.commands.command_line import Commands, port
 from local import environment as env
-from local.services import LocalError, Services, migrate_compliance, require_postgres
+from local.services import Services, migrate_compliance, require_postgres
 
 PATH: Final = "/webhooks/bitbucket"
 
 
-def receiver(port: str) -> int:
+def register(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add("receiver", receiver, "take webhooks in, in the foreground")
+    command.flag("port", "8085", "where to listen on this machine", is_a=port, default=8085)
+
+
+def receiver(port: int) -> int:
     """Run it until Ctrl-C; its exit code.
 
     Raises:
-        LocalError: ``port`` is no port, or there is no Postgres to use.
+        CommandError: there is no Postgres to use.
     """
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise LocalError(f"PORT={port} is no port: give a number from 1 to 65535")
     with Services() as services:
         connections = services.connections(needs_bitbucket=False)
         require_postgres(connections)
@@ -34,7 +39,7 @@ def receiver(port: str) -> int:
         process = subprocess.Popen(
             [sys.executable, "-m", "bitbucket_webhooks"],
             cwd=env.ROOT,
-            env=environment | {"COMPLIANCE_RECEIVER_PORT": port},
+            env=environment | {"COMPLIANCE_RECEIVER_PORT": str(port)},
             stdin=subprocess.DEVNULL,
         )
         try:

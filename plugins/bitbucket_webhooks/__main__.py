@@ -15,9 +15,9 @@ import uvicorn
 
 from bitbucket_cloud.auth.encryption import KeyRing
 from bitbucket_cloud.errors import ConfigurationError
+from bitbucket_compliance.core.postgres_address import ConnectionUnreadable, PostgresAddress
 from bitbucket_webhooks.app import MAX_BODY, PATH, create_app
 from bitbucket_webhooks.database import Database
-from local.environment import POSTGRES_CONNECTION, ConnectionUnreadable, PostgresAddress
 
 HOST_VARIABLE = "COMPLIANCE_RECEIVER_HOST"
 PORT_VARIABLE = "COMPLIANCE_RECEIVER_PORT"
@@ -30,10 +30,7 @@ def main() -> int:
     try:
         host, port = os.environ.get(HOST_VARIABLE) or "127.0.0.1", _port()
         keys = KeyRing.from_environment()
-        given = os.environ.get(POSTGRES_CONNECTION)
-        if not given:
-            raise ConfigurationError(f"the environment variable {POSTGRES_CONNECTION} is not set")
-        dsn = PostgresAddress.from_airflow(given).dsn
+        dsn = PostgresAddress.from_environment().dsn
     except (ConfigurationError, ConnectionUnreadable) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

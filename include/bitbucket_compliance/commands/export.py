@@ -1,0 +1,51 @@
+"""``export``: write the published results of a run or of an instant into a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from bitbucket_compliance.commands.command_line import CommandError, Commands, one_of
+from bitbucket_compliance.commands.environment import database
+from bitbucket_compliance.reporting.exports.formats import NAMES
+
+TARGET: Final = "COMPLIANCE_EXPORT_TARGET"
+
+
+def register(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add("export", export, "write the results to a file", check=_check)
+    command.flag("format", "|".join(NAMES), "what the file looks like", is_a=one_of(*NAMES), required=True)
+    command.flag("workspace", "slug", "one workspace; all of them where it is left out, a file for each")
+    command.flag("at", "2026-03-31", "a day, at its end (UTC), or a time; now where it is left out")
+    command.flag("run", "run_id", "in the place of an instant: a run that published")
+    command.flag("out", "folder", f"where to write; what {TARGET} names where it is left out")
+
+
+def _check(out: str, **_: str) -> None:
+    if "://" in out:
+        raise CommandError(
+            f"--out={out}: give a folder of this machine; the DAG export_results writes to object stores"
+        )
+
+
+def export(format: str, workspace: str, at: str, run: str, out: str) -> None:
+    """Write it and print where.
+
+    Raises:
+        CommandError: no folder is named.
+        ExportRefused: there is no such workspace, run or instant.
+    """
+    from bitbucket_compliance.reporting.exports import export as exports
+    from bitbucket_compliance.reporting.exports.state import Wanted
+
+    target = out or os.environ.get(TARGET, "")
+    if not target or "://" in target:
+        raise CommandError(f"--out is missing: name the folder to write to ({TARGET} names none of this machine)")
+    wanted = Wanted(workspace.strip(), at.strip(), run.strip())
+    with database() as connection:
+        made = exports.export(connection, format, wanted, Path(target).expanduser().absolute())
+    for one in made:
+        counts = ", ".join(f"{count} {status}" for status, count in one.state.by_status.items())
+        print(f"{one.file}\n  {one.state.verdicts} verdicts of {one.state.workspace}: {counts}")

@@ -1,0 +1,76 @@
+"""``policy``: what a workspace's policy changes in the defaults."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bitbucket_compliance.commands.command_line import CommandError, Commands, readable_file, workspace
+from bitbucket_compliance.commands.environment import database, operator
+
+if TYPE_CHECKING:
+    from bitbucket_compliance.policy.overrides import Difference, Override
+
+
+def register(commands: Commands) -> None:
+    """Add the command."""
+    command = commands.add("policy", policy, "show or change the policy of one workspace", check=_check)
+    command.flag("workspace", "slug", "slug or uuid", is_a=workspace, required=True)
+    command.flag(
+        "file",
+        "overrides.yaml",
+        "what the workspace's policy changes; an empty file takes the changes back; without it the policy is shown",
+        is_a=lambda value: None if value.strip().lower() == "none" else readable_file(value),
+        default=None,
+    )
+    command.flag("reason", "why", "why the policy changes, for its history; needed with --file")
+
+
+def _check(workspace: str, file: Path | None, reason: str) -> None:
+    if file and not reason.strip():
+        raise CommandError("--reason is missing: say why the policy changes, its history keeps it")
+
+
+def policy(workspace: str, file: Path | None, reason: str) -> None:
+    """Set what the workspace's policy changes where a file is given; print what is in force then, and its history.
+
+    Raises:
+        PolicyInvalid: the file holds something unknown; nothing is stored.
+    """
+    from bitbucket_compliance.policy.model import contradictions, read_changes
+    from bitbucket_compliance.policy.overrides import differences, history, policy_of, set_override
+
+    changes = read_changes(file) if file else {}
+    with database() as connection:
+        if file:
+            set_override(connection, workspace, changes, set_by=operator(), reason=reason.strip())
+            connection.commit()
+        in_force = policy_of(connection, workspace)
+        print(f"policy of workspace {workspace.lower()}, version {in_force.version}")
+        for line in [*_differences(differences(connection, workspace)), *_history(history(connection, workspace))]:
+            print(f"  {line}")
+        for contradiction in contradictions(in_force):
+            print(f"warning: {contradiction}")
+
+
+def _differences(found: list[Difference]) -> Iterator[str]:
+    if not found:
+        yield "every key is as include/bitbucket_compliance/policy/default.yaml delivers it"
+    for key in found:
+        yield f"{key.key}: {_shown(key.value)} (delivered: {_shown(key.default)}; set by {key.source})"
+
+
+def _history(overrides: list[Override]) -> Iterator[str]:
+    for override in overrides:
+        until = "in force" if override.valid_to is None else f"until {override.valid_to:%Y-%m-%d %H:%M}"
+        what = _shown(override.body) if override.body else "nothing: taken back"
+        yield (
+            f"{override.set_at:%Y-%m-%d %H:%M} UTC, {until}, by {override.set_by}"
+            f" ({override.reason or 'no reason given'}): {what}"
+        )
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
