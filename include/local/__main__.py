@@ -26,9 +26,12 @@ def all_commands() -> tuple[Commands, set[str]]:
 
 def main(argv: list[str] | None = None) -> int:
     """The exit code; errors become one line on standard error."""
-    BY_MAKE.set(True)
-    commands, of_operators = all_commands()
-    return commands.main(argv, lambda name: operator_environment(name) if name in of_operators else nullcontext())
+    by_make = BY_MAKE.set(True)
+    try:
+        commands, of_operators = all_commands()
+        return commands.main(argv, lambda name: operator_environment(name) if name in of_operators else nullcontext())
+    finally:
+        BY_MAKE.reset(by_make)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def workspace(value: str) -> str:
     """A workspace's slug or uuid."""
     value = value.strip()
     if not (_SLUG.fullmatch(value) or _UUID.fullmatch(value)):
-        raise wrong(repr(value), "no workspace slug or uuid; a slug is what follows bitbucket.org/ in its address")
+        raise wrong(repr(value), "is no workspace slug or uuid; a slug is what follows bitbucket.org/ in its address")
     return value
 
 

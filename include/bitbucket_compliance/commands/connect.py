@@ -137,7 +137,7 @@ class Callback:
         """What Bitbucket answered.
 
         Raises:
-            LocalError: nobody came back in time.
+            CommandError: nobody came back in time.
         """
         try:
             return self._answers.get(timeout=seconds)

@@ -22,8 +22,11 @@ def register(commands: Commands) -> None:
         "import", import_declared, "import declared data, each file whole or not at all", check=_check
     )
     for kind, text in (
-        ("roster", "people: email,name,status,end_date,account_id"),
-        ("classification", "target_type,target,classification,sensitivity,owner[,workspace]"),
+        ("roster", "people: columns email, name, status, end_date, account_id"),
+        (
+            "classification",
+            "columns target_type, target, classification, sensitivity, owner, if wanted workspace",
+        ),
         ("mfa", "the members export of the Atlassian admin console"),
     ):
         command.flag(kind, "file.csv", text, is_a=readable_file, default=None)
@@ -48,7 +51,7 @@ def _past_day(value: str) -> date:
 def _check(roster: Path | None, roster_sql: str, query: Path | None, roster_scim: str, **others: object) -> None:
     if not any((roster, roster_sql, query, roster_scim, others["classification"], others["mfa"])):
         raise CommandError(
-            f"usage: {PROGRAM} import --roster=file.csv --classification=file.csv --mfa=export.csv (at least one)"
+            f"usage: {PROGRAM} import --roster=file.csv --classification=file.csv --mfa=file.csv (at least one)"
         )
     if bool(roster_sql) != bool(query):
         raise CommandError(f"usage: {PROGRAM} import --roster-sql=connection --query=file.sql")
