@@ -20,11 +20,17 @@ def register(commands: Commands) -> None:
     """Add the commands."""
     command = commands.add("psql", psql, "open the embedded database, or run one statement")
     command.flag("sql", "SELECT …", "a statement; psql asks for them where it is left out")
-    command.flag("role", "|".join(ROLES), "do it with the rights of this role; reader reads alone", is_a=one_of(*ROLES))
+    command.flag(
+        "role",
+        "|".join(ROLES),
+        "do it with the rights of this role; reader reads alone",
+        is_a=one_of(*ROLES),
+        default=None,
+    )
     commands.add("clean", clean, "stop everything and remove data, logs and caches (.venv and .venv-superset stay)")
 
 
-def psql(sql: str, role: str) -> int:
+def psql(sql: str, role: str | None) -> int:
     """The wheel's psql on the embedded database; with `sql`, one statement."""
     with embedded_postgres() as postgres:
         address = PostgresAddress.from_airflow(postgres.uri())

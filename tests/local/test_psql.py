@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from local import __main__ as command_line
@@ -11,11 +13,8 @@ from local.postgres import EmbeddedPostgres
 
 @pytest.fixture(autouse=True)
 def _tests_own_server(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Shared(EmbeddedPostgres):
-        def close(self) -> None:
-            """The session's other tests go on using it."""
-
-    monkeypatch.setattr(database, "embedded_postgres", lambda: Shared(postgres.data_dir))
+    # It runs already, and the session's other tests go on using it.
+    monkeypatch.setattr(database, "embedded_postgres", lambda: nullcontext(postgres))
 
 
 def _psql(monkeypatch: pytest.MonkeyPatch, sql: str, role: str = "") -> int:

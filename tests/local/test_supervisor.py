@@ -43,6 +43,8 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Background:
     return Background("Toy", "toy", home, home / "log", "make toy-down", "/", lambda answer: b"Directory" in answer)
 
 
+# It outlives the command that started it, as it should.
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_a_program_is_started_found_and_stopped(toy: Background, capsys: pytest.CaptureFixture[str]) -> None:
     assert toy.running_at() is None
     url = toy.start(str(toy.home), "well")
