@@ -2,16 +2,8 @@
 
 import sys
 
-from bitbucket_compliance import commands
-from bitbucket_compliance.commands.command_line import PROGRAM, Commands
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command of the command line and give its exit code."""
-    known = Commands(PROGRAM, "What an operator of the compliance pipeline does from a terminal.")
-    commands.register(known)
-    return known.main(argv)
-
+from bitbucket_compliance import commands as commands
+from bitbucket_compliance.commands.command_line import PROGRAM, main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(PROGRAM))

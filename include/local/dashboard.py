@@ -9,11 +9,11 @@ import os
 import sys
 from typing import Final
 
-from bitbucket_compliance.commands.command_line import CommandError, Commands, port, switch
+from bitbucket_compliance.commands.command_line import CommandError, Flag, command, port, switch
 from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION
 from bitbucket_compliance.reporting.dashboards.login import ROLE, ensure_login
 from local import environment as env
-from local.services import Services, migrate_compliance, only_one, require_postgres
+from local.services import Services, only_one, usable
 from local.superset import FOLDER, RESULTS, Superset, install, is_installed
 from local.supervisor import HOST, Background, free_port, require_free, supervise
 
@@ -32,24 +32,12 @@ SUPERSET: Final = Background(
 )
 
 
-def register(commands: Commands) -> None:
-    """Add the commands."""
-    command = commands.add(
-        "dashboard", dashboard, "Superset with the compliance dashboard on this machine, in the background"
-    )
-    command.flag(
-        "port", str(PREFERRED_PORT), "of the page; where it is taken and none is named, another", is_a=port, default=0
-    )
-    command.flag("setup-only", "1", "install Superset and start nothing", is_a=switch, default=False, bare=True)
-    commands.add("dashboard-down", SUPERSET.stop, "stop what `make dashboard` started")
-    commands.add(
-        "dashboard-export",
-        export,
-        "write the dashboard, as it was changed in the browser, back into "
-        "include/bitbucket_compliance/reporting/dashboards/assets",
-    )
-
-
+@command(
+    "dashboard",
+    "Superset with the compliance dashboard on this machine, in the background",
+    Flag("port", str(PREFERRED_PORT), "of the page; where it is taken and none is named, another", port, 0),
+    Flag("setup-only", "1", "install Superset and start nothing", switch, default=False, bare=True),
+)
 def dashboard(port: int, setup_only: bool = False) -> None:
     """Install Superset if it is missing, start it in the background, print its address and the logins."""
     if not setup_only:
@@ -67,6 +55,17 @@ def dashboard(port: int, setup_only: bool = False) -> None:
     print(f"log: {SUPERSET.log.relative_to(env.ROOT)}; stop it with: {SUPERSET.stopped_by}")
 
 
+@command("dashboard-down", "stop what `make dashboard` started")
+def down() -> None:
+    """Stop it, and the embedded Postgres where nobody uses it any more."""
+    SUPERSET.stop()
+
+
+@command(
+    "dashboard-export",
+    "write the dashboard, as it was changed in the browser, back into "
+    "include/bitbucket_compliance/reporting/dashboards/assets",
+)
 def export() -> None:
     """Write the dashboard, as somebody changed it in the browser, back into the asset files."""
     if not is_installed() or not (HOME / "superset.db").exists():
@@ -96,9 +95,7 @@ def results_address(services: Services) -> str:
             f"the results are in a Postgres of yours: create a login there with the role {ROLE} and nothing else, "
             f"and name it: {RESULTS}=postgresql://login:password@host:port/database"
         )
-    connections = services.connections(needs_bitbucket=False)
-    require_postgres(connections)
-    migrate_compliance(connections)
+    connections = usable(services.connections(needs_bitbucket=False))
     return ensure_login(connections.address.dsn, env.dashboard_secret("database"))
 
 

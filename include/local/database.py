@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from typing import Final
 
-from bitbucket_compliance.commands.command_line import Commands, one_of
+from bitbucket_compliance.commands.command_line import Flag, command, one_of
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 from local import dashboard, web
 from local import environment as env
@@ -16,20 +16,12 @@ from local.services import embedded_postgres
 ROLES: Final = ("reader", "people_reader", "pipeline", "console", "owner")
 
 
-def register(commands: Commands) -> None:
-    """Add the commands."""
-    command = commands.add("psql", psql, "open the embedded database, or run one statement")
-    command.flag("sql", "SELECT …", "a statement; psql asks for them where it is left out")
-    command.flag(
-        "role",
-        "|".join(ROLES),
-        "do it with the rights of this role; reader reads alone",
-        is_a=one_of(*ROLES),
-        default=None,
-    )
-    commands.add("clean", clean, "stop everything and remove data, logs and caches (.venv and .venv-superset stay)")
-
-
+@command(
+    "psql",
+    "open the embedded database, or run one statement",
+    Flag("sql", "SELECT …", "a statement; psql asks for them where it is left out"),
+    Flag("role", "|".join(ROLES), "do it with the rights of this role; reader reads alone", one_of(*ROLES), None),
+)
 def psql(sql: str, role: str | None) -> int:
     """The wheel's psql on the embedded database; with `sql`, one statement."""
     with embedded_postgres() as postgres:
@@ -64,6 +56,7 @@ def _options_for(dsn: str, role: str) -> str:
     return f"-c role={role}" + (" -c default_transaction_read_only=on" if role.endswith("reader") else "")
 
 
+@command("clean", "stop everything and remove data, logs and caches (.venv and .venv-superset stay)")
 def clean() -> None:
     """Stop everything and remove `.local`."""
     dashboard.SUPERSET.stop()

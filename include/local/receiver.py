@@ -7,19 +7,14 @@ import subprocess
 import sys
 from typing import Final
 
-from bitbucket_compliance.commands.command_line import Commands, port
+from bitbucket_compliance.commands.command_line import Flag, command, port
 from local import environment as env
-from local.services import Services, migrate_compliance, require_postgres
+from local.services import Services, usable
 
 PATH: Final = "/webhooks/bitbucket"
 
 
-def register(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add("receiver", receiver, "take webhooks in, in the foreground")
-    command.flag("port", "8085", "where to listen on this machine", is_a=port, default=8085)
-
-
+@command("receiver", "take webhooks in, in the foreground", Flag("port", "8085", "on this machine", port, 8085))
 def receiver(port: int) -> int:
     """Run it until Ctrl-C; its exit code.
 
@@ -27,9 +22,7 @@ def receiver(port: int) -> int:
         CommandError: there is no Postgres to use.
     """
     with Services() as services:
-        connections = services.connections(needs_bitbucket=False)
-        require_postgres(connections)
-        migrate_compliance(connections)
+        connections = usable(services.connections(needs_bitbucket=False))
         environment = env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment()
         print(f"taking webhooks in at http://127.0.0.1:{port}{PATH}  (Ctrl-C ends it)")
         if not os.environ.get("COMPLIANCE_WEBHOOK_URL"):

@@ -9,37 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bitbucket_compliance.commands.command_line import CommandError, Commands, switch, workspace
+from bitbucket_compliance.commands.command_line import CommandError, Flag, command, switch, workspace
 from bitbucket_compliance.commands.environment import operator
 from local import environment as env
 from local.airflow_run import Job, Outcome, run_dags
 from local.report import read_report, render_report, render_times
-from local.services import (
-    Connections,
-    Services,
-    add_grant,
-    migrate_airflow,
-    migrate_compliance,
-    only_one,
-    require_postgres,
-)
+from local.services import GRANT, Connections, Services, migrate_airflow, only_one, usable
 
 RUN_DAG: Final = "bitbucket_compliance"
 DEMO_FILES: Final = {"roster": "roster.csv", "classification": "classification.csv", "mfa": "mfa_export.csv"}
 
 
-def register(commands: Commands) -> None:
-    """Add the commands."""
-    command = commands.add(
-        "demo", demo, "run the whole pipeline once against the bundled sandbox and print the results"
-    )
-    add_grant(command)
-    command = commands.add("run", run, "judge one workspace")
-    command.flag("workspace", "slug", "slug or uuid", is_a=workspace, required=True)
-    command.flag("full-refresh", "1", "read unchanged repositories too", is_a=switch, default=False, bare=True)
-    add_grant(command)
-
-
+@command("demo", "run the whole pipeline once against the bundled sandbox and print the results", GRANT)
 def demo(grant: str) -> int:
     """Embedded Postgres, sandbox, the demo's declared data, one run. A user's connections are not touched."""
     data = env.ROOT / "include" / "sandbox" / "demo_data"
@@ -51,6 +32,13 @@ def demo(grant: str) -> int:
         return _execute([*imports, _run_job(env.DEMO_WORKSPACE)], services, ignore_user=True)
 
 
+@command(
+    "run",
+    "judge one workspace",
+    Flag("workspace", "slug", "slug or uuid", workspace, required=True),
+    Flag("full-refresh", "1", "read unchanged repositories too", switch, default=False, bare=True),
+    GRANT,
+)
 def run(workspace: str, full_refresh: bool, grant: str) -> int:
     """One run of one workspace against whatever the two connections name."""
     with Services(sandbox_grant=grant) as services:
@@ -67,9 +55,7 @@ def _execute(jobs: list[Job], services: Services, *, ignore_user: bool = False) 
     home = env.LOCAL / "airflow"
     log_file = _new_log_file()
     with only_one(home):
-        connections = services.connections(ignore_user=ignore_user)
-        require_postgres(connections)
-        migrate_compliance(connections)
+        connections = usable(services.connections(ignore_user=ignore_user))
         migrate_airflow(home, log_file)
         print(f"log: {_short(log_file)}", flush=True)
         outcome = run_dags(jobs, connections, home, log_file)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bitbucket_compliance.commands.command_line import CommandError, Parser, one_of
+from bitbucket_compliance.commands.command_line import Command, CommandError, Flag, one_of
 from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION, PostgresAddress
 from local import environment as env
 from local.postgres import EmbeddedPostgres
@@ -85,31 +85,28 @@ def embedded_postgres() -> EmbeddedPostgres:
     return EmbeddedPostgres(env.LOCAL / "postgres")
 
 
-def add_grant(command: Parser) -> None:
-    """Add the flag `--grant`."""
-    command.flag(
-        "grant",
-        "admin|five",
-        "what the sandbox may be read by: the five scopes, or those and repository:admin (the default)",
-        is_a=one_of(*env.SANDBOX_GRANTS),
-        default="admin",
-    )
+GRANT: Final = Flag(
+    "grant",
+    "admin|five",
+    "what the sandbox may be read by: the five scopes, or those and repository:admin (the default)",
+    one_of(*env.SANDBOX_GRANTS),
+    "admin",
+)
 
 
 @contextlib.contextmanager
-def operator_environment(command: str) -> Iterator[None]:
-    """The environment of an operator command: the user's connections and keys, or those of this checkout."""
+def around(command: Command) -> Iterator[None]:
+    """For an operator command: the user's connections and keys, or those of this checkout, in the environment."""
+    if not command.function.__module__.startswith("bitbucket_compliance."):
+        yield
+        return
     before = dict(os.environ)
     try:
-        with Services() as services, _vault_key_for(command):
-            connections = services.connections(needs_bitbucket=False)
-            require_postgres(connections)
-            migrate_compliance(connections)
-            ours = {"COMPLIANCE_EXPORT_TARGET": str(env.ROOT / "exports")} | env.airflow_environment(
-                env.LOCAL / "airflow"
-            )
+        with Services() as services, _vault_key_for(command.name):
+            connections = usable(services.connections(needs_bitbucket=False))
             # Airflow writes its configuration where these say, as soon as it is imported.
-            os.environ.update(ours | connections.as_environment())
+            os.environ.setdefault("COMPLIANCE_EXPORT_TARGET", str(env.ROOT / "exports"))
+            os.environ.update(env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment())
             yield
     finally:
         os.environ.clear()
@@ -210,9 +207,15 @@ def migrate_airflow(home: Path, log_file: Path) -> None:
     stamp.write_text(version)
 
 
-def require_postgres(connections: Connections) -> None:
-    """Fail with one line, naming the connection, host and port, where Postgres can't be used."""
+def usable(connections: Connections) -> Connections:
+    """The same, once its Postgres answered and its schema is up to date.
+
+    Raises:
+        CommandError: it does not answer; one line names the connection, host and port.
+    """
     import psycopg
+
+    from bitbucket_compliance.database.migrate import upgrade
 
     address = connections.address
     try:
@@ -224,10 +227,5 @@ def require_postgres(connections: Connections) -> None:
         raise CommandError(
             f"connection compliance_postgres: no Postgres to use at {address.host}:{address.port}: {reason}"
         ) from None
-
-
-def migrate_compliance(connections: Connections) -> None:
-    """Bring the schemas of the data's Postgres up to date."""
-    from bitbucket_compliance.database.migrate import upgrade
-
-    upgrade(connections.address.dsn)
+    upgrade(address.dsn)
+    return connections

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from bitbucket_compliance.commands.command_line import Commands, port
+from bitbucket_compliance.commands.command_line import Flag, command, port
 from local import environment as env
-from local.services import Services, add_grant, migrate_airflow, migrate_compliance, only_one, require_postgres
+from local.services import GRANT, Services, migrate_airflow, only_one, usable
 from local.supervisor import HOST, Background, free_port, require_free, supervise
 
 PREFERRED_PORT: Final = 8080
@@ -39,16 +39,12 @@ AIRFLOW: Final = Background(
 )
 
 
-def register(commands: Commands) -> None:
-    """Add the commands."""
-    command = commands.add("up", up, "Airflow with its web page on this machine, in the background")
-    command.flag(
-        "port", str(PREFERRED_PORT), "of the page; where it is taken and none is named, another", is_a=port, default=0
-    )
-    add_grant(command)
-    commands.add("down", AIRFLOW.stop, "stop what `make up` started")
-
-
+@command(
+    "up",
+    "Airflow with its web page on this machine, in the background",
+    Flag("port", str(PREFERRED_PORT), "of the page; where it is taken and none is named, another", port, 0),
+    GRANT,
+)
 def up(port: int, grant: str) -> None:
     """Start in the background, wait until it answers, print the address and the logins."""
     if url := AIRFLOW.running_at():
@@ -61,6 +57,12 @@ def up(port: int, grant: str) -> None:
     for user, password in json.loads(PASSWORDS.read_text()).items():
         print(f"  login {user} / {password}")
     print(f"log: {AIRFLOW.log.relative_to(env.ROOT)}; stop it with: {AIRFLOW.stopped_by}")
+
+
+@command("down", "stop what `make up` started")
+def down() -> None:
+    """Stop it, and the embedded Postgres where nobody uses it any more."""
+    AIRFLOW.stop()
 
 
 def _write_passwords() -> None:
@@ -97,9 +99,7 @@ def web_environment(home: Path, port: int) -> dict[str, str]:
 def run(grant: str, port: int) -> None:
     """Hold Airflow and what it needs until a signal comes (in the supervisor)."""
     with only_one(HOME), Services(sandbox_grant=grant, sandbox_auth=env.BY_CONSENT) as services:
-        connections = services.connections()
-        require_postgres(connections)
-        migrate_compliance(connections)
+        connections = usable(services.connections())
         migrate_airflow(HOME, AIRFLOW.log)
         _write_passwords()
         port = port or free_port(PREFERRED_PORT)

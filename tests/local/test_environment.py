@@ -14,7 +14,7 @@ from bitbucket_compliance.commands.command_line import CommandError
 from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION
 from local import environment as env
 from local import services
-from local.services import Connections, Services, only_one, require_postgres
+from local.services import Connections, Services, only_one, usable
 
 USERS_POSTGRES = "postgresql://someone:s%40fe%2Fword@db.example.com:6543/results?sslmode=require"
 USERS_BITBUCKET = json.dumps({"conn_type": "bitbucket", "login": "key", "password": "secret"})
@@ -97,7 +97,7 @@ def test_an_unreachable_postgres_is_one_line_with_connection_host_and_port() -> 
         port = taken.getsockname()[1]
         connections = Connections(f"postgresql://me:hidden@127.0.0.1:{port}/db", "{}", False)
         with pytest.raises(CommandError) as refused:
-            require_postgres(connections)
+            usable(connections)
     message = str(refused.value)
     assert "compliance_postgres" in message
     assert f"127.0.0.1:{port}" in message

@@ -14,13 +14,14 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeVar
 
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_compliance.core.errors import PipelineError, one_line
@@ -28,6 +29,8 @@ from bitbucket_compliance.core.errors import PipelineError, one_line
 PROGRAM: Final = "python -m bitbucket_compliance"
 #: whether make called the command, and flags are variables
 BY_MAKE: Final[ContextVar[bool]] = ContextVar("by_make", default=False)
+
+Function = TypeVar("Function", bound=Callable[..., "int | None"])
 
 _FLAG = re.compile(r"(?<![\w'\"-])--([a-z]+(?:-[a-z]+)*)")
 _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -38,125 +41,125 @@ class CommandError(PipelineError):
     """A command can't go on; the message is the one line that a person reads."""
 
 
-class Parser(argparse.ArgumentParser):
-    """The flags of one command.
+@dataclass(frozen=True)
+class Flag:
+    """A flag of a command.
 
     Attributes:
-        usages: each flag as a usage line shows it, in order.
+        shown: a value as an example, or the values there are.
+        text: what it means, for the help.
+        is_a: reads the value; raises ``ArgumentTypeError`` (see ``wrong``) where it can't be one.
+        bare: what the flag means without a value; None: it needs one.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, **options)
-        self.usages: dict[str, str] = {}
+    name: str
+    shown: str
+    text: str
+    is_a: Callable[[str], Any] = str
+    default: Any = ""
+    required: bool = False
+    bare: Any = None
 
-    def flag(
-        self,
-        name: str,
-        shown: str,
-        text: str,
-        *,
-        is_a: Callable[[str], Any] = str,
-        default: Any = "",
-        required: bool = False,
-        bare: Any = None,
-    ) -> None:
-        """Add ``--name``.
+    def __str__(self) -> str:
+        """As a usage line shows it."""
+        return f"--{self.name}={self.shown}" if self.required else f"[--{self.name}={self.shown}]"
 
-        Args:
-            shown: a value as an example, or the values there are.
-            text: what it means, for the help.
-            is_a: reads the value; raises ``ArgumentTypeError`` (see ``wrong``) where it can't be one.
-            bare: what the flag means without a value; None: it needs one.
-        """
-        self.add_argument(
-            f"--{name}",
-            help=text,
-            metavar=shown,
-            type=is_a,
-            default=default,
-            required=required,
-            **({} if bare is None else {"nargs": "?", "const": bare}),
-        )
-        self.usages[name] = f"--{name}={shown}" if required else f"[--{name}={shown}]"
+    def add_to(self, parser: argparse.ArgumentParser) -> None:
+        """Let a parser know it."""
+        how = {"required": self.required} if self.bare is None else {"nargs": "?", "const": self.bare}
+        options: dict[str, Any] = {"help": self.text, "metavar": self.shown, "type": self.is_a, "default": self.default}
+        parser.add_argument(f"--{self.name}", **options, **how)
 
-    def from_environment(self) -> Iterator[str]:
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it was registered; see ``command``."""
+
+    name: str
+    text: str
+    flags: tuple[Flag, ...]
+    check: Callable[..., None] | None
+    function: Callable[..., int | None]
+
+    @property
+    def help_line(self) -> str:
+        """What it does and its flags, on one line."""
+        return spelled(f"{self.text}: {' '.join(map(str, self.flags))}" if self.flags else self.text)
+
+    def variables(self) -> list[str]:
         """The flags that make was given as variables."""
-        for name in self.usages:
-            if value := os.environ.get(name.upper().replace("-", "_")):
-                yield f"--{name}={value}"
+        given = {flag.name: os.environ.get(flag.name.upper().replace("-", "_")) for flag in self.flags}
+        return [f"--{name}={value}" for name, value in given.items() if value]
+
+
+#: every command that was registered, by its name
+COMMANDS: Final[dict[str, Command]] = {}
+
+
+def command(
+    name: str, text: str, *flags: Flag, check: Callable[..., None] | None = None
+) -> Callable[[Function], Function]:
+    """Register a function as a command; it is called with the flags by name and gives the exit code where it is not 0.
+
+    ``check`` raises ``CommandError`` where the flags don't fit together, before anything is started.
+    """
+
+    def register(function: Function) -> Function:
+        COMMANDS[name] = Command(name, text, flags, check, function)
+        return function
+
+    return register
+
+
+class _Parser(argparse.ArgumentParser):
+    usage_line = ""
 
     def error(self, message: str) -> NoReturn:
-        """One line instead of argparse's several.
-
-        Raises:
-            CommandError: always.
-        """
+        """One line instead of argparse's several."""
         problem = message.removeprefix("argument ").replace(": =", "=", 1)
-        raise CommandError(f"{problem}; usage: {' '.join([self.prog, *self.usages.values()])}")
+        raise CommandError(f"{problem}; usage: {self.usage_line or self.prog}")
 
 
-class Commands:
-    """The commands of one program."""
+def main(
+    program: str,
+    argv: list[str] | None = None,
+    around: Callable[[Command], AbstractContextManager[object]] = lambda _: nullcontext(),
+) -> int:
+    """Run the command of the command line, in a context of its own; what goes wrong becomes one line on standard error.
 
-    def __init__(self, program: str, description: str) -> None:
-        self._parser = Parser(prog=program, description=description)
-        self._subparsers = self._parser.add_subparsers(
-            dest="command", required=True, metavar="COMMAND", parser_class=Parser
+    Returns:
+        The exit code.
+    """
+    signal.signal(signal.SIGTERM, _terminated)
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        if BY_MAKE.get() and argv and argv[0] in COMMANDS:
+            argv = [argv[0], *COMMANDS[argv[0]].variables(), *argv[1:]]
+        flags = vars(_parser(program).parse_args(argv))
+        chosen = COMMANDS[flags.pop("command")]
+        if chosen.check:
+            chosen.check(**flags)
+        with around(chosen):
+            return chosen.function(**flags) or 0
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except (PipelineError, BitbucketError) as error:
+        print(f"error: {spelled(one_line(error))}", file=sys.stderr)
+        return 1
+
+
+def _parser(program: str) -> _Parser:
+    parser = _Parser(prog=program, allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for each in COMMANDS.values():
+        below = commands.add_parser(
+            each.name, help=each.text, description=each.text, prog=f"{PROGRAM} {each.name}", allow_abbrev=False
         )
-        self.parsers: dict[str, Parser] = {}
-
-    def add(
-        self, name: str, function: Callable[..., int | None], text: str, *, check: Callable[..., None] | None = None
-    ) -> Parser:
-        """Add a command; its flags are added to what is returned.
-
-        Args:
-            function: does it, called with the flags by name; gives the exit code where it is not 0.
-            text: what it does, for the help.
-            check: raises ``CommandError`` where the flags don't fit together, before anything is started.
-        """
-        parser: Parser = self._subparsers.add_parser(name, help=text, description=text, prog=f"{PROGRAM} {name}")
-        parser.set_defaults(function=function, check=check)
-        self.parsers[name] = parser
-        return parser
-
-    def help_line(self, name: str) -> str:
-        """What a command does and its flags, on one line."""
-        parser = self.parsers[name]
-        flags = " ".join(parser.usages.values())
-        return spelled(f"{parser.description}: {flags}" if flags else str(parser.description))
-
-    def main(
-        self,
-        argv: list[str] | None = None,
-        around: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(),
-    ) -> int:
-        """Run the command of the command line; what goes wrong becomes one line on standard error.
-
-        Args:
-            around: for the name of a command, the context it runs in.
-
-        Returns:
-            The exit code.
-        """
-        signal.signal(signal.SIGTERM, _terminated)
-        try:
-            flags = vars(self._parser.parse_args(self._with_variables(sys.argv[1:] if argv is None else argv)))
-            name, function, check = (flags.pop(key) for key in ("command", "function", "check"))
-            if check:
-                check(**flags)
-            with around(name):
-                return function(**flags) or 0
-        except KeyboardInterrupt:
-            print("\nstopped", file=sys.stderr)
-            return 130
-        except (PipelineError, BitbucketError) as error:
-            print(f"error: {spelled(one_line(error))}", file=sys.stderr)
-            return 1
-
-    def _with_variables(self, argv: list[str]) -> list[str]:
-        parser = self.parsers.get(argv[0]) if argv and BY_MAKE.get() else None
-        return argv if parser is None else [argv[0], *parser.from_environment(), *argv[1:]]
+        below.usage_line = " ".join([below.prog, *map(str, each.flags)])
+        for flag in each.flags:
+            flag.add_to(below)
+    return parser
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
@@ -219,6 +222,11 @@ def port(value: str) -> int:
     if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
         raise wrong(value, "is no port: write a number from 1 to 65535")
     return int(value)
+
+
+def port_or_any(value: str) -> int:
+    """A port of this machine, or 0 for any that is free."""
+    return 0 if value == "0" else port(value)
 
 
 def one_of(*names: str) -> Callable[[str], str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
-from bitbucket_compliance.commands.command_line import PROGRAM, CommandError, Commands, port
+from bitbucket_compliance.commands.command_line import PROGRAM, CommandError, Flag, command, port_or_any
 from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION, operator, require_bitbucket, token_vault
 from bitbucket_compliance.core.postgres_address import ConnectionUnreadable
 
@@ -38,23 +38,12 @@ class Answer:
     error: str = ""
 
 
-def register(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add(
-        "connect",
-        connect,
-        "let a person connect Bitbucket (auth authorization_code)",
-        check=lambda **_: require_bitbucket(),
-    )
-    command.flag(
-        "port", str(DEFAULT_PORT), "of the callback address on this machine", is_a=_any_port, default=DEFAULT_PORT
-    )
-
-
-def _any_port(value: str) -> int:
-    return 0 if value == "0" else port(value)
-
-
+@command(
+    "connect",
+    "let a person connect Bitbucket (auth authorization_code)",
+    Flag("port", str(DEFAULT_PORT), "of the callback address on this machine", port_or_any, DEFAULT_PORT),
+    check=require_bitbucket,
+)
 def connect(port: int) -> None:
     """Have a person consent in their browser and keep the tokens in the vault. Prints no token.
 

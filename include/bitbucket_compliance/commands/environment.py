@@ -46,7 +46,7 @@ def database() -> Iterator[psycopg.Connection[dict[str, Any]]]:
         yield connection
 
 
-def require_bitbucket() -> None:
+def require_bitbucket(**_: object) -> None:
     """Raise CommandError unless the connection ``bitbucket_default`` is set in the environment."""
     if not os.environ.get(BITBUCKET_CONNECTION):
         raise CommandError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,8 @@ from typing import Any, Final
 from bitbucket_compliance.commands.command_line import (
     PROGRAM,
     CommandError,
-    Commands,
+    Flag,
+    command,
     day,
     readable_file,
     spelled,
@@ -21,45 +21,29 @@ from bitbucket_compliance.commands.environment import database, operator
 SHOWN: Final = ("evidence_id", "test_id", "about", "status", "captured_on", "valid_until", "submitted_by")
 
 
-@dataclass(frozen=True)
-class EvidenceUpload:
-    """What was typed."""
-
-    file: Path | None
-    test: str
-    workspace: str
-    scope: str
-    targets: str
-    captured_on: date | None
-    note: str
-
-
-def register(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add(
-        "evidence", lambda **typed: evidence(EvidenceUpload(**typed)), "hand in evidence, or list it", check=_check
-    )
-    command.flag("file", "shot.png", "what shows it; without it evidence is listed", is_a=readable_file, default=None)
-    command.flag("test", "workspace_mfa_enforced", "which test it is for")
-    command.flag("workspace", "slug", "which workspace it is about")
-    command.flag("captured-on", "2026-03-31", "the day on which it was captured", is_a=day, default=None)
-    command.flag("scope", "workspace|project|repository|members", "what it shows; the test's own where there is one")
-    command.flag("targets", "a,b", "the projects, repositories or members it shows")
-    command.flag("note", "what it shows", "a remark")
-
-
-def _check(**typed: Any) -> None:
-    upload = EvidenceUpload(**typed)
-    if upload.file is None:
-        if any((upload.scope, upload.targets, upload.captured_on, upload.note)):
-            raise CommandError("--file is missing: name what you hand in, or leave out all but --test and --workspace")
-        return
-    missing = [name for name, value in (("--test", upload.test), ("--captured-on", upload.captured_on)) if not value]
+def _check(file: Path | None, test: str, captured_on: date | None, workspace: str, **others: str) -> None:
+    if file is None and (captured_on or any(others.values())):
+        raise CommandError("--file is missing: name what you hand in, or leave out all but --test and --workspace")
+    missing = [name for name, value in (("--test", test), ("--captured-on", captured_on)) if file and not value]
     if missing:
         raise CommandError(f"{', '.join(missing)} missing: evidence is for one test and was captured on one day")
 
 
-def evidence(upload: EvidenceUpload) -> None:
+@command(
+    "evidence",
+    "hand in evidence, or list it",
+    Flag("file", "shot.png", "what shows it; without it evidence is listed", readable_file, None),
+    Flag("test", "workspace_mfa_enforced", "which test it is for"),
+    Flag("workspace", "slug", "which workspace it is about"),
+    Flag("captured-on", "2026-03-31", "the day on which it was captured", day, None),
+    Flag("scope", "workspace|project|repository|members", "what it shows; the test's own where there is one"),
+    Flag("targets", "a,b", "the projects, repositories or members it shows"),
+    Flag("note", "what it shows", "a remark"),
+    check=_check,
+)
+def evidence(
+    file: Path | None, test: str, workspace: str, captured_on: date | None, scope: str, targets: str, note: str
+) -> None:
     """Submit a file and say what comes next; without one, list what there is, of one test and workspace if given.
 
     Raises:
@@ -67,28 +51,26 @@ def evidence(upload: EvidenceUpload) -> None:
     """
     from bitbucket_compliance.registry.evidence import listed, submit
 
-    test = upload.test.strip()
     with database() as connection:
-        if upload.file is None or upload.captured_on is None:
-            rows = [_cells(row) for row in listed(connection, test, upload.workspace)]
+        if file is None or captured_on is None:
+            rows = [_cells(row) for row in listed(connection, test.strip(), workspace)]
             print(table([SHOWN, *rows]) if rows else "there is no evidence yet")
             return
         submission = submit(
             connection,
-            upload.file,
-            test_id=test,
-            workspace=upload.workspace or None,
-            scope=upload.scope.strip().lower() or None,
-            targets=upload.targets.split(",") if upload.targets.strip() else (),
-            captured_on=upload.captured_on,
+            file,
+            test_id=test.strip(),
+            workspace=workspace or None,
+            scope=scope.strip().lower() or None,
+            targets=targets.split(",") if targets.strip() else (),
+            captured_on=captured_on,
             submitted_by=operator(),
-            note=upload.note or None,
+            note=note or None,
         )
-    print(f"submitted: evidence {submission.evidence_id} for {test}, captured on {upload.captured_on}")
-    for line in submission.lines:
-        print(line)
-    command = f"{PROGRAM} review --evidence={submission.evidence_id} --decision=accept"
-    print(spelled(f"somebody else decides: {command} (or reject, with --reason=…)"))
+    print(f"submitted: evidence {submission.evidence_id} for {test.strip()}, captured on {captured_on}")
+    print(*submission.lines, sep="\n", end="\n" if submission.lines else "")
+    review = f"{PROGRAM} review --evidence={submission.evidence_id} --decision=accept"
+    print(spelled(f"somebody else decides: {review} (or reject, with --reason=…)"))
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from bitbucket_compliance.commands.command_line import Commands
+from bitbucket_compliance.commands.command_line import Flag, command
 from bitbucket_compliance.commands.environment import database
 
 
-def register(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add("explain", explain, "why a verdict is what it is")
-    command.flag("test", "peer_review_required", "id of the test", required=True)
-    command.flag("subject", "name", "a repository, member or workspace: slug, display name or uuid", required=True)
-    command.flag("at", "2026-03-31", "a day, at its end (UTC), or a time; now where it is left out")
-    command.flag("workspace", "slug", "needed where several workspaces have a subject of that name")
-
-
+@command(
+    "explain",
+    "why a verdict is what it is",
+    Flag("test", "peer_review_required", "id of the test", required=True),
+    Flag("subject", "name", "a repository, member or workspace: slug, display name or uuid", required=True),
+    Flag("at", "2026-03-31", "a day, at its end (UTC), or a time; now where it is left out"),
+    Flag("workspace", "slug", "needed where several workspaces have a subject of that name"),
+)
 def explain(test: str, subject: str, at: str, workspace: str) -> None:
     """Print it.
 

@@ -6,21 +6,11 @@ import os
 from pathlib import Path
 from typing import Final
 
-from bitbucket_compliance.commands.command_line import CommandError, Commands, one_of
+from bitbucket_compliance.commands.command_line import CommandError, Flag, command, one_of
 from bitbucket_compliance.commands.environment import database
 from bitbucket_compliance.reporting.exports.formats import NAMES
 
 TARGET: Final = "COMPLIANCE_EXPORT_TARGET"
-
-
-def register(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add("export", export, "write the results to a file", check=_check)
-    command.flag("format", "|".join(NAMES), "what the file looks like", is_a=one_of(*NAMES), required=True)
-    command.flag("workspace", "slug", "one workspace; all of them where it is left out, a file for each")
-    command.flag("at", "2026-03-31", "a day, at its end (UTC), or a time; now where it is left out")
-    command.flag("run", "run_id", "in the place of an instant: a run that published")
-    command.flag("out", "folder", f"where to write; what {TARGET} names where it is left out")
 
 
 def _check(out: str, **_: str) -> None:
@@ -30,6 +20,16 @@ def _check(out: str, **_: str) -> None:
         )
 
 
+@command(
+    "export",
+    "write the results to a file",
+    Flag("format", "|".join(NAMES), "what the file looks like", one_of(*NAMES), required=True),
+    Flag("workspace", "slug", "one workspace; all of them where it is left out, a file for each"),
+    Flag("at", "2026-03-31", "a day, at its end (UTC), or a time; now where it is left out"),
+    Flag("run", "run_id", "in the place of an instant: a run that published"),
+    Flag("out", "folder", f"where to write; what {TARGET} names where it is left out"),
+    check=_check,
+)
 def export(format: str, workspace: str, at: str, run: str, out: str) -> None:
     """Write it and print where.
 

@@ -1,4 +1,4 @@
-"""``import``: take declared data, a roster, a classification or a two-step verification export, into the registry."""
+"""``import`` and ``unclassify``: take declared data into the registry, and a classification entry back."""
 
 from __future__ import annotations
 
@@ -8,38 +8,21 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bitbucket_compliance.commands.command_line import PROGRAM, CommandError, Commands, day, readable_file, wrong
+from bitbucket_compliance.commands.command_line import (
+    PROGRAM,
+    CommandError,
+    Flag,
+    command,
+    day,
+    readable_file,
+    workspace,
+    wrong,
+)
 from bitbucket_compliance.commands.environment import database, operator
 from bitbucket_compliance.core.errors import ImportRefused
 
 if TYPE_CHECKING:
     from bitbucket_compliance.registry.imports import File
-
-
-def register(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add(
-        "import", import_declared, "import declared data, each file whole or not at all", check=_check
-    )
-    for kind, text in (
-        ("roster", "people: columns email, name, status, end_date, account_id"),
-        (
-            "classification",
-            "columns target_type, target, classification, sensitivity, owner, if wanted workspace",
-        ),
-        ("mfa", "the members export of the Atlassian admin console"),
-    ):
-        command.flag(kind, "file.csv", text, is_a=readable_file, default=None)
-    command.flag(
-        "captured-on",
-        "2026-03-31",
-        "the day of the --mfa export; today where it is left out",
-        is_a=_past_day,
-        default=None,
-    )
-    command.flag("roster-sql", "connection", "the roster by a query over this Airflow connection, with --query")
-    command.flag("query", "file.sql", "the text of that query", is_a=readable_file, default=None)
-    command.flag("roster-scim", "connection", "the roster from the SCIM 2.0 directory of this Airflow connection")
 
 
 def _past_day(value: str) -> date:
@@ -59,6 +42,24 @@ def _check(roster: Path | None, roster_sql: str, query: Path | None, roster_scim
         raise CommandError("there is one roster: give --roster, --roster-sql or --roster-scim, not several")
 
 
+@command(
+    "import",
+    "import declared data, each file whole or not at all",
+    Flag("roster", "file.csv", "people: columns email, name, status, end_date, account_id", readable_file, None),
+    Flag(
+        "classification",
+        "file.csv",
+        "columns target_type, target, classification, sensitivity, owner, if wanted workspace",
+        readable_file,
+        None,
+    ),
+    Flag("mfa", "file.csv", "the members export of the Atlassian admin console", readable_file, None),
+    Flag("captured-on", "2026-03-31", "the day of the --mfa export, if not today", _past_day, None),
+    Flag("roster-sql", "connection", "the roster by a query over this Airflow connection, with --query"),
+    Flag("query", "file.sql", "the text of that query", readable_file, None),
+    Flag("roster-scim", "connection", "the roster from the SCIM 2.0 directory of this Airflow connection"),
+    check=_check,
+)
 def import_declared(
     roster: Path | None,
     classification: Path | None,
@@ -111,3 +112,22 @@ def _roster(sql: str, query: Path | None, scim: str) -> File:
     from bitbucket_compliance.tasks.tasks import _directory
 
     return _directory(scim)
+
+
+@command(
+    "unclassify",
+    "take a classification entry back",
+    Flag("target-type", "repository|project|pattern", "what the entry is about", required=True),
+    Flag("target", "name", "slug or uuid, project key, or pattern, as in the entry", required=True),
+    Flag("workspace", "slug", "where the entry holds for one workspace alone", workspace, None),
+)
+def unclassify(target_type: str, target: str, workspace: str | None) -> None:
+    """Take the entry back.
+
+    Raises:
+        ImportRefused: no such entry is in force.
+    """
+    from bitbucket_compliance.registry.classification import withdraw
+
+    with database() as connection:
+        print(withdraw(connection, target_type, target, workspace=workspace, withdrawn_by=operator()))

@@ -7,25 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bitbucket_compliance.commands.command_line import CommandError, Commands, readable_file, workspace
+from bitbucket_compliance.commands.command_line import CommandError, Flag, command, readable_file, workspace
 from bitbucket_compliance.commands.environment import database, operator
 
 if TYPE_CHECKING:
     from bitbucket_compliance.policy.overrides import Difference, Override
-
-
-def register(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add("policy", policy, "show or change the policy of one workspace", check=_check)
-    command.flag("workspace", "slug", "slug or uuid", is_a=workspace, required=True)
-    command.flag(
-        "file",
-        "overrides.yaml",
-        "what the workspace's policy changes; an empty file takes the changes back; without it the policy is shown",
-        is_a=lambda value: None if value.strip().lower() == "none" else readable_file(value),
-        default=None,
-    )
-    command.flag("reason", "why", "why the policy changes, for its history; needed with --file")
 
 
 def _check(workspace: str, file: Path | None, reason: str) -> None:
@@ -33,6 +19,20 @@ def _check(workspace: str, file: Path | None, reason: str) -> None:
         raise CommandError("--reason is missing: say why the policy changes, its history keeps it")
 
 
+@command(
+    "policy",
+    "show or change the policy of one workspace",
+    Flag("workspace", "slug", "slug or uuid", workspace, required=True),
+    Flag(
+        "file",
+        "overrides.yaml",
+        "what it changes; an empty file takes the changes back; without it the policy is shown",
+        lambda value: None if value.strip().lower() == "none" else readable_file(value),
+        None,
+    ),
+    Flag("reason", "why", "why the policy changes, for its history; needed with --file"),
+    check=_check,
+)
 def policy(workspace: str, file: Path | None, reason: str) -> None:
     """Set what the workspace's policy changes where a file is given; print what is in force then, and its history.
 

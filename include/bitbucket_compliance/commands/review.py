@@ -2,23 +2,8 @@
 
 from __future__ import annotations
 
-from bitbucket_compliance.commands.command_line import CommandError, Commands, one_of
+from bitbucket_compliance.commands.command_line import CommandError, Flag, command, one_of
 from bitbucket_compliance.commands.environment import database, operator
-
-
-def register(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add("review", review, "decide on evidence or on an exception", check=_check)
-    command.flag("evidence", "id", "the evidence to decide on")
-    command.flag("exception", "id", "or the exception")
-    command.flag(
-        "decision",
-        "accept|reject|withdraw",
-        "what you decide",
-        is_a=one_of("accept", "reject", "withdraw"),
-        required=True,
-    )
-    command.flag("reason", "why", "why; needed to reject or withdraw")
 
 
 def _check(evidence: str, exception: str, decision: str, reason: str) -> None:
@@ -26,6 +11,17 @@ def _check(evidence: str, exception: str, decision: str, reason: str) -> None:
         raise CommandError("give --evidence=id or --exception=id, one of the two, and --decision")
 
 
+@command(
+    "review",
+    "decide on evidence or on an exception",
+    Flag("evidence", "id", "the evidence to decide on"),
+    Flag("exception", "id", "or the exception"),
+    Flag(
+        "decision", "accept|reject|withdraw", "what you decide", one_of("accept", "reject", "withdraw"), required=True
+    ),
+    Flag("reason", "why", "why; needed to reject or withdraw"),
+    check=_check,
+)
 def review(evidence: str, exception: str, decision: str, reason: str) -> None:
     """Decide as the user of the operating system, and say what that means.
 

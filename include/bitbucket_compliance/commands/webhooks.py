@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import sys
 
-from bitbucket_compliance.commands.command_line import CommandError, Commands, one_of, switch
+from bitbucket_compliance.commands.command_line import CommandError, Flag, command, one_of, switch
 from bitbucket_compliance.commands.environment import require_bitbucket
 from bitbucket_compliance.core.errors import PipelineError, one_line
 
 
-def register(commands: Commands) -> None:
-    """Add the command."""
-    command = commands.add(
-        "webhooks", webhooks, "register and repair webhooks at Bitbucket", check=lambda **_: require_bitbucket()
-    )
-    command.flag(
+@command(
+    "webhooks",
+    "register and repair webhooks at Bitbucket",
+    Flag(
         "action",
         "ensure|rotate|remove",
         "ensure (the default): register and repair; rotate: the same with a new secret; remove: delete at Bitbucket",
-        is_a=one_of("ensure", "rotate", "remove"),
-        default="ensure",
-    )
-    command.flag("workspace", "slug", "one workspace; all of the connection where it is left out")
-    command.flag("reactivate", "1", "switch on what was switched off, too", is_a=switch, default=False, bare=True)
-
-
+        one_of("ensure", "rotate", "remove"),
+        "ensure",
+    ),
+    Flag("workspace", "slug", "one workspace; all of the connection where it is left out"),
+    Flag("reactivate", "1", "switch on what was switched off, too", switch, default=False, bare=True),
+    check=require_bitbucket,
+)
 def webhooks(action: str, workspace: str, reactivate: bool) -> int:
     """Do it for one workspace or all of them, and print what came of it; 1 where one of them failed.
 
