@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run upgrade import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m local
@@ -9,8 +9,8 @@ export PYTHONPATH := $(CURDIR)/include:$(CURDIR)/plugins
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Values given on the command line reach the commands as environment variables, never as shell text; a command's help
-# here is the one that it registers (python -m bitbucket_compliance COMMAND --help, and a test compares them).
+# Values given on the command line reach the commands as environment variables, never as shell text. What a command says
+# of itself here is what it registered: tests/commands/test_command_line.py compares.
 
 setup:
 	@sh include/local/setup.sh
@@ -20,9 +20,6 @@ demo: setup ## run the whole pipeline once against the bundled sandbox and print
 
 run: setup ## judge one workspace: WORKSPACE=slug [FULL_REFRESH=1] [GRANT=admin|five]
 	@$(LOCAL) run
-
-upgrade: setup ## bring the schema of the results' Postgres up to date
-	@$(LOCAL) upgrade
 
 import: setup ## import declared data, each file whole or not at all: [ROSTER=file.csv] [CLASSIFICATION=file.csv] [MFA=file.csv] [CAPTURED_ON=2026-03-31] [ROSTER_SQL=connection] [QUERY=file.sql] [ROSTER_SCIM=connection]
 	@$(LOCAL) import
@@ -71,10 +68,11 @@ test-dashboard: setup ## the dashboard in a headless Chromium, its figures besid
 test-console: setup ## the console in a headless Chromium: connect, first run, evidence, exception, disconnect; no serious finding of axe
 	@$(PYTHON_BIN) -m pytest tests/console_browser
 
-lint: setup ## ruff, mypy and sqlfluff
+lint: setup ## ruff, mypy, import-linter and sqlfluff
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
 	@$(PYTHON_BIN) -m mypy
+	@.venv/bin/lint-imports
 	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/
 
 format: setup ## let ruff and sqlfluff put the code into shape
@@ -82,13 +80,13 @@ format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff format .
 	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
 
-docs: setup ## write docs/verdicts.md, docs/data-dictionary.md and docs/queries.md from what they document
+docs: setup ## write docs/verdicts.md, docs/policy.md, docs/data-dictionary.md and docs/queries.md from what they document
 	@$(PYTHON_BIN) -m bitbucket_compliance.security_tests.document
-	@$(PYTHON_BIN) -m bitbucket_compliance.reporting.contract.dictionary
+	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract.dictionary
 	@$(PYTHON_BIN) -m tests.reporting.document
 
 contract: setup ## write the data contract from the migrations, raise its version as the change asks, and check it
-	@$(PYTHON_BIN) -m bitbucket_compliance.reporting.contract
+	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract
 
 lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -96,6 +94,9 @@ lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/contract/requirements.txt \
 		include/bitbucket_compliance/reporting/contract/requirements.in
+	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/exports/requirements.txt \
+		--constraints requirements.txt include/bitbucket_compliance/reporting/exports/requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/dashboards/requirements.txt \
 		include/bitbucket_compliance/reporting/dashboards/requirements.in
@@ -128,6 +129,9 @@ explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT
 
 export: setup ## write the results to a file: FORMAT=ocsf|oscal|csv|parquet [WORKSPACE=slug] [AT=2026-03-31] [RUN=run_id] [OUT=folder]
 	@$(LOCAL) export
+
+upgrade: setup ## bring the schema of the results' Postgres up to date
+	@$(LOCAL) upgrade
 
 psql: setup ## open the embedded database, or run one statement: [SQL=SELECT …] [ROLE=reader|people_reader|pipeline|console|owner]
 	@$(LOCAL) psql

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from bitbucket_compliance import __main__ as command_line
-from bitbucket_compliance import commands as operator_commands
-from bitbucket_compliance.commands.command_line import BY_MAKE, PROGRAM, Commands, spelled
+from bitbucket_compliance.__main__ import main as operate
+from bitbucket_compliance.commands.command_line import BY_MAKE, COMMANDS, PROGRAM, spelled
 from bitbucket_compliance.commands.environment import operator
-from local.__main__ import all_commands
+from local import __main__ as _of_one_machine  # noqa: F401 - registers its commands
 from tests.conftest import ROOT
 
 
@@ -23,10 +22,8 @@ def by_make() -> Iterator[None]:
     BY_MAKE.reset(token)
 
 
-def _operator_commands() -> Commands:
-    known = Commands(PROGRAM, "")
-    operator_commands.register(known)
-    return known
+def _operator_commands() -> list[str]:
+    return [name for name, each in COMMANDS.items() if each.function.__module__.startswith("bitbucket_compliance.")]
 
 
 def _make_help() -> dict[str, str]:
@@ -36,33 +33,33 @@ def _make_help() -> dict[str, str]:
 
 @pytest.mark.usefixtures("by_make")
 def test_make_help_tells_what_each_command_registered() -> None:
-    commands, _ = all_commands()
     listed = _make_help()
-    assert {name: listed.get(name) for name in commands.parsers} == {
-        name: commands.help_line(name) for name in commands.parsers
-    }
+    assert {name: listed.get(name) for name in COMMANDS} == {name: each.help_line for name, each in COMMANDS.items()}
 
 
 def test_the_recipe_of_a_command_passes_nothing_on_the_command_line() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    commands, _ = all_commands()
-    for name in commands.parsers:
+    for name in COMMANDS:
         assert re.search(rf"^{name}: [^\n]*\n\t@[^\n]*\$\(LOCAL\) {name}(; fi)?$", makefile, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("name", _operator_commands().parsers)
+@pytest.mark.parametrize("name", _operator_commands())
 def test_the_help_of_a_command_tells_what_it_does_and_every_flag(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "500")
     with pytest.raises(SystemExit) as left:
-        command_line.main([name, "--help"])
+        operate([name, "--help"])
     assert left.value.code == 0
     told = " ".join(capsys.readouterr().out.split())
-    parser = _operator_commands().parsers[name]
-    assert str(parser.description) in told and f"usage: {PROGRAM} {name}" in told
-    for action in parser._actions:
-        assert action.help and action.help in told and action.option_strings[-1] in told
+    assert COMMANDS[name].text in told and f"usage: {PROGRAM} {name}" in told
+    for flag in COMMANDS[name].flags:
+        assert f"--{flag.name} " in told and flag.shown in told and flag.text in told
+
+
+def test_operator_commands_know_nothing_of_one_machine() -> None:
+    assert {"upgrade", "policy", "import", "webhooks"} <= set(_operator_commands())
+    assert set(_operator_commands()).isdisjoint({"demo", "run", "up", "psql", "clean"})
 
 
 @pytest.mark.parametrize(
@@ -80,7 +77,7 @@ def test_the_help_of_a_command_tells_what_it_does_and_every_flag(
     ],
 )
 def test_a_wrong_call_is_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(arguments) == 1
+    assert operate(arguments) == 1
     [said] = capsys.readouterr().err.splitlines()
     assert said.startswith(line.replace("command: ", "COMMAND: ") if "invalid choice" in line else line)
 
@@ -97,7 +94,7 @@ def test_without_a_postgres_the_variable_is_named(
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", raising=False)
     for arguments in (["upgrade"], ["evidence"], ["explain", "--test=a", "--subject=b"]):
-        assert command_line.main(arguments) == 1
+        assert operate(arguments) == 1
         assert capsys.readouterr().err.startswith("error: AIRFLOW_CONN_COMPLIANCE_POSTGRES is not set")
 
 

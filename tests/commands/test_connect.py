@@ -17,14 +17,13 @@ import pytest
 import requests
 
 from bitbucket_cloud.auth import oauth
-from bitbucket_cloud.auth.encryption import KEY_VARIABLE
 from bitbucket_compliance import __main__ as command_line
 from bitbucket_compliance.commands import connect as command
 from bitbucket_compliance.commands.command_line import CommandError
 from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION
 from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION
 from sandbox.process import SandboxServer
-from tests.vaulting import CONSUMER, KEY, ROOT, auth_for, events, settings_for, vault_at
+from tests.vaulting import CONSUMER, KEY, KEY_VARIABLE, ROOT, auth_for, events, settings_for, vault_at
 
 
 @pytest.fixture(autouse=True)

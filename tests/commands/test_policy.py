@@ -13,7 +13,7 @@ from tests.conftest import Database
 @pytest.fixture
 def overrides(tmp_path: Path) -> Path:
     path = tmp_path / "overrides.yaml"
-    path.write_text("numbers: {min_approvals: 2}\n")
+    path.write_text("thresholds: {min_approvals: 2}\n")
     return path
 
 
@@ -24,11 +24,11 @@ def test_a_policy_is_set_shown_and_taken_back(
     assert command_line.main(["policy", "--workspace", "acme", "--file", "none"]) == 0
     said, again = capsys.readouterr().out.split("policy of workspace acme, version ")[1:]
     assert said == again
-    assert "numbers.min_approvals: 2 (delivered: 1; set by workspace acme)" in said
+    assert "thresholds.min_approvals: 2 (delivered: 1; set by workspace acme)" in said
     assert "in force, by " in said and "(why)" in said
     overrides.write_text("")
     assert command_line.main(["policy", "--workspace", "acme", "--file", str(overrides), "--reason", "done"]) == 0
-    assert "every key is as include/bitbucket_compliance/policy/default.yaml delivers it" in capsys.readouterr().out
+    assert "every key is as delivered; docs/policy.md lists them" in capsys.readouterr().out
     assert len(database.execute("SELECT 1 FROM registry.policy_overrides").fetchall()) == 2
 
 
@@ -42,14 +42,14 @@ def test_a_policy_is_set_shown_and_taken_back(
             "--file=/no/such.yaml: there is no such file",
         ),
         (["--workspace", "acme", "--file", "OVERRIDES"], "--reason is missing"),
-        (["--workspace", "acme", "--file", "BAD", "--reason", "x"], "workspace acme: numbers.min_approvals"),
+        (["--workspace", "acme", "--file", "BAD", "--reason", "x"], "workspace acme: thresholds.min_approvals"),
     ],
 )
 def test_a_policy_that_cannot_be_set_is_one_line(
     database: Database, overrides: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
 ) -> None:
     bad = overrides.with_name("bad.yaml")
-    bad.write_text("numbers: {min_approvals: 0}")
+    bad.write_text("thresholds: {min_approvals: 0}")
     files = {"OVERRIDES": str(overrides), "BAD": str(bad)}
     assert command_line.main(["policy", *(files.get(part, part) for part in arguments)]) == 1
     (line,) = capsys.readouterr().err.splitlines()

@@ -106,7 +106,7 @@ def test_every_command_works_with_the_code_read_only_and_from_another_folder(
     board = Board(database)
     board.repository("pay")
     board.publish({"{pay}": Judged("failing", "one")})
-    (data / "policy.yaml").write_text("numbers: {min_approvals: 2}\n")
+    (data / "policy.yaml").write_text("thresholds: {min_approvals: 2}\n")
     (data / "shot.png").write_bytes(picture())
     day = datetime.now(UTC).date()
     flags = ("--test", PEERS, "--workspace", board.workspace)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_cloud import errors
-from bitbucket_cloud.auth.encryption import KEY_VARIABLE
+from bitbucket_cloud.client import errors
 from bitbucket_compliance import __main__ as command_line
 from local import __main__ as make
 from local import environment as env
 from sandbox.process import SandboxServer
-from tests.vaulting import KEY, auth_for, connect, settings_for
+from tests.vaulting import KEY, KEY_VARIABLE, auth_for, connect, settings_for
 
 
 @pytest.fixture(autouse=True)

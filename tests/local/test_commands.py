@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local import __main__ as command_line
-from local import airflow_run, run, services
+from local import airflow_run, dag_runner, run, services
 from local.report import Report, covered_seconds, render_report, render_times
 
 START = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -154,4 +154,4 @@ def test_a_failing_dag_ends_with_its_root_cause_and_every_task_gets_a_line(
 def test_the_failure_callbacks_report_comes_before_what_the_terminal_saw(tmp_path: Path) -> None:
     report = tmp_path / "report.jsonl"
     report.write_text(json.dumps({"task_id": "gate", "error": "coverage is 80 %\nmore"}) + "\nnot json\n")
-    assert airflow_run._reported_failures(report) == ["gate: coverage is 80 %"]
+    assert dag_runner.reported_failures(report) == ["gate: coverage is 80 %"]

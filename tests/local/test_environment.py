@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_cloud.auth.encryption import KeyRing
+from bitbucket_cloud.auth.encryption import Encryption
 from bitbucket_compliance.commands.command_line import CommandError
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION
 from local import environment as env
 from local import services
@@ -140,6 +141,6 @@ def test_a_second_command_in_the_same_checkout_is_refused(tmp_path: Path) -> Non
 
 def test_the_environment_of_airflow_has_the_persons_key_or_one_that_is_kept(tmp_path: Path) -> None:
     made = env.airflow_environment(tmp_path, base={})[env.VAULT_KEY]
-    KeyRing(made)
+    Encryption(made, CONFIGURATION)
     assert env.airflow_environment(tmp_path, base={env.VAULT_KEY: ""})[env.VAULT_KEY] == made
     assert env.airflow_environment(tmp_path, base={env.VAULT_KEY: made})[env.VAULT_KEY] == made

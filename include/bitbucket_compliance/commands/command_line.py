@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, TypeVar
 
-from bitbucket_cloud.errors import BitbucketError
+from bitbucket_cloud.client.errors import BitbucketError
 from bitbucket_compliance.core.errors import PipelineError, one_line
 
 PROGRAM: Final = "python -m bitbucket_compliance"

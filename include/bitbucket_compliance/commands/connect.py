@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
 from bitbucket_compliance.commands.command_line import PROGRAM, CommandError, Flag, command, port_or_any
-from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION, operator, require_bitbucket, token_vault
+from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION, encrypted, operator, require_bitbucket
 from bitbucket_compliance.core.postgres_address import ConnectionUnreadable
 
 if TYPE_CHECKING:
-    from bitbucket_cloud.auth.vault import TokenVault
+    from bitbucket_cloud.auth.vault.vault import TokenVault
     from bitbucket_cloud.settings import Settings
 
 CONN_ID: Final = "bitbucket_default"
@@ -51,7 +51,9 @@ def connect(port: int) -> None:
         CommandError: the port is taken, the person refused or did not come back.
         BitbucketError: Bitbucket or the vault refused; see ``bitbucket_cloud.auth.oauth.connect``.
     """
-    connect_with(_settings(), token_vault(), port)
+    from bitbucket_cloud.auth.vault.vault import TokenVault
+
+    connect_with(_settings(), TokenVault(*encrypted()), port)
 
 
 def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: float = CONSENT_SECONDS) -> None:

@@ -16,7 +16,8 @@ from bitbucket_compliance.core.errors import postgres_errors
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 
 if TYPE_CHECKING:
-    from bitbucket_cloud.auth.vault import TokenVault
+    from bitbucket_cloud.auth.encryption import Encryption
+    from bitbucket_cloud.database import Database
 
 BITBUCKET_CONNECTION: Final = "AIRFLOW_CONN_BITBUCKET_DEFAULT"
 
@@ -55,10 +56,16 @@ def require_bitbucket(**_: object) -> None:
         )
 
 
-def token_vault() -> TokenVault:
-    """The vault in the data's Postgres; its keys are those of COMPLIANCE_VAULT_KEY."""
-    from bitbucket_cloud.auth.vault import TokenVault
-    from bitbucket_cloud.database import Store
+def encrypted() -> tuple[Database, Encryption]:
+    """What ``bitbucket_cloud`` keeps tokens in: the data's Postgres, and the keys of COMPLIANCE_VAULT_KEY.
+
+    Raises:
+        ConfigurationError: there is no key, or one that is none.
+    """
+    from bitbucket_cloud.auth.encryption import Encryption
+    from bitbucket_cloud.database import Database
+    from bitbucket_compliance.core.bitbucket import CONFIGURATION
 
     dsn = PostgresAddress.from_environment().dsn
-    return TokenVault(Store(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres"))
+    database = Database(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres", CONFIGURATION)
+    return database, Encryption.from_environment(CONFIGURATION)

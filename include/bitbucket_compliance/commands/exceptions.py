@@ -47,8 +47,8 @@ def exception(test: str, workspace: str, until: date | None, **about: str) -> No
             return
         expires_at = exceptions.end_of_day(connection, until, workspace)
         connection.commit()
-        asked = exceptions.Asked(test_id=test.strip(), workspace=workspace, expires_at=expires_at, **about)
-        noted = exceptions.request(connection, asked, requested_by=operator())
+        request = exceptions.ExceptionRequest(test_id=test.strip(), workspace=workspace, expires_at=expires_at, **about)
+        noted = exceptions.request(connection, request, requested_by=operator())
     print(f"requested: exception {noted.exception_id} for {noted.test_id} in {noted.workspace}, ", end="")
     print(f"until the end of {until}")
     review = f"{PROGRAM} review --exception={noted.exception_id} --decision=accept"

@@ -35,17 +35,17 @@ def export(format: str, workspace: str, at: str, run: str, out: str) -> None:
 
     Raises:
         CommandError: no folder is named.
-        ExportRefused: there is no such workspace, run or instant.
+        ExportRefused: there is no such workspace, run or instant, or the format's library is not installed.
     """
     from bitbucket_compliance.reporting.exports import export as exports
-    from bitbucket_compliance.reporting.exports.state import Wanted
+    from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest
 
     target = out or os.environ.get(TARGET, "")
     if not target or "://" in target:
         raise CommandError(f"--out is missing: name the folder to write to ({TARGET} names none of this machine)")
-    wanted = Wanted(workspace.strip(), at.strip(), run.strip())
+    request = ExportRequest(workspace.strip(), at.strip(), run.strip())
     with database() as connection:
-        made = exports.export(connection, format, wanted, Path(target).expanduser().absolute())
+        made = exports.export(connection, format, request, Path(target).expanduser().absolute())
     for one in made:
-        counts = ", ".join(f"{count} {status}" for status, count in one.state.by_status.items())
-        print(f"{one.file}\n  {one.state.verdicts} verdicts of {one.state.workspace}: {counts}")
+        counts = ", ".join(f"{count} {status}" for status, count in one.snapshot.by_status.items())
+        print(f"{one.file}\n  {one.snapshot.verdicts} verdicts of {one.snapshot.workspace}: {counts}")

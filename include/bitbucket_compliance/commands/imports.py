@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bitbucket_compliance.commands.command_line import (
     PROGRAM,
@@ -20,9 +19,6 @@ from bitbucket_compliance.commands.command_line import (
 )
 from bitbucket_compliance.commands.environment import database, operator
 from bitbucket_compliance.core.errors import ImportRefused
-
-if TYPE_CHECKING:
-    from bitbucket_compliance.registry.imports import File
 
 
 def _past_day(value: str) -> date:
@@ -76,13 +72,14 @@ def import_declared(
         SourceWrong, SourceUnavailable: the roster's query or directory can't be used.
     """
     from bitbucket_compliance.registry import imports
+    from bitbucket_compliance.registry.imports.roster_sources import Source
 
     with _refusals_printed():
         if roster_sql or roster_scim:
             # The source is asked before a connection to our own database is held open.
-            elsewhere = _roster(roster_sql, query, roster_scim)
+            people = Source.of("sql" if roster_sql else "scim", roster_sql or roster_scim, str(query or "")).read()
             with database() as connection:
-                print(imports.import_roster(connection, elsewhere, imported_by=operator()))
+                print(imports.import_roster(connection, people, imported_by=operator()))
         for kind, path in (("roster", roster), ("classification", classification), ("mfa", mfa)):
             if path:
                 day_of_export = captured_on if kind == "mfa" else None
@@ -102,16 +99,6 @@ def _refusals_printed() -> Iterator[None]:
         lines = list(problem_lines(refused))
         print("\n".join(lines))
         raise CommandError(f"import refused, {len(lines)} problems; nothing of that file was taken") from None
-
-
-def _roster(sql: str, query: Path | None, scim: str) -> File:
-    from bitbucket_compliance.registry.roster_sources import read_sql
-
-    if query:
-        return read_sql(sql, query)
-    from bitbucket_compliance.tasks.tasks import _directory
-
-    return _directory(scim)
 
 
 @command(

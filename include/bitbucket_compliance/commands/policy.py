@@ -40,7 +40,8 @@ def policy(workspace: str, file: Path | None, reason: str) -> None:
         PolicyInvalid: the file holds something unknown; nothing is stored.
     """
     from bitbucket_compliance.policy.model import contradictions, read_changes
-    from bitbucket_compliance.policy.overrides import differences, history, policy_of, set_override
+    from bitbucket_compliance.policy.overrides import history
+    from bitbucket_compliance.security_tests.policies import differences, policy_of, set_override
 
     changes = read_changes(file) if file else {}
     with database() as connection:
@@ -57,7 +58,7 @@ def policy(workspace: str, file: Path | None, reason: str) -> None:
 
 def _differences(found: list[Difference]) -> Iterator[str]:
     if not found:
-        yield "every key is as include/bitbucket_compliance/policy/default.yaml delivers it"
+        yield "every key is as delivered; docs/policy.md lists them"
     for key in found:
         yield f"{key.key}: {_shown(key.value)} (delivered: {_shown(key.default)}; set by {key.source})"
 

@@ -1,7 +1,7 @@
 """``upgrade`` and ``rotate-vault-key``: what is done to the data's Postgres after a new version, or for a new key."""
 
 from bitbucket_compliance.commands.command_line import command
-from bitbucket_compliance.commands.environment import token_vault
+from bitbucket_compliance.commands.environment import encrypted
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 
 
@@ -21,5 +21,7 @@ def rotate_vault_key() -> None:
     Raises:
         ConfigurationError: there is no key, or a row that none of the keys opens; nothing is changed then.
     """
-    count = token_vault().rotate()
+    from bitbucket_cloud.key_rotation import rotate_key
+
+    count = rotate_key(*encrypted())
     print(f"connections encrypted with the first key of COMPLIANCE_VAULT_KEY: {count}; the other keys can go now")

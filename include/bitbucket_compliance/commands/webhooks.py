@@ -28,9 +28,9 @@ def webhooks(action: str, workspace: str, reactivate: bool) -> int:
 
     Raises:
         CommandError: there is no address to deliver to.
-        PipelineError: nothing could be done; see ``bitbucket_compliance.tasks.webhooks.plan``.
+        PipelineError: nothing could be done; see ``bitbucket_compliance.tasks.bitbucket_webhooks.plan``.
     """
-    from bitbucket_compliance.tasks.webhooks import WebhooksOff, look_after, plan
+    from bitbucket_compliance.tasks.bitbucket_webhooks import WebhooksOff, look_after, plan
 
     failures = 0
     try:

@@ -1,4 +1,4 @@
-"""Repeats what a moment may cure: broken connections, timeouts, 5xx, bodies that can't be read."""
+"""Repeats what may succeed a moment later: broken connections, time-outs, 5xx, bodies that can't be read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import tenacity
 
-from bitbucket_cloud.errors import BitbucketError
+from bitbucket_cloud.client.errors import BitbucketError
 
 T = TypeVar("T")
 
