@@ -9,48 +9,47 @@ export PYTHONPATH := $(CURDIR)/include:$(CURDIR)/plugins
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Values given on the command line reach the recipes as environment variables, never as shell text.
+# Values given on the command line reach the commands as environment variables, never as shell text. What a command says
+# of itself here is what it registered: tests/commands/test_command_line.py compares.
 
 setup:
 	@sh include/local/setup.sh
 
-demo: setup ## run the whole pipeline once against the bundled sandbox and print the results (GRANT=five: without repository:admin)
-	@$(LOCAL) demo --grant "$${GRANT:-admin}"
+demo: setup ## run the whole pipeline once against the bundled sandbox and print the results: [GRANT=admin|five]
+	@$(LOCAL) demo
 
-run: setup ## judge one workspace: WORKSPACE=slug [FULL_REFRESH=1: read unchanged repositories too]
-	@$(LOCAL) run --grant "$${GRANT:-admin}" --full-refresh="$${FULL_REFRESH:-}" -- "$${WORKSPACE:-}"
+run: setup ## judge one workspace: WORKSPACE=slug [FULL_REFRESH=1] [GRANT=admin|five]
+	@$(LOCAL) run
 
-import: setup ## import declared data: ROSTER=file.csv CLASSIFICATION=file.csv MFA=export.csv [CAPTURED_ON=2026-03-31]; ROSTER_SQL=connection QUERY=file.sql; ROSTER_SCIM=connection
-	@$(LOCAL) import --roster="$${ROSTER:-}" --classification="$${CLASSIFICATION:-}" --mfa="$${MFA:-}" --captured-on="$${CAPTURED_ON:-}" \
-		--roster-sql="$${ROSTER_SQL:-}" --query="$${QUERY:-}" --roster-scim="$${ROSTER_SCIM:-}"
+import: setup ## import declared data, each file whole or not at all: [ROSTER=file.csv] [CLASSIFICATION=file.csv] [MFA=file.csv] [CAPTURED_ON=2026-03-31] [ROSTER_SQL=connection] [QUERY=file.sql] [ROSTER_SCIM=connection]
+	@$(LOCAL) import
 
-policy: setup ## the policy of one workspace: WORKSPACE=slug [FILE=overrides.yaml REASON="why"]
-	@$(LOCAL) policy --workspace="$${WORKSPACE:-}" --file="$${FILE:-}" --reason="$${REASON:-}"
+policy: setup ## show or change the policy of one workspace: WORKSPACE=slug [FILE=overrides.yaml] [REASON=why]
+	@$(LOCAL) policy
 
 unclassify: setup ## take a classification entry back: TARGET_TYPE=repository|project|pattern TARGET=name [WORKSPACE=slug]
-	@$(LOCAL) unclassify --target-type="$${TARGET_TYPE:-}" --target="$${TARGET:-}" --workspace="$${WORKSPACE:-}"
+	@$(LOCAL) unclassify
 
-exception: setup ## ask to accept a risk: TEST= WORKSPACE= SUBJECT= (or PROJECT=, PATTERN=) OWNER= REASON= UNTIL=2026-12-31; without TEST: list them
-	@$(LOCAL) exception --test="$${TEST:-}" --workspace="$${WORKSPACE:-}" --subject="$${SUBJECT:-}" --project="$${PROJECT:-}" --pattern="$${PATTERN:-}" --owner="$${OWNER:-}" --reason="$${REASON:-}" --until="$${UNTIL:-}"
+exception: setup ## ask to accept a risk, or list: [TEST=peer_review_required] [WORKSPACE=slug] [SUBJECT=name] [PROJECT=key] [PATTERN=slug-*] [OWNER=person] [REASON=why] [UNTIL=2026-12-31]
+	@$(LOCAL) exception
 
-evidence: setup ## hand in evidence: FILE=shot.png TEST= WORKSPACE= CAPTURED_ON=2026-03-31 [SCOPE=workspace|project|repository|members TARGETS=a,b NOTE=]; without FILE: list it
-	@$(LOCAL) evidence --file="$${FILE:-}" --test="$${TEST:-}" --workspace="$${WORKSPACE:-}" --scope="$${SCOPE:-}" --targets="$${TARGETS:-}" \
-		--captured-on="$${CAPTURED_ON:-}" --note="$${NOTE:-}"
+evidence: setup ## hand in evidence, or list it: [FILE=shot.png] [TEST=workspace_mfa_enforced] [WORKSPACE=slug] [CAPTURED_ON=2026-03-31] [SCOPE=workspace|project|repository|members] [TARGETS=a,b] [NOTE=what it shows]
+	@$(LOCAL) evidence
 
-review: setup ## decide on evidence or an exception: EVIDENCE=id or EXCEPTION=id, DECISION=accept|reject|withdraw [REASON="why"]
-	@$(LOCAL) review --evidence="$${EVIDENCE:-}" --exception="$${EXCEPTION:-}" --decision="$${DECISION:-}" --reason="$${REASON:-}"
+review: setup ## decide on evidence or on an exception: [EVIDENCE=id] [EXCEPTION=id] DECISION=accept|reject|withdraw [REASON=why]
+	@$(LOCAL) review
 
 connect: setup ## let a person connect Bitbucket (auth authorization_code): [PORT=8976]
-	@$(LOCAL) connect --port "$${PORT:-8976}"
+	@$(LOCAL) connect
 
-rotate-vault-key: setup ## encrypt the token vault with another key: [COMPLIANCE_VAULT_KEY=new,old]
+rotate-vault-key: setup ## encrypt the token vault with another key: COMPLIANCE_VAULT_KEY=new,old
 	@$(LOCAL) rotate-vault-key
 
 receiver: setup ## take webhooks in, in the foreground: [PORT=8085]
-	@$(LOCAL) receiver --port="$${PORT:-8085}"
+	@$(LOCAL) receiver
 
-webhooks: setup ## register and repair webhooks at Bitbucket: [ACTION=ensure|rotate|remove] [WORKSPACE=slug] [REACTIVATE=1: switched off ones too]
-	@$(LOCAL) webhooks --action="$${ACTION:-}" --workspace="$${WORKSPACE:-}" --reactivate="$${REACTIVATE:-}"
+webhooks: setup ## register and repair webhooks at Bitbucket: [ACTION=ensure|rotate|remove] [WORKSPACE=slug] [REACTIVATE=1]
+	@$(LOCAL) webhooks
 
 test: setup lint ## set-up, lint and every test but those of test-webhooks, test-faults and of the browser
 	@$(PYTHON_BIN) -m pytest --ignore tests/webhooks --ignore tests/faults --ignore tests/dashboards/browser \
@@ -125,26 +124,26 @@ screenshots-console: setup ## take the pictures of docs/console.md anew
 sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
 	@exec $(PYTHON_BIN) -m sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
 
-explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT=repository-or-member [AT=2026-03-31] [WORKSPACE=slug]
-	@$(LOCAL) explain --test="$${TEST:-}" --subject="$${SUBJECT:-}" --at="$${AT:-}" --workspace="$${WORKSPACE:-}"
+explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT=name [AT=2026-03-31] [WORKSPACE=slug]
+	@$(LOCAL) explain
 
-export: setup ## write the results to a file: FORMAT=ocsf|oscal|csv|parquet [WORKSPACE=slug] [AT=2026-03-31 or RUN=run_id] [OUT=folder]
-	@$(LOCAL) export --format="$${FORMAT:-}" --workspace="$${WORKSPACE:-}" --at="$${AT:-}" --run="$${RUN:-}" --out="$${OUT:-}"
+export: setup ## write the results to a file: FORMAT=ocsf|oscal|csv|parquet [WORKSPACE=slug] [AT=2026-03-31] [RUN=run_id] [OUT=folder]
+	@$(LOCAL) export
 
-upgrade: setup ## bring the database of the connection (or the embedded one) to the schema of this version
+upgrade: setup ## bring the schema of the results' Postgres up to date
 	@$(LOCAL) upgrade
 
-psql: setup ## open the embedded database, or run one statement: SQL="SELECT …"
-	@$(LOCAL) psql --sql="$${SQL:-}"
+psql: setup ## open the embedded database, or run one statement: [SQL=SELECT …] [ROLE=reader|people_reader|pipeline|console|owner]
+	@$(LOCAL) psql
 
-up: setup ## Airflow with its web page on this machine, in the background
-	@$(LOCAL) up --grant "$${GRANT:-admin}"
+up: setup ## Airflow with its web page on this machine, in the background: [PORT=8080] [GRANT=admin|five]
+	@$(LOCAL) up
 
 down: setup ## stop what `make up` started
 	@$(LOCAL) down
 
-dashboard: setup ## Superset with the compliance dashboard on this machine, in the background: [PORT=8088]
-	@$(LOCAL) dashboard --port="$${PORT:-}"
+dashboard: setup ## Superset with the compliance dashboard on this machine, in the background: [PORT=8088] [SETUP_ONLY=1]
+	@$(LOCAL) dashboard
 
 dashboard-down: setup ## stop what `make dashboard` started
 	@$(LOCAL) dashboard-down

@@ -1,7 +1,8 @@
-"""Run DAGs one after the other in this process, and report what happens on a pipe.
+"""Run DAGs one after the other in this process, and tell the terminal, line by line, how they get on.
 
-Started by `local.airflow_run` as a child: `python -m local.dag_runner FD`, jobs as a JSON
-list on standard input (`[{"dag_id": …, "conf": {…}}, …]`), events as JSON lines on the file descriptor FD.
+Started by `local.airflow_run` as a child: `python -m local.dag_runner FD`, jobs as a JSON list on standard input
+(`[{"dag_id": …, "conf": {…}}, …]`), lines for the terminal on the file descriptor FD; the last one is the outcome, as
+JSON: `{"seconds": {dag id: wall time of its last run}, "problems": [reasons, the root cause first]}`.
 
 It uses `DAG.test()`: the real DAG, real task instances in Airflow's database, retries with their delays,
 callbacks and assets; only the scheduler and the API server are replaced by a loop in this process, which
@@ -15,82 +16,93 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
-MESSAGE_PREFIXES: Final = ("progress:", "imported:", "unmatched:", "refused:")
+from bitbucket_compliance.core.errors import one_line
+
+MESSAGE_PREFIXES: Final = ("imported:", "unmatched:", "refused:")
 
 
-class Events:
-    """The pipe to the parent."""
+class Terminal(logging.Handler):
+    """The pipe to the parent; log messages that are meant for the terminal, by their prefix, go there too."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def send(self, kind: str, **fields: Any) -> None:
-        """One JSON line, written at once."""
-        line = json.dumps({"kind": kind, **fields}, default=str) + "\n"
-        os.write(self._descriptor, line.encode())
-
-
-class Messages(logging.Handler):
-    """Pass on log messages that are meant for the terminal: those with one of the known prefixes."""
-
-    def __init__(self, events: Events) -> None:
         super().__init__(logging.INFO)
-        self._events = events
+        self._descriptor = descriptor
+        self.problems: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Write a line, at once."""
+        os.write(self._descriptor, f"{line}\n".encode())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called for each record of the process."""
         text = record.getMessage()
-        prefix = next((prefix for prefix in MESSAGE_PREFIXES if text.startswith(prefix)), None)
-        if prefix:
-            self._events.send("message", topic=prefix[:-1], text=text[len(prefix) :].strip())
+        if text.startswith("progress:"):
+            self.say(f"           {text.removeprefix('progress:').strip()}")
+        elif text.startswith(MESSAGE_PREFIXES):
+            self.say(f"  {text}")
 
-
-def _listener(events: Events) -> Any:
-    """An Airflow listener that reports each task instance as it ends."""
-    from airflow.listeners import hookimpl
-
-    def report(state: str, task_instance: Any, error: object = None) -> None:
-        started = getattr(task_instance, "start_date", None)
-        seconds = (datetime.now(UTC) - started).total_seconds() if started else None
-        index = getattr(task_instance, "map_index", -1)
+    def show_task(self, state: str, task_instance: Any, error: BaseException | str | None = None) -> None:
+        """A line for a task instance that ended."""
+        started, index = getattr(task_instance, "start_date", None), getattr(task_instance, "map_index", None)
+        took = f"{(datetime.now(UTC) - started).total_seconds():6.1f} s" if started else ""
         name = task_instance.task_id if index in (None, -1) else f"{task_instance.task_id}[{index}]"
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__) if error else None
-        events.send("task", task=name, state=state, seconds=seconds, error=reason)
+        reason = one_line(error) if error else ""
+        self.say(f"  {state:<8} {took:>8}  {name}" + (f"  {reason}" if reason else ""))
+        if state == "failed":
+            self.problems.append(f"{name}: {reason or 'no reason given'}")
 
-    class Listener:
-        @hookimpl
-        def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:
-            report("success", task_instance)
+    def listener(self) -> Any:
+        """An Airflow listener that shows each task instance as it ends."""
+        from airflow.listeners import hookimpl
 
-        @hookimpl
-        def on_task_instance_skipped(self, previous_state: Any, task_instance: Any) -> None:
-            report("skipped", task_instance)
+        show = self.show_task
 
-        @hookimpl
-        def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: Any) -> None:
-            will_retry = getattr(task_instance, "state", None) == "up_for_retry"
-            report("retry" if will_retry else "failed", task_instance, error)
+        class Listener:
+            @hookimpl
+            def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:
+                show("success", task_instance)
 
-    return Listener()
+            @hookimpl
+            def on_task_instance_skipped(self, previous_state: Any, task_instance: Any) -> None:
+                show("skipped", task_instance)
+
+            @hookimpl
+            def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: Any) -> None:
+                will_retry = getattr(task_instance, "state", None) == "up_for_retry"
+                show("retry" if will_retry else "failed", task_instance, error)
+
+        return Listener()
 
 
-def run_jobs(jobs: list[dict[str, Any]], events: Events) -> bool:
-    """Run the jobs until one fails; True when none did."""
+def run_jobs(jobs: list[dict[str, Any]], terminal: Terminal, seconds: dict[str, float]) -> bool:
+    """Run the jobs until one fails, noting how long each DAG took; True when none did."""
+    began = time.monotonic()
     from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk.listener import get_listener_manager
 
-    get_listener_manager().add_listener(_listener(events))  # type: ignore[no-untyped-call]
-    logging.getLogger().addHandler(Messages(events))
+    get_listener_manager().add_listener(terminal.listener())  # type: ignore[no-untyped-call]
+    logging.getLogger().addHandler(terminal)
     bag = DagBag(dag_folder=os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    loaded = f"  (Airflow loaded in {time.monotonic() - began:.1f} s)"
     for job in jobs:
-        dag = bag.dags.get(job["dag_id"])
+        dag_id, conf = job["dag_id"], job["conf"]
+        dag = bag.dags.get(dag_id)
         if dag is None:
-            events.send("error", text=_why_missing(job["dag_id"], bag.import_errors))
+            terminal.problems.append(_why_missing(dag_id, bag.import_errors))
             return False
-        if not _run(dag, job["conf"], events):
+        terminal.say(f"{dag_id} {conf.get('kind') or conf.get('workspace') or ''}".strip() + loaded)
+        loaded, started = "", time.monotonic()
+        dag_run = dag.test(run_conf=conf)
+        seconds[dag_id] = time.monotonic() - started
+        states = [str(instance.state) for instance in dag_run.get_task_instances()]
+        if count := states.count("upstream_failed"):
+            terminal.say(f"  {count} tasks behind it did not start")
+        if str(dag_run.state) != "success":
             return False
     return True
 
@@ -102,31 +114,27 @@ def _why_missing(dag_id: str, import_errors: dict[str, str]) -> str:
     return f"there is no DAG {dag_id} in {os.environ['AIRFLOW__CORE__DAGS_FOLDER']}"
 
 
-def _run(dag: Any, conf: dict[str, Any], events: Events) -> bool:
-    events.send("start", dag_id=dag.dag_id, conf=conf)
-    started = time.monotonic()
-    dag_run = dag.test(run_conf=conf)
-    states = [str(instance.state) for instance in dag_run.get_task_instances()]
-    succeeded = str(dag_run.state) == "success"
-    events.send(
-        "end",
-        dag_id=dag.dag_id,
-        state=str(dag_run.state),
-        seconds=time.monotonic() - started,
-        not_started=states.count("upstream_failed"),
-    )
-    return succeeded
+def reported_failures(report_file: Path) -> list[str]:
+    """What the DAG's failure callback wrote (a JSON line with `task_id` and `error` for each failed task)."""
+    failures = []
+    for line in report_file.read_text(encoding="utf-8").splitlines() if report_file.exists() else ():
+        with suppress(ValueError, TypeError, KeyError):
+            failure = json.loads(line)
+            failures.append(f"{failure['task_id']}: {one_line(failure['error'])}")
+    return failures
 
 
 def main() -> int:
     """0 when every job's DAG run succeeded."""
-    events = Events(int(sys.argv[1]))
+    terminal, seconds, succeeded = Terminal(int(sys.argv[1])), dict[str, float](), False
     try:
-        return 0 if run_jobs(json.load(sys.stdin), events) else 1
+        succeeded = run_jobs(json.load(sys.stdin), terminal, seconds)
     except Exception as error:
         logging.getLogger(__name__).exception("the run broke off")
-        events.send("error", text=f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}")
-        return 1
+        terminal.problems.append(f"{type(error).__name__}: {one_line(error)}")
+    problems = [*reported_failures(Path(os.environ["COMPLIANCE_RUN_REPORT"])), *terminal.problems]
+    terminal.say(json.dumps({"seconds": seconds, "problems": problems}))
+    return 0 if succeeded else 1
 
 
 if __name__ == "__main__":

@@ -9,20 +9,19 @@ from __future__ import annotations
 import base64
 import json
 import os
-import pwd
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from typing import Final
+
+from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION as BITBUCKET_CONNECTION
+from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION, PostgresAddress
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCAL: Final = ROOT / ".local"
+PYTHONPATH: Final = os.pathsep.join([str(ROOT / "include"), str(ROOT / "plugins")])
 
-POSTGRES_CONNECTION: Final = "AIRFLOW_CONN_COMPLIANCE_POSTGRES"
-BITBUCKET_CONNECTION: Final = "AIRFLOW_CONN_BITBUCKET_DEFAULT"
 RUN_REPORT: Final = "COMPLIANCE_RUN_REPORT"
 VAULT_KEY: Final = "COMPLIANCE_VAULT_KEY"
 
@@ -34,87 +33,6 @@ SANDBOX_GRANTS: Final[dict[str, tuple[str, str]]] = {
 }
 #: extra `auth` of a connection that a person connects by consenting on Bitbucket's page
 BY_CONSENT: Final = "authorization_code"
-
-
-def operator() -> str:
-    """Who runs the command: the login of the process's user id. What LOGNAME and USER say can be made up."""
-    uid = os.getuid()
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:  # a container may run under an id that has no name
-        return f"uid {uid}"
-
-
-class ConnectionUnreadable(ValueError):
-    """A connection in the environment is neither a URI nor JSON as Airflow writes them."""
-
-
-@dataclass(frozen=True)
-class PostgresAddress:
-    """What an Airflow connection of type postgres says."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    database: str
-    options: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def from_airflow(cls, value: str) -> PostgresAddress:
-        """Read the value of `AIRFLOW_CONN_COMPLIANCE_POSTGRES`: a URI, or a JSON object.
-
-        Raises ConnectionUnreadable with a line that names the connection and none of its values.
-        """
-        try:
-            is_json = value.lstrip().startswith("{")
-            return cls._from_json(json.loads(value)) if is_json else cls._from_uri(value)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ConnectionUnreadable(
-                f"{POSTGRES_CONNECTION} can't be read: write postgresql://user:password@host:port/database "
-                "with special characters percent-encoded, or JSON with conn_type, host, port, login, "
-                "password and schema"
-            ) from error
-
-    @classmethod
-    def _from_uri(cls, value: str) -> PostgresAddress:
-        parts = urlsplit(value)
-        if parts.scheme not in ("postgres", "postgresql"):
-            raise ValueError("not a Postgres address")
-        return cls(
-            host=unquote(parts.hostname or "localhost"),
-            port=parts.port or 5432,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            database=unquote(parts.path.lstrip("/")),
-            options=_plain_options(dict(parse_qsl(parts.query))),
-        )
-
-    @classmethod
-    def _from_json(cls, value: dict[str, Any]) -> PostgresAddress:
-        extra = value.get("extra") or {}
-        return cls(
-            host=value.get("host") or "localhost",
-            port=int(value.get("port") or 5432),
-            user=value.get("login") or "",
-            password=value.get("password") or "",
-            database=value.get("schema") or "",
-            options=_plain_options(json.loads(extra) if isinstance(extra, str) else extra),
-        )
-
-    @property
-    def dsn(self) -> str:
-        """`postgresql://…`, password included: for a driver, never for a log."""
-        login = f"{quote(self.user, '')}:{quote(self.password, '')}@" if self.user else ""
-        host = quote(self.host, safe="[]:") if ":" not in self.host else f"[{self.host}]"
-        query = f"?{urlencode(self.options)}" if self.options else ""
-        return f"postgresql://{login}{host}:{self.port}/{quote(self.database, '')}{query}"
-
-
-def _plain_options(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Options that libpq knows; what is meant for Airflow alone stays out."""
-    known = ("sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "options")
-    return tuple((name, str(extra[name])) for name in known if name in extra)
 
 
 def bitbucket_connection(url: str, grant: str = "admin", auth: str = "client_credentials") -> str:
@@ -159,26 +77,32 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
     """
     given = os.environ if base is None else base
     kept = {name: value for name, value in given.items() if not name.startswith("AIRFLOW__")}
-    return kept | {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "include"), str(ROOT / "plugins")]),
-        # `airflow` starts other programs of the environment by name.
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "AIRFLOW__CORE__FERNET_KEY": _kept_secret("fernet_key", _fernet_key),
-        "AIRFLOW__API_AUTH__JWT_SECRET": _kept_secret("jwt_secret", lambda: secrets.token_urlsafe(64)),
-        "AIRFLOW__API__SECRET_KEY": _kept_secret("api_secret_key", lambda: secrets.token_urlsafe(32)),
-        VAULT_KEY: vault_keys(given),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__CORE__PARALLELISM": "4",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "GX_ANALYTICS_ENABLED": "false",
-        "PYTHONUNBUFFERED": "1",
-    }
+    folders = {"COMPLIANCE_EVIDENCE_URL": "evidence", "COMPLIANCE_DATA_DOCS_URL": "data_docs"}
+    places = {name: given.get(name) or (LOCAL / folder).as_uri() for name, folder in folders.items()}
+    return (
+        kept
+        | places
+        | {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "PYTHONPATH": PYTHONPATH,
+            # `airflow` starts other programs of the environment by name.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__CORE__FERNET_KEY": _kept_secret("fernet_key", _fernet_key),
+            "AIRFLOW__API_AUTH__JWT_SECRET": _kept_secret("jwt_secret", lambda: secrets.token_urlsafe(64)),
+            "AIRFLOW__API__SECRET_KEY": _kept_secret("api_secret_key", lambda: secrets.token_urlsafe(32)),
+            VAULT_KEY: vault_keys(given),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__CORE__PARALLELISM": "4",
+            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "GX_ANALYTICS_ENABLED": "false",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
 
 
 def vault_keys(environment: Mapping[str, str]) -> str:
@@ -189,7 +113,7 @@ def vault_keys(environment: Mapping[str, str]) -> str:
 def keep_vault_keys(keys: str) -> None:
     """Keep these keys in the place of the checkout's own."""
     path = LOCAL / "secrets" / "vault_key"
-    _write_secret(path.with_name(f"{path.name}.{os.getpid()}"), keys).replace(path)
+    write_secret(path.with_name(f"{path.name}.{os.getpid()}"), keys).replace(path)
 
 
 def dashboard_secret(name: str) -> str:
@@ -212,7 +136,7 @@ def _kept_secret(name: str, make: Callable[[], str]) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     if not path.exists():
-        unfinished = _write_secret(folder / f"{name}.{os.getpid()}", make())
+        unfinished = write_secret(folder / f"{name}.{os.getpid()}", make())
         # Of two processes that start at once, the first one's secret stays.
         try:
             os.link(unfinished, path)
@@ -223,7 +147,7 @@ def _kept_secret(name: str, make: Callable[[], str]) -> str:
     return path.read_text()
 
 
-def _write_secret(path: Path, value: str) -> Path:
+def write_secret(path: Path, value: str) -> Path:
     """Write a file that its owner alone can read."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(value)

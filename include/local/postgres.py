@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 import psutil
 
+from bitbucket_compliance.core.errors import one_line
 from local.postgres_cluster import (
     ADMIN_ROLE,
     Cluster,
@@ -88,7 +89,7 @@ class EmbeddedPostgres:
         except (PostgresNotStarted, OSError) as error:
             self._withdraw_use()
             raise PostgresNotStarted(
-                f"the embedded Postgres did not start: {_one_line(error)} (log: {self.log_file})"
+                f"the embedded Postgres did not start: {one_line(error)} (log: {self.log_file})"
             ) from error
 
     def stop(self) -> None:
@@ -327,7 +328,7 @@ class EmbeddedPostgres:
                 if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DEFAULT_DATABASE]).fetchone():
                     admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
         except psycopg.OperationalError as error:
-            raise PostgresNotStarted(_one_line(error)) from error
+            raise PostgresNotStarted(one_line(error)) from error
 
 
 def _run_pg_ctl(cluster: Cluster, port: int, log: int) -> bool:
@@ -363,8 +364,3 @@ def _kill(processes: list[psutil.Process]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(processes, timeout=5)
-
-
-def _one_line(error: BaseException) -> str:
-    """The first line of an error's text."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

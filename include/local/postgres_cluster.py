@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bitbucket_compliance.core.errors import PipelineError
+
 MAJOR_VERSION: Final = "18"
 """The wheel carries two major versions; data belongs to one."""
 
@@ -31,7 +33,7 @@ HOMES_OUTSIDE: Final = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - a fo
 UNUSED_UIDS: Final = range(62_000, 62_100)
 
 
-class PostgresNotStarted(RuntimeError):
+class PostgresNotStarted(PipelineError):
     """The embedded Postgres can't be used; the message is one line and says where to look."""
 
 

@@ -7,24 +7,22 @@ import subprocess
 import sys
 from typing import Final
 
+from bitbucket_compliance.commands.command_line import Flag, command, port
 from local import environment as env
-from local.services import LocalError, Services, migrate_compliance, require_postgres
+from local.services import Services, usable
 
 PATH: Final = "/webhooks/bitbucket"
 
 
-def receiver(port: str) -> int:
+@command("receiver", "take webhooks in, in the foreground", Flag("port", "8085", "on this machine", port, 8085))
+def receiver(port: int) -> int:
     """Run it until Ctrl-C; its exit code.
 
     Raises:
-        LocalError: ``port`` is no port, or there is no Postgres to use.
+        CommandError: there is no Postgres to use.
     """
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise LocalError(f"PORT={port} is no port: give a number from 1 to 65535")
     with Services() as services:
-        connections = services.connections(needs_bitbucket=False)
-        require_postgres(connections)
-        migrate_compliance(connections)
+        connections = usable(services.connections(needs_bitbucket=False))
         environment = env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment()
         print(f"taking webhooks in at http://127.0.0.1:{port}{PATH}  (Ctrl-C ends it)")
         if not os.environ.get("COMPLIANCE_WEBHOOK_URL"):
@@ -34,7 +32,7 @@ def receiver(port: str) -> int:
         process = subprocess.Popen(
             [sys.executable, "-m", "bitbucket_webhooks"],
             cwd=env.ROOT,
-            env=environment | {"COMPLIANCE_RECEIVER_PORT": port},
+            env=environment | {"COMPLIANCE_RECEIVER_PORT": str(port)},
             stdin=subprocess.DEVNULL,
         )
         try:

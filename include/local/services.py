@@ -13,24 +13,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
+from bitbucket_compliance.commands.command_line import Command, CommandError, Flag, one_of
+from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION, PostgresAddress
 from local import environment as env
 from local.postgres import EmbeddedPostgres
-
-if TYPE_CHECKING:
-    import psycopg
 
 SANDBOX_TIMEOUT_SECONDS: Final = 60
 
 
-class LocalError(RuntimeError):
-    """A command can't go on; the message is the one line that the user reads."""
-
-
 @dataclass(frozen=True)
 class Connections:
-    """The two connections of a run, as values of their environment variables."""
+    """The two connections of a run, as values of their environment variables; bitbucket is empty where none is."""
 
     postgres: str
     bitbucket: str
@@ -38,12 +33,12 @@ class Connections:
 
     def as_environment(self) -> dict[str, str]:
         """For a child process."""
-        return {env.POSTGRES_CONNECTION: self.postgres, env.BITBUCKET_CONNECTION: self.bitbucket}
+        return {POSTGRES_CONNECTION: self.postgres, env.BITBUCKET_CONNECTION: self.bitbucket}
 
     @property
-    def address(self) -> env.PostgresAddress:
+    def address(self) -> PostgresAddress:
         """Where the data's Postgres is."""
-        return env.PostgresAddress.from_airflow(self.postgres)
+        return PostgresAddress.from_airflow(self.postgres)
 
 
 @dataclass
@@ -63,7 +58,7 @@ class Services:
     def connections(self, *, ignore_user: bool = False, needs_bitbucket: bool = True) -> Connections:
         """The user's connections where they are set (unless ignored), our own services elsewhere."""
         given = {} if ignore_user else env.user_connections()
-        postgres = given.get(env.POSTGRES_CONNECTION)
+        postgres = given.get(POSTGRES_CONNECTION)
         bitbucket = given.get(env.BITBUCKET_CONNECTION)
         if bitbucket is None:
             bitbucket = self._sandbox_connection() if needs_bitbucket else ""
@@ -88,6 +83,49 @@ class Services:
 def embedded_postgres() -> EmbeddedPostgres:
     """The project's embedded Postgres; not started yet."""
     return EmbeddedPostgres(env.LOCAL / "postgres")
+
+
+GRANT: Final = Flag(
+    "grant",
+    "admin|five",
+    "what the sandbox may be read by: the five scopes, or those and repository:admin (the default)",
+    one_of(*env.SANDBOX_GRANTS),
+    "admin",
+)
+
+
+@contextlib.contextmanager
+def around(command: Command) -> Iterator[None]:
+    """For an operator command: the user's connections and keys, or those of this checkout, in the environment."""
+    if not command.function.__module__.startswith("bitbucket_compliance."):
+        yield
+        return
+    before = dict(os.environ)
+    try:
+        with Services() as services, _vault_key_for(command.name):
+            connections = usable(services.connections(needs_bitbucket=False))
+            # Airflow writes its configuration where these say, as soon as it is imported.
+            os.environ.setdefault("COMPLIANCE_EXPORT_TARGET", str(env.ROOT / "exports"))
+            os.environ.update(env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment())
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _vault_key_for(command: str) -> Iterator[None]:
+    """For `rotate-vault-key` without keys of the user's: a new key of this checkout's in front of the old one."""
+    if command != "rotate-vault-key" or os.environ.get(env.VAULT_KEY):
+        yield
+        return
+    with only_one(env.LOCAL / "airflow"):
+        fresh = env.new_vault_key()
+        # Should this be interrupted, the file opens rows of both kinds.
+        env.keep_vault_keys(f"{fresh},{env.vault_keys(os.environ)}")
+        yield
+        env.keep_vault_keys(fresh)
+        print("this checkout has a new key; restart what runs with the old one (make down, make up)")
 
 
 @contextlib.contextmanager
@@ -119,7 +157,7 @@ def _wait_for_url(process: subprocess.Popen[bytes], ready_file: Path, log_file: 
         if ready_file.exists():
             return ready_file.read_text().strip().rstrip("/")
         time.sleep(0.05)
-    raise LocalError(f"the sandbox did not start (log: {log_file})")
+    raise CommandError(f"the sandbox did not start (log: {log_file})")
 
 
 def stop_process(process: subprocess.Popen[bytes], seconds: float = 10) -> None:
@@ -141,7 +179,7 @@ def only_one(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LocalError(
+            raise CommandError(
                 "another `make demo`, `make run`, `make import` or `make up` is at work in this checkout: "
                 "wait for it or end it"
             ) from None
@@ -165,13 +203,19 @@ def migrate_airflow(home: Path, log_file: Path) -> None:
             check=False,
         )
     if done.returncode != 0:
-        raise LocalError(f"Airflow could not create its tables in {home} (log: {log_file})")
+        raise CommandError(f"Airflow could not create its tables in {home} (log: {log_file})")
     stamp.write_text(version)
 
 
-def require_postgres(connections: Connections) -> None:
-    """Fail with one line, naming the connection, host and port, where Postgres can't be used."""
+def usable(connections: Connections) -> Connections:
+    """The same, once its Postgres answered and its schema is up to date.
+
+    Raises:
+        CommandError: it does not answer; one line names the connection, host and port.
+    """
     import psycopg
+
+    from bitbucket_compliance.database.migrate import upgrade
 
     address = connections.address
     try:
@@ -180,34 +224,8 @@ def require_postgres(connections: Connections) -> None:
         # libpq repeats the address in front of what went wrong.
         lines = [line.split("failed: ")[-1] for line in str(error).splitlines() if "failed: " in line]
         reason = (lines or [str(error).strip() or "no answer"])[-1].removeprefix("FATAL: ").strip()
-        raise LocalError(
+        raise CommandError(
             f"connection compliance_postgres: no Postgres to use at {address.host}:{address.port}: {reason}"
         ) from None
-
-
-def migrate_compliance(connections: Connections) -> None:
-    """Bring the schemas of the data's Postgres up to date."""
-    from bitbucket_compliance.database.migrate import upgrade
-
-    upgrade(connections.address.dsn)
-
-
-@contextlib.contextmanager
-def data_postgres() -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """A connection to the data's Postgres, its schema current; rows are dictionaries, the clock is UTC.
-
-    Airflow is set up as for runs: its object storage keeps evidence files.
-    """
-    import psycopg
-    from psycopg.rows import dict_row
-
-    # Airflow writes its configuration where these say, as soon as it is imported.
-    os.environ.update(env.airflow_environment(env.LOCAL / "airflow"))
-    with Services() as services:
-        connections = services.connections(needs_bitbucket=False)
-        require_postgres(connections)
-        migrate_compliance(connections)
-        with psycopg.connect(connections.address.dsn, row_factory=dict_row) as connection:
-            connection.execute("SET TIME ZONE 'UTC'")
-            connection.commit()
-            yield connection
+    upgrade(address.dsn)
+    return connections

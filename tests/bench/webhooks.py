@@ -30,6 +30,7 @@ import psycopg
 from cryptography.fernet import Fernet
 from psycopg.rows import dict_row
 
+from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION
 from local import environment as env
 from local.postgres import EmbeddedPostgres
 from sandbox import actions
@@ -299,7 +300,7 @@ def live(folder: Path, repositories: int) -> Iterator[Stack]:
         with running(up, environment, folder / "up.log"):
             url, token = signed_in(folder)
             dsn = EmbeddedPostgres(folder / "postgres").uri()
-            environment[env.POSTGRES_CONNECTION] = env.postgres_connection(dsn)
+            environment[POSTGRES_CONNECTION] = env.postgres_connection(dsn)
             receiver = [sys.executable, "-m", "bitbucket_webhooks"]
             with running(receiver, environment, folder / "receiver.log"):
                 register(environment)

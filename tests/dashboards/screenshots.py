@@ -10,8 +10,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from bitbucket_compliance.database.migrate import upgrade
-from local.dashboard import install
 from local.postgres import EmbeddedPostgres
+from local.superset import install
 from tests.dashboards.browser.looking import Dashboard
 from tests.dashboards.world import CHROMIUM, CHROMIUM_OPTIONS, fill, served
 

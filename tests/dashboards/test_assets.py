@@ -10,9 +10,10 @@ import psycopg
 import pytest
 import yaml
 
+from bitbucket_compliance.commands.command_line import CommandError
 from bitbucket_compliance.reporting.dashboards.login import ensure_login
-from local.dashboard import LOCK, require_reader
-from local.services import LocalError
+from local.dashboard import require_reader
+from local.superset import LOCK
 from tests.conftest import Database
 
 ASSETS = Path(__file__).resolve().parents[2] / "include/bitbucket_compliance/reporting/dashboards/assets"
@@ -106,7 +107,7 @@ def test_making_the_login_again_changes_its_password(dsn: str) -> None:
 
 
 def test_a_login_that_could_change_results_is_refused(dsn: str) -> None:
-    with pytest.raises(LocalError, match="may change results"):
+    with pytest.raises(CommandError, match="may change results"):
         require_reader(dsn)
     require_reader(ensure_login(dsn, "reader-password"))
 
@@ -114,9 +115,9 @@ def test_a_login_that_could_change_results_is_refused(dsn: str) -> None:
 def test_a_login_that_cannot_read_or_an_address_nobody_answers_at_is_named(dsn: str, database: Database) -> None:
     reader = ensure_login(dsn, "reader-password")
     database.execute("REVOKE compliance_reader FROM compliance_dashboard")
-    with pytest.raises(LocalError, match="may not read the results"):
+    with pytest.raises(CommandError, match="may not read the results"):
         require_reader(reader)
-    with pytest.raises(LocalError, match="no Postgres answers") as failure:
+    with pytest.raises(CommandError, match="no Postgres answers") as failure:
         require_reader("postgresql://someone:secret@127.0.0.1:1/compliance")
     assert "secret" not in str(failure.value)
 

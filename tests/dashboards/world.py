@@ -13,8 +13,10 @@ import psycopg
 import pytest
 
 from bitbucket_compliance.reporting.dashboards.login import ensure_login
-from local.dashboard import PAGE, Superset, free_port, is_healthy
+from local.dashboard import PAGE, SUPERSET
 from local.services import stop_process
+from local.superset import Superset
+from local.supervisor import free_port
 from sandbox.process import SandboxServer
 from tests.harness import Pipeline, bitbucket_connection
 
@@ -70,7 +72,7 @@ def served(dsn: str, home: Path) -> Iterator[Served]:
     try:
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 90
-        while not is_healthy(url):
+        while not SUPERSET.is_healthy(url):
             assert server.poll() is None and time.monotonic() < deadline, superset.log.read_text()[-2000:]
             time.sleep(0.3)
         yield Served(url, superset)

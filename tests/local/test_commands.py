@@ -10,58 +10,46 @@ from typing import Any
 import pytest
 
 from local import __main__ as command_line
-from local import airflow_run, commands, services
-from local.commands import Usage, import_jobs, is_yes, valid_workspace
+from local import airflow_run, dag_runner, run, services
 from local.report import Report, covered_seconds, render_report, render_times
 
 START = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("workspace", ["acme", "acme-2_x.y", "{0f1e2d3c-0000-4000-8000-0123456789ab}"])
-def test_a_slug_or_a_uuid_is_a_workspace(workspace: str) -> None:
-    assert valid_workspace(f" {workspace} ") == workspace
-
-
-@pytest.mark.parametrize("workspace", ["", "  ", "../etc", "a b", "acme/repo", "https://bitbucket.org/acme", "--x"])
-def test_anything_else_is_answered_with_the_usage(workspace: str) -> None:
-    with pytest.raises(Usage, match="usage: make run WORKSPACE=slug") as refused:
-        valid_workspace(workspace)
-    assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("arguments", [["run", "--", ""], ["import"], ["import", "--roster", "/no/such.csv"]])
-def test_a_wrong_call_starts_nothing_and_ends_with_one_line(
-    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "workspace", ["", "  ", "../etc", "a b", "acme/repo", "https://bitbucket.org/acme", "--x", "{0f1e2d3c-0000-4000}"]
+)
+def test_a_run_of_no_workspace_starts_nothing_and_ends_with_one_line_that_tells_the_usage(
+    workspace: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands, "_execute", lambda *_, **__: pytest.fail("something was started"))
-    assert command_line.main(arguments) != 0
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    monkeypatch.setattr(run, "_execute", lambda *_, **__: pytest.fail("something was started"))
+    monkeypatch.setenv("WORKSPACE", workspace)
+    assert command_line.main(["run"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "usage: make run WORKSPACE=slug" in line
 
 
-def test_a_missing_file_is_named_with_its_variable(tmp_path: Path) -> None:
-    roster = tmp_path / "roster.csv"
-    roster.touch()
-    with pytest.raises(Usage, match=r"MFA=/no/such\.csv: there is no such file"):
-        import_jobs({"roster": str(roster), "mfa": "/no/such.csv"})
+@pytest.mark.parametrize("workspace", ["acme", "acme-2_x.y", "{0f1e2d3c-0000-4000-8000-0123456789ab}"])
+def test_variables_of_make_reach_a_run(workspace: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[airflow_run.Job] = []
+
+    def execute(given: list[airflow_run.Job], *_: object) -> int:
+        jobs.extend(given)
+        return 0
+
+    monkeypatch.setattr(run, "_execute", execute)
+    monkeypatch.setenv("WORKSPACE", f" {workspace} ")
+    monkeypatch.setenv("FULL_REFRESH", "yes")
+    assert command_line.main(["run"]) == 0
+    assert [job.conf for job in jobs] == [{"workspace": workspace, "full_refresh": True}]
 
 
-def test_imports_run_in_a_fixed_order_with_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("mfa.csv", "roster.csv"):
-        Path(name).touch()
-    jobs = import_jobs({"mfa": "mfa.csv", "roster": "roster.csv"}, "2026-03-31")
-    assert [(job.conf["kind"], job.conf["path"], job.conf["captured_on"]) for job in jobs] == [
-        ("roster", str(tmp_path / "roster.csv"), None),
-        ("mfa", str(tmp_path / "mfa.csv"), "2026-03-31"),
-    ]
-
-
-@pytest.mark.parametrize("day", ["31.03.2026", "2026-02-30", "2999-01-01"])
-def test_a_capture_day_must_be_a_day_that_has_come(day: str, tmp_path: Path) -> None:
-    export = tmp_path / "mfa.csv"
-    export.touch()
-    with pytest.raises(Usage, match="CAPTURED_ON"):
-        import_jobs({"mfa": str(export)}, day)
+def test_a_value_of_make_is_no_shell_text_and_no_other_flag(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKSPACE", "acme --grant=five; true")
+    assert command_line.main(["run"]) == 1
+    assert "is no workspace slug or uuid" in capsys.readouterr().err
 
 
 def _report(**run: Any) -> Report:
@@ -98,14 +86,12 @@ def test_the_report_says_which_repositories_were_not_asked_about_and_why() -> No
     assert lines[-1].startswith("3 repositories were due and are left to the next run")
 
 
-@pytest.mark.parametrize(("word", "on"), [("1", True), ("true", True), ("", False), ("0", False), ("No", False)])
-def test_a_full_refresh_is_switched_on_by_a_plain_word(word: str, on: bool) -> None:
-    assert is_yes(word) is on
-
-
-def test_any_other_word_for_a_full_refresh_is_refused() -> None:
-    with pytest.raises(Usage, match="FULL_REFRESH=maybe"):
-        is_yes("maybe")
+def test_any_other_word_for_a_full_refresh_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FULL_REFRESH", "maybe")
+    assert command_line.main(["run", "--workspace=acme"]) == 1
+    assert "FULL_REFRESH=maybe: write 1" in capsys.readouterr().err
 
 
 def test_overlapping_steps_count_once() -> None:
@@ -168,4 +154,4 @@ def test_a_failing_dag_ends_with_its_root_cause_and_every_task_gets_a_line(
 def test_the_failure_callbacks_report_comes_before_what_the_terminal_saw(tmp_path: Path) -> None:
     report = tmp_path / "report.jsonl"
     report.write_text(json.dumps({"task_id": "gate", "error": "coverage is 80 %\nmore"}) + "\nnot json\n")
-    assert airflow_run._reported_failures(report) == ["gate: coverage is 80 %"]
+    assert dag_runner.reported_failures(report) == ["gate: coverage is 80 %"]

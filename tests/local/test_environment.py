@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_compliance.commands.command_line import CommandError
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
+from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION
 from local import environment as env
 from local import services
-from local.services import Connections, LocalError, Services, only_one, require_postgres
+from local.services import Connections, Services, only_one, usable
 
 USERS_POSTGRES = "postgresql://someone:s%40fe%2Fword@db.example.com:6543/results?sslmode=require"
 USERS_BITBUCKET = json.dumps({"conn_type": "bitbucket", "login": "key", "password": "secret"})
@@ -34,7 +38,7 @@ class _NoServices(Services):
 @pytest.fixture(autouse=True)
 def _local_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(env, "LOCAL", tmp_path / ".local")
-    monkeypatch.delenv(env.POSTGRES_CONNECTION, raising=False)
+    monkeypatch.delenv(POSTGRES_CONNECTION, raising=False)
     monkeypatch.delenv(env.BITBUCKET_CONNECTION, raising=False)
 
 
@@ -46,11 +50,11 @@ def test_without_connections_the_embedded_services_are_used() -> None:
 
 
 def test_the_users_connections_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(env.POSTGRES_CONNECTION, USERS_POSTGRES)
+    monkeypatch.setenv(POSTGRES_CONNECTION, USERS_POSTGRES)
     monkeypatch.setenv(env.BITBUCKET_CONNECTION, USERS_BITBUCKET)
     connections = _NoServices().connections()
     assert connections.as_environment() == {
-        env.POSTGRES_CONNECTION: USERS_POSTGRES,
+        POSTGRES_CONNECTION: USERS_POSTGRES,
         env.BITBUCKET_CONNECTION: USERS_BITBUCKET,
     }
     assert not connections.postgres_is_embedded
@@ -64,12 +68,12 @@ def test_one_of_the_two_may_be_the_users(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(env.POSTGRES_CONNECTION, "")
+    monkeypatch.setenv(POSTGRES_CONNECTION, "")
     assert _NoServices().connections().postgres_is_embedded
 
 
 def test_the_demo_never_uses_a_users_connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(env.POSTGRES_CONNECTION, USERS_POSTGRES)
+    monkeypatch.setenv(POSTGRES_CONNECTION, USERS_POSTGRES)
     monkeypatch.setenv(env.BITBUCKET_CONNECTION, USERS_BITBUCKET)
     connections = _NoServices().connections(ignore_user=True)
     assert connections.postgres_is_embedded
@@ -88,45 +92,13 @@ def test_a_person_connects_the_sandbox_where_there_is_a_page_to_do_it_on() -> No
     assert by_consent["extra"]["auth"] == "authorization_code"
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        USERS_POSTGRES,
-        USERS_POSTGRES.replace("postgresql:", "postgres:"),
-        json.dumps(
-            {
-                "conn_type": "postgres",
-                "host": "db.example.com",
-                "port": "6543",
-                "login": "someone",
-                "password": "s@fe/word",
-                "schema": "results",
-                "extra": {"sslmode": "require", "unknown_to_libpq": 1},
-            }
-        ),
-    ],
-)
-def test_a_connection_is_read_as_uri_and_as_json(value: str) -> None:
-    address = env.PostgresAddress.from_airflow(value)
-    assert (address.host, address.port, address.password) == ("db.example.com", 6543, "s@fe/word")
-    assert address.dsn == USERS_POSTGRES
-
-
-@pytest.mark.parametrize("value", ["mysql://u:hidden@h/d", "{not json hidden", "postgresql://u:hidden@h:port/d"])
-def test_an_unreadable_connection_is_named_without_its_password(value: str) -> None:
-    with pytest.raises(env.ConnectionUnreadable, match=env.POSTGRES_CONNECTION) as refused:
-        env.PostgresAddress.from_airflow(value)
-    assert "hidden" not in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
 def test_an_unreachable_postgres_is_one_line_with_connection_host_and_port() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         connections = Connections(f"postgresql://me:hidden@127.0.0.1:{port}/db", "{}", False)
-        with pytest.raises(LocalError) as refused:
-            require_postgres(connections)
+        with pytest.raises(CommandError) as refused:
+            usable(connections)
     message = str(refused.value)
     assert "compliance_postgres" in message
     assert f"127.0.0.1:{port}" in message
@@ -140,12 +112,15 @@ def test_settings_of_another_airflow_are_dropped_and_connections_pass(tmp_path: 
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW_CONN_OTHER": "http://x",
         "COMPLIANCE_POLICY_FILE": "policy.yaml",
+        "COMPLIANCE_EVIDENCE_URL": "s3://store@bucket/evidence",
     }
     made = env.airflow_environment(tmp_path / "home", base=base)
     assert "AIRFLOW__CORE__EXECUTOR" not in made
     assert made["AIRFLOW_HOME"] == str(tmp_path / "home")
     assert made["AIRFLOW_CONN_OTHER"] == "http://x"
     assert made["COMPLIANCE_POLICY_FILE"] == "policy.yaml"
+    assert made["COMPLIANCE_EVIDENCE_URL"] == "s3://store@bucket/evidence"
+    assert made["COMPLIANCE_DATA_DOCS_URL"] == (env.LOCAL / "data_docs").as_uri()
     assert made["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] == "False"
 
 
@@ -160,12 +135,12 @@ def test_secrets_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path)
 
 
 def test_a_second_command_in_the_same_checkout_is_refused(tmp_path: Path) -> None:
-    with only_one(tmp_path), pytest.raises(LocalError, match="is at work"), only_one(tmp_path):
+    with only_one(tmp_path), pytest.raises(CommandError, match="is at work"), only_one(tmp_path):
         pass
 
 
-def test_who_runs_a_command_is_not_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = env.operator()
-    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        monkeypatch.setenv(name, "somebody-else")
-    assert env.operator() == before != "somebody-else"
+def test_the_environment_of_airflow_has_the_persons_key_or_one_that_is_kept(tmp_path: Path) -> None:
+    made = env.airflow_environment(tmp_path, base={})[env.VAULT_KEY]
+    Encryption(made, CONFIGURATION)
+    assert env.airflow_environment(tmp_path, base={env.VAULT_KEY: ""})[env.VAULT_KEY] == made
+    assert env.airflow_environment(tmp_path, base={env.VAULT_KEY: made})[env.VAULT_KEY] == made

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from bitbucket_compliance import __main__ as command_line
 from bitbucket_compliance.core.errors import EvidenceRefused
 from bitbucket_compliance.registry.evidence import decide, submit
 from bitbucket_compliance.security_tests import CATALOGUE
-from local import evidence as command
 from tests.registry.files import export, picture, pixels
 from tests.registry.world import ADA, BO, WORKSPACE, Registry, days_ago, identity, today
 
@@ -469,24 +469,33 @@ def test_what_only_looks_like_a_formula_is_text(registry: Registry, value: str) 
 # --------------------------------------------------------------------------- commands
 
 
-def test_handing_in_deciding_and_listing_by_command(registry: Registry, tmp_path: Path) -> None:
+def test_handing_in_deciding_and_listing_by_command(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def typed(person: str, *arguments: str) -> str:
+        for module in ("evidence", "review"):
+            monkeypatch.setattr(f"bitbucket_compliance.commands.{module}.operator", lambda: person)
+        assert command_line.main(list(arguments)) == 0
+        return capsys.readouterr().out
+
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", registry.dsn)
     registry.repository("payments")
     path = tmp_path / "shot of rules.png"
     path.write_bytes(picture("PNG", pixels("L")))
-    handed = command.Handed(
-        str(path), "peer_review_required", "ACME", "Repository", "payments, other", str(today()), "rules"
-    )
-    said = command.submitted(registry.database, handed, today(), ADA)
-    evidence_id = said.split("EVIDENCE=")[1].split()[0]
+    registry.database.commit()
+    about = ("--test=peer_review_required", "--workspace=ACME", "--scope=Repository", "--targets=payments, other")
+    said = typed(ADA, "evidence", f"--file={path}", *about, f"--captured-on={today()}", "--note=rules")
+    evidence_id = said.split("--evidence=")[1].split()[0]
     assert said.startswith(f"submitted: evidence {evidence_id} for peer_review_required")
-    listed = command.listing(registry.database).splitlines()
+    listed = typed(ADA, "evidence").splitlines()
     assert listed[0].split()[:2] == ["evidence_id", "test_id"]
     assert [word in listed[1] for word in (evidence_id, "acme: repository payments, other", "submitted", ADA)] == [
         True
     ] * 4
-    said = command.decided(registry.database, evidence_id, "accept", "", BO)
+    review = ("review", f"--evidence={evidence_id}")
+    said = typed(BO, *review, "--decision=accept")
     assert said.splitlines()[0] == f"accepted: evidence {evidence_id}; it covers 1 subject"
     assert "unmatched: other: " in said
-    assert "accepted" in command.listing(registry.database, "peer_review_required", "Acme")
-    assert "there is no evidence yet" in command.listing(registry.database, MFA)
-    assert command.decided(registry.database, evidence_id, "withdraw", "wrong", BO).startswith("withdrawn: ")
+    assert "accepted" in typed(BO, "evidence", "--test=peer_review_required", "--workspace=Acme")
+    assert "there is no evidence yet" in typed(BO, "evidence", f"--test={MFA}")
+    assert typed(BO, *review, "--decision=withdraw", "--reason=wrong").startswith("withdrawn: ")

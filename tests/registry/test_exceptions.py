@@ -17,17 +17,14 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from bitbucket_compliance import __main__ as command_line
 from bitbucket_compliance.core.errors import ExceptionRefused
 from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.housekeeping.housekeeping import reopen_expired
 from bitbucket_compliance.pipeline.publish.publish import reopen
 from bitbucket_compliance.registry.exceptions import ExceptionRequest, RecordedException, decide, end_of_day, request
 from bitbucket_compliance.security_tests.policies import set_override
-from local import __main__ as command_line
-from local import exceptions as command
-from local.exceptions import Wish
 from local.postgres import EmbeddedPostgres
-from local.services import LocalError
 from tests.pipeline.board import PEERS, Board, Database, Judged, assert_whole, database_for_boards
 
 DAY = timedelta(days=1)
@@ -480,59 +477,20 @@ def test_housekeeping_waits_for_a_publication_that_is_under_way(board: Board, an
 # ------------------------------------------------------------------------------------------ commands
 
 
-@pytest.fixture
-def typed(board: Board) -> Callable[..., Wish]:
-    """What a person types."""
-
-    def wish(**changes: str) -> Wish:
-        until = (board.now() + 10 * DAY).date().isoformat()
-        values = {
-            "test": PEERS,
-            "workspace": board.workspace,
-            "subject": "pay",
-            "owner": "olga",
-            "reason": "r",
-            "until": until,
-        }
-        return Wish(**{**values, **changes})
-
-    return wish
-
-
-def test_asking_names_the_next_step_and_reviewing_says_when_it_shows(board: Board, typed: Callable[..., Wish]) -> None:
-    wish = typed()
-    until = date.fromisoformat(wish.until)
-    lines = command.ask(board.connection, wish, until, "ada").splitlines()
-    exception_id = lines[0].split()[2]
-    assert lines[0].endswith(f"until the end of {until}")
-    assert f"make review EXCEPTION={exception_id} DECISION=accept" in lines[1]
-    done = command.decided(board.connection, exception_id, "accept", "", "ben").splitlines()
-    assert "it covers 1 failing subject until" in done[0]
-    assert done[1] == "results show it from the next run or housekeeping on; they stay failing"
-    board.publish(STATE)
-    table = command.listing(board.connection, board.workspace).splitlines()
-    assert table[0].split() == list(command.SHOWN)
-    assert exception_id in table[1] and "accepted" in table[1] and table[1].endswith("1 of 1")
-
-
-def test_an_empty_list_says_how_to_ask(board: Board) -> None:
-    assert command.listing(board.connection, board.workspace).splitlines()[1] == command.USAGE
-
-
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("arguments", "message"),
     [
-        ({"until": "31.12.2026"}, "UNTIL=31.12.2026 is no date: write it as 2026-12-31"),
-        ({"owner": "", "until": ""}, "OWNER, UNTIL missing; usage: make exception TEST="),
-        ({"test": ""}, "usage: make exception TEST="),
+        (["--test=x", "--until=31.12.2026"], "--until=31.12.2026: is no date: write it as 2026-03-31"),
+        (["--test=x", "--workspace=w", "--reason=r"], "--owner, --until missing"),
+        (["--workspace=w", "--reason=r"], "--test is missing"),
     ],
 )
-def test_a_command_that_lacks_something_starts_nothing(
-    typed: Callable[..., Wish], changes: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+def test_a_command_that_lacks_something_is_one_line_before_anything_is_read(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "data_postgres", lambda: pytest.fail("something was started"))
-    with pytest.raises(LocalError, match=message):
-        command.exception(typed(**changes))
+    monkeypatch.delenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", raising=False)
+    assert command_line.main(["exception", *arguments]) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_the_commands_ask_list_and_decide_as_the_user_of_the_machine(
@@ -542,25 +500,33 @@ def test_the_commands_ask_list_and_decide_as_the_user_of_the_machine(
     board.publish(STATE)
 
     def typed(person: str, *arguments: str) -> tuple[int, list[str], list[str]]:
-        monkeypatch.setattr("local.environment.operator", lambda: person)
+        for module in ("exceptions", "review"):
+            monkeypatch.setattr(f"bitbucket_compliance.commands.{module}.operator", lambda: person)
         code = command_line.main(list(arguments))
         out, err = capsys.readouterr()
         return code, out.splitlines(), err.splitlines()
 
+    assert typed("cleo", "exception") == (0, ["there are no exceptions yet"], [])
     last_day = (board.now() + 10 * DAY).date().isoformat()
-    wish = {"test": PEERS, "workspace": board.workspace, "subject": "pay", "owner": "olga", "reason": "it moves"}
-    options = [f"--{name}={value}" for name, value in {**wish, "until": last_day}.items()]
-    assert typed("ada", "exception", *options[:-1])[2][0].startswith("error: UNTIL missing; usage: make exception")
+    flags = {"test": PEERS, "workspace": board.workspace, "subject": "pay", "owner": "olga", "reason": "it moves"}
+    options = [f"--{name}={value}" for name, value in {**flags, "until": last_day}.items()]
     code, out, _ = typed("ada", "exception", *options)
-    assert (code, out[0].split(":")[0]) == (0, "requested")
-    review = ["review", f"--exception={out[0].split()[2]}", "--decision=accept"]
+    exception_id = out[0].split()[2]
+    assert (code, out[0].split(":")[0]) == (0, "requested") and out[0].endswith(f"until the end of {last_day}")
+    assert f"python -m bitbucket_compliance review --exception={exception_id} --decision=accept" in out[1]
+    review = ["review", f"--exception={exception_id}", "--decision=accept"]
     code, out, err = typed("ada", *review)
     assert (code, out, len(err)) == (1, [], 1) and "somebody else has to decide" in err[0]
     code, out, _ = typed("ben", *review)
-    assert (code, out[0].split(":")[0]) == (0, "accepted")
-    code, out, _ = typed("cleo", "exception")
-    assert (code, len(out)) == (0, 2) and " accepted " in out[1]
-    assert typed("ben", "review", "--exception=x")[2][0].startswith("error: usage: make review")
+    assert code == 0 and out[0].startswith("accepted: ") and "it covers 1 failing subject until" in out[0]
+    assert out[1] == "results show it from the next run or housekeeping on; they stay failing"
+    board.publish(STATE)
+    code, out, _ = typed("cleo", "exception", f"--workspace={board.workspace}")
+    assert (code, len(out)) == (0, 2) and out[0].split()[:2] == ["exception_id", "status"]
+    assert f"{exception_id}  accepted " in out[1] and out[1].endswith("1 of 1")
+    code, out, _ = typed("ben", *review[:2], "--decision=withdraw", "--reason=mended")
+    assert out[0].startswith("withdrawn: ") and out[1] == "results show it from the next run or housekeeping on"
+    assert "the following arguments are required: --decision" in typed("ben", "review", "--exception=x")[2][0]
 
 
 # ------------------------------------------------------------------- the life cycle against a model

@@ -154,8 +154,8 @@ class WorkspaceBusy(PipelineError):
     retryable = True
 
 
-def one_line(error: BaseException) -> str:
-    """The first line of an error's text, or its class name where it has none."""
+def one_line(error: BaseException | str) -> str:
+    """The first line of a text or of an error's text; an error's class name where it has none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
@@ -184,7 +184,7 @@ def _named(error: psycopg.Error | None) -> PipelineError | None:
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
         return SchemaMissing(
             f"compliance_postgres: the schema is not there or too old ({one_line(error)}); "
-            "run `make upgrade`, on a server `python -m bitbucket_compliance.database.migrate`"
+            "run `make upgrade` (on a server: python -m bitbucket_compliance upgrade)"
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return PostgresUnavailable(

@@ -1,8 +1,5 @@
 """Bring a database to the schema of this version: roles, tables by migration, views and functions by file."""
 
-import argparse
-import os
-import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +12,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-from bitbucket_compliance.core.errors import MigrationRefused, PipelineError, one_line, postgres_errors
+from bitbucket_compliance.core.errors import MigrationRefused, one_line, postgres_errors
 from bitbucket_compliance.database import objects
 
 DATABASE = Path(__file__).resolve().parent
@@ -95,19 +92,3 @@ def dsn_of_connection(conn_id: str = "compliance_postgres") -> str:
 
     url: URL = PostgresHook(postgres_conn_id=conn_id).sqlalchemy_url
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-def main() -> None:
-    """Upgrade the database of the Airflow connection ``compliance_postgres``."""
-    parser = argparse.ArgumentParser(prog="python -m bitbucket_compliance.database.migrate", description=main.__doc__)
-    parser.add_argument("--dsn", default=os.environ.get("COMPLIANCE_DSN"), help="postgresql:// URL instead")
-    arguments = parser.parse_args()
-    try:
-        upgrade(arguments.dsn or dsn_of_connection())
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    print("compliance schema is current")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,15 +9,15 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from local import dashboard
 from local.postgres import EmbeddedPostgres
+from local.superset import is_installed
 from tests.dashboards.browser.looking import Dashboard
 from tests.dashboards.world import CHROMIUM, CHROMIUM_OPTIONS, Served, fill, served
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _what_is_needed() -> None:
-    if not dashboard.is_installed():
+    if not is_installed():
         pytest.skip("Superset is not installed in .venv-superset: make test-dashboard installs it")
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM}: apt-get install chromium")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page
 from psycopg.rows import dict_row
 
-from local.dashboard import FOLDER
+from local.superset import FOLDER
 from tests.dashboards.browser.looking import Dashboard
 from tests.dashboards.world import Served
 

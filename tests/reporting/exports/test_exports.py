@@ -23,14 +23,14 @@ from psycopg.rows import dict_row
 from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding
 from trestle.oscal.assessment_results import AssessmentResults
 
+from bitbucket_compliance import __main__ as command_line
 from bitbucket_compliance.reporting.explain.chain import NothingToExplain
 from bitbucket_compliance.reporting.exports.export import Exported, export
 from bitbucket_compliance.reporting.exports.formats import NAMES, csv_table, ocsf
 from bitbucket_compliance.reporting.exports.model import ExportRefused, ExportWrong, Snapshot, Verdict
 from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest, snapshots, unchanging
 from bitbucket_compliance.tasks import export_results
-from local import __main__ as command_line
-from local.export import export as make_export
+from local import __main__ as make
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.harness import DEMO, Pipeline
@@ -405,14 +405,26 @@ def test_a_login_that_is_the_pipeline_and_no_more_can_export(demo: Pipeline, wri
         assert write(role, "csv", **request).snapshot.verdicts == sum(stored(demo).values())
 
 
-def test_make_export_prints_file_and_counts(
+def test_the_command_prints_file_and_counts(
     demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
-    assert make_export("csv", "", "", "", str(tmp_path)) == 0
+    assert command_line.main(["export", "--format=csv", f"--out={tmp_path}"]) == 0
     [file] = tmp_path.glob("*.csv")
     printed = capsys.readouterr().out
     assert str(file) in printed and "46 failing" in printed
+
+
+def test_without_a_folder_the_command_asks_for_one(
+    demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
+    monkeypatch.delenv("COMPLIANCE_EXPORT_TARGET", raising=False)
+    assert command_line.main(["export", "--format=csv"]) == 1
+    assert "--out is missing" in capsys.readouterr().err
+    monkeypatch.setenv("COMPLIANCE_EXPORT_TARGET", str(tmp_path))
+    assert command_line.main(["export", "--format=csv"]) == 0
+    assert list(tmp_path.glob("*.csv"))
 
 
 @pytest.mark.parametrize(("name", "module"), [("ocsf", "py_ocsf_models"), ("oscal", "trestle"), ("parquet", "pyarrow")])
@@ -447,15 +459,19 @@ class _Missing(importlib.abc.MetaPathFinder):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("variables", "said"),
     [
-        ([], "usage: make export FORMAT=ocsf|oscal|csv|parquet"),
-        (["--format", "xml"], "FORMAT=xml: choose one of ocsf, oscal, csv, parquet"),
-        (["--format", "csv", "--out", "s3://bucket"], "give a folder of this machine"),
+        ({}, "usage: make export FORMAT=ocsf|oscal|csv|parquet"),
+        ({"FORMAT": "xml"}, "FORMAT=xml: choose one of ocsf, oscal, csv, parquet"),
+        ({"FORMAT": "csv", "OUT": "s3://bucket"}, "OUT=s3://bucket: give a folder of this machine"),
     ],
 )
-def test_a_wrong_call_ends_with_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(["export", *arguments]) == 1
+def test_a_wrong_call_ends_with_one_line(
+    variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert make.main(["export"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert said in line
 

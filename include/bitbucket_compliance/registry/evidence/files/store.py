@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 URL_VARIABLE = "COMPLIANCE_EVIDENCE_URL"
-DEFAULT_FOLDER = Path(__file__).resolve().parents[5] / ".local" / "evidence"
 _LOCAL = ("file", "local", "")
 
 
 def base_url() -> str:
-    """The place of the store; a plain path counts as a local folder."""
-    named = os.environ.get(URL_VARIABLE, "").strip() or str(DEFAULT_FOLDER)
+    """The place of the store; a plain path counts as a local folder.
+
+    Raises:
+        EvidenceStoreUnavailable: none is named.
+    """
+    named = os.environ.get(URL_VARIABLE, "").strip()
+    if not named:
+        raise EvidenceStoreUnavailable(f"{URL_VARIABLE} is not set: name the folder or object store of evidence files")
     return named if "://" in named else Path(named).expanduser().absolute().as_uri()
 
 

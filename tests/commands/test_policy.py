@@ -1,4 +1,4 @@
-"""`make policy`, `make unclassify` and the rosters of `make import` that come from no file."""
+"""`policy` and `unclassify`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from bitbucket_compliance import __main__ as command_line
 from bitbucket_compliance.security_tests.policies import keys
-from local import __main__ as command_line
-from local.commands import Usage, import_files, roster_jobs
 from tests.conftest import Database
 
 
@@ -39,10 +38,13 @@ def test_a_policy_is_set_shown_and_taken_back(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ([], "usage: make policy"),
-        (["--workspace", "a b"], "usage: make policy"),
-        (["--workspace", "acme", "--file", "/no/such.yaml", "--reason", "x"], "FILE=/no/such.yaml"),
-        (["--workspace", "acme", "--file", "OVERRIDES"], "REASON"),
+        ([], "--workspace; usage: python -m bitbucket_compliance policy --workspace=slug"),
+        (["--workspace", "a b"], "--workspace='a b': is no workspace slug or uuid"),
+        (
+            ["--workspace", "acme", "--file", "/no/such.yaml", "--reason", "x"],
+            "--file=/no/such.yaml: there is no such file",
+        ),
+        (["--workspace", "acme", "--file", "OVERRIDES"], "--reason is missing"),
         (["--workspace", "acme", "--file", "BAD", "--reason", "x"], "workspace acme: thresholds.min_approvals"),
     ],
 )
@@ -69,34 +71,4 @@ def test_a_classification_is_taken_back_once(database: Database, capsys: pytest.
     assert database.execute("SELECT 1 FROM registry.classification_in_force").fetchall() == []
     assert command_line.main(arguments) == 1
     assert command_line.main(["unclassify"]) == 1
-    assert "usage: make unclassify" in capsys.readouterr().err
-
-
-def test_a_roster_by_query_or_from_a_directory_is_one_job(tmp_path: Path) -> None:
-    query = tmp_path / "roster.sql"
-    query.touch()
-    (job,) = roster_jobs("hr", str(query), "")
-    assert (job.conf["kind"], job.conf["source"], job.conf["conn_id"], job.conf["query_file"]) == (
-        "roster",
-        "sql",
-        "hr",
-        str(query),
-    )
-    (job,) = roster_jobs("", "", "idp")
-    assert (job.conf["source"], job.conf["conn_id"]) == ("scim", "idp")
-    assert roster_jobs("", "", "") == []
-
-
-@pytest.mark.parametrize(
-    ("sql", "query", "scim"), [("hr", "", ""), ("", "q.sql", ""), ("hr", "/no/such.sql", ""), ("hr", "q.sql", "idp")]
-)
-def test_a_roster_that_lacks_something_is_answered_with_the_usage(sql: str, query: str, scim: str) -> None:
-    with pytest.raises(Usage, match=r"ROSTER_SQL|QUERY"):
-        roster_jobs(sql, query, scim)
-
-
-def test_there_is_one_roster(tmp_path: Path) -> None:
-    roster = tmp_path / "roster.csv"
-    roster.touch()
-    with pytest.raises(Usage, match="one roster"):
-        import_files({"roster": str(roster)}, "", roster_jobs("", "", "idp"))
+    assert "usage: python -m bitbucket_compliance unclassify --target-type=" in capsys.readouterr().err

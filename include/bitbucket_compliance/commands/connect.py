@@ -1,4 +1,4 @@
-"""`make connect` and `make rotate-vault-key`: a person's grant for teams without the console, and the vault's keys."""
+"""``connect``: have a person consent to the connection ``bitbucket_default``, where the console is not at hand."""
 
 from __future__ import annotations
 
@@ -12,29 +12,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
-from local import environment as env
-from local.services import (
-    Connections,
-    LocalError,
-    Services,
-    migrate_compliance,
-    only_one,
-    require_postgres,
-)
+from bitbucket_compliance.commands.command_line import PROGRAM, CommandError, Flag, command, port_or_any
+from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION, encrypted, operator, require_bitbucket
+from bitbucket_compliance.core.postgres_address import ConnectionUnreadable
 
 if TYPE_CHECKING:
-    from bitbucket_cloud.auth.encryption import Encryption
     from bitbucket_cloud.auth.vault.vault import TokenVault
-    from bitbucket_cloud.database import Database
     from bitbucket_cloud.settings import Settings
 
+CONN_ID: Final = "bitbucket_default"
 DEFAULT_PORT: Final = 8976
 CALLBACK_PATH: Final = "/callback"
 #: how long a person may take to consent
 CONSENT_SECONDS: Final = 900.0
-CONN_ID: Final = "bitbucket_default"
 
 _PAGE: Final = "<!doctype html><title>Bitbucket</title><p>{text}</p>"
+_AGAIN: Final = f"run {PROGRAM} connect again"
 
 
 @dataclass(frozen=True)
@@ -45,26 +38,22 @@ class Answer:
     error: str = ""
 
 
-def connect(port: int = DEFAULT_PORT) -> int:
+@command(
+    "connect",
+    "let a person connect Bitbucket (auth authorization_code)",
+    Flag("port", str(DEFAULT_PORT), "of the callback address on this machine", port_or_any, DEFAULT_PORT),
+    check=require_bitbucket,
+)
+def connect(port: int) -> None:
     """Have a person consent in their browser and keep the tokens in the vault. Prints no token.
 
     Raises:
-        LocalError: nothing is set to connect, the port is taken, the person refused or did not come back.
+        CommandError: the port is taken, the person refused or did not come back.
         BitbucketError: Bitbucket or the vault refused; see ``bitbucket_cloud.auth.oauth.connect``.
     """
     from bitbucket_cloud.auth.vault.vault import TokenVault
 
-    with Services() as services:
-        connections = services.connections(needs_bitbucket=False)
-        if not connections.bitbucket:
-            raise LocalError(
-                f"there is no connection to connect: set {env.BITBUCKET_CONNECTION} with login (OAuth key), password "
-                "(OAuth secret) and extra auth authorization_code"
-            )
-        vault = TokenVault(*_encrypted(connections, env.vault_keys(os.environ)))
-        settings = _settings(connections.bitbucket)
-        connect_with(settings, vault, port)
-    return 0
+    connect_with(_settings(), TokenVault(*encrypted()), port)
 
 
 def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: float = CONSENT_SECONDS) -> None:
@@ -77,71 +66,31 @@ def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: f
         print(f"Open this address in a browser that is logged in to Bitbucket:\n\n  {url}\n", flush=True)
         answer = callback.wait(seconds)
     if answer.error == "access_denied":
-        raise LocalError("not connected: access was denied on Bitbucket's page; run make connect again to allow it")
+        raise CommandError(f"not connected: access was denied on Bitbucket's page; {_AGAIN} to allow it")
     if answer.error:
-        raise LocalError(f"not connected: Bitbucket answered with {answer.error}; check key and scopes of the consumer")
-    done = oauth.connect(settings, vault, answer.code, connected_by=env.operator(), redirect_uri=callback.address)
+        raise CommandError(
+            f"not connected: Bitbucket answered with {answer.error}; check key and scopes of the consumer"
+        )
+    done = oauth.connect(settings, vault, answer.code, connected_by=operator(), redirect_uri=callback.address)
     scopes = "Bitbucket did not say which" if done.scopes is None else ", ".join(sorted(done.scopes)) or "none"
     print(f"Airflow connection {settings.conn_id} is connected; scopes granted: {scopes}")
 
 
-def rotate_vault_key() -> int:
-    """Encrypt the vault with the first key of COMPLIANCE_VAULT_KEY; where that isn't set, with a new key of our own.
-
-    Raises:
-        ConfigurationError: a row that none of the keys opens; nothing is changed then.
-        DatabaseUnavailable: the database fails.
-    """
-    from bitbucket_cloud.key_rotation import rotate_key
-
-    given = os.environ.get(env.VAULT_KEY)
-    with Services() as services, only_one(env.LOCAL / "airflow"):
-        connections = services.connections(needs_bitbucket=False)
-        if given:
-            count = rotate_key(*_encrypted(connections, given))
-            print(f"connections encrypted with the first key of {env.VAULT_KEY}: {count}; the other keys can go now")
-            return 0
-        fresh, before = env.new_vault_key(), env.vault_keys(os.environ)
-        # Should this be interrupted, the file opens rows of both kinds.
-        env.keep_vault_keys(f"{fresh},{before}")
-        count = rotate_key(*_encrypted(connections, f"{fresh},{before}"))
-        env.keep_vault_keys(fresh)
-        print(f"connections encrypted with a new key: {count}; restart what runs with the old one (make down, make up)")
-    return 0
-
-
-def _encrypted(connections: Connections, keys: str) -> tuple[Database, Encryption]:
-    """The database with the tokens, and what encrypts them."""
-    import psycopg
-
-    from bitbucket_cloud.auth.encryption import Encryption
-    from bitbucket_cloud.database import Database
-    from bitbucket_compliance.core.bitbucket import CONFIGURATION
-
-    encryption = Encryption(keys, CONFIGURATION)
-    require_postgres(connections)
-    migrate_compliance(connections)
-    dsn = connections.address.dsn
-    database = Database(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres", CONFIGURATION)
-    return database, encryption
-
-
-def _settings(connection: str) -> Settings:
+def _settings() -> Settings:
     """The connection, read by Airflow itself: JSON or URI."""
-    # Airflow writes its configuration where these say, as soon as it is imported.
-    os.environ.update(env.airflow_environment(env.LOCAL / "airflow"))
     from airflow.sdk import Connection
 
     from bitbucket_cloud.settings import Settings
 
+    value = os.environ[BITBUCKET_CONNECTION]
     try:
-        is_json = connection.lstrip().startswith("{")
-        read = Connection.from_json(connection, CONN_ID) if is_json else Connection.from_uri(connection, CONN_ID)
+        is_json = value.lstrip().startswith("{")
+        connection = Connection.from_json(value, CONN_ID) if is_json else Connection.from_uri(value, CONN_ID)
     except (ValueError, TypeError):
-        raise env.ConnectionUnreadable(
-            f"{env.BITBUCKET_CONNECTION} can't be read: write JSON with conn_type, login, password and extra"
+        raise ConnectionUnreadable(
+            f"{BITBUCKET_CONNECTION} can't be read: write JSON with conn_type, login, password and extra"
         ) from None
-    return Settings.from_connection(read)
+    return Settings.from_connection(connection)
 
 
 class Callback:
@@ -160,8 +109,8 @@ class Callback:
         try:
             self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         except (OSError, OverflowError):
-            raise LocalError(
-                f"port {port} on this machine can't be listened on: pass another as PORT=n, and enter "
+            raise CommandError(
+                f"port {port} on this machine can't be listened on: pass another as --port=n, and enter "
                 f"http://localhost:n{CALLBACK_PATH} as callback URL of the OAuth consumer"
             ) from None
         self._server.daemon_threads = True
@@ -179,14 +128,12 @@ class Callback:
         """What Bitbucket answered.
 
         Raises:
-            LocalError: nobody came back in time.
+            CommandError: nobody came back in time.
         """
         try:
             return self._answers.get(timeout=seconds)
         except queue.Empty:
-            raise LocalError(
-                f"nobody came back from Bitbucket within {seconds:.0f} seconds; run make connect again"
-            ) from None
+            raise CommandError(f"nobody came back from Bitbucket within {seconds:.0f} seconds; {_AGAIN}") from None
 
     def pass_on(self, answer: Answer) -> None:
         """End the wait."""
@@ -201,7 +148,7 @@ class Callback:
         with self._lock:
             same = hmac.compare_digest(query.get("state", "").encode(), self.state.encode())
             if not same or not self._is_open:
-                return 400, "This is not the answer that was waited for; start again with make connect.", None
+                return 400, "This is not the answer that was waited for; start the command again.", None
             self._is_open = False
         error = "".join(c for c in query.get("error", "") if c.isascii() and (c.isalnum() or c == "_"))[:60]
         code = query.get("code", "")

@@ -1,0 +1,120 @@
+"""``import`` and ``unclassify``: take declared data into the registry, and a classification entry back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from bitbucket_compliance.commands.command_line import (
+    PROGRAM,
+    CommandError,
+    Flag,
+    command,
+    day,
+    readable_file,
+    workspace,
+    wrong,
+)
+from bitbucket_compliance.commands.environment import database, operator
+from bitbucket_compliance.core.errors import ImportRefused
+
+
+def _past_day(value: str) -> date:
+    if day(value) > datetime.now(UTC).date():
+        raise wrong(value, "is yet to come: name the day on which the export was made")
+    return day(value)
+
+
+def _check(roster: Path | None, roster_sql: str, query: Path | None, roster_scim: str, **others: object) -> None:
+    if not any((roster, roster_sql, query, roster_scim, others["classification"], others["mfa"])):
+        raise CommandError(
+            f"usage: {PROGRAM} import --roster=file.csv --classification=file.csv --mfa=file.csv (at least one)"
+        )
+    if bool(roster_sql) != bool(query):
+        raise CommandError(f"usage: {PROGRAM} import --roster-sql=connection --query=file.sql")
+    if sum(map(bool, (roster, roster_sql, roster_scim))) > 1:
+        raise CommandError("there is one roster: give --roster, --roster-sql or --roster-scim, not several")
+
+
+@command(
+    "import",
+    "import declared data, each file whole or not at all",
+    Flag("roster", "file.csv", "people: columns email, name, status, end_date, account_id", readable_file, None),
+    Flag(
+        "classification",
+        "file.csv",
+        "columns target_type, target, classification, sensitivity, owner, if wanted workspace",
+        readable_file,
+        None,
+    ),
+    Flag("mfa", "file.csv", "the members export of the Atlassian admin console", readable_file, None),
+    Flag("captured-on", "2026-03-31", "the day of the --mfa export, if not today", _past_day, None),
+    Flag("roster-sql", "connection", "the roster by a query over this Airflow connection, with --query"),
+    Flag("query", "file.sql", "the text of that query", readable_file, None),
+    Flag("roster-scim", "connection", "the roster from the SCIM 2.0 directory of this Airflow connection"),
+    check=_check,
+)
+def import_declared(
+    roster: Path | None,
+    classification: Path | None,
+    mfa: Path | None,
+    captured_on: date | None,
+    roster_sql: str,
+    query: Path | None,
+    roster_scim: str,
+) -> None:
+    """Import what is given and print lines ``imported:``, ``unmatched:`` and ``refused:``; the first refusal ends it.
+
+    Raises:
+        CommandError: something was refused; nothing of that file was taken.
+        SourceWrong, SourceUnavailable: the roster's query or directory can't be used.
+    """
+    from bitbucket_compliance.registry import imports
+    from bitbucket_compliance.registry.imports.roster_sources import Source
+
+    with _refusals_printed():
+        if roster_sql or roster_scim:
+            # The source is asked before a connection to our own database is held open.
+            people = Source.of("sql" if roster_sql else "scim", roster_sql or roster_scim, str(query or "")).read()
+            with database() as connection:
+                print(imports.import_roster(connection, people, imported_by=operator()))
+        for kind, path in (("roster", roster), ("classification", classification), ("mfa", mfa)):
+            if path:
+                day_of_export = captured_on if kind == "mfa" else None
+                with database() as connection:
+                    print(
+                        imports.import_file(connection, kind, path, imported_by=operator(), captured_on=day_of_export)
+                    )
+
+
+@contextmanager
+def _refusals_printed() -> Iterator[None]:
+    from bitbucket_compliance.registry.imports import problem_lines
+
+    try:
+        yield
+    except ImportRefused as refused:
+        lines = list(problem_lines(refused))
+        print("\n".join(lines))
+        raise CommandError(f"import refused, {len(lines)} problems; nothing of that file was taken") from None
+
+
+@command(
+    "unclassify",
+    "take a classification entry back",
+    Flag("target-type", "repository|project|pattern", "what the entry is about", required=True),
+    Flag("target", "name", "slug or uuid, project key, or pattern, as in the entry", required=True),
+    Flag("workspace", "slug", "where the entry holds for one workspace alone", workspace, None),
+)
+def unclassify(target_type: str, target: str, workspace: str | None) -> None:
+    """Take the entry back.
+
+    Raises:
+        ImportRefused: no such entry is in force.
+    """
+    from bitbucket_compliance.registry.classification import withdraw
+
+    with database() as connection:
+        print(withdraw(connection, target_type, target, workspace=workspace, withdrawn_by=operator()))

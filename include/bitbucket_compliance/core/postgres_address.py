@@ -1,0 +1,102 @@
+"""Where the data's Postgres is: what the Airflow connection ``compliance_postgres`` says, read without Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from bitbucket_compliance.core.errors import PipelineError
+
+POSTGRES_CONNECTION: Final = "AIRFLOW_CONN_COMPLIANCE_POSTGRES"
+#: options of a connection that libpq knows; the others are meant for Airflow alone
+_LIBPQ_OPTIONS: Final = ("sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "options")
+
+
+class ConnectionUnreadable(PipelineError):
+    """A connection is not set in the environment, or is neither a URI nor JSON as Airflow writes them."""
+
+
+@dataclass(frozen=True)
+class PostgresAddress:
+    """What an Airflow connection of type postgres says."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> PostgresAddress:
+        """The address in ``AIRFLOW_CONN_COMPLIANCE_POSTGRES``.
+
+        Raises:
+            ConnectionUnreadable: the variable is not set or can't be read.
+        """
+        value = environment.get(POSTGRES_CONNECTION)
+        if not value:
+            raise ConnectionUnreadable(
+                f"{POSTGRES_CONNECTION} is not set: it names the Postgres of the results, as "
+                "postgresql://user:password@host:port/database"
+            )
+        return cls.from_airflow(value)
+
+    @classmethod
+    def from_airflow(cls, value: str) -> PostgresAddress:
+        """Read the value of an ``AIRFLOW_CONN_`` variable: a URI, or a JSON object.
+
+        Raises:
+            ConnectionUnreadable: it is neither; the message names the variable and none of its values.
+        """
+        try:
+            is_json = value.lstrip().startswith("{")
+            return cls._from_json(json.loads(value)) if is_json else cls._from_uri(value)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConnectionUnreadable(
+                f"{POSTGRES_CONNECTION} can't be read: write postgresql://user:password@host:port/database "
+                "with special characters percent-encoded, or JSON with conn_type, host, port, login, "
+                "password and schema"
+            ) from error
+
+    @classmethod
+    def _from_uri(cls, value: str) -> PostgresAddress:
+        parts = urlsplit(value)
+        if parts.scheme not in ("postgres", "postgresql"):
+            raise ValueError("not a Postgres address")
+        return cls(
+            host=unquote(parts.hostname or "localhost"),
+            port=parts.port or 5432,
+            user=unquote(parts.username or ""),
+            password=unquote(parts.password or ""),
+            database=unquote(parts.path.lstrip("/")),
+            options=_libpq_options(dict(parse_qsl(parts.query))),
+        )
+
+    @classmethod
+    def _from_json(cls, value: dict[str, Any]) -> PostgresAddress:
+        extra = value.get("extra") or {}
+        return cls(
+            host=value.get("host") or "localhost",
+            port=int(value.get("port") or 5432),
+            user=value.get("login") or "",
+            password=value.get("password") or "",
+            database=value.get("schema") or "",
+            options=_libpq_options(json.loads(extra) if isinstance(extra, str) else extra),
+        )
+
+    @property
+    def dsn(self) -> str:
+        """``postgresql://…``, password included: for a driver, never for a log."""
+        login = f"{quote(self.user, '')}:{quote(self.password, '')}@" if self.user else ""
+        host = quote(self.host, safe="[]:") if ":" not in self.host else f"[{self.host}]"
+        query = f"?{urlencode(self.options)}" if self.options else ""
+        return f"postgresql://{login}{host}:{self.port}/{quote(self.database, '')}{query}"
+
+
+def _libpq_options(extra: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, str(extra[name])) for name in _LIBPQ_OPTIONS if name in extra)
