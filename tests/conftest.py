@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ def _airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("COMPLIANCE_POLICY_FILE", raising=False)
         patch.setenv("COMPLIANCE_EVIDENCE_URL", tmp_path_factory.mktemp("evidence").as_uri())
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_masked() -> Iterator[None]:
+    """Airflow makes all secrets that it ever saw one regular expression, anew with each: it must not grow for hours."""
+    yield
+    for name in ("airflow._shared.secrets_masker", "airflow.sdk._shared.secrets_masker"):
+        if module := sys.modules.get(name):
+            module.reset_secrets_masker()
 
 
 # Databases that live as long as a test need not survive a crash of the machine, nor be tidied up. Tidying would get in
