@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks check check-types check-sql check-python check-units test test-webhooks test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m local
@@ -55,10 +55,11 @@ receiver: setup ## take webhooks in, in the foreground: [PORT=8085]
 webhooks: setup ## register and repair webhooks at Bitbucket: [ACTION=ensure|rotate|remove] [WORKSPACE=slug] [REACTIVATE=1: switched off ones too]
 	@$(LOCAL) webhooks --action="$${ACTION:-}" --workspace="$${WORKSPACE:-}" --reactivate="$${REACTIVATE:-}"
 
+.PHONY: check check-types check-sql check-python check-units
 check: setup ## the answer within a minute: lint, types, and the tests that need no database, side by side
 	@$(MAKE) --no-print-directory --jobs 2 check-types check-sql check-python check-units
 
-lint: setup ## ruff, mypy and sqlfluff
+lint: setup ## ruff, mypy, import-linter and sqlfluff
 	@$(MAKE) --no-print-directory --jobs 2 check-types check-sql check-python
 
 check-types:
@@ -70,6 +71,7 @@ check-sql:
 check-python:
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
+	@.venv/bin/lint-imports
 
 check-units:
 	@$(PYTHON_BIN) -m pytest -q $(OF_MAKE_TEST) -m "not database and not slow"
@@ -95,13 +97,13 @@ format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff format .
 	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
 
-docs: setup ## write docs/verdicts.md, docs/data-dictionary.md and docs/queries.md from what they document
+docs: setup ## write docs/verdicts.md, docs/policy.md, docs/data-dictionary.md and docs/queries.md from what they document
 	@$(PYTHON_BIN) -m bitbucket_compliance.security_tests.document
-	@$(PYTHON_BIN) -m bitbucket_compliance.reporting.contract.dictionary
+	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract.dictionary
 	@$(PYTHON_BIN) -m tests.reporting.document
 
 contract: setup ## write the data contract from the migrations, raise its version as the change asks, and check it
-	@$(PYTHON_BIN) -m bitbucket_compliance.reporting.contract
+	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract
 
 lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -109,6 +111,9 @@ lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/contract/requirements.txt \
 		include/bitbucket_compliance/reporting/contract/requirements.in
+	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/exports/requirements.txt \
+		--constraints requirements.txt include/bitbucket_compliance/reporting/exports/requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/dashboards/requirements.txt \
 		include/bitbucket_compliance/reporting/dashboards/requirements.in
@@ -141,6 +146,9 @@ explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT
 
 export: setup ## write the results to a file: FORMAT=ocsf|oscal|csv|parquet [WORKSPACE=slug] [AT=2026-03-31 or RUN=run_id] [OUT=folder]
 	@$(LOCAL) export --format="$${FORMAT:-}" --workspace="$${WORKSPACE:-}" --at="$${AT:-}" --run="$${RUN:-}" --out="$${OUT:-}"
+
+upgrade: setup ## bring the database of the connection (or the embedded one) to the schema of this version
+	@$(LOCAL) upgrade
 
 psql: setup ## open the embedded database, or run one statement: SQL="SELECT …"
 	@$(LOCAL) psql --sql="$${SQL:-}"

@@ -19,7 +19,7 @@ from bitbucket_compliance.pipeline.extract import repositories as chunk_module
 from bitbucket_compliance.pipeline.extract.landing import LandingWriter
 from bitbucket_compliance.pipeline.publish import publish as publish_module
 from bitbucket_compliance.pipeline.run import run as run_module
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from local.postgres import EmbeddedPostgres
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState

@@ -221,7 +221,7 @@ class World:
         self.database = database
         self._folder = folder
         self._patch = patch
-        self._policy: dict[str, dict[str, Any]] = {"tests": {"pipelines_enabled": {"enabled": True}}, "numbers": {}}
+        self._policy: dict[str, dict[str, Any]] = {"tests": {"pipelines_enabled": {"enabled": True}}, "thresholds": {}}
         self.now = NOW
         self.repositories: list[Repository] = []
         self.members: list[Row] = []
@@ -231,9 +231,9 @@ class World:
 
     # policy
 
-    def numbers(self, **numbers: Any) -> World:
+    def thresholds(self, **thresholds: Any) -> World:
         """Numbers of the policy that differ from the defaults."""
-        self._policy["numbers"].update(numbers)
+        self._policy["thresholds"].update(thresholds)
         self._write_policy()
         return self
 

@@ -1,4 +1,4 @@
-"""Errors named for what a person must do next. Each message is one line that names the thing and the way out."""
+"""Errors named for what a person must do next. Each message is one line: what is wrong with what, and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ class PostgresFull(PipelineError):
 
 
 class MigrationRefused(PipelineError):
-    """The login of ``compliance_postgres`` may not make the schema."""
+    """The database can't be brought to the schema of this version; nothing was changed."""
 
 
 class SchemaMissing(PipelineError):
@@ -130,6 +130,10 @@ class ReviewRefused(PipelineError):
     """An access can't be decided on like this; nothing was stored."""
 
 
+class VerdictRefused(PipelineError):
+    """A security test gave a verdict that is none: an unknown reason code, or something missing."""
+
+
 class GateFailed(PipelineError):
     """An expectation of severity critical does not hold; the last published state stays."""
 
@@ -158,7 +162,7 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def postgres_errors() -> Iterator[None]:
-    """Turn the driver's errors about the server into ours; let every other error pass.
+    """Turn the driver's errors about the server into the classes above; every other error passes unchanged.
 
     Raises:
         PostgresUnavailable, PostgresFull, SchemaMissing
@@ -180,7 +184,7 @@ def _named(error: psycopg.Error | None) -> PipelineError | None:
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
         return SchemaMissing(
             f"compliance_postgres: the schema is not there or too old ({one_line(error)}); "
-            "run `python -m bitbucket_compliance.database.migrate` against it"
+            "run `make upgrade`, on a server `python -m bitbucket_compliance.database.migrate`"
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return PostgresUnavailable(

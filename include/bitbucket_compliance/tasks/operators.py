@@ -78,7 +78,7 @@ class StartRunOperator(_WaitingOperator):
         from airflow.sdk.exceptions import AirflowSkipException
 
         from bitbucket_compliance.core.errors import NothingToAdd
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
         try:
             tasks.start_run(self.workspace, self.run, str(self.full_refresh) == "True", str(self.only_events) == "True")
@@ -101,7 +101,7 @@ class ReadingOperator(_WaitingOperator):
 
     def step(self) -> None:
         """See ``bitbucket_compliance.pipeline.extract``."""
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
         match self.task_id.rpartition(".")[2]:
             case "preflight":

@@ -14,7 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.database import Store
+from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import Settings
 from bitbucket_compliance.pipeline import extract
 from bitbucket_compliance.pipeline.extract import repositories
@@ -56,7 +56,7 @@ def read(client: BitbucketClient, *, lands: bool) -> None:
     with run.run_step("list_workspace", WORKSPACE, RUN_ID) as (connection, this_run):
         extract.list_workspace(connection, this_run, client)
     with run.run_step("plan_reading", WORKSPACE, RUN_ID) as (connection, this_run):
-        chunks = extract.plan_reading(connection, this_run, client.budget)
+        chunks = extract.plan_reading(connection, this_run, client.limiter)
     with patch.object(repositories, "LandingWriter", LandingWriter if lands else Discarding):
         for number in chunks:
             with run.run_step(f"read_repositories {number}", WORKSPACE, RUN_ID) as (connection, this_run):
@@ -87,11 +87,11 @@ def main() -> None:
         return connection
 
     measured = Measured()
-    store = Store(connect, "the bench's database")
+    database = Database(connect, "the bench's database")
     with (
         patch.object(run, "connect", connect),
         timed(measured, lands=given.land),
-        BitbucketClient(settings(given.url, given.connections), store=store) as client,
+        BitbucketClient(settings(given.url, given.connections), database=database) as client,
     ):
         read(client, lands=given.land)
     if given.land:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from bitbucket_cloud import errors as bitbucket
+from bitbucket_cloud.client import errors as bitbucket
 from bitbucket_cloud.client.endpoints import ENDPOINTS
 from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests
 from bitbucket_compliance.pipeline.extract.landing import (
@@ -36,7 +36,7 @@ class Client(Protocol):
     def granted_scopes(self) -> frozenset[str] | None: ...
 
     @property
-    def budget(self) -> Any: ...
+    def limiter(self) -> Any: ...
 
     def fetch(
         self, endpoint: str, *, fields: Any = (), params: Mapping[str, object] | None = None, **path: str
@@ -197,7 +197,7 @@ def _outcome(call: Call, read: Callable[[], Answer]) -> Answer:
         raise ConnectionRefused(str(error)) from error
     except bitbucket.RateLimited as error:
         raise wait_for_requests(error, call) from error
-    except bitbucket.StoreUnavailable as error:
+    except bitbucket.DatabaseUnavailable as error:
         raise BitbucketUnavailable(str(error)) from error
     except (bitbucket.BitbucketError, _WrongShape) as error:
         return _not_read(call, FAILED, error)
@@ -241,7 +241,7 @@ def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) ->
     waiting = WaitForRequests(str(error), error.resume_at)
     if call is not None:
         before = call.start.requests if call.start else 0
-        rest = error.unfinished
+        rest = error.cursor
         waiting.broken_off.append(
             BrokenOff(
                 *call.key,
@@ -253,10 +253,10 @@ def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) ->
     return waiting
 
 
-def _unfinished(call: Call) -> bitbucket.Unfinished | None:
+def _unfinished(call: Call) -> bitbucket.PageCursor | None:
     if call.start is None or not call.start.next_link:
         return None
-    return bitbucket.Unfinished(values=list(call.start.bodies), next_link=call.start.next_link)
+    return bitbucket.PageCursor(values=list(call.start.bodies), next_link=call.start.next_link)
 
 
 def _not_read(call: Call, outcome: str, error: bitbucket.BitbucketError | _WrongShape) -> Answer:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from bitbucket_compliance.core.database import as_json, copy_rows, run_sql
+from bitbucket_compliance.core.database import Connection, as_json, copy_rows, run_sql
 from bitbucket_compliance.pipeline.extract.resources import Body
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.pipeline.run.run import Run
 
 OK = "ok"
 SCOPE_MISSING = "scope_missing"

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from psycopg.types.json import Jsonb
 
-from bitbucket_compliance.core.database import one_row, run_sql
+from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.resources import (
     BRANCH_RESTRICTIONS,
@@ -19,7 +19,7 @@ from bitbucket_compliance.pipeline.extract.resources import (
     PULL_REQUEST_STATUSES,
     PULL_REQUESTS,
 )
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.pipeline.stage.stage import stage_listing
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ TOO_LARGE = 1.05
 
 
 class Budget(Protocol):
-    """What is asked of ``bitbucket_cloud``'s request budget."""
+    """What is asked of ``bitbucket_cloud``'s rate limiter."""
 
     @property
     def limit(self) -> int | None: ...
@@ -86,10 +86,10 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         "chunk_size": CHUNK_SIZE,
         "full_refresh": run.full_refresh,
         "only_events": run.only_events,
-        "reread_hours": run.policy.numbers.reread_hours,
+        "reread_hours": run.policy.thresholds.reread_hours,
         "reading_basis": reading_basis(run),
         "today": run.today,
-        "evidence_validity_days": run.policy.numbers.evidence_validity_days,
+        "evidence_validity_days": run.policy.thresholds.evidence_validity_days,
     }
     run_sql(connection, "pipeline/extract/forget_reads.sql", keys)
     run_sql(connection, "pipeline/extract/plan_work.sql", keys)
@@ -108,18 +108,18 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         (listed, Jsonb(asdict(plan)), run.run_id),
     )
     connection.commit()
-    say(run.workspace, plan, run.policy.numbers.reread_hours)
+    say(run.workspace, plan, run.policy.thresholds.reread_hours)
     return list(range(max((row["last_chunk"] for row in planned), default=0) + 1))
 
 
 def reading_basis(run: Run) -> str:
     """Twelve hexadecimal digits that change when another grant or policy asks for other calls on a repository."""
-    numbers = run.policy.numbers
+    thresholds = run.policy.thresholds
     basis = {
         "scopes": None if run.scopes_granted is None else sorted(run.scopes_granted),
         "role": run.identity_role,
-        "window": numbers.behaviour_window_days,
-        "sample": numbers.behaviour_sample,
+        "window": thresholds.behaviour_window_days,
+        "sample": thresholds.behaviour_sample,
         "builds": run.policy.enabled("status_checks_required"),
     }
     return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:12]
@@ -205,7 +205,7 @@ def say(workspace: str, plan: Plan, reread_hours: float) -> None:
             "workspace %s is %.1f times too large for its budget: reading each of %d repositories again every %g hours "
             "takes about %d requests a day, %d an hour allow %d; verdicts will be up to %.0f hours old. "
             "Connect with a workspace access token (its limit grows with the workspace), raise requests_per_hour where "
-            "Bitbucket allows more, or raise numbers.reread_hours in the policy",
+            "Bitbucket allows more, or raise thresholds.reread_hours in the policy",
             workspace,
             plan.times_too_large,
             plan.repositories,
@@ -219,7 +219,7 @@ def say(workspace: str, plan: Plan, reread_hours: float) -> None:
 
 def _readings_a_day(connection: Connection, run: Run, keys: dict[str, Any]) -> float:
     seen = one_row(run_sql(connection, "pipeline/extract/changes_seen.sql", keys))
-    return readings_a_day(seen, run.policy.numbers.reread_hours)
+    return readings_a_day(seen, run.policy.thresholds.reread_hours)
 
 
 def reading_cost(connection: Connection, run: Run) -> float:
@@ -240,4 +240,4 @@ def reckoned_costs(run: Run) -> tuple[float, float]:
     allowed = [resource for resource in resources if not fetch.missing_scopes(resource, run.scopes_granted)]
     builds = BRANCH_RESTRICTIONS not in allowed and not fetch.missing_scopes(PULL_REQUEST_STATUSES, run.scopes_granted)
     later = max(len(allowed), 1)
-    return later + (run.policy.numbers.behaviour_sample if builds else 0), later + (0.5 if builds else 0)
+    return later + (run.policy.thresholds.behaviour_sample if builds else 0), later + (0.5 if builds else 0)

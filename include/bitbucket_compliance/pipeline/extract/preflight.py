@@ -5,12 +5,13 @@ from collections.abc import Mapping
 
 from psycopg.types.json import Jsonb
 
+from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import BitbucketUnavailable, WaitForRequests
 from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client
 from bitbucket_compliance.pipeline.extract.landing import FAILED, OK, LandingWriter, broken_off
 from bitbucket_compliance.pipeline.extract.resources import BY_NAME, IDENTITY_ROLE
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.model import SecurityTest
 

@@ -10,7 +10,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from bitbucket_compliance.core.database import refresh_statistics, run_sql
+from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, WaitForRequests
 from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client
@@ -34,7 +34,7 @@ from bitbucket_compliance.pipeline.extract.resources import (
     PULL_REQUESTS,
     Body,
 )
-from bitbucket_compliance.pipeline.run.run import Connection, Run, renew_lease
+from bitbucket_compliance.pipeline.run.run import Run, renew_lease
 
 log = logging.getLogger(__name__)
 
@@ -295,7 +295,7 @@ class _ChunkReader:
 
     def _sample(self, repository: _Repository) -> list[int]:
         inside = sorted((merge for merge in repository.merged if merge[0] >= self._run.window_start), reverse=True)
-        return [number for _, number in inside[: self._run.policy.numbers.behaviour_sample]]
+        return [number for _, number in inside[: self._run.policy.thresholds.behaviour_sample]]
 
     # what came back
 

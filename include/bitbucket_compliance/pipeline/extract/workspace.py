@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests, WorkspaceUnknown
 from bitbucket_compliance.pipeline.extract import fetch, plan
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client, resumed
@@ -33,7 +33,7 @@ from bitbucket_compliance.pipeline.extract.resources import (
     WORKSPACE,
 )
 from bitbucket_compliance.pipeline.run import events
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.pipeline.run.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def list_workspace(connection: Connection, run: Run, client: Client) -> None:
         BitbucketUnavailable: a listing could not be read after all retries.
         WaitForRequests: see ``extract``.
     """
-    touched = events.take_up(connection, run, plan.reading_cost(connection, run) + 1, client.budget.limit)
+    touched = events.take_up(connection, run, plan.reading_cost(connection, run) + 1, client.limiter.limit)
     if run.only_events:
         _Touched(connection, run, client).read(touched)
     else:

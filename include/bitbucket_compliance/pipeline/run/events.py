@@ -12,16 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
-from bitbucket_compliance.core.database import one_row, run_sql
+from bitbucket_compliance.core.database import Connection, one_row, run_sql
 
 if TYPE_CHECKING:
     from bitbucket_compliance.pipeline.run.run import Run
 
 log = logging.getLogger(__name__)
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 #: What shows in the listing of a workspace: repositories came, went, or are called otherwise.
 STRUCTURAL = ("repo:created", "repo:deleted", "repo:fork", "repo:imported", "repo:transfer", "project:updated")
@@ -122,7 +118,7 @@ def _take_affordable(
         chosen = {one.repository_id for one in waiting}
     else:
         spent = one_row(run_sql(connection, "pipeline/run/spent.sql"))["requests"]
-        allowance = hourly * run.policy.numbers.events_budget_share - spent
+        allowance = hourly * run.policy.thresholds.events_budget_share - spent
         listed = one_row(
             connection.execute(
                 "SELECT count(*) AS repositories FROM staging.repositories WHERE workspace = %(workspace)s", run.keys
@@ -131,9 +127,9 @@ def _take_affordable(
         chosen = affordable(waiting, repository_cost, math.ceil((listed + 1) / PAGE), allowance)
         if len(chosen) < len(waiting):
             log.warning(
-                "events may spend %.0f of %d requests an hour (numbers.events_budget_share), %d are spent: events on "
-                "%d of %d repositories wait for a quarter of an hour, or for the next polling run",
-                hourly * run.policy.numbers.events_budget_share,
+                "events may spend %.0f of %d requests an hour (thresholds.events_budget_share), %d are spent: events "
+                "on %d of %d repositories wait for a quarter of an hour, or for the next polling run",
+                hourly * run.policy.thresholds.events_budget_share,
                 hourly,
                 spent,
                 len(waiting) - len(chosen),

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from bitbucket_compliance.core.database import connect, one_row
+from bitbucket_compliance.core.database import Connection, connect, one_row
 from bitbucket_compliance.core.errors import (
     NothingToAdd,
     PipelineError,
@@ -33,7 +32,7 @@ from bitbucket_compliance.core.errors import (
 from bitbucket_compliance.pipeline.run import events
 from bitbucket_compliance.pipeline.run.limits import SILENCE
 from bitbucket_compliance.policy.model import Policy, contradictions
-from bitbucket_compliance.policy.overrides import policy_of
+from bitbucket_compliance.security_tests.policies import policy_of, recorded
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +42,11 @@ LATE = 600.0
 LOST_INTEREST = 7200.0
 WAIT_FOR_OTHER_RUN = 1800.0
 
+# How many runs of a workspace keep their verdicts, work lists, calls and pages; published history is never cut by it.
+RUNS_KEPT = 30
+
 # Slugs: what Bitbucket lets a workspace be called.
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,25 @@ class Run:
             return "what webhooks announced can wait for the next run"
         if self.wanted_by:
             return f"run {self.wanted_by} is next in line"
-        hours = self.policy.numbers.reading_hours
+        hours = self.policy.thresholds.reading_hours
         if now - self.started_at >= timedelta(hours=hours):
             return f"the run has been reading for more than {hours:g} hours"
         return None
 
     @property
+    def oldest_reading(self) -> datetime:
+        """The instant before which whatever was read is too old to judge by."""
+        return self.started_at - timedelta(hours=self.policy.thresholds.max_data_age_hours)
+
+    @property
     def window_start(self) -> datetime:
         """The instant from which merged pull requests and pipeline runs count as behaviour."""
-        return self.started_at - timedelta(days=self.policy.numbers.behaviour_window_days)
+        return self.started_at - timedelta(days=self.policy.thresholds.behaviour_window_days)
 
     @property
     def today(self) -> date:
         """The day the run started on, in the policy's time zone."""
-        return self.started_at.astimezone(ZoneInfo(self.policy.numbers.time_zone)).date()
+        return self.started_at.astimezone(ZoneInfo(self.policy.thresholds.time_zone)).date()
 
     @property
     def keys(self) -> dict[str, object]:
@@ -394,7 +399,7 @@ def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
         run_id=run_id,
         started_at=row["started_at"],
         full_refresh=row["full_refresh"],
-        policy=Policy.model_validate(row["body"]),
+        policy=recorded(row["body"]),
         policy_version=row["policy_version"],
         scopes_granted=None if scopes is None else frozenset(scopes),
         identity_role=row["identity_role"],

@@ -6,8 +6,8 @@ safe to run again.
 
 import logging
 
-from bitbucket_compliance.core.database import refresh_statistics, run_sql
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
+from bitbucket_compliance.pipeline.run.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def stage_landing(connection: Connection, run: Run) -> None:
     refresh_statistics(connection, "staging", "repositories", "coverage")
     _run_files(connection, run, _AFTER_READING)
     if not run.judges_all:
-        run_sql(connection, "pipeline/run/judge_touched.sql", run.keys)
+        run_sql(connection, "pipeline/judge/judge_touched.sql", run.keys)
     refresh_statistics(connection, "staging")
     connection.commit()
 

@@ -14,7 +14,7 @@ FIRST_VERSION = "1.0.0"
 SERVER = "compliance"
 
 _HEADER = """\
-# Written by `make contract` from a migrated database: change the migrations and their comments, never this file.
+# Written by `make contract` from a migrated database: change tables, views and comments there, never this file.
 """
 _LOGICAL_TYPES: Mapping[str, str] = {
     "bigint": "integer",
@@ -51,7 +51,7 @@ def render(published: Published, version: str) -> str:
         "status": "active",
         "domain": "security-compliance",
         "description": {
-            "purpose": "Whether repositories, members and workspaces of Bitbucket Cloud pass eight security tests, "
+            "purpose": "Whether repositories, members and workspaces of Bitbucket Cloud pass the security tests, "
             "since when, and why.",
             "usage": "Read-only, through the role compliance_reader; employment through compliance_people_reader. "
             "docs/queries.md answers the usual questions.",

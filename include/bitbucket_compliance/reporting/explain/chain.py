@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.core.errors import PipelineError
-from bitbucket_compliance.pipeline.run.run import Connection
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.model import SecurityTest
 
@@ -38,7 +37,7 @@ class Chain:
         calls: the newest call of each resource until then, as far as calls are kept.
         bodies: the landed objects that were current then, newest body each.
         evidence, exception, entry, roster: what people declared, where the verdict rests on it.
-        numbers: those of the policy that the test depends on.
+        thresholds: those of the policy that the test depends on.
         intervals: how the result went on and off, newest first.
     """
 
@@ -51,7 +50,7 @@ class Chain:
     exception: Row | None
     entry: Row | None
     roster: Row | None
-    numbers: Mapping[str, Any]
+    thresholds: Mapping[str, Any]
     intervals: list[Row]
 
 
@@ -119,7 +118,7 @@ def chain(
         exception=_one(connection, "exception", {"exception_id": verdict["exception_id"]}),
         entry=_one(connection, "entry", {**keys, "entry": detail.get("entry")}, needs="entry"),
         roster=_roster(connection, test, keys, bodies),
-        numbers=_numbers(connection, test, verdict["policy_version"]),
+        thresholds=_thresholds(connection, test, verdict["policy_version"]),
         intervals=run_sql(connection, "reporting/explain/intervals.sql", {**keys, "limit": INTERVALS_SHOWN}).fetchall(),
     )
 
@@ -162,7 +161,7 @@ def _one(connection: Connection, name: str, keys: Mapping[str, Any], needs: str 
 
 
 def _roster(connection: Connection, test: SecurityTest, keys: Mapping[str, Any], bodies: list[Row]) -> Row | None:
-    if test.test_id != "offboarded_access_removed":
+    if test.subject_type != "member" or "registry" not in test.bases:
         return None
     users = [body["body"].get("user") or {} for body in bodies]
     return run_sql(
@@ -176,7 +175,7 @@ def _roster(connection: Connection, test: SecurityTest, keys: Mapping[str, Any],
     ).fetchone()
 
 
-def _numbers(connection: Connection, test: SecurityTest, policy_version: str) -> Mapping[str, Any]:
+def _thresholds(connection: Connection, test: SecurityTest, policy_version: str) -> Mapping[str, Any]:
     row = run_sql(connection, "reporting/explain/policy.sql", {"policy_version": policy_version}).fetchone()
-    numbers = row["body"]["numbers"] if row else {}
-    return {name: numbers[name] for name in test.numbers if name in numbers}
+    thresholds = row["body"]["thresholds"] if row else {}
+    return {name: thresholds[name] for name in test.thresholds if name in thresholds}
