@@ -4,6 +4,9 @@
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m local
+# Tests run in a process for each core, each with a Postgres of its own. (More than eight would wait for each other.)
+PYTEST := $(PYTHON_BIN) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults dashboards/browser console_browser)
 export PYTHONPATH := $(CURDIR)/include:$(CURDIR)/plugins
 
 help: ## this list
@@ -51,29 +54,42 @@ receiver: setup ## take webhooks in, in the foreground: [PORT=8085]
 webhooks: setup ## register and repair webhooks at Bitbucket: [ACTION=ensure|rotate|remove] [WORKSPACE=slug] [REACTIVATE=1]
 	@$(LOCAL) webhooks
 
-test: setup lint ## set-up, lint and every test but those of test-webhooks, test-faults and of the browser
-	@$(PYTHON_BIN) -m pytest --ignore tests/webhooks --ignore tests/faults --ignore tests/dashboards/browser \
-		--ignore tests/console_browser
+.PHONY: check check-types check-sql check-python check-units
+check: setup ## the answer within a minute: lint, types, and the tests that need no database, side by side
+	@$(MAKE) --no-print-directory --jobs 2 check-types check-sql check-python check-units
+
+lint: setup ## ruff, mypy, import-linter and sqlfluff
+	@$(MAKE) --no-print-directory --jobs 2 check-types check-sql check-python
+
+check-types:
+	@$(PYTHON_BIN) -m mypy
+
+check-sql:
+	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/
+
+check-python:
+	@$(PYTHON_BIN) -m ruff check .
+	@$(PYTHON_BIN) -m ruff format --check .
+	@.venv/bin/lint-imports
+
+check-units:
+	@$(PYTHON_BIN) -m pytest -q $(OF_MAKE_TEST) -m "not database and not slow"
+
+test: check ## set-up, check, and every test but those of test-webhooks, test-faults and of the browser
+	@$(PYTEST) $(OF_MAKE_TEST) -m "database or slow"
 
 test-webhooks: setup ## the receiver as a process, registration, the trigger, and runs for what was announced
-	@$(PYTHON_BIN) -m pytest tests/webhooks
+	@$(PYTEST) tests/webhooks
 
 test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost tokens and broken answers
-	@$(PYTHON_BIN) -m pytest tests/faults
+	@$(PYTEST) tests/faults
 
 test-dashboard: setup ## the dashboard in a headless Chromium, its figures beside those of SQL; installs Superset
 	@$(LOCAL) dashboard --setup-only
-	@$(PYTHON_BIN) -m pytest tests/dashboards
+	@$(PYTHON_BIN) -m pytest tests/dashboards/browser
 
 test-console: setup ## the console in a headless Chromium: connect, first run, evidence, exception, disconnect; no serious finding of axe
 	@$(PYTHON_BIN) -m pytest tests/console_browser
-
-lint: setup ## ruff, mypy, import-linter and sqlfluff
-	@$(PYTHON_BIN) -m ruff check .
-	@$(PYTHON_BIN) -m ruff format --check .
-	@$(PYTHON_BIN) -m mypy
-	@.venv/bin/lint-imports
-	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/
 
 format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff check --fix .

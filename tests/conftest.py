@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,19 @@ from psycopg.rows import dict_row
 from local.postgres import EmbeddedPostgres
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
+from tests.databases import TEMPLATE, copied
 from tests.harness import Pipeline, bitbucket_connection
 
 ROOT = Path(__file__).resolve().parents[1]
 Database = psycopg.Connection[dict[str, Any]]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for a Postgres bears the marker ``database``, so that ``make check`` can leave it out."""
+    for item in items:
+        if "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker("database")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,17 +50,31 @@ def _airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _nothing_masked() -> Iterator[None]:
+    """Airflow makes all secrets that it ever saw one regular expression, anew with each: it must not grow for hours."""
+    yield
+    for name in ("airflow._shared.secrets_masker", "airflow.sdk._shared.secrets_masker"):
+        if module := sys.modules.get(name):
+            module.reset_secrets_masker()
+
+
+# Databases that live as long as a test need not survive a crash of the machine, nor be tidied up. Tidying would get in
+# the way, too: a login that is no superuser can't drop a database while autovacuum works in it.
+HURRIED = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "autovacuum": "off"}
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """One Postgres for the session, with a migrated database ``template_compliance`` to copy."""
+    """One Postgres for the process that runs tests, with a migrated database to copy."""
     from bitbucket_compliance.database.migrate import upgrade
 
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data")
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres") / "data", HURRIED)
     try:
         server.start()
         with psycopg.connect(server.uri("postgres"), autocommit=True) as connection:
-            connection.execute("CREATE DATABASE template_compliance")
-        upgrade(server.uri("template_compliance"))
+            connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        upgrade(server.uri(TEMPLATE))
         with psycopg.connect(server.uri("postgres", user="postgres"), autocommit=True) as connection:
             # Tests step into each role to try what it may do; a login of its own would not need to.
             connection.execute(
@@ -68,14 +92,9 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def dsn(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A fresh migrated database, named by the Airflow connection ``compliance_postgres``."""
-    name = f"compliance_{next(_numbers)}"
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_compliance")
-    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", postgres.uri(name))
-    yield postgres.uri(name)
-    # As the administrator: only that role may send an autovacuum worker away that happens to be in there.
-    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with copied(postgres, f"compliance_{next(_numbers)}") as address:
+        monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", address)
+        yield address
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -69,8 +69,10 @@ class EmbeddedPostgres:
     `server.log`, `port` (the last one, tried again first), and two lock files.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, settings: Mapping[str, str] | None = None) -> None:
+        """``settings`` add to those in SETTINGS or replace them, in the process that starts the server."""
         self.data_dir = Path(data_dir).absolute()
+        self.settings = settings or {}
         self.log_file = self.data_dir / "server.log"
         self._use: IO[str] | None = None
 
@@ -245,7 +247,7 @@ class EmbeddedPostgres:
             cluster = prepare(self.data_dir, self._credentials()[ADMIN_ROLE], log.fileno())
             for attempt in range(5):
                 port = self._free_port(prefer_last=attempt == 0)
-                if _run_pg_ctl(cluster, port, log.fileno()):
+                if _run_pg_ctl(cluster, {**_settings(port), **self.settings}, log.fileno()):
                     (self.data_dir / "port").write_text(str(port))
                     return
                 reason = self._reason_in_log(log_start)
@@ -331,9 +333,9 @@ class EmbeddedPostgres:
             raise PostgresNotStarted(one_line(error)) from error
 
 
-def _run_pg_ctl(cluster: Cluster, port: int, log: int) -> bool:
+def _run_pg_ctl(cluster: Cluster, settings: Mapping[str, str], log: int) -> bool:
     """Start the server and wait until it accepts connections; False when it ended instead."""
-    options = " ".join(f"-c {name}='{value}'" for name, value in _settings(port).items())
+    options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
     done = cluster.account.run(
         [
             cluster.installation / "bin" / "pg_ctl",

@@ -5,28 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
-import psycopg
 import pytest
 from cryptography.fernet import Fernet
 
 from local.postgres import EmbeddedPostgres
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
+from tests.databases import copied
 from tests.faults.driver import Driver
 from tests.harness import bitbucket_connection
-from tests.pipeline.conftest import _hurried_postgres as _hurried_postgres
 
 Serve = Callable[[SandboxState], SandboxServer]
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _careless_postgres(postgres: EmbeddedPostgres, _hurried_postgres: None) -> None:
-    """Nothing here outlives the tests: databases need not reach the disk before they are dropped."""
-    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +30,10 @@ def _vault_key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def new_driver(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Driver]]:
     """Drivers, each with a fresh migrated database; whose run it is decides which one the connections name."""
-    made: list[str] = []
+    databases = ExitStack()
 
     def make() -> Driver:
-        name = f"faults_{next(_numbers)}"
-        with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template_compliance")
-        made.append(name)
-        dsn = postgres.uri(name)
+        dsn = databases.enter_context(copied(postgres, f"faults_{next(_numbers)}"))
 
         def connect_to(server: SandboxServer, grant: str = "admin", **extra: object) -> None:
             connection = bitbucket_connection(server.url, grant, **extra)
@@ -54,10 +42,8 @@ def new_driver(postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> I
 
         return Driver(dsn, connect_to)
 
-    yield make
-    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
-        for name in made:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with databases:
+        yield make
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.policies import load_policy
 from local.postgres import EmbeddedPostgres
+from tests.databases import copied
 
 PEERS = "peer_review_required"
 CODES = {
@@ -72,15 +73,10 @@ class Judged:
 @contextlib.contextmanager
 def database_for_boards(postgres: EmbeddedPostgres, name: str) -> Iterator[Database]:
     """A connection to a fresh migrated database; the caller commits."""
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template_compliance").format(sql.Identifier(name)))
-    with psycopg.connect(postgres.uri(name), row_factory=dict_row) as opened:
+    with copied(postgres, name) as address, psycopg.connect(address, row_factory=dict_row) as opened:
         opened.execute("SET TIME ZONE 'UTC'")
         opened.commit()
         yield opened
-    # As the administrator: only that role may send an autovacuum worker away that happens to be in there.
-    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as admin:
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 class Board:

@@ -11,18 +11,15 @@ from psycopg.rows import dict_row
 
 from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
+from tests.databases import copied
 from tests.registry.world import Registry
 
 
 @pytest.fixture(scope="package")
 def registry_dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
     """A migrated database for the tests of evidence."""
-    name = "registry_evidence"
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template_compliance")
-    yield postgres.uri(name)
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with copied(postgres, "registry_evidence") as address:
+        yield address
 
 
 @pytest.fixture(scope="package")

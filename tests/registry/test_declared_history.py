@@ -17,6 +17,7 @@ from bitbucket_compliance.registry.classification import withdraw
 from bitbucket_compliance.registry.imports import import_file
 from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
+from tests.databases import copied
 from tests.security_tests.builders import World
 
 CLASSIFICATION = "target_type,target,classification,sensitivity,owner,workspace"
@@ -28,13 +29,12 @@ Take = Callable[[str], None]
 @pytest.fixture(scope="module")
 def registry(postgres: EmbeddedPostgres) -> Iterator[Database]:
     """One database for the module."""
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as admin:
-        admin.execute("CREATE DATABASE declared_history TEMPLATE template_compliance")
-    with psycopg.connect(postgres.uri("declared_history"), row_factory=dict_row, autocommit=True) as opened:
+    with (
+        copied(postgres, "declared_history") as address,
+        psycopg.connect(address, row_factory=dict_row, autocommit=True) as opened,
+    ):
         opened.execute("SET TIME ZONE 'UTC'")
         yield opened
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as admin:
-        admin.execute("DROP DATABASE declared_history WITH (FORCE)")
 
 
 @pytest.fixture

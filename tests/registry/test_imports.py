@@ -16,6 +16,7 @@ from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.registry.imports import import_file, problem_lines
 from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
+from tests.databases import copied
 
 ROSTER = "email,name,status,end_date,account_id"
 CLASSIFICATION = "target_type,target,classification,sensitivity,owner"
@@ -38,14 +39,10 @@ Take = Callable[..., str]
 @pytest.fixture(scope="module")
 def connection(postgres: EmbeddedPostgres) -> Iterator[Database]:
     """One database for the module, as tasks open it: nothing commits by itself."""
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as admin:
-        admin.execute("CREATE DATABASE registry_imports TEMPLATE template_compliance")
-    with psycopg.connect(postgres.uri("registry_imports"), row_factory=dict_row) as opened:
+    with copied(postgres, "registry_imports") as address, psycopg.connect(address, row_factory=dict_row) as opened:
         opened.execute("SET TIME ZONE 'UTC'")
         opened.commit()
         yield opened
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as admin:
-        admin.execute("DROP DATABASE registry_imports WITH (FORCE)")
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
+from tests.databases import copied
 from tests.security_tests.builders import World
 
 # What is referred to comes last.
@@ -42,12 +43,8 @@ _EMPTY_EVERY_TABLE = """
 @pytest.fixture(scope="package")
 def shared_dsn(postgres: EmbeddedPostgres) -> Iterator[str]:
     """A migrated database for the tests of this folder."""
-    name = "security_tests"
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_compliance")
-    yield postgres.uri(name)
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with copied(postgres, "security_tests") as address:
+        yield address
 
 
 @pytest.fixture(scope="package")

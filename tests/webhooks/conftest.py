@@ -13,7 +13,6 @@ from cryptography.fernet import Fernet
 
 from bitbucket_cloud.auth.encryption import Encryption
 from local.postgres import EmbeddedPostgres
-from tests.pipeline.conftest import _hurried_postgres  # noqa: F401 - a fixture
 from tests.receiving import HOOK, SECRET, Registry, Running, body_of, environment_of, free_port, headers_of
 
 Deliver = Callable[..., requests.Response]

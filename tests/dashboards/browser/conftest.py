@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -13,6 +12,7 @@ from local.postgres import EmbeddedPostgres
 from local.superset import is_installed
 from tests.dashboards.browser.looking import Dashboard
 from tests.dashboards.world import CHROMIUM, CHROMIUM_OPTIONS, Served, fill, served
+from tests.databases import copied
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,12 +26,9 @@ def _what_is_needed() -> None:
 @pytest.fixture(scope="session")
 def demo(postgres: EmbeddedPostgres, _what_is_needed: None) -> Iterator[str]:
     """A database with the demo workspace and its past; its address."""
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE dashboard_demo TEMPLATE template_compliance")
-    fill(postgres.uri("dashboard_demo"))
-    yield postgres.uri("dashboard_demo")
-    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute("DROP DATABASE dashboard_demo WITH (FORCE)")
+    with copied(postgres, "dashboard_demo") as address:
+        fill(address)
+        yield address
 
 
 @pytest.fixture(scope="session")

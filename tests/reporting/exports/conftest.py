@@ -15,6 +15,7 @@ from bitbucket_compliance.reporting.exports.export import Exported, export
 from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest
 from local.postgres import EmbeddedPostgres
 from sandbox.process import SandboxServer
+from tests.databases import copied
 from tests.harness import Pipeline, bitbucket_connection
 
 Export = Callable[..., Exported]
@@ -26,12 +27,11 @@ def demo(postgres: EmbeddedPostgres) -> Iterator[Pipeline]:
     with (
         SandboxServer(workload="demo") as server,
         pytest.MonkeyPatch.context() as patch,
-        psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection,
+        copied(postgres, "exports_demo") as address,
     ):
-        connection.execute("CREATE DATABASE exports_demo TEMPLATE template_compliance")
-        patch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", postgres.uri("exports_demo"))
+        patch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", address)
         patch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(bitbucket_connection(server.url)))
-        pipeline = Pipeline(postgres.uri("exports_demo"), lambda *_, **__: None)
+        pipeline = Pipeline(address, lambda *_, **__: None)
         pipeline.take_demo()
         pipeline.run(server)
         yield pipeline

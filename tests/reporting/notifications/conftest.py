@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
 
 from local.postgres import EmbeddedPostgres
 from sandbox.model import Repository
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
+from tests.databases import copied, create, drop
 from tests.harness import Pipeline, bitbucket_connection
 from tests.pipeline.small import FAST, small_state, whole_run
 from tests.reporting.notifications.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
@@ -31,28 +31,28 @@ def drop_approvals(repository: Repository) -> None:
 
 
 @pytest.fixture(scope="session")
-def two_runs(postgres: EmbeddedPostgres) -> str:
+def two_runs(postgres: EmbeddedPostgres) -> Iterator[str]:
     """A database to copy, with two runs, the second of which found that a repository asks for no approvals."""
-    name = "notifications_news"
-    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_compliance")
-    with SandboxServer(small_state(2)) as server, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", postgres.uri(name))
+    with (
+        copied(postgres, "notifications_news") as address,
+        SandboxServer(small_state(2)) as server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", address)
         patch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(bitbucket_connection(server.url, **FAST)))
-        pipeline = Pipeline(postgres.uri(name), lambda *_, **__: None)
+        pipeline = Pipeline(address, lambda *_, **__: None)
         whole_run(pipeline, server)
         drop_approvals(first(server))
         whole_run(pipeline, server)
-    return name
+        yield "notifications_news"
 
 
 @pytest.fixture
 def news(pipeline: Pipeline, postgres: EmbeddedPostgres, two_runs: str) -> Pipeline:
     """Those two runs in a database of one's own."""
     name = pipeline.dsn.partition("?")[0].rpartition("/")[2]
-    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {two_runs} OWNER compliance")
+    drop(postgres, name)
+    create(postgres, name, two_runs)
     return pipeline
 
 
