@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_compliance.pipeline.extract.resources import BY_NAME
+from bitbucket_compliance.resources.catalogue import BY_NAME
 from sandbox import render
 from sandbox.model import Repository, Workspace
 from sandbox.partial import project

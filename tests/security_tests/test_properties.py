@@ -169,7 +169,7 @@ def test_branching_model_and_glob_rules_match_as_defined(connection: Database, r
         run_sql(
             connection,
             f"pipeline/stage/{name}.sql",
-            {"workspace": WORKSPACE, "run_id": "r", "as_of": NOW, "lists_all": True},
+            {"workspace": WORKSPACE, "run_id": "r", "as_of": NOW, "lists_all": True, "in_place_of_listing": ""},
         )
     rows = connection.execute(
         "SELECT repositories.slug, rules.matches_main_branch FROM staging.branch_restrictions AS rules"

@@ -63,7 +63,7 @@ def test_a_run_of_the_compliance_dag_answers_an_event_and_one_without_any_is_ski
     home.mkdir()
     monkeypatch.setattr(airflow_run.env, "LOCAL", tmp_path)
     services.migrate_airflow(home, log_file)
-    job = airflow_run.Job("bitbucket_compliance", {"workspace": DEMO, "only_events": True})
+    job = airflow_run.Job("bitbucket_compliance", {"workspace": DEMO, "incremental": True})
 
     sandbox.state.reset(faults=False)
     assert airflow_run.run_dags([job], connections, home, log_file).succeeded

@@ -14,8 +14,11 @@ from bitbucket_compliance.core.errors import postgres_errors
 CONNECTION_ID = "compliance_postgres"
 PACKAGE = Path(__file__).resolve().parents[1]
 
+#: A connection as ``connect`` gives it: each row is a dictionary of its columns.
+Connection = psycopg.Connection[dict[str, Any]]
 
-def connect(conn_id: str = CONNECTION_ID) -> psycopg.Connection[dict[str, Any]]:
+
+def connect(conn_id: str = CONNECTION_ID) -> Connection:
     """A psycopg connection whose rows are dictionaries and whose clock is UTC; the caller closes it.
 
     Raises:

@@ -25,9 +25,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bitbucket_compliance.core.database import copy_rows, one_row, refresh_statistics
+from bitbucket_compliance.core.database import Connection, copy_rows, one_row, refresh_statistics
 from bitbucket_compliance.core.errors import ImportRefused
-from bitbucket_compliance.pipeline.run.run import Connection
 from bitbucket_compliance.policy.model import load_policy
 from bitbucket_compliance.registry.classification import (
     CLASSIFICATIONS,

@@ -8,15 +8,16 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from bitbucket_compliance.core.database import CONNECTION_ID, connect
+from bitbucket_compliance.core.database import CONNECTION_ID, Connection, connect
 from bitbucket_compliance.core.errors import ImportRefused, PipelineError, one_line, postgres_errors
 from bitbucket_compliance.pipeline.run import run
+from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.registry import imports
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,12 @@ def fails_for_good() -> Iterator[None]:
         raise AirflowFailException(str(error)) from None
 
 
-def start_run(workspace: str, run_id: str, full_refresh: bool, only_events: bool = False) -> None:
+def start_run(
+    workspace: str, run_id: str, full_refresh: bool, incremental: bool = False, asked_at: datetime | None = None
+) -> None:
     """Open the run; see ``bitbucket_compliance.pipeline.run.run.start_run``."""
     with fails_for_good():
-        run.start_run(workspace, run_id, full_refresh=full_refresh, only_events=only_events)
+        run.start_run(workspace, run_id, full_refresh=full_refresh, incremental=incremental, asked_at=asked_at)
 
 
 def finish_run(workspace: str, run_id: str) -> None:
@@ -183,11 +186,11 @@ def connected_workspaces() -> list[dict[str, Any]]:
 
 def workspaces_with_events() -> list[dict[str, Any]]:
     """A run's ``conf`` for each workspace whose events wait for one."""
-    from bitbucket_compliance.pipeline.run.events import announced_workspaces
+    from bitbucket_compliance.pipeline.run.events.waiting import announced_workspaces
 
     with fails_for_good(), postgres_errors(), closing(connect()) as connection:
         found = announced_workspaces(connection)
-    return [{"workspace": slug, "only_events": True} for slug in found]
+    return [{"workspace": slug, "incremental": True} for slug in found]
 
 
 def import_declared(kind: str, path: str, captured_on: str | None, imported_by: str) -> None:
@@ -323,18 +326,18 @@ def report_failure(context: Any) -> None:
 
 
 def _reading_step(
-    step: str, workspace: str, run_id: str, body: Callable[[run.Connection, run.Run, Any], T], **settings: Any
+    step: str, workspace: str, run_id: str, body: Callable[[Connection, run.Run, Any], T], **settings: Any
 ) -> T:
     with (
         fails_for_good(),
-        run.run_step(step, workspace, run_id) as (connection, this_run),
+        task_frame(step, workspace, run_id) as (connection, this_run),
         bitbucket_client(**settings) as client,
     ):
         return body(connection, this_run, client)
 
 
-def _step(step: str, workspace: str, run_id: str, body: Callable[[run.Connection, run.Run], None]) -> None:
-    with fails_for_good(), run.run_step(step, workspace, run_id) as (connection, this_run):
+def _step(step: str, workspace: str, run_id: str, body: Callable[[Connection, run.Run], None]) -> None:
+    with fails_for_good(), task_frame(step, workspace, run_id) as (connection, this_run):
         body(connection, this_run)
 
 

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from bitbucket_compliance.core.database import CONNECTION_ID, connect
+from bitbucket_compliance.core.database import CONNECTION_ID, Connection, connect
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, postgres_errors
-from bitbucket_compliance.pipeline.run.run import Connection
-from bitbucket_compliance.policy.model import Policy
+from bitbucket_compliance.pipeline.extract.selection import announced_events
 from bitbucket_compliance.policy.overrides import policy_of
 
 if TYPE_CHECKING:
@@ -24,24 +23,6 @@ log = logging.getLogger(__name__)
 
 URL_VARIABLE: Final = "COMPLIANCE_WEBHOOK_URL"
 ACTIONS: Final = ("ensure", "rotate", "remove")
-#: What changes a verdict. Not project:updated: it would need the scope project, and repositories name their project.
-EVENTS: Final = (
-    "repo:created",
-    "repo:imported",
-    "repo:updated",
-    "repo:transfer",
-    "repo:deleted",
-    "pullrequest:created",
-    "pullrequest:updated",
-    "pullrequest:push",
-    "pullrequest:approved",
-    "pullrequest:unapproved",
-    "pullrequest:fulfilled",
-    "pullrequest:rejected",
-)
-#: Each build is two of them: only where a security test asks for builds.
-BUILD_EVENTS: Final = ("repo:commit_status_created", "repo:commit_status_updated")
-BUILD_TEST: Final = "pipelines_enabled"
 #: Places with a problem that are named one by one; the others are counted.
 MOST_NAMED: Final = 20
 
@@ -67,11 +48,6 @@ def url_from(environment: Mapping[str, str] | None = None) -> str:
             "such as https://host/webhooks/bitbucket"
         )
     return url
-
-
-def events_for(policy: Policy) -> tuple[str, ...]:
-    """What a workspace's webhook announces under its policy."""
-    return EVENTS + BUILD_EVENTS if policy.enabled(BUILD_TEST) else EVENTS
 
 
 # --- the tasks -----------------------------------------------------------------------------------------
@@ -175,7 +151,7 @@ def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
     from bitbucket_compliance.tasks.tasks import bitbucket_client
 
     with postgres_errors(), closing(connect()) as connection:
-        events = events_for(policy_of(connection, workspace))
+        events = announced_events(policy_of(connection, workspace))
         known = _known_repositories(connection, workspace)
     with bitbucket_client() as client:
         repositories = known or _repositories_at_bitbucket(client, workspace)

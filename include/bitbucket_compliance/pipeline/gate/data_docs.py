@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
+from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import one_line
 from bitbucket_compliance.pipeline.gate.validation import Outcome
 from bitbucket_compliance.pipeline.publish.publish import RUNS_KEPT
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.pipeline.run.run import Run
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
@@ -158,7 +159,7 @@ def _clear_away(connection: Connection, run: Run) -> None:
         ORDER BY started_at DESC
         OFFSET %s
         """,
-        (run.workspace, "events" if run.only_events else "polling", RUNS_KEPT),
+        (run.workspace, "events" if run.incremental else "polling", RUNS_KEPT),
     ).fetchall()
     for row in old:
         pages = [Path(page.removeprefix(LOCAL)) for page in row["data_docs"].values() if page.startswith(LOCAL)]

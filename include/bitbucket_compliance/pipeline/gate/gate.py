@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bitbucket_compliance.core.database import as_json, copy_rows, refresh_statistics
+from bitbucket_compliance.core.database import Connection, as_json, copy_rows, refresh_statistics
 from bitbucket_compliance.core.errors import GateFailed, GateUnanswered
 from bitbucket_compliance.pipeline.gate import data_docs
 from bitbucket_compliance.pipeline.gate.expectations import results, staging
 from bitbucket_compliance.pipeline.gate.validation import Outcome, validate
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.pipeline.run.run import Run
 
 log = logging.getLogger(__name__)
 

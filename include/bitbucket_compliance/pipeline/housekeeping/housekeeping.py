@@ -3,10 +3,9 @@
 import logging
 from datetime import datetime, timedelta
 
-from bitbucket_compliance.core.database import one_row, run_sql
+from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import PipelineError
 from bitbucket_compliance.pipeline.publish.publish import reopen
-from bitbucket_compliance.pipeline.run.run import Connection
 from bitbucket_compliance.policy.model import Numbers
 from bitbucket_compliance.policy.overrides import policy_of
 

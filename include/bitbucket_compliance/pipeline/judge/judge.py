@@ -4,8 +4,8 @@ import logging
 from importlib import import_module
 from typing import Any
 
-from bitbucket_compliance.core.database import run_sql
-from bitbucket_compliance.pipeline.run.run import Connection, Run
+from bitbucket_compliance.core.database import Connection, run_sql
+from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.tables import HERE, Tables
 from bitbucket_compliance.security_tests.verdicts import write_verdicts

@@ -57,22 +57,6 @@ matched AS (
         ON fetched.workspace = repositories.workspace AND fetched.repository_id = repositories.repository_id
     LEFT JOIN staging.branching_models AS models
         ON fetched.workspace = models.workspace AND fetched.repository_id = models.repository_id
-),
-
-forgotten AS (
-    DELETE FROM staging.branch_restrictions AS staged
-    USING staging.coverage AS coverage
-    WHERE
-        staged.workspace = %(workspace)s
-        AND coverage.workspace = staged.workspace
-        AND coverage.repository_id = staged.repository_id
-        AND coverage.resource = 'branch_restrictions'
-        AND coverage.run_id = %(run_id)s
-        AND coverage.complete
-        AND NOT EXISTS (
-            SELECT 1 FROM matched
-            WHERE matched.repository_id = staged.repository_id AND matched.restriction_id = staged.restriction_id
-        )
 )
 
 INSERT INTO staging.branch_restrictions (

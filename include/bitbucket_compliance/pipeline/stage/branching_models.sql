@@ -12,18 +12,6 @@ WITH fetched AS (
         objects.workspace = %(workspace)s
         AND objects.resource = 'effective_branching_model'
         AND objects.run_id = %(run_id)s
-),
-
-forgotten AS (
-    DELETE FROM staging.branching_models AS staged
-    USING staging.coverage AS coverage
-    WHERE
-        staged.workspace = %(workspace)s
-        AND coverage.workspace = staged.workspace
-        AND coverage.repository_id = staged.repository_id
-        AND coverage.resource = 'branch_restrictions'
-        AND coverage.run_id = %(run_id)s
-        AND NOT EXISTS (SELECT 1 FROM fetched WHERE fetched.repository_id = staged.repository_id)
 )
 
 INSERT INTO staging.branching_models (

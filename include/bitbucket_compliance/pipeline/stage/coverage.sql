@@ -30,7 +30,7 @@ WITH ranked AS (
         calls.workspace = %(workspace)s
         AND calls.run_id = %(run_id)s
         -- Where a repository could not be asked for by itself, the listing was read instead.
-        AND calls.resource <> 'repository'
+        AND calls.resource <> %(in_place_of_listing)s
 ),
 
 current_calls AS (

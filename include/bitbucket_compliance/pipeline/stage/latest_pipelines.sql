@@ -18,19 +18,6 @@ WITH fetched AS (
         objects.workspace = %(workspace)s
         AND objects.resource = 'pipelines'
         AND objects.run_id = %(run_id)s
-),
-
-forgotten AS (
-    DELETE FROM staging.latest_pipelines AS staged
-    USING staging.coverage AS coverage
-    WHERE
-        staged.workspace = %(workspace)s
-        AND coverage.workspace = staged.workspace
-        AND coverage.repository_id = staged.repository_id
-        AND coverage.resource = 'pipelines'
-        AND coverage.run_id = %(run_id)s
-        AND coverage.complete
-        AND NOT EXISTS (SELECT 1 FROM fetched WHERE fetched.repository_id = staged.repository_id)
 )
 
 INSERT INTO staging.latest_pipelines (

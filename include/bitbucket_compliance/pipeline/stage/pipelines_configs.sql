@@ -13,18 +13,6 @@ WITH fetched AS (
         objects.workspace = %(workspace)s
         AND objects.resource = 'pipelines_config'
         AND objects.run_id = %(run_id)s
-),
-
-forgotten AS (
-    DELETE FROM staging.pipelines_configs AS staged
-    USING staging.coverage AS coverage
-    WHERE
-        staged.workspace = %(workspace)s
-        AND coverage.workspace = staged.workspace
-        AND coverage.repository_id = staged.repository_id
-        AND coverage.resource = 'pipelines_config'
-        AND coverage.run_id = %(run_id)s
-        AND NOT EXISTS (SELECT 1 FROM fetched WHERE fetched.repository_id = staged.repository_id)
 )
 
 INSERT INTO staging.pipelines_configs (workspace, repository_id, enabled, data_as_of)

@@ -33,22 +33,6 @@ WITH fetched AS (
         objects.workspace = %(workspace)s
         AND objects.resource = 'pull_requests'
         AND objects.run_id = %(run_id)s
-),
-
-forgotten AS (
-    DELETE FROM staging.pull_requests AS staged
-    USING staging.coverage AS coverage
-    WHERE
-        staged.workspace = %(workspace)s
-        AND coverage.workspace = staged.workspace
-        AND coverage.repository_id = staged.repository_id
-        AND coverage.resource = 'pull_requests'
-        AND coverage.run_id = %(run_id)s
-        AND coverage.complete
-        AND NOT EXISTS (
-            SELECT 1 FROM fetched
-            WHERE fetched.repository_id = staged.repository_id AND fetched.pull_request_id = staged.pull_request_id
-        )
 )
 
 INSERT INTO staging.pull_requests (

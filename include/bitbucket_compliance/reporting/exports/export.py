@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bitbucket_compliance.pipeline.run.run import Connection
+from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.reporting.exports.formats import load, suffix
 from bitbucket_compliance.reporting.exports.model import Counts, ExportRefused, ExportWrong, State
 from bitbucket_compliance.reporting.exports.state import Wanted, snapshot, states, verdicts

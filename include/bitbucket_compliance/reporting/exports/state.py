@@ -12,8 +12,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import class_row
 
-from bitbucket_compliance.core.database import PACKAGE, one_row, run_sql
-from bitbucket_compliance.pipeline.run.run import Connection
+from bitbucket_compliance.core.database import PACKAGE, Connection, one_row, run_sql
 from bitbucket_compliance.reporting.explain.chain import moment_of
 from bitbucket_compliance.reporting.exports.model import (
     AskedFor,

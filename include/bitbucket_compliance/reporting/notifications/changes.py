@@ -14,8 +14,7 @@ from datetime import datetime
 
 from psycopg.rows import class_row
 
-from bitbucket_compliance.core.database import PACKAGE, run_sql
-from bitbucket_compliance.pipeline.run.run import Connection
+from bitbucket_compliance.core.database import PACKAGE, Connection, run_sql
 
 log = logging.getLogger(__name__)
 

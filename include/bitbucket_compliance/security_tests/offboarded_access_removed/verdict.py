@@ -25,7 +25,7 @@ def judge(tables: Tables) -> list[Verdict]:
     return decide(
         members=tables.read("members.sql"),
         emails=tables.read("member_emails.sql"),
-        roster=tables.read("offboarded_access_removed/roster.sql"),
+        roster=tables.read("roster.sql"),
         lookup=tables.value("email_lookup.sql"),
         as_of=tables.as_of,
         today=tables.today,
