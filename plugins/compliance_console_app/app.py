@@ -10,9 +10,7 @@ from fastapi import FastAPI
 
 from bitbucket_webhooks.app import router as webhooks
 from bitbucket_webhooks.database import Database as WebhookDatabase
-from compliance_console_app import errors
 from compliance_console_app.database import Pool
-from compliance_console_app.headers import SecurityHeaders
 from compliance_console_app.routers import (
     audit,
     evidence,
@@ -25,6 +23,8 @@ from compliance_console_app.routers import (
     static,
     tests,
 )
+from compliance_console_app.web import errors
+from compliance_console_app.web.headers import SecurityHeaders
 
 ROUTERS = (overview, tests, repositories, members, evidence, exceptions, integrations, runs, audit, static)
 

@@ -92,7 +92,7 @@ Database = Annotated[Connection, Depends(database, scope="function")]
 
 
 def rows(connection: Connection, name: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """All rows of ``sql/<name>.sql``; values travel as parameters."""
+    """All rows of ``sql/<name>.sql``, ``page/statement``; values travel as parameters."""
     return connection.execute(_text(name), parameters or {}).fetchall()
 
 

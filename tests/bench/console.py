@@ -109,8 +109,8 @@ def _console() -> FastAPI:
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from airflow.api_fastapi.core_api.security import get_user
 
-    from compliance_console_app.access import auth_manager
     from compliance_console_app.app import create_app
+    from compliance_console_app.permissions import auth_manager
 
     app = create_app()
     app.dependency_overrides[auth_manager] = SimpleAuthManager

@@ -15,8 +15,8 @@ from fastapi import HTTPException
 from fastapi.testclient import TestClient
 from httpx import Response
 
-from compliance_console_app.access import auth_manager
 from compliance_console_app.app import create_app
+from compliance_console_app.permissions import auth_manager
 
 TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]{64})"')
 

@@ -14,11 +14,11 @@ from starlette.responses import PlainTextResponse
 
 from bitbucket_cloud.auth.encryption import KEY_VARIABLE, KeyRing
 from bitbucket_webhooks.signature import sign
-from compliance_console_app import access
-from compliance_console_app.access import auth_manager
+from compliance_console_app import permissions
 from compliance_console_app.app import create_app
-from compliance_console_app.forms import MOST_BYTES, checked_form
-from compliance_console_app.headers import SECURITY
+from compliance_console_app.permissions import auth_manager
+from compliance_console_app.web.forms import MOST_BYTES, checked_form
+from compliance_console_app.web.headers import SECURITY
 from tests.conftest import Database
 from tests.console.conftest import OpenConsole
 from tests.receiving import HOOK, SECRET, Registry
@@ -31,7 +31,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "decide": ("user", "op", "admin"),
     "connect": ("op", "admin"),
 }
-GUARDS = {access.signed_in: "sign in", access.reader: "read", access.decider: "decide", access.connector: "connect"}
+GUARDS = {
+    permissions.signed_in: "sign in",
+    permissions.reader: "read",
+    permissions.decider: "decide",
+    permissions.connector: "connect",
+}
 STRENGTH = tuple(ALLOWED)
 
 # Not for people: Bitbucket signs what it sends here.
@@ -153,7 +158,7 @@ def test_only_a_signature_opens_the_route_of_webhooks(
 
 def form_token(console: Any) -> str:
     """A token of the signed-in person, by a cookie of their own making: pages with forms need more than reading."""
-    from compliance_console_app import forms, signing
+    from compliance_console_app.web import forms, signing
 
     console.cookies.set(forms.COOKIE, "nonce")
     return signing.signature(forms.PURPOSE, "ann", "nonce")

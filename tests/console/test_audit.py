@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from compliance_console_app.access import Person
-from compliance_console_app.audit import record
+from compliance_console_app.permissions import Person
+from compliance_console_app.services.audit import record
 from tests.console.conftest import OpenConsole
 
 HOSTILE = "<script>alert(1)</script>"

@@ -18,8 +18,8 @@ from airflow.models.dagrun import DagRun
 from airflow.utils.session import create_session
 from airflow.utils.types import DagRunTriggeredByType
 from sqlalchemy import select
-from compliance_console_app import dag_runs
-from compliance_console_app.access import DAG_ID, Person
+from compliance_console_app.services import dag_runs
+from compliance_console_app.permissions import DAG_ID, Person
 
 found = {"before": dag_runs.under_way("demo")}
 with create_session() as session:

@@ -13,8 +13,8 @@ import requests
 from httpx import Response
 
 from bitbucket_cloud.auth.encryption import KEY_VARIABLE
-from compliance_console_app import dag_runs
-from compliance_console_app.access import Person
+from compliance_console_app.permissions import Person
+from compliance_console_app.services import dag_runs
 from sandbox.process import SandboxServer
 from tests.console.conftest import Console, OpenConsole
 from tests.harness import DEMO, Pipeline, bitbucket_connection

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from compliance_console_app.pages import address, ago, day, moment
-from compliance_console_app.remedies import filled_in
-from compliance_console_app.trend import chart
+from compliance_console_app.services.remedies import filled_in
+from compliance_console_app.services.trend import chart
+from compliance_console_app.web.pages import address, ago, day, moment
 from sandbox.process import SandboxServer
 from tests.conftest import Database
 from tests.console.conftest import OpenConsole

@@ -13,8 +13,8 @@ from bitbucket_cloud.database import Store
 from bitbucket_cloud.errors import Unreachable
 from bitbucket_cloud.webhooks.registration import Removed
 from bitbucket_cloud.webhooks.secrets import WebhookSecrets
-from compliance_console_app import dag_runs
-from compliance_console_app.access import Person
+from compliance_console_app.permissions import Person
+from compliance_console_app.services import dag_runs
 from sandbox.process import SandboxServer
 from tests.conftest import Database
 from tests.console.conftest import Console, OpenConsole
@@ -221,7 +221,7 @@ def connected(
     monkeypatch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(given))
     WebhookSecrets(Store.from_airflow("compliance_postgres")).current("bitbucket_default")
     put(database)
-    monkeypatch.setattr("compliance_console_app.connections.standing", lambda *_: {"status": "connected"})
+    monkeypatch.setattr("compliance_console_app.services.connections.standing", lambda *_: {"status": "connected"})
     monkeypatch.setattr("bitbucket_cloud.auth.vault.TokenVault.disconnect", lambda *_: True)
     return open_console("op", "ann")
 
@@ -277,7 +277,7 @@ def test_the_page_before_says_how_many_webhooks_go(
 ) -> None:
     from dataclasses import replace
 
-    from compliance_console_app import connections
+    from compliance_console_app.services import connections
 
     view: Callable[..., connections.View] = connections.view
     monkeypatch.setattr(

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse
 
-from compliance_console_app.access import Reader
 from compliance_console_app.database import Database, row, rows
-from compliance_console_app.pages import page
-from compliance_console_app.workspaces import Selected
+from compliance_console_app.permissions import Reader
+from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.pages import page
 
 router = APIRouter()
 
@@ -35,9 +35,9 @@ def trail(
 ) -> HTMLResponse:
     """Who did what, before and after: a page of entries, older ones by a link."""
     chosen = {"actor": actor, "action": action, "about": about.strip()}
-    found = rows(database, "audit_page", {**chosen, "older_than": older_than, "entries": ENTRIES + 1})
+    found = rows(database, "audit/page", {**chosen, "older_than": older_than, "entries": ENTRIES + 1})
     shown = found[:ENTRIES]
-    choices = row(database, "audit_choices") or {}
+    choices = row(database, "audit/choices") or {}
     return page(
         request,
         person,

@@ -14,15 +14,14 @@ from bitbucket_compliance.core.errors import EvidenceRefused, PipelineError, one
 from bitbucket_compliance.registry.evidence import OUTCOMES, KeptFile, decide, open_evidence, submit
 from bitbucket_compliance.registry.evidence_rules import SCOPES
 from bitbucket_compliance.security_tests import CATALOGUE
-from compliance_console_app import audit
-from compliance_console_app.access import Decider, Person, Reader
 from compliance_console_app.database import Connection, Database, row, rows
-from compliance_console_app.deciding import MayDecide
-from compliance_console_app.fields import one, typed, upload
-from compliance_console_app.forms import Form
-from compliance_console_app.listing import Listing, PageNumber, Text
-from compliance_console_app.pages import page, redirect
-from compliance_console_app.workspaces import Selected
+from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
+from compliance_console_app.services import audit
+from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.fields import one, typed, upload
+from compliance_console_app.web.forms import Form
+from compliance_console_app.web.listing import Listing, PageNumber, Text
+from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
@@ -48,14 +47,14 @@ def overview(
     listing = Listing("evidence", {"test_id": test_id, "status": status}, number=number)
     filtered = {"workspace": selection.name, "test_id": test_id, "status": status}
     top: dict[str, Any] = {"workspace": selection.name, "test_id": "", "status": "", "limit": SHOWN, "offset": 0}
-    history = rows(connection, "evidence_list", {**filtered, **listing.parameters, "section": "history"})
+    history = rows(connection, "evidence/list", {**filtered, **listing.parameters, "section": "history"})
     return page(
         request,
         person,
         "evidence.html",
         may_decide=may_decide,
-        to_review=rows(connection, "evidence_list", {**top, "section": "review"}),
-        expiring=rows(connection, "evidence_list", {**top, "section": "expiring"}),
+        to_review=rows(connection, "evidence/list", {**top, "section": "review"}),
+        expiring=rows(connection, "evidence/list", {**top, "section": "expiring"}),
         history=history,
         listing=listing.of(history),
         tests=CATALOGUE,
@@ -77,7 +76,7 @@ def ask_for_file(
     """The form of an upload; the address may fill it, as a test's page does, and a subject's with ``subject_id``."""
     given = {"test_id": test_id, "workspace": selection.name, "scope": scope, "targets": targets}
     about = {"workspace": selection.name, "test_id": test_id, "subject_id": subject_id}
-    if subject_id and (named := row(connection, "evidence_about", about)):
+    if subject_id and (named := row(connection, "evidence/about", about)):
         given |= named
     return _upload_form(request, person, {**dict.fromkeys(FIELDS, ""), **given})
 
@@ -201,7 +200,7 @@ def _details(
         "evidence_details.html",
         status_code=409 if problem else 200,
         evidence=_found(connection, evidence_id),
-        subjects=rows(connection, "evidence_subjects", {"evidence_id": evidence_id, "limit": SHOWN}),
+        subjects=rows(connection, "evidence/subjects", {"evidence_id": evidence_id, "limit": SHOWN}),
         may_decide=may_decide,
         problem=problem,
         typed_reason=typed_reason,
@@ -209,7 +208,7 @@ def _details(
 
 
 def _found(connection: Connection, evidence_id: str) -> dict[str, Any]:
-    found = row(connection, "evidence_one", {"evidence_id": evidence_id})
+    found = row(connection, "evidence/one", {"evidence_id": evidence_id})
     if found is None:
         raise HTTPException(404, detail=f"there is no evidence {evidence_id}")
     return found

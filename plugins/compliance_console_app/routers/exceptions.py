@@ -13,15 +13,14 @@ from bitbucket_compliance.core.errors import ExceptionRefused, one_line
 from bitbucket_compliance.registry.exceptions import DECISIONS, LONGEST, Asked, decide, end_of_day
 from bitbucket_compliance.registry.exceptions import request as request_exception
 from bitbucket_compliance.security_tests import CATALOGUE
-from compliance_console_app import audit
-from compliance_console_app.access import Decider, Person, Reader
 from compliance_console_app.database import Connection, Database, row, rows
-from compliance_console_app.deciding import MayDecide
-from compliance_console_app.fields import one, typed
-from compliance_console_app.forms import Form
-from compliance_console_app.listing import Listing, PageNumber, Text
-from compliance_console_app.pages import page, redirect
-from compliance_console_app.workspaces import Selected
+from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
+from compliance_console_app.services import audit
+from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.fields import one, typed
+from compliance_console_app.web.forms import Form
+from compliance_console_app.web.listing import Listing, PageNumber, Text
+from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
@@ -49,14 +48,14 @@ def overview(
     listing = Listing("exceptions", {"test_id": test_id, "status": status}, number=number)
     filtered = {"workspace": selection.name, "test_id": test_id, "status": status}
     top: dict[str, Any] = {"workspace": selection.name, "test_id": "", "status": "", "limit": SHOWN, "offset": 0}
-    history = rows(connection, "exceptions_list", {**filtered, **listing.parameters, "section": "history"})
+    history = rows(connection, "exceptions/list", {**filtered, **listing.parameters, "section": "history"})
     return page(
         request,
         person,
         "exceptions.html",
         may_decide=may_decide,
-        to_review=rows(connection, "exceptions_list", {**top, "section": "review"}),
-        expiring=rows(connection, "exceptions_list", {**top, "section": "expiring"}),
+        to_review=rows(connection, "exceptions/list", {**top, "section": "review"}),
+        expiring=rows(connection, "exceptions/list", {**top, "section": "expiring"}),
         history=history,
         listing=listing.of(history),
         tests=CATALOGUE,
@@ -186,7 +185,7 @@ def _details(
         "exceptions_details.html",
         status_code=409 if problem else 200,
         exception=_found(connection, exception_id),
-        subjects=rows(connection, "exception_subjects", {"exception_id": exception_id, "limit": SHOWN}),
+        subjects=rows(connection, "exceptions/subjects", {"exception_id": exception_id, "limit": SHOWN}),
         may_decide=may_decide,
         problem=problem,
         typed_reason=typed_reason,
@@ -194,7 +193,7 @@ def _details(
 
 
 def _found(connection: Connection, exception_id: str) -> dict[str, Any]:
-    found = row(connection, "exception_one", {"exception_id": exception_id})
+    found = row(connection, "exceptions/one", {"exception_id": exception_id})
     if found is None:
         raise HTTPException(404, detail=f"there is no exception {exception_id}")
     return found

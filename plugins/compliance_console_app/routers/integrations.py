@@ -18,8 +18,8 @@ from bitbucket_cloud.errors import BitbucketError
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 from bitbucket_compliance.core.database import CONNECTION_ID as POSTGRES
 from bitbucket_compliance.core.errors import one_line
-from compliance_console_app import connections, consents, dag_runs, progress, purging, webhooks
-from compliance_console_app.access import (
+from compliance_console_app.database import Connection, Database, rows
+from compliance_console_app.permissions import (
     CONNECTION_ID,
     Connector,
     Decider,
@@ -30,13 +30,13 @@ from compliance_console_app.access import (
     connector,
     decider,
 )
-from compliance_console_app.audit import record
-from compliance_console_app.consents import ConsentRefused
-from compliance_console_app.database import Connection, Database, rows
-from compliance_console_app.forms import Form
-from compliance_console_app.pages import page, redirect
-from compliance_console_app.paging import Listing, PageNumber
-from compliance_console_app.workspaces import Selected
+from compliance_console_app.services import connections, dag_runs, oauth_states, progress, purge, webhooks
+from compliance_console_app.services.audit import record
+from compliance_console_app.services.oauth_states import ConsentRefused
+from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.forms import Form
+from compliance_console_app.web.listing import Listing, PageNumber
+from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
@@ -93,7 +93,7 @@ def connect(request: Request, person: Connector, database: Database, _: Form) ->
     settings = _to_consent()
     # Better to fail now than when the person comes back.
     KeyRing.from_environment()
-    state = consents.begin(database, person, settings.conn_id, callback_address())
+    state = oauth_states.begin(database, person, settings.conn_id, callback_address())
     record(database, person, "connection.consent_asked", settings.conn_id, None, {"callback": callback_address()})
     target = oauth.authorization_url(settings, state, callback_address())
     # A link: after a form, the browser would hold every redirect of Bitbucket's sign-in against our own policy.
@@ -105,7 +105,7 @@ def callback(
     request: Request, person: Connector, database: Database, state: Text = "", code: Text = "", error: Text = ""
 ) -> Response:
     """Bitbucket sends the person back: take the state, exchange the code, start the first run."""
-    consent = consents.take(database, person, state)
+    consent = oauth_states.take(database, person, state)
     if error or not code:
         return _not_granted(request, person, database, consent.conn_id, error)
     settings = _to_consent(consent.conn_id)
@@ -233,7 +233,7 @@ def gaps(
     """What polling found and no webhook announced; of a workspace that has published nothing yet, too."""
     name = workspace or selection.name
     listing = Listing("integrations/webhooks/gaps", {"workspace": name}, number=number)
-    found = rows(database, "webhook_gaps", {"workspace": name, **listing.parameters})
+    found = rows(database, "webhooks/gaps", {"workspace": name, **listing.parameters})
     return page(request, person, "integrations_gaps.html", workspace=name, gaps=found, listing=listing.of(found))
 
 
@@ -295,23 +295,23 @@ def _remove_webhooks(person: Person, database: Connection) -> tuple[int, tuple[s
 def ask_purge(request: Request, person: Connector, database: Database, _: Selected) -> HTMLResponse:
     """What a purge deletes of each workspace, counted; asks for the workspace's name."""
     is_connected = connections.standing(database) is not None
-    found = [] if is_connected else purging.workspaces(database)
+    found = [] if is_connected else purge.workspaces(database)
     return page(request, person, "integrations_purge.html", is_connected=is_connected, workspaces=found)
 
 
 @router.post("/integrations/purge")
-def purge(request: Request, person: Connector, database: Database, form: Form) -> RedirectResponse:
+def purge_workspace(request: Request, person: Connector, database: Database, form: Form) -> RedirectResponse:
     """Delete what was read of a workspace and judged by it; what people declared and the audit trail stay."""
     workspace = str(form.get("workspace") or "")
     if connections.standing(database) is not None:
         raise HTTPException(409, detail="disconnect first: the next run would bring the data back")
     if dag_runs.under_way(workspace) is not None:
         raise HTTPException(409, detail=f"a run of {workspace} is under way: wait until it is over")
-    if workspace not in {one.workspace for one in purging.workspaces(database)}:
+    if workspace not in {one.workspace for one in purge.workspaces(database)}:
         raise HTTPException(404, detail="there is no data of such a workspace")
     if str(form.get("typed") or "").strip() != workspace:
         return redirect(request, "integrations/purge", f"Nothing is deleted: type {workspace} to confirm.")
-    counted, deleted = purging.purge(database, workspace)
+    counted, deleted = purge.purge(database, workspace)
     record(database, person, "data.purged", workspace, counted, None)
     return redirect(request, "integrations/purge", f"Deleted {deleted} rows of {workspace}.")
 

@@ -13,15 +13,14 @@ from starlette.responses import Response
 from bitbucket_compliance.core.errors import ReviewRefused, one_line
 from bitbucket_compliance.registry.access_reviews import review
 from bitbucket_compliance.reporting.exports.csv_table import write_rows
-from compliance_console_app import audit
-from compliance_console_app.access import Decider, Person, Reader
 from compliance_console_app.database import Connection, Database, row, rows
-from compliance_console_app.deciding import MayDecide
-from compliance_console_app.fields import one, page_number, several, typed
-from compliance_console_app.forms import Form
-from compliance_console_app.listing import Listing, PageNumber, Text, known_sort
-from compliance_console_app.pages import page, redirect
-from compliance_console_app.workspaces import Selected, Selection
+from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
+from compliance_console_app.services import audit
+from compliance_console_app.services.workspaces import Selected, Selection
+from compliance_console_app.web.fields import one, page_number, several, typed
+from compliance_console_app.web.forms import Form
+from compliance_console_app.web.listing import Listing, PageNumber, Text, known_sort
+from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
@@ -85,7 +84,7 @@ def export(person: Reader, connection: Database, selection: Selected) -> Respons
     """The review for the auditor, as a table that a spreadsheet takes for no formula."""
     if not selection.name:
         raise HTTPException(404, detail="no workspace has published results yet")
-    found = rows(connection, "members_review", {"workspace": selection.name})
+    found = rows(connection, "members/review", {"workspace": selection.name})
     file = io.BytesIO()
     write_rows(file, EXPORTED, ([one[column] for column in EXPORTED] for one in found))
     slug = re.sub(r"[^A-Za-z0-9._-]", "_", selection.name)
@@ -129,7 +128,7 @@ def decide(request: Request, person: Decider, connection: Database, selection: S
 
 
 def _standing(connection: Connection, workspace: str, members: list[str]) -> dict[str, dict[str, Any]]:
-    found = rows(connection, "member_before", {"workspace": workspace, "member_ids": members})
+    found = rows(connection, "members/before", {"workspace": workspace, "member_ids": members})
     return {one.pop("member_id"): one for one in found}
 
 
@@ -150,7 +149,7 @@ def _members(
     problem: str = "",
 ) -> Response:
     parameters = {**listing.chosen, **listing.parameters, "workspace": selection.name}
-    found = rows(connection, "members_list", parameters)
+    found = rows(connection, "members/list", parameters)
     return page(
         request,
         person,
@@ -158,7 +157,7 @@ def _members(
         status_code=409 if problem else 200,
         members=found,
         listing=listing.of(found),
-        counts=row(connection, "members_choices", {"workspace": selection.name}),
+        counts=row(connection, "members/choices", {"workspace": selection.name}),
         matches=MATCHES,
         reviews=REVIEWS,
         may_decide=may_decide,

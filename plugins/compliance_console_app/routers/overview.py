@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
-from compliance_console_app import connections
-from compliance_console_app.access import Reader
 from compliance_console_app.database import Database, rows
-from compliance_console_app.pages import page
-from compliance_console_app.trend import chart
-from compliance_console_app.workspaces import Selected
+from compliance_console_app.permissions import Reader
+from compliance_console_app.services import connections
+from compliance_console_app.services.trend import chart
+from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.pages import page
 
 router = APIRouter()
 
@@ -22,8 +22,8 @@ CHANGES_SHOWN = 20
 def overview(request: Request, person: Reader, connection: Database, selection: Selected) -> HTMLResponse:
     """The first page."""
     asked = {"workspace": selection.name}
-    tests = rows(connection, "overview_tests", asked)
-    trend = rows(connection, "overview_trend", {**asked, "days": TREND_DAYS})
+    tests = rows(connection, "overview/tests", asked)
+    trend = rows(connection, "overview/trend", {**asked, "days": TREND_DAYS})
     return page(
         request,
         person,
@@ -32,8 +32,8 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
         tests=tests,
         days=trend,
         chart=chart(trend),
-        changes=rows(connection, "overview_changes", {**asked, "limit": CHANGES_SHOWN}),
-        undecided=rows(connection, "undecided", asked),
+        changes=rows(connection, "overview/changes", {**asked, "limit": CHANGES_SHOWN}),
+        undecided=rows(connection, "overview/undecided", asked),
         sync=next(iter(connections.last_syncs(connection, (selection.name,))), None),
-        newest=next(iter(rows(connection, "runs", {**asked, "limit": 1, "offset": 0})), None),
+        newest=next(iter(rows(connection, "runs/list", {**asked, "limit": 1, "offset": 0})), None),
     )

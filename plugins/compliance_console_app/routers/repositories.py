@@ -18,15 +18,14 @@ from bitbucket_compliance.registry.classification import (
     classify,
     take_back,
 )
-from compliance_console_app import audit
-from compliance_console_app.access import Decider, Person, Reader
 from compliance_console_app.database import Connection, Database, rows
-from compliance_console_app.deciding import MayDecide
-from compliance_console_app.fields import one, page_number, several, typed
-from compliance_console_app.forms import Form
-from compliance_console_app.listing import Listing, PageNumber, Text, known_sort
-from compliance_console_app.pages import page, redirect
-from compliance_console_app.workspaces import Selected, Selection
+from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
+from compliance_console_app.services import audit
+from compliance_console_app.services.workspaces import Selected, Selection
+from compliance_console_app.web.fields import one, page_number, several, typed
+from compliance_console_app.web.forms import Form
+from compliance_console_app.web.listing import Listing, PageNumber, Text, known_sort
+from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
@@ -153,12 +152,12 @@ def _told(changes: list[Change], named: int, *, taken_back: bool) -> str:
 def _listed(connection: Connection, workspace: str, listing: Listing) -> list[dict[str, Any]]:
     by_declared = listing.parameters["sort"] in VALUES or any(listing.chosen[name] for name in VALUES[:2])
     asked = {**listing.chosen, **listing.parameters, "workspace": workspace, "by_declared": by_declared}
-    return rows(connection, "repositories_list", asked)
+    return rows(connection, "repositories/list", asked)
 
 
 def _standing(connection: Connection, workspace: str, ids: list[str]) -> dict[str, dict[str, Any]]:
     """What is declared at this moment, by repository."""
-    found = rows(connection, "repositories_declared", {"workspace": workspace, "repository_ids": ids})
+    found = rows(connection, "repositories/declared", {"workspace": workspace, "repository_ids": ids})
     return {one["repository_id"]: one for one in found}
 
 
@@ -182,7 +181,7 @@ def _inventory(
 ) -> Response:
     found = _listed(connection, selection.name, listing)
     standing = _standing(connection, selection.name, [one["repository_id"] for one in found])
-    projects = rows(connection, "repositories_projects", {"workspace": selection.name})
+    projects = rows(connection, "repositories/projects", {"workspace": selection.name})
     return page(
         request,
         person,

@@ -11,11 +11,11 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import HTMLResponse
 
 from bitbucket_compliance.pipeline.gate.data_docs import BASE_VARIABLE, DEFAULT_BASE, LOCAL
-from compliance_console_app.access import DAG_ID, Reader
 from compliance_console_app.database import Database, row, rows
-from compliance_console_app.pages import page
-from compliance_console_app.paging import Listing, PageNumber
-from compliance_console_app.workspaces import Selected
+from compliance_console_app.permissions import DAG_ID, Reader
+from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.listing import Listing, PageNumber
+from compliance_console_app.web.pages import page
 
 router = APIRouter()
 
@@ -29,7 +29,7 @@ def runs(
 ) -> HTMLResponse:
     """A page of the workspace's runs."""
     listing = Listing("runs", {}, number=number)
-    found = rows(connection, "runs", {"workspace": selection.name, **listing.parameters})
+    found = rows(connection, "runs/list", {"workspace": selection.name, **listing.parameters})
     return page(request, person, "runs.html", runs=found, listing=listing.of(found))
 
 
@@ -60,7 +60,7 @@ def quality(person: Reader, connection: Database, selection: Selected, run_id: s
 
 
 def _known(connection: Database, workspace: str, run_id: str) -> dict[str, Any]:
-    found = row(connection, "run", {"workspace": workspace, "run_id": run_id.replace("\0", "")})
+    found = row(connection, "runs/one", {"workspace": workspace, "run_id": run_id.replace("\0", "")})
     if found is None:
         raise HTTPException(404, detail="this workspace has no such run")
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException
 from starlette.responses import FileResponse
 
-from compliance_console_app.access import SignedIn
+from compliance_console_app.permissions import SignedIn
 
 router = APIRouter()
 FOLDER = Path(__file__).parents[1] / "static"

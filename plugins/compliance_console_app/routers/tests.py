@@ -7,12 +7,12 @@ from typing import Any, Literal
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import HTMLResponse
 
-from compliance_console_app.access import Reader
 from compliance_console_app.database import Database, row, rows
-from compliance_console_app.pages import page
-from compliance_console_app.paging import Listing, PageNumber, Text
-from compliance_console_app.remedies import filled_in
-from compliance_console_app.workspaces import Selected
+from compliance_console_app.permissions import Reader
+from compliance_console_app.services.remedies import filled_in
+from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.listing import Listing, PageNumber, Text
+from compliance_console_app.web.pages import page
 
 router = APIRouter()
 
@@ -25,7 +25,7 @@ INTERVALS_SHOWN = 50
 @router.get("/tests")
 def tests(request: Request, person: Reader, connection: Database, selection: Selected) -> HTMLResponse:
     """Every test of the catalogue."""
-    found = rows(connection, "overview_tests", {"workspace": selection.name})
+    found = rows(connection, "overview/tests", {"workspace": selection.name})
     return page(request, person, "tests.html", tests=found)
 
 
@@ -43,15 +43,15 @@ def test(
 ) -> HTMLResponse:
     """One test: its subjects, filtered, sorted, a page of them."""
     asked = {"workspace": selection.name, "test_id": test_id}
-    found = _known(row(connection, "test", asked))
+    found = _known(row(connection, "tests/one", asked))
     listing = Listing(f"tests/{test_id}", {"status": status, "words": words.strip()}, sort, number)
-    subjects = rows(connection, "test_subjects", {**asked, **listing.chosen, **listing.parameters})
+    subjects = rows(connection, "tests/subjects", {**asked, **listing.chosen, **listing.parameters})
     return page(
         request,
         person,
         "test.html",
         test=found,
-        controls=rows(connection, "test_controls", asked),
+        controls=rows(connection, "tests/controls", asked),
         subjects=subjects,
         listing=listing.of(subjects),
         by_evidence=test_id in MFA_TESTS,
@@ -64,14 +64,14 @@ def subject(
 ) -> HTMLResponse:
     """One verdict: why, what would mend it, the facts, how it came about."""
     asked = {"workspace": selection.name, "test_id": test_id, "subject_id": subject_id.replace("\0", "")}
-    found = _known(row(connection, "subject", asked))
+    found = _known(row(connection, "tests/subject", asked))
     return page(
         request,
         person,
         "subject.html",
         result=found,
         api_calls=filled_in(_needed(found), _names(found)),
-        history=rows(connection, "subject_history", {**asked, "limit": INTERVALS_SHOWN}),
+        history=rows(connection, "tests/subject_history", {**asked, "limit": INTERVALS_SHOWN}),
         by_evidence=test_id in MFA_TESTS,
     )
 

@@ -6,7 +6,7 @@ The console runs in the API server and may use Airflow's models there.
 from __future__ import annotations
 
 from bitbucket_compliance.core.errors import PipelineError, one_line
-from compliance_console_app.access import DAG_ID, Person
+from compliance_console_app.permissions import DAG_ID, Person
 
 WEBHOOKS_DAG_ID = "bitbucket_webhooks"
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from bitbucket_compliance.security_tests import CATALOGUE
-from compliance_console_app import dag_runs
 from compliance_console_app.database import Connection, row, rows
+from compliance_console_app.services import dag_runs
 
 #: step of integration.run_steps, or what several begin with; what people call it
 STEPS = (
@@ -62,11 +62,11 @@ class Progress:
 
 def of(connection: Connection, run_id: str) -> Progress | None:
     """Where a run stands; None: there is no such run."""
-    run = row(connection, "progress_run", {"run_id": run_id})
+    run = row(connection, "progress/run", {"run_id": run_id})
     in_airflow = dag_runs.state(run_id)
     if run is None and in_airflow is None:
         return None
-    done = rows(connection, "progress_steps", {"run_id": run_id})
+    done = rows(connection, "progress/steps", {"run_id": run_id})
     status = str(run["status"]) if run else "failed" if in_airflow == "failed" else "queued"
     is_over = in_airflow in _OVER or (run is not None and status != "running")
     if is_over and status == "running":

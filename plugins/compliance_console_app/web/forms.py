@@ -16,8 +16,8 @@ from fastapi import Depends, HTTPException, Request, status
 from starlette.datastructures import FormData
 from starlette.types import Message, Receive
 
-from compliance_console_app.access import Person, SignedIn
-from compliance_console_app.signing import is_signed, signature
+from compliance_console_app.permissions import Person, SignedIn
+from compliance_console_app.web.signing import is_signed, signature
 
 MOST_BYTES = 10 * 1024 * 1024 + 64 * 1024
 MOST_FIELDS = 2000

@@ -9,8 +9,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from compliance_console_app.access import Person
 from compliance_console_app.database import Connection, row
+from compliance_console_app.permissions import Person
 
 Facts = Mapping[str, Any]
 
@@ -37,5 +37,5 @@ def record(
         "before": None if before is None else Jsonb(before, dumps=_as_json),
         "after": None if after is None else Jsonb(after, dumps=_as_json),
     }
-    added = row(connection, "audit_record", values)
+    added = row(connection, "audit/record", values)
     return int(added["audit_id"]) if added else 0

@@ -12,8 +12,8 @@ from typing import Any
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_compliance.core.database import CONNECTION_ID as POSTGRES
 from bitbucket_compliance.core.errors import one_line
-from compliance_console_app.access import CONNECTION_ID
 from compliance_console_app.database import Connection, row, rows
+from compliance_console_app.permissions import CONNECTION_ID
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def address() -> str:
 
 def health(connection: Connection, workspaces: Sequence[str], conn_id: str = CONNECTION_ID) -> list[Health]:
     """For each workspace of the connection, in its order."""
-    found = rows(connection, "webhook_health", {"workspaces": list(workspaces), "conn_id": conn_id})
+    found = rows(connection, "webhooks/health", {"workspaces": list(workspaces), "conn_id": conn_id})
     return [_health(facts) for facts in found]
 
 
@@ -143,11 +143,11 @@ def _said(error: Exception, what: str) -> str:
 
 def recorded(connection: Connection, conn_id: str = CONNECTION_ID) -> tuple[str, ...]:
     """Workspaces of which a webhook, or the refusal of one, is recorded; the connection may name them no more."""
-    found = row(connection, "webhooks_recorded", {"conn_id": conn_id})
+    found = row(connection, "webhooks/recorded", {"conn_id": conn_id})
     return tuple(found["workspaces"] or ()) if found else ()
 
 
 def registered(connection: Connection, conn_id: str = CONNECTION_ID) -> int:
     """Webhooks that are recorded for the connection, in all its workspaces."""
-    found = row(connection, "webhooks_recorded", {"conn_id": conn_id})
+    found = row(connection, "webhooks/recorded", {"conn_id": conn_id})
     return int(found["webhooks"]) if found else 0

@@ -16,11 +16,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from compliance_console_app import forms, signing, workspaces
-from compliance_console_app.access import Person
-from compliance_console_app.workspaces import Selection
+from compliance_console_app.permissions import Person
+from compliance_console_app.services import workspaces
+from compliance_console_app.services.workspaces import Selection
+from compliance_console_app.web import forms, signing
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 MESSAGE_COOKIE = "compliance_message"
 MESSAGE_SECONDS = 60
 NOTHING = "\N{EN DASH}"

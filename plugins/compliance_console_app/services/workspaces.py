@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from compliance_console_app.access import SignedIn
 from compliance_console_app.database import Database, rows
+from compliance_console_app.permissions import SignedIn
 
 COOKIE = "compliance_workspace"
 
@@ -23,7 +23,7 @@ class Selection:
 
 def selected(request: Request, connection: Database, _: SignedIn) -> Selection:
     """The workspace of this request; ``page`` shows it in the selector."""
-    known = tuple(row["workspace"] for row in rows(connection, "workspaces"))
+    known = tuple(row["workspace"] for row in rows(connection, "workspaces/list"))
     asked = request.query_params.get("workspace") or request.cookies.get(COOKIE) or ""
     name = asked if asked in known else next(iter(known), "")
     request.state.selection = Selection(name, known)

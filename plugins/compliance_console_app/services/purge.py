@@ -42,7 +42,7 @@ class Purgeable:
 
 def workspaces(connection: Connection) -> list[Purgeable]:
     """Every workspace of which something was read."""
-    return [_counted(connection, one["workspace"]) for one in rows(connection, "purge_workspaces")]
+    return [_counted(connection, one["workspace"]) for one in rows(connection, "purge/workspaces")]
 
 
 def purge(connection: Connection, workspace: str) -> tuple[dict[str, int], int]:
@@ -53,7 +53,7 @@ def purge(connection: Connection, workspace: str) -> tuple[dict[str, int], int]:
     """
     counted = {schema.name: schema.entries for schema in _counted(connection, workspace).schemas}
     try:
-        done = row(connection, "purge_workspace", {"workspace": workspace})
+        done = row(connection, "purge/workspace", {"workspace": workspace})
     except psycopg.errors.ObjectInUse:
         raise WorkspaceBusy(f"a run of workspace {workspace} is at work; wait until it is over") from None
     return counted, int(done["deleted"]) if done else 0
@@ -61,7 +61,7 @@ def purge(connection: Connection, workspace: str) -> tuple[dict[str, int], int]:
 
 def _counted(connection: Connection, workspace: str) -> Purgeable:
     found = {
-        one["schema_name"]: int(one["entries"]) for one in rows(connection, "purge_counts", {"workspace": workspace})
+        one["schema_name"]: int(one["entries"]) for one in rows(connection, "purge/counts", {"workspace": workspace})
     }
     return Purgeable(
         workspace, tuple(Schema(name, holds, found[name]) for name, holds in SCHEMAS.items() if found.get(name))

@@ -11,8 +11,8 @@ from starlette.responses import HTMLResponse
 
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_compliance.core.errors import PipelineError, one_line
-from compliance_console_app.headers import SECURITY
-from compliance_console_app.pages import page
+from compliance_console_app.web.headers import SECURITY
+from compliance_console_app.web.pages import page
 
 log = logging.getLogger(__name__)
 

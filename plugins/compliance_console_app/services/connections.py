@@ -17,8 +17,8 @@ from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 from bitbucket_compliance.core.errors import PipelineError, one_line
 from bitbucket_compliance.pipeline.extract.preflight import bases_available
 from bitbucket_compliance.security_tests import CATALOGUE
-from compliance_console_app.access import CONNECTION_ID
 from compliance_console_app.database import Connection, row, rows
+from compliance_console_app.permissions import CONNECTION_ID
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def settings(conn_id: str = CONNECTION_ID) -> Settings:
 
 def view(connection: Connection, conn_id: str = CONNECTION_ID) -> View:
     """The connection's state for the page."""
-    state = row(connection, "connection_state", {"conn_id": conn_id})
+    state = row(connection, "connections/state", {"conn_id": conn_id})
     known = dict(state) if state else {}
     try:
         found = settings(conn_id)
@@ -174,7 +174,7 @@ def view(connection: Connection, conn_id: str = CONNECTION_ID) -> View:
         return View(conn_id, problem=str(error), **_consent(known))
     needs_consent = found.auth == AUTHORIZATION_CODE
     if not needs_consent:
-        last = row(connection, "connection_last_scopes", {"workspaces": list(found.workspaces)})
+        last = row(connection, "connections/last_scopes", {"workspaces": list(found.workspaces)})
         scopes = last["scopes_granted"] if last else None
         consent: dict[str, Any] = {"status": "connected", "granted": None if scopes is None else expand(scopes)}
     else:
@@ -204,7 +204,7 @@ def _consent(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _requests(connection: Connection, found: Settings) -> Requests:
-    use = row(connection, "connection_requests", {"consumer": consumer_of(found)}) or {}
+    use = row(connection, "connections/requests", {"consumer": consumer_of(found)}) or {}
     own = found.requests_per_hour or None
     # A connection without a limit has none, whatever was stated.
     limit = own and (use.get("stated_limit") or own)
@@ -213,15 +213,15 @@ def _requests(connection: Connection, found: Settings) -> Requests:
 
 def standing(connection: Connection, conn_id: str = CONNECTION_ID) -> dict[str, Any] | None:
     """What the audit trail keeps of a connection; None: it has no tokens."""
-    state = row(connection, "connection_state", {"conn_id": conn_id})
+    state = row(connection, "connections/state", {"conn_id": conn_id})
     return {name: state[name] for name in ("status", "connected_by", "scopes")} if state else None
 
 
 def last_syncs(connection: Connection, workspaces: tuple[str, ...]) -> list[dict[str, Any]]:
     """For each workspace of the connection its newest run, and the newest that published."""
-    return rows(connection, "connection_syncs", {"workspaces": list(workspaces)})
+    return rows(connection, "connections/syncs", {"workspaces": list(workspaces)})
 
 
 def history(connection: Connection, conn_id: str = CONNECTION_ID) -> list[dict[str, Any]]:
     """What people and Bitbucket did to the connection, newest first; plain refreshes left out."""
-    return rows(connection, "connection_history", {"conn_id": conn_id})
+    return rows(connection, "connections/history", {"conn_id": conn_id})

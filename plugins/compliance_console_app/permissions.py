@@ -76,6 +76,18 @@ Decider = Annotated[Person, Depends(decider)]
 Connector = Annotated[Person, Depends(connector)]
 
 
+def may_decide(user: User, manager: Manager) -> bool:
+    """Whether this person may hand in, review, classify, accept a risk."""
+    try:
+        decider(user, manager)
+    except HTTPException:
+        return False
+    return True
+
+
+MayDecide = Annotated[bool, Depends(may_decide)]
+
+
 def without_logins() -> bool:
     """Whether every request counts as an administrator's."""
     return conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False)

@@ -7,8 +7,8 @@ import secrets
 from dataclasses import dataclass
 
 from bitbucket_compliance.core.errors import PipelineError
-from compliance_console_app.access import Person
 from compliance_console_app.database import Connection, row
+from compliance_console_app.permissions import Person
 
 MINUTES = 10
 
@@ -34,7 +34,7 @@ def begin(connection: Connection, person: Person, conn_id: str, redirect_uri: st
     """A new state for this login; old ones of everybody are forgotten after a day."""
     state = secrets.token_urlsafe(32)
     values = {"conn_id": conn_id, "login": person.name, "redirect_uri": redirect_uri, "state_hash": _hash(state)}
-    row(connection, "consent_begin", values)
+    row(connection, "oauth_states/begin", values)
     return state
 
 
@@ -45,11 +45,11 @@ def take(connection: Connection, person: Person, state: str) -> Consent:
         ConsentRefused: it is unknown, another login's, used or too old.
     """
     values = {"state_hash": _hash(state), "login": person.name, "minutes": MINUTES}
-    taken = row(connection, "consent_take", values)
+    taken = row(connection, "oauth_states/take", values)
     connection.commit()
     if taken is not None:
         return Consent(taken["conn_id"], taken["redirect_uri"])
-    found = row(connection, "consent_find", values)
+    found = row(connection, "oauth_states/find", values)
     raise ConsentRefused(f"not connected: {_reason(found, person)}; open Integrations and press Connect again")
 
 

@@ -1,0 +1,1 @@
+"""What the pages show and do: connection, runs, webhooks, purge, audit trail."""

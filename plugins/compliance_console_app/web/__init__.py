@@ -1,0 +1,1 @@
+"""Pages and forms: rendering, links, cookies, signatures, errors, lists page by page."""
