@@ -43,6 +43,8 @@ class Outcome:
     """Reasons in the order they were reported."""
     refused: list[str] = field(default_factory=list)
     """What an import refused, one line each."""
+    skipped: bool = False
+    """Whether a run was skipped because it was not needed; `problems` begins with why."""
 
     @property
     def reason(self) -> str:
@@ -77,7 +79,7 @@ def run_dags(jobs: list[Job], connections: Connections, home: Path, log_file: Pa
         child.stdin.close()
         for event in _read_events(read_end):
             events.show(event)
-        outcome.succeeded = child.wait() == 0
+        outcome.succeeded = child.wait() == 0 and not outcome.skipped
     finally:
         _end_group(child)
     if not outcome.succeeded:
@@ -161,6 +163,9 @@ class _Terminal:
     def _show_message(self, topic: str, text: str) -> None:
         if topic == "refused":
             self._outcome.refused.append(text)
+        if topic == "skipped":
+            self._outcome.skipped = True
+            self._outcome.problems.append(one_line(text))
         _say(f"  {topic}: {text}" if topic != "progress" else f"           {text}")
 
 

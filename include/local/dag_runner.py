@@ -18,7 +18,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Final
 
-MESSAGE_PREFIXES: Final = ("progress:", "imported:", "unmatched:", "refused:")
+MESSAGE_PREFIXES: Final = ("progress:", "imported:", "unmatched:", "refused:", "skipped:")
 
 
 class Events:

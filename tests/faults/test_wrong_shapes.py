@@ -132,7 +132,7 @@ def body_of(endpoint: str, wrong: Wrong, workspace: Workspace, one: Repository) 
     else:
         runs = sorted(one.pipelines, key=lambda run: run.created_on, reverse=True)
         real = [render.pipeline(workspace, one, run) for run in runs[:1]]
-    rendered = project({"values": real}, ",".join(BY_NAME[endpoint].fields))["values"]
+    rendered = project({"values": real}, ",".join(BY_NAME[endpoint].response_fields))["values"]
     values = [wrong(rendered[0]), *rendered[1:]]
     return json.dumps({"values": values, "size": len(values), "pagelen": 100})
 

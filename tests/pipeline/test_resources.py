@@ -10,6 +10,7 @@ import pytest
 
 from bitbucket_cloud.client.endpoints import ENDPOINTS
 from bitbucket_compliance.core.database import PACKAGE
+from bitbucket_compliance.pipeline.extract.document import TARGET, document
 from bitbucket_compliance.pipeline.extract.selection import announced_events, wanted
 from bitbucket_compliance.policy.model import Policy, load_policy
 from bitbucket_compliance.resources.catalogue import BY_NAME, RESOURCES
@@ -101,3 +102,7 @@ def test_what_is_staged_of_a_repository_is_forgotten_when_it_leaves(pipeline: Pi
         statement = f"SELECT DISTINCT repository_id FROM staging.{table} WHERE workspace = %s"  # noqa: S608 - of ours
         rows = pipeline.query(statement, (ACME,))
         assert gone.uuid not in {row["repository_id"] for row in rows}, table
+
+
+def test_the_page_of_resources_is_the_generated_one() -> None:
+    assert TARGET.read_text(encoding="utf-8") == document(), "run make docs"

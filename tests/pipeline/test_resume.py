@@ -301,13 +301,15 @@ def test_staging_that_fails_in_the_middle_is_taken_back(
     tasks.read_chunk(ACME, run_id, 0)
     import bitbucket_compliance.pipeline.stage.stage as stage_module
 
-    def breaks(connection: Any, path: str, keys: Any) -> Any:
-        if path == "pipeline/stage/pull_requests.sql":
+    real = stage_module.fill
+
+    def breaks(connection: Any, table: str, keys: Any) -> None:
+        if table == "pull_requests":
             raise Killed
-        return run_sql(connection, path, keys)
+        real(connection, table, keys)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage_module, "run_sql", breaks)
+        patch.setattr(stage_module, "fill", breaks)
         with pytest.raises(Killed):
             tasks.stage(ACME, run_id)
     assert pipeline.query("SELECT * FROM staging.coverage ORDER BY repository_id, resource") == before

@@ -15,6 +15,10 @@ def _field(name: str) -> Callable[[Body], str | None]:
     return lambda body: None if body.get(name) is None else str(body[name])
 
 
+def _names(text: str, prefix: str = "") -> tuple[str, ...]:
+    return tuple(prefix + name for name in text.split())
+
+
 def _only_one(_body: Body) -> str:
     return ""
 
@@ -37,28 +41,13 @@ def _newest_first(_window_start: datetime) -> Mapping[str, object]:
     return {"sort": "-created_on", "pagelen": 1}
 
 
-_REPOSITORY_FIELDS = (
-    "uuid",
-    "slug",
-    "name",
-    "full_name",
-    "is_private",
-    "language",
-    "mainbranch.name",
-    "project.key",
-    "created_on",
-    "updated_on",
-    "workspace.uuid",
-    "workspace.slug",
-    "workspace.name",
+_REPOSITORY_FIELDS = _names(
+    "uuid slug name full_name is_private language mainbranch.name project.key created_on updated_on"
+    " workspace.uuid workspace.slug workspace.name"
 )
-_OF_RULES = (
-    "repositories.required_approvals",
-    "repositories.required_builds",
-    "repositories.merge_checks_enforced",
-    "repositories.push_restricted",
-    "repositories.force_push_prevented",
-    "repositories.deletion_prevented",
+_OF_RULES = _names(
+    "required_approvals required_builds merge_checks_enforced push_restricted force_push_prevented deletion_prevented",
+    "repositories.",
 )
 
 IDENTITY_ROLE = Resource(
@@ -90,19 +79,11 @@ REPOSITORIES = Resource(
     endpoint="repositories",
     of="workspace",
     read_as="listing",
-    fields=tuple(f"values.{name}" for name in _REPOSITORY_FIELDS),
+    fields=_REPOSITORY_FIELDS,
     shape=shapes.Repository,
     key=_field("uuid"),
     table="repositories",
-    fills=(
-        "repositories.slug",
-        "repositories.name",
-        "repositories.project_key",
-        "repositories.visibility",
-        "repositories.language",
-        "repositories.default_branch",
-        "repositories.updated_on",
-    ),
+    fills=_names("slug name project_key visibility language default_branch updated_on", "repositories."),
     required="list repositories",
     identifies="repository",
     # Not project:updated: it would need the scope project, and repositories name their project.
@@ -125,15 +106,9 @@ MEMBERS = Resource(
     endpoint="workspace_members",
     of="workspace",
     read_as="listing",
-    fields=(
-        "values.user.uuid",
-        "values.user.account_id",
-        "values.user.display_name",
-        "values.user.nickname",
-        "values.user.type",
-        "values.workspace.uuid",
-        "values.workspace.slug",
-        "values.workspace.name",
+    fields=_names(
+        "user.uuid user.account_id user.display_name user.nickname user.type"
+        " workspace.uuid workspace.slug workspace.name"
     ),
     shape=shapes.Member,
     key=_user_uuid,
@@ -149,7 +124,7 @@ MEMBER_ROLES = Resource(
     of="workspace",
     read_as="listing",
     # The two dates are gone from workspaces that are administered on admin.atlassian.com.
-    fields=("values.permission", "values.user.uuid", "values.added_on", "values.last_accessed"),
+    fields=("permission", "user.uuid", "added_on", "last_accessed"),
     shape=shapes.Member,
     key=_user_uuid,
     table="members",
@@ -161,7 +136,7 @@ MEMBER_EMAILS = Resource(
     endpoint="workspace_members",
     of="workspace",
     read_as="addresses",
-    fields=("values.user.email", "values.user.uuid"),
+    fields=("user.email", "user.uuid"),
     shape=shapes.Member,
     key=_email_and_user,
     table="member_emails",
@@ -175,13 +150,9 @@ BRANCHING_MODEL = Resource(
     endpoint="effective_branching_model",
     of="repository",
     read_as="object",
-    fields=(
-        "development.name",
-        "development.use_mainbranch",
-        "production.name",
-        "production.use_mainbranch",
-        "branch_types.kind",
-        "branch_types.prefix",
+    fields=_names(
+        "development.name development.use_mainbranch production.name production.use_mainbranch"
+        " branch_types.kind branch_types.prefix"
     ),
     shape=shapes.BranchingModel,
     key=_only_one,
@@ -197,17 +168,8 @@ BRANCH_RESTRICTIONS = Resource(
     endpoint="branch_restrictions",
     of="repository",
     read_as="listing",
-    fields=(
-        "values.id",
-        "values.kind",
-        "values.branch_match_kind",
-        "values.pattern",
-        "values.branch_type",
-        "values.value",
-        "values.users.uuid",
-        "values.users.display_name",
-        "values.groups.slug",
-        "values.groups.name",
+    fields=_names(
+        "id kind branch_match_kind pattern branch_type value users.uuid users.display_name groups.slug groups.name"
     ),
     shape=shapes.Restriction,
     key=_field("id"),
@@ -220,31 +182,16 @@ PULL_REQUESTS = Resource(
     endpoint="pull_requests",
     of="repository",
     read_as="listing",
-    fields=(
-        "values.id",
-        "values.state",
-        "values.author.uuid",
-        "values.destination.branch.name",
-        "values.created_on",
-        "values.updated_on",
-        "values.participants.approved",
-        "values.participants.user.uuid",
-        "values.participants.user.type",
+    fields=_names(
+        "id state author.uuid destination.branch.name created_on updated_on"
+        " participants.approved participants.user.uuid participants.user.type"
     ),
     shape=shapes.PullRequest,
     key=_field("id"),
     query=_open_or_merged_since,
     table="pull_requests",
     fills=("repositories.open_pull_requests",),
-    announced_by=(
-        "pullrequest:created",
-        "pullrequest:updated",
-        "pullrequest:push",
-        "pullrequest:approved",
-        "pullrequest:unapproved",
-        "pullrequest:fulfilled",
-        "pullrequest:rejected",
-    ),
+    announced_by=_names("created updated push approved unapproved fulfilled rejected", "pullrequest:"),
 )
 PULL_REQUEST_STATUSES = Resource(
     name="pull_request_statuses",
@@ -252,7 +199,7 @@ PULL_REQUEST_STATUSES = Resource(
     endpoint="pull_request_statuses",
     of="repository",
     read_as="collected",
-    fields=("values.key", "values.state"),
+    fields=("key", "state"),
     shape=shapes.BuildStatus,
     key=_field("pull_request_id"),
     table="pull_request_builds",
@@ -280,14 +227,7 @@ LATEST_PIPELINE = Resource(
     endpoint="pipelines",
     of="repository",
     read_as="newest",
-    fields=(
-        "values.uuid",
-        "values.build_number",
-        "values.state.name",
-        "values.state.result.name",
-        "values.created_on",
-        "values.completed_on",
-    ),
+    fields=_names("uuid build_number state.name state.result.name created_on completed_on"),
     shape=shapes.Pipeline,
     key=_field("uuid"),
     query=_newest_first,

@@ -26,7 +26,7 @@ class Resource:
         endpoint: name in ``bitbucket_cloud``'s table of endpoints, which holds its path and scopes.
         of: what one call is about.
         read_as: see ``ReadAs``.
-        fields: all that is asked for, as Bitbucket's partial-response paths.
+        fields: all that is asked for of an object, as Bitbucket's partial-response paths.
         shape: what an object must look like to be landed.
         key: the object's key within the workspace, or within its repository; None leaves the object out.
         query: query parameters, given the instant from which behaviour counts.
@@ -61,6 +61,11 @@ class Resource:
     announced_by: tuple[str, ...] = ()
     first_requests: float | str = 1.0
     later_requests: float = 1.0
+
+    @property
+    def response_fields(self) -> tuple[str, ...]:
+        """What a call's parameter ``fields`` names."""
+        return self.fields if self.read_as == "object" else tuple(f"values.{name}" for name in self.fields)
 
     @property
     def on_demand(self) -> bool:

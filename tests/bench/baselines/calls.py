@@ -26,7 +26,7 @@ class Asked:
     def query(self, *, trimmed: bool) -> dict[str, str | int]:
         """The query parameters; trimmed: with the fields that our extraction names."""
         paging = ("next", "size") if self.listing else ()
-        fields = {"fields": ",".join((*self.resource.fields, *paging))} if trimmed else {}
+        fields = {"fields": ",".join((*self.resource.response_fields, *paging))} if trimmed else {}
         return {**self.params, **fields}
 
 

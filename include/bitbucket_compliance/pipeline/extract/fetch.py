@@ -170,14 +170,14 @@ _READ: Mapping[ReadAs, Callable[[Client, Call], CallResult]] = {
 
 
 def _fetch(client: Client, call: Call) -> Any:
-    return client.fetch(call.resource.endpoint, fields=call.resource.fields, params=call.params, **call.path)
+    return client.fetch(call.resource.endpoint, fields=call.resource.response_fields, params=call.params, **call.path)
 
 
 def _paginate(client: Client, call: Call) -> Any:
     start = call.checkpoint
     listing = client.paginate(
         call.resource.endpoint,
-        fields=call.resource.fields,
+        fields=call.resource.response_fields,
         params=call.params,
         start=bitbucket.Unfinished(list(start.bodies), start.next_link) if start and start.next_link else None,
         **call.path,
