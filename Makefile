@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m local
@@ -127,6 +127,9 @@ explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT
 
 export: setup ## write the results to a file: FORMAT=ocsf|oscal|csv|parquet [WORKSPACE=slug] [AT=2026-03-31 or RUN=run_id] [OUT=folder]
 	@$(LOCAL) export --format="$${FORMAT:-}" --workspace="$${WORKSPACE:-}" --at="$${AT:-}" --run="$${RUN:-}" --out="$${OUT:-}"
+
+upgrade: setup ## bring the database of the connection (or the embedded one) to the schema of this version
+	@$(LOCAL) upgrade
 
 psql: setup ## open the embedded database, or run one statement: SQL="SELECT …"
 	@$(LOCAL) psql --sql="$${SQL:-}"

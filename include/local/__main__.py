@@ -108,6 +108,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "run",
         "out",
     )
+    add("upgrade", "bring the database to the schema of this version; a current one is left alone")
     psql = add("psql", "open the embedded database")
     psql.add_argument("--sql", default="", help="run this statement and leave")
     add("clean", "stop everything and remove the data (.local)")

@@ -91,6 +91,7 @@ def run_command(options: argparse.Namespace) -> int:
         "dashboard-export": dashboard.export,
         "explain": lambda: explain(options.test, options.subject, options.at, options.workspace),
         "export": lambda: export(options.format, options.workspace, options.at, options.run, options.out),
+        "upgrade": upgrade,
         "psql": lambda: psql(options.sql),
         "clean": clean,
     }
@@ -262,6 +263,16 @@ def _print_results(job: Job, outcome: Outcome, connections: Connections, total: 
         print("look closer: make psql SQL=\"SELECT * FROM compliance.current_results WHERE status = 'failing'\"")
     else:
         print("look closer: table compliance.current_results in the database of compliance_postgres")
+
+
+def upgrade() -> int:
+    """Bring the data's Postgres to the schema of this version."""
+    with Services() as services:
+        connections = services.connections(needs_bitbucket=False)
+        require_postgres(connections)
+        migrate_compliance(connections)
+    print("compliance schema is current")
+    return 0
 
 
 def psql(sql: str) -> int:

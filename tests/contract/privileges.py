@@ -43,6 +43,7 @@ integration.webhook_gaps           SID      S       -      -      -      -
 integration.request_budgets        SIUD     S       -      -      -      -
 integration.request_ledger         SIUD     S       -      -      -      -
 integration.schema_version         S        -       -      -      -      -
+integration.schema_objects         -        -       -      -      -      -
 integration.runs                   SIU      -       -      -      -      -
 integration.console_audit          -        SI      -      -      -      -
 # and the column used_at may be updated

@@ -28,7 +28,7 @@ class PostgresFull(PipelineError):
 
 
 class MigrationRefused(PipelineError):
-    """The login of ``compliance_postgres`` may not make the schema."""
+    """The database can't be brought to the schema of this version; nothing was changed."""
 
 
 class SchemaMissing(PipelineError):
@@ -180,7 +180,7 @@ def _named(error: psycopg.Error | None) -> PipelineError | None:
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
         return SchemaMissing(
             f"compliance_postgres: the schema is not there or too old ({one_line(error)}); "
-            "run `python -m bitbucket_compliance.database.migrate` against it"
+            "run `make upgrade`, on a server `python -m bitbucket_compliance.database.migrate`"
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return PostgresUnavailable(

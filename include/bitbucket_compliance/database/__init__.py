@@ -1,1 +1,1 @@
-"""The schema of the compliance database: roles, tables, views and functions."""
+"""The schema of the compliance database: roles, tables by migration, views and functions by file."""

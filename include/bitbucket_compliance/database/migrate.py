@@ -1,65 +1,92 @@
-"""Schema migrations of the compliance database: Alembic, up only, safe to run again and from two places at once."""
+"""Bring a database to the schema of this version: roles, tables by migration, views and functions by file."""
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any, cast
 
 import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
-from bitbucket_compliance.core.errors import MigrationRefused, postgres_errors
+from bitbucket_compliance.core.errors import MigrationRefused, PipelineError, one_line, postgres_errors
+from bitbucket_compliance.database import objects
 
-SQL = Path(__file__).resolve().parent
+DATABASE = Path(__file__).resolve().parent
+VERSION_TABLE = {"version_table": "schema_version", "version_table_schema": "integration"}
 # Any constant will do; it keeps two migrating processes apart.
 _MIGRATION_LOCK = 7_160_002
 
+Cursor = psycopg.Cursor[Any]
 
-def upgrade(dsn: str) -> None:
-    """Bring the database at ``dsn`` (a ``postgresql://`` URL) to the newest schema; a current one is left alone.
+
+def upgrade(dsn: str, folder: Path = DATABASE) -> None:
+    """Bring the database at ``dsn`` (a ``postgresql://`` URL) to the newest schema, all or nothing.
+
+    Views and functions are dropped before a migration runs and made anew after it, in the same transaction: readers
+    see the old ones or the new ones. A database that is current is left alone.
+
+    Args:
+        folder: holds ``migrations/``, ``views/`` and ``functions/``.
 
     Raises:
-        MigrationRefused: the login may neither create the roles of the contract nor act as their owner.
+        MigrationRefused: the login may not do it, the database holds the schema of another version, something that
+            is not the pipeline's depends on one of its views, or a file holds SQL that Postgres refuses.
         PostgresUnavailable: nothing answers at that address.
     """
-    config = Config()
-    config.set_main_option("script_location", str(SQL / "migrations"))
-    config.set_main_option("path_separator", "os")
-    engine = create_engine(_sqlalchemy_url(dsn), poolclass=NullPool)
+    files = objects.ObjectFiles(folder)
+    engine = create_engine(make_url(dsn).set(drivername="postgresql+psycopg"), poolclass=NullPool)
     try:
         with postgres_errors(), engine.begin() as connection:
+            cursor = cast(Cursor, connection.connection.cursor())
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-            connection.exec_driver_sql("SET LOCAL client_min_messages TO warning")
-            _act_as_owner(cast(psycopg.Cursor[Any], connection.connection.cursor()))
-            config.attributes["connection"] = connection
+            cursor.execute("SET LOCAL client_min_messages TO warning")
+            _act_as_owner(cursor)
+            config = _alembic(folder, connection)
+            if _tables_are_current(connection, ScriptDirectory.from_config(config)) and files.are_current(cursor):
+                return
+            objects.drop_all(cursor)
             command.upgrade(config, "head")
-            connection.exec_driver_sql("RESET ROLE")
+            files.create_all(cursor)
     finally:
         engine.dispose()
 
 
-def _sqlalchemy_url(dsn: str) -> URL:
-    return make_url(dsn).set(drivername="postgresql+psycopg")
+def _alembic(folder: Path, connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["context"] = {"connection": connection, **VERSION_TABLE}
+    return config
 
 
-def _act_as_owner(cursor: psycopg.Cursor[Any]) -> None:
+def _tables_are_current(connection: Connection, script: ScriptDirectory) -> bool:
+    """Whether no migration is left to run; refuses a database that this version's migrations do not lead on from."""
+    revision = MigrationContext.configure(connection, opts=VERSION_TABLE).get_current_revision()
+    if revision is not None and revision not in {known.revision for known in script.walk_revisions()}:
+        raise MigrationRefused(
+            f"compliance_postgres: database {connection.engine.url.database} holds the schema of another version of "
+            f"the pipeline (revision {revision}), which this one cannot upgrade; start afresh with an empty database"
+        )
+    return revision == script.get_current_head()
+
+
+def _act_as_owner(cursor: Cursor) -> None:
     try:
-        cursor.execute((SQL / "roles.sql").read_text(encoding="utf-8"))
-        cursor.execute("SET ROLE compliance_owner")
+        cursor.execute((DATABASE / "roles.sql").read_text(encoding="utf-8"))
+        cursor.execute("SET LOCAL ROLE compliance_owner")
     except psycopg.errors.InsufficientPrivilege as refused:
         raise MigrationRefused(
             "compliance_postgres: this login may not create the roles of the schema "
-            f"({_first_line(refused)}); have an administrator run database/roles.sql once in this database "
-            "and grant compliance_owner and compliance_vault to the login"
+            f"({one_line(refused)}); have an administrator run include/bitbucket_compliance/database/roles.sql once in "
+            "this database and grant compliance_owner and compliance_vault to the login"
         ) from refused
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def dsn_of_connection(conn_id: str = "compliance_postgres") -> str:
@@ -71,11 +98,14 @@ def dsn_of_connection(conn_id: str = "compliance_postgres") -> str:
 
 
 def main() -> None:
-    """Migrate the database of the connection ``compliance_postgres``."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+    """Upgrade the database of the Airflow connection ``compliance_postgres``."""
+    parser = argparse.ArgumentParser(prog="python -m bitbucket_compliance.database.migrate", description=main.__doc__)
     parser.add_argument("--dsn", default=os.environ.get("COMPLIANCE_DSN"), help="postgresql:// URL instead")
     arguments = parser.parse_args()
-    upgrade(arguments.dsn or dsn_of_connection())
+    try:
+        upgrade(arguments.dsn or dsn_of_connection())
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
     print("compliance schema is current")
 
 

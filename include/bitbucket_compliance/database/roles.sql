@@ -1,11 +1,10 @@
 -- Purpose: create the database roles of the published contract and let the migrating login act as their owner.
--- Idempotent. Run by `upgrade`; a login that may not create roles can have an administrator run this file once.
+-- Run by every upgrade; what is there already is left as it is. A login that may not create roles can have an
+-- administrator run this file once.
 
 DO $roles$
 DECLARE
-    role_name text;
-BEGIN
-    FOREACH role_name IN ARRAY ARRAY[
+    role_names CONSTANT text[] := ARRAY[
         'compliance_owner',
         'compliance_vault',
         'compliance_pipeline',
@@ -13,7 +12,11 @@ BEGIN
         'compliance_receiver',
         'compliance_reader',
         'compliance_people_reader'
-    ] LOOP
+    ];
+    role_name text;
+    wanted text;
+BEGIN
+    FOREACH role_name IN ARRAY role_names LOOP
         IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = role_name) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
         END IF;
@@ -39,25 +42,31 @@ BEGIN
     END IF;
 
     -- For databases whose owner took from PUBLIC what Postgres gives it there; ours to take it is not: the database may
-    -- serve others too.
+    -- serve others too. The pipeline copies what it fetched into tables of its session.
     IF pg_has_role(
         current_user, (SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE'
     ) THEN
-        FOREACH role_name IN ARRAY ARRAY[
-            'compliance_owner',
-            'compliance_vault',
-            'compliance_pipeline',
-            'compliance_console',
-            'compliance_receiver',
-            'compliance_reader',
-            'compliance_people_reader'
-        ] LOOP
-            EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role_name);
+        FOREACH role_name IN ARRAY role_names LOOP
+            FOREACH wanted IN ARRAY CASE role_name
+                WHEN 'compliance_pipeline' THEN ARRAY['CONNECT', 'TEMPORARY'] ELSE ARRAY['CONNECT']
+            END LOOP
+                IF NOT EXISTS (
+                    SELECT 1
+                    FROM pg_database AS databases
+                    CROSS JOIN aclexplode(databases.datacl) AS granted
+                    WHERE
+                        databases.datname = current_database()
+                        AND granted.grantee = role_name::regrole
+                        AND granted.privilege_type = wanted
+                ) THEN
+                    EXECUTE format('GRANT %s ON DATABASE %I TO %I', wanted, current_database(), role_name);
+                END IF;
+            END LOOP;
         END LOOP;
-        -- It copies what it fetched into tables of its session.
-        EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO compliance_pipeline', current_database());
+    END IF;
+
+    IF to_regnamespace('integration') IS null THEN
+        CREATE SCHEMA integration AUTHORIZATION compliance_owner;
     END IF;
 END
 $roles$;
-
-CREATE SCHEMA IF NOT EXISTS integration AUTHORIZATION compliance_owner;

@@ -1,8 +1,7 @@
-"""Alembic environment: the connection comes from `database.migrate`, one transaction for all steps."""
+"""Alembic environment: one connection handed over by `bitbucket_compliance.database.migrate`, one transaction."""
 
 from alembic import context
 
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, version_table="schema_version", version_table_schema="integration")
+context.configure(**context.config.attributes["context"])
 with context.begin_transaction():
     context.run_migrations()

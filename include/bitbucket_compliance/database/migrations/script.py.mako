@@ -1,6 +1,6 @@
 """${message}"""
 
-from bitbucket_compliance.database.migrations.sql_files import run_file
+from bitbucket_compliance.database.migrations.sql_files import run_files
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_file("${up_revision}_${message.lower().replace(' ', '_')}.sql")
+    run_files("${up_revision}.sql")
 
 
 def downgrade() -> None:

@@ -1,4 +1,4 @@
-"""Runs the SQL file that belongs to a revision, so that SQL stays SQL: formatted, linted and readable."""
+"""Runs the SQL files that belong to a revision, so that SQL stays SQL: formatted, linted and readable."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ from alembic import op
 VERSIONS = Path(__file__).parent / "versions"
 
 
-def run_file(name: str) -> None:
-    """Execute every statement of ``versions/<name>`` on the migration's connection, in its transaction."""
+def run_files(*names: str) -> None:
+    """Execute every statement of each ``versions/<name>``, in this order, in the migration's transaction."""
     cursor = op.get_bind().connection.cursor()
-    cursor.execute((VERSIONS / name).read_text(encoding="utf-8"))
+    for name in names:
+        cursor.execute((VERSIONS / name).read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[4]
 TARGET = ROOT / "docs" / "data-dictionary.md"
 
 _HEAD = """\
-<!-- Written by `make docs` from the comments in the database: change the migrations below include/sql. -->
+<!-- Written by `make docs` from the comments below include/bitbucket_compliance/database: change them there. -->
 
 # Data dictionary
 

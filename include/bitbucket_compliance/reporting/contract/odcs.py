@@ -14,7 +14,7 @@ FIRST_VERSION = "1.0.0"
 SERVER = "compliance"
 
 _HEADER = """\
-# Written by `make contract` from a migrated database: change the migrations and their comments, never this file.
+# Written by `make contract` from a migrated database: change tables, views and comments there, never this file.
 """
 _LOGICAL_TYPES: Mapping[str, str] = {
     "bigint": "integer",

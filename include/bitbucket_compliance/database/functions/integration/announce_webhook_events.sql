@@ -1,0 +1,16 @@
+-- Purpose: trigger of webhook_events: wakes whoever listens for events.
+
+CREATE FUNCTION integration.announce_webhook_events() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog
+AS $announce$
+BEGIN
+    PERFORM pg_notify('webhook_events', '');
+    RETURN null;
+END
+$announce$;
+
+COMMENT ON FUNCTION integration.announce_webhook_events() IS 'Wakes whoever listens on webhook_events.';
+
+CREATE TRIGGER webhook_events_are_announced
+AFTER INSERT ON integration.webhook_events
+FOR EACH STATEMENT EXECUTE FUNCTION integration.announce_webhook_events();

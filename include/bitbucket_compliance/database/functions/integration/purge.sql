@@ -1,0 +1,26 @@
+-- Purpose: delete what was read of a workspace and judged by it.
+
+CREATE FUNCTION integration.purge(of_workspace text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
+AS $purge$
+DECLARE
+    one regclass;
+    deleted bigint;
+    total bigint := 0;
+BEGIN
+    IF EXISTS (SELECT 1 FROM integration.workspace_leases AS leases WHERE leases.workspace = of_workspace) THEN
+        RAISE EXCEPTION 'a run of workspace % is at work', of_workspace USING ERRCODE = 'object_in_use';
+    END IF;
+    FOR one IN SELECT integration.purgeable_tables() LOOP
+        EXECUTE format('DELETE FROM %s WHERE workspace = $1', one) USING of_workspace;
+        GET DIAGNOSTICS deleted = ROW_COUNT;
+        total := total + deleted;
+    END LOOP;
+    RETURN total;
+END
+$purge$;
+
+COMMENT ON FUNCTION integration.purge(text) IS
+'Deletes what was read of a workspace and judged by it, history included; how many rows. Refused while a run is at work.';
+
+GRANT EXECUTE ON FUNCTION integration.purge(text) TO compliance_console;

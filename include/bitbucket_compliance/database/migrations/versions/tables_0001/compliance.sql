@@ -1,0 +1,326 @@
+-- Purpose: the tables of the published contract and those behind its views.
+
+CREATE TABLE compliance.tests (
+    test_id text PRIMARY KEY,
+    test_title text NOT NULL,
+    severity text NOT NULL,
+    subject_type text NOT NULL,
+    manual boolean NOT NULL,
+    enabled boolean NOT NULL,
+    display_order integer NOT NULL,
+    description text NOT NULL
+);
+COMMENT ON TABLE compliance.tests IS 'Catalogue of the security tests under the policy of the newest publication.';
+COMMENT ON COLUMN compliance.tests.test_id IS 'Stable id of the test.';
+COMMENT ON COLUMN compliance.tests.test_title IS 'Title shown to people.';
+COMMENT ON COLUMN compliance.tests.severity IS 'critical, high or medium, as the policy says.';
+COMMENT ON COLUMN compliance.tests.subject_type IS 'repository, member or workspace.';
+COMMENT ON COLUMN compliance.tests.manual IS 'Whether the test rests on evidence that people upload.';
+COMMENT ON COLUMN compliance.tests.enabled IS 'Whether the policy of the newest publication asks for it.';
+COMMENT ON COLUMN compliance.tests.display_order IS 'Order in listings.';
+COMMENT ON COLUMN compliance.tests.description IS 'What the test asks.';
+
+CREATE TABLE compliance.results (
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    test_title text NOT NULL,
+    severity text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    subject_name text,
+    status text NOT NULL,
+    basis text,
+    reason_code text NOT NULL,
+    reason text NOT NULL,
+    remediation text,
+    detail jsonb NOT NULL,
+    first_seen_at timestamptz NOT NULL,
+    status_since timestamptz NOT NULL,
+    failing_since timestamptz,
+    due_at timestamptz,
+    exception_id uuid,
+    data_as_of timestamptz,
+    fresh_until timestamptz,
+    evaluated_at timestamptz NOT NULL,
+    run_id text NOT NULL,
+    policy_version text NOT NULL,
+    facts_hash text NOT NULL,
+    exception_expires_at timestamptz,
+    PRIMARY KEY (workspace, test_id, subject_id)
+);
+-- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
+ALTER TABLE compliance.results
+ALTER COLUMN reason SET STATISTICS 0,
+ALTER COLUMN remediation SET STATISTICS 0,
+ALTER COLUMN detail SET STATISTICS 0;
+COMMENT ON TABLE compliance.results IS 'Storage behind current_results.';
+COMMENT ON COLUMN compliance.results.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.results.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.results.test_title IS 'Title of the test.';
+COMMENT ON COLUMN compliance.results.severity IS 'Severity under the policy named by policy_version.';
+COMMENT ON COLUMN compliance.results.subject_type IS 'repository, member or workspace.';
+COMMENT ON COLUMN compliance.results.subject_id IS 'Bitbucket''s uuid of the subject, with braces.';
+COMMENT ON COLUMN compliance.results.subject_name IS 'Slug, display name or workspace slug, exactly as Bitbucket gives it.';
+COMMENT ON COLUMN compliance.results.status IS 'passing, failing, pending, error or not_applicable.';
+COMMENT ON COLUMN compliance.results.basis IS 'What decided: configuration, behaviour, evidence, registry; null where nothing could.';
+COMMENT ON COLUMN compliance.results.reason_code IS 'Stable code of the reason.';
+COMMENT ON COLUMN compliance.results.reason IS 'The reason as a sentence.';
+COMMENT ON COLUMN compliance.results.remediation IS 'What a person does next; null where there is nothing to do.';
+COMMENT ON COLUMN compliance.results.detail IS 'Facts behind the verdict and context (jsonb).';
+COMMENT ON COLUMN compliance.results.first_seen_at IS 'When this subject was first judged by this test.';
+COMMENT ON COLUMN compliance.results.status_since IS 'Since when the status has been this one.';
+COMMENT ON COLUMN compliance.results.failing_since IS 'Since when the subject fails; survives pending and error, null once it passes.';
+COMMENT ON COLUMN compliance.results.due_at IS 'When the failure has to be fixed under the policy.';
+COMMENT ON COLUMN compliance.results.exception_id IS 'Accepted exception that covers this failure.';
+COMMENT ON COLUMN compliance.results.data_as_of IS 'When the data that decided was read.';
+COMMENT ON COLUMN compliance.results.fresh_until IS
+'Until when the verdict may be relied on: its data is recent enough, and evidence behind it is within its validity.';
+COMMENT ON COLUMN compliance.results.evaluated_at IS 'When the verdict was reached.';
+COMMENT ON COLUMN compliance.results.run_id IS 'Run that reached it; see runs.';
+COMMENT ON COLUMN compliance.results.policy_version IS 'Policy under which it was reached.';
+COMMENT ON COLUMN compliance.results.facts_hash IS 'Hash of the facts that decided, and of nothing else.';
+COMMENT ON COLUMN compliance.results.exception_expires_at IS 'Until when exception_id covers this failure.';
+
+CREATE TABLE compliance.result_history (
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    subject_name text,
+    severity text NOT NULL,
+    status text NOT NULL,
+    basis text,
+    reason_code text NOT NULL,
+    reason text NOT NULL,
+    detail jsonb NOT NULL,
+    facts_hash text NOT NULL,
+    exception_id uuid,
+    policy_version text NOT NULL,
+    run_id text NOT NULL,
+    valid_from timestamptz NOT NULL,
+    valid_to timestamptz,
+    data_as_of timestamptz,
+    PRIMARY KEY (workspace, test_id, subject_id, valid_from),
+    CHECK (valid_to IS null OR valid_to > valid_from)
+);
+-- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
+ALTER TABLE compliance.result_history
+ALTER COLUMN reason SET STATISTICS 0,
+ALTER COLUMN detail SET STATISTICS 0;
+CREATE UNIQUE INDEX result_history_open ON compliance.result_history (workspace, test_id, subject_id)
+WHERE valid_to IS null;
+-- What a publication ended is found by when it ended it.
+CREATE INDEX result_history_ended ON compliance.result_history (workspace, valid_to) WHERE valid_to IS NOT null;
+-- What an exception covers, or covered, is little beside the whole.
+CREATE INDEX result_history_excepted ON compliance.result_history (exception_id) WHERE exception_id IS NOT null;
+CREATE INDEX result_history_by_start ON compliance.result_history (workspace, valid_from);
+COMMENT ON TABLE compliance.result_history IS
+'One row per interval of unchanged (status, basis, reason_code, facts_hash, exception_id, policy_version). A subject that left, or a test that was switched off, continues as not_applicable with reason code removed_or_invisible or test_disabled.';
+COMMENT ON COLUMN compliance.result_history.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.result_history.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.result_history.subject_type IS 'repository, member or workspace.';
+COMMENT ON COLUMN compliance.result_history.subject_id IS 'Bitbucket''s uuid of the subject, with braces.';
+COMMENT ON COLUMN compliance.result_history.subject_name IS 'Name at the start of the interval.';
+COMMENT ON COLUMN compliance.result_history.severity IS 'Severity at the start of the interval.';
+COMMENT ON COLUMN compliance.result_history.status IS 'passing, failing, pending, error or not_applicable.';
+COMMENT ON COLUMN compliance.result_history.basis IS 'What decided.';
+COMMENT ON COLUMN compliance.result_history.reason_code IS 'Stable code of the reason; removed_or_invisible and test_disabled mark the time after a subject or a test left.';
+COMMENT ON COLUMN compliance.result_history.reason IS 'The reason as a sentence.';
+COMMENT ON COLUMN compliance.result_history.detail IS 'Facts behind the verdict and context (jsonb), at the start of the interval.';
+COMMENT ON COLUMN compliance.result_history.facts_hash IS 'Hash of the facts that decided.';
+COMMENT ON COLUMN compliance.result_history.exception_id IS 'Accepted exception.';
+COMMENT ON COLUMN compliance.result_history.policy_version IS 'Policy under which it was reached.';
+COMMENT ON COLUMN compliance.result_history.run_id IS 'Run that opened the interval.';
+COMMENT ON COLUMN compliance.result_history.valid_from IS 'From when it held (inclusive).';
+COMMENT ON COLUMN compliance.result_history.valid_to IS 'Until when it held (exclusive); null: it still holds.';
+COMMENT ON COLUMN compliance.result_history.data_as_of IS
+'When the oldest data behind the verdict was read, at the start of the interval; null for intervals from before this was kept.';
+
+CREATE TABLE compliance.repositories (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    slug text,
+    name text,
+    project_key text,
+    visibility text CHECK (visibility IN ('public', 'private')),
+    language text,
+    default_branch text,
+    open_pull_requests integer,
+    required_approvals integer,
+    required_builds integer,
+    merge_checks_enforced boolean,
+    push_restricted boolean,
+    force_push_prevented boolean,
+    deletion_prevented boolean,
+    pipelines_enabled boolean,
+    last_pipeline_state text,
+    last_pipeline_at timestamptz,
+    classification text,
+    sensitivity text,
+    owner text,
+    updated_on timestamptz,
+    data_as_of timestamptz,
+    PRIMARY KEY (workspace, repository_id)
+);
+COMMENT ON TABLE compliance.repositories IS 'Inventory. What could not be read is null, never false.';
+COMMENT ON COLUMN compliance.repositories.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.repositories.repository_id IS 'Bitbucket''s uuid with braces.';
+COMMENT ON COLUMN compliance.repositories.slug IS 'Slug.';
+COMMENT ON COLUMN compliance.repositories.name IS 'Name, exactly as Bitbucket gives it.';
+COMMENT ON COLUMN compliance.repositories.project_key IS 'Key of the project.';
+COMMENT ON COLUMN compliance.repositories.visibility IS 'public or private.';
+COMMENT ON COLUMN compliance.repositories.language IS 'Language declared in Bitbucket.';
+COMMENT ON COLUMN compliance.repositories.default_branch IS 'Main branch; null where there is none.';
+COMMENT ON COLUMN compliance.repositories.open_pull_requests IS 'Open pull requests.';
+COMMENT ON COLUMN compliance.repositories.required_approvals IS 'Largest number of approvals a rule on the default branch asks for; 0: none.';
+COMMENT ON COLUMN compliance.repositories.required_builds IS 'Number of passing builds a rule on the default branch asks for; 0: none.';
+COMMENT ON COLUMN compliance.repositories.merge_checks_enforced IS 'Whether unmet checks block a merge into the default branch (Premium).';
+COMMENT ON COLUMN compliance.repositories.push_restricted IS 'Whether pushing to the default branch is restricted.';
+COMMENT ON COLUMN compliance.repositories.force_push_prevented IS 'Whether rewriting the default branch is prevented.';
+COMMENT ON COLUMN compliance.repositories.deletion_prevented IS 'Whether deleting the default branch is prevented.';
+COMMENT ON COLUMN compliance.repositories.pipelines_enabled IS 'Whether Pipelines is switched on.';
+COMMENT ON COLUMN compliance.repositories.last_pipeline_state IS 'Result of the newest pipeline, or its state while it runs.';
+COMMENT ON COLUMN compliance.repositories.last_pipeline_at IS 'When the newest pipeline was created.';
+COMMENT ON COLUMN compliance.repositories.classification IS 'production or non_production, as declared.';
+COMMENT ON COLUMN compliance.repositories.sensitivity IS 'public, internal, confidential or restricted, as declared.';
+COMMENT ON COLUMN compliance.repositories.owner IS 'Owner as declared.';
+COMMENT ON COLUMN compliance.repositories.updated_on IS 'When Bitbucket says it was last updated.';
+COMMENT ON COLUMN compliance.repositories.data_as_of IS 'When the repository was last read.';
+
+CREATE TABLE compliance.members (
+    workspace text NOT NULL,
+    member_id text NOT NULL,
+    account_id text,
+    display_name text,
+    nickname text,
+    member_type text,
+    role text,
+    matched_by text CHECK (matched_by IN ('account_id', 'email', 'name')),
+    repositories_reachable integer,
+    data_as_of timestamptz,
+    added_on timestamptz,
+    last_accessed timestamptz,
+    -- A name is never enough, so who is named by it alone is looked at too.
+    needs_review boolean NOT NULL GENERATED ALWAYS AS (
+        member_type IS DISTINCT FROM 'app_user' AND coalesce(matched_by, 'name') = 'name'
+    ) STORED,
+    PRIMARY KEY (workspace, member_id)
+);
+COMMENT ON TABLE compliance.members IS 'Access review. matched_by says how the roster names the member; null: it does not.';
+COMMENT ON COLUMN compliance.members.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.members.member_id IS 'Bitbucket''s uuid with braces.';
+COMMENT ON COLUMN compliance.members.account_id IS 'Atlassian account id.';
+COMMENT ON COLUMN compliance.members.display_name IS 'Display name, exactly as Bitbucket gives it.';
+COMMENT ON COLUMN compliance.members.nickname IS 'Nickname.';
+COMMENT ON COLUMN compliance.members.member_type IS 'user, or app_user for apps.';
+COMMENT ON COLUMN compliance.members.role IS 'owner or member; null where it could not be read.';
+COMMENT ON COLUMN compliance.members.matched_by IS 'How the roster names this member: account_id, email or name (a name is never enough); null: it does not.';
+COMMENT ON COLUMN compliance.members.repositories_reachable IS 'Repositories the member can reach; null: not read.';
+COMMENT ON COLUMN compliance.members.data_as_of IS 'When the member was last read.';
+COMMENT ON COLUMN compliance.members.added_on IS
+'When the member joined; null where Bitbucket does not tell, as for workspaces administered on admin.atlassian.com.';
+COMMENT ON COLUMN compliance.members.last_accessed IS 'When the member was last seen in the workspace; null where Bitbucket does not tell.';
+COMMENT ON COLUMN compliance.members.needs_review IS
+'Whether a person should look at this account: no row of the roster names it by account id or address. Apps are no people.';
+
+CREATE TABLE compliance.member_employment (
+    workspace text NOT NULL,
+    member_id text NOT NULL,
+    hr_status text,
+    hr_end_date date,
+    PRIMARY KEY (workspace, member_id)
+);
+COMMENT ON TABLE compliance.member_employment IS 'Employment facts, for compliance_people_reader alone.';
+COMMENT ON COLUMN compliance.member_employment.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.member_employment.member_id IS 'Bitbucket''s uuid with braces.';
+COMMENT ON COLUMN compliance.member_employment.hr_status IS 'Status on the roster: active, on_leave or terminated.';
+COMMENT ON COLUMN compliance.member_employment.hr_end_date IS 'Last working day on the roster.';
+
+CREATE TABLE compliance.exception_endings (
+    exception_id uuid NOT NULL,
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    subject_id text NOT NULL,
+    facts_hash text NOT NULL,
+    ended_at timestamptz NOT NULL,
+    cause text NOT NULL CHECK (cause IN ('expired', 'facts_changed', 'withdrawn')),
+    status_then text,
+    facts_hash_then text,
+    run_id text,
+    PRIMARY KEY (exception_id, subject_id)
+);
+COMMENT ON TABLE compliance.exception_endings IS
+'When an accepted exception stopped to cover a subject, and why: it re-opened. What has ended does not begin again.';
+COMMENT ON COLUMN compliance.exception_endings.exception_id IS 'The exception.';
+COMMENT ON COLUMN compliance.exception_endings.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.exception_endings.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.exception_endings.subject_id IS 'The subject it no longer covers.';
+COMMENT ON COLUMN compliance.exception_endings.facts_hash IS 'Hash of the facts that were accepted.';
+COMMENT ON COLUMN compliance.exception_endings.ended_at IS
+'When it ended: the expiry, or the publication that saw the change or the withdrawal.';
+COMMENT ON COLUMN compliance.exception_endings.cause IS
+'expired, withdrawn, or facts_changed: other facts decide, or the subject does not fail any more or is gone.';
+COMMENT ON COLUMN compliance.exception_endings.status_then IS
+'Status published when the ending was noted; null: the subject or its test is gone.';
+COMMENT ON COLUMN compliance.exception_endings.facts_hash_then IS
+'Hash of the facts that decided when the ending was noted; null: the subject or its test is gone.';
+COMMENT ON COLUMN compliance.exception_endings.run_id IS 'Run that noted it; null: housekeeping, between two runs.';
+
+CREATE TABLE compliance.test_controls (
+    test_id text NOT NULL,
+    framework text NOT NULL,
+    control text NOT NULL,
+    strength text NOT NULL CHECK (strength IN ('primary', 'supporting')),
+    source text NOT NULL,
+    note text,
+    PRIMARY KEY (test_id, framework, control)
+);
+COMMENT ON TABLE compliance.test_controls IS 'Which control of which framework a test gives evidence for.';
+COMMENT ON COLUMN compliance.test_controls.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.test_controls.framework IS 'Framework with its edition.';
+COMMENT ON COLUMN compliance.test_controls.control IS 'Control as the framework numbers it.';
+COMMENT ON COLUMN compliance.test_controls.strength IS 'primary: the control asks for this; supporting: it is a part of what the control asks for.';
+COMMENT ON COLUMN compliance.test_controls.source IS 'The document that the mapping rests on.';
+COMMENT ON COLUMN compliance.test_controls.note IS 'Where the control asks for more or other than the test sees.';
+
+CREATE TABLE compliance.reason_codes (
+    test_id text NOT NULL,
+    reason_code text NOT NULL,
+    status text NOT NULL CHECK (status IN ('passing', 'failing', 'pending', 'error', 'not_applicable')),
+    meaning text NOT NULL,
+    remediation text,
+    api_calls jsonb NOT NULL DEFAULT '[]',
+    PRIMARY KEY (test_id, reason_code)
+);
+COMMENT ON TABLE compliance.reason_codes IS 'Every reason a test can give, what it means, and what would mend it.';
+COMMENT ON COLUMN compliance.reason_codes.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.reason_codes.reason_code IS 'Stable code of the reason.';
+COMMENT ON COLUMN compliance.reason_codes.status IS 'The status it stands for.';
+COMMENT ON COLUMN compliance.reason_codes.meaning IS 'What it means, in a sentence.';
+COMMENT ON COLUMN compliance.reason_codes.remediation IS 'What a person does next in Bitbucket or here; null: nothing.';
+COMMENT ON COLUMN compliance.reason_codes.api_calls IS
+'Calls of Bitbucket''s API that would mend it (method, path, body), with {workspace} and {repo_slug} to be filled in. They are shown, never executed.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+compliance.tests,
+compliance.results,
+compliance.repositories,
+compliance.members,
+compliance.member_employment,
+compliance.test_controls,
+compliance.reason_codes
+TO compliance_pipeline;
+-- History is a record: it is added to and ended, never taken back.
+GRANT SELECT, INSERT, UPDATE ON compliance.result_history TO compliance_pipeline;
+GRANT SELECT, INSERT ON compliance.exception_endings TO compliance_pipeline;
+GRANT SELECT ON
+compliance.tests,
+compliance.result_history,
+compliance.repositories,
+compliance.members,
+compliance.exception_endings,
+compliance.test_controls,
+compliance.reason_codes
+TO compliance_console, compliance_reader;
+GRANT SELECT ON compliance.results TO compliance_console;
+GRANT SELECT ON compliance.member_employment TO compliance_people_reader;

@@ -1,0 +1,45 @@
+-- Purpose: verdicts of a run before they are published.
+
+CREATE TABLE judged.verdicts (
+    workspace text NOT NULL,
+    run_id text NOT NULL,
+    test_id text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    subject_name text,
+    status text NOT NULL,
+    basis text,
+    reason_code text NOT NULL,
+    reason text NOT NULL,
+    detail jsonb NOT NULL DEFAULT '{}',
+    facts jsonb NOT NULL DEFAULT '{}',
+    data_as_of timestamptz,
+    evaluated_at timestamptz NOT NULL,
+    PRIMARY KEY (workspace, run_id, test_id, subject_id)
+);
+-- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
+ALTER TABLE judged.verdicts
+ALTER COLUMN reason SET STATISTICS 0,
+ALTER COLUMN detail SET STATISTICS 0,
+ALTER COLUMN facts SET STATISTICS 0;
+COMMENT ON TABLE judged.verdicts IS 'What each test of a run says of each subject.';
+
+CREATE TABLE judged.enabled_tests (
+    workspace text NOT NULL,
+    run_id text NOT NULL,
+    test_id text NOT NULL,
+    subject_type text NOT NULL,
+    PRIMARY KEY (workspace, run_id, test_id)
+);
+COMMENT ON TABLE judged.enabled_tests IS 'The tests that the policy of a run asks for.';
+
+CREATE TABLE judged.subjects (
+    workspace text NOT NULL,
+    run_id text NOT NULL,
+    subject_id text NOT NULL,
+    PRIMARY KEY (workspace, run_id, subject_id)
+);
+COMMENT ON TABLE judged.subjects IS
+'The repositories that a run judges where it judges not all (integration.runs.judges_all).';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON judged.verdicts, judged.enabled_tests, judged.subjects TO compliance_pipeline;

@@ -1,0 +1,98 @@
+-- Purpose: raw answers of Bitbucket, the outcome of every call, and what a run has read and is to read.
+
+CREATE TABLE landing.objects (
+    workspace text NOT NULL,
+    resource text NOT NULL,
+    object_key text NOT NULL,
+    repository_id text,
+    body_hash text NOT NULL,
+    body jsonb NOT NULL,
+    first_fetched_at timestamptz NOT NULL,
+    fetched_at timestamptz NOT NULL,
+    run_id text NOT NULL,
+    PRIMARY KEY (workspace, resource, object_key, first_fetched_at, body_hash)
+);
+-- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
+ALTER TABLE landing.objects ALTER COLUMN body SET STATISTICS 0;
+CREATE INDEX objects_by_repository ON landing.objects (workspace, resource, repository_id);
+COMMENT ON TABLE landing.objects IS
+'A row per interval in which an object had one body: first_fetched_at and fetched_at say when it was seen first and last, run_id by which run last. The newest row of an object is what Bitbucket said last. Nothing is overwritten.';
+
+CREATE TABLE landing.calls (
+    workspace text NOT NULL,
+    run_id text NOT NULL,
+    resource text NOT NULL,
+    repository_id text NOT NULL DEFAULT '',
+    item_key text NOT NULL DEFAULT '',
+    outcome text NOT NULL
+    CHECK (outcome IN ('ok', 'scope_missing', 'permission_missing', 'not_found', 'failed')),
+    http_status integer,
+    message text,
+    requests integer NOT NULL DEFAULT 0,
+    items integer NOT NULL DEFAULT 0,
+    listing_size integer,
+    repeated_items integer NOT NULL DEFAULT 0,
+    reread boolean NOT NULL DEFAULT false,
+    fetched_at timestamptz NOT NULL,
+    complete boolean NOT NULL GENERATED ALWAYS AS (
+        outcome = 'ok' AND (listing_size IS null OR listing_size = items)
+    ) STORED,
+    PRIMARY KEY (workspace, run_id, resource, repository_id, item_key)
+);
+COMMENT ON TABLE landing.calls IS
+'A row per call of a run with its outcome. What could not be read, and why, is data for the verdicts.';
+
+CREATE TABLE landing.work_items (
+    workspace text NOT NULL,
+    run_id text NOT NULL,
+    chunk integer NOT NULL,
+    repository_id text NOT NULL,
+    slug text NOT NULL,
+    main_branch text,
+    non_production boolean NOT NULL,
+    place integer NOT NULL DEFAULT 0,
+    cause text NOT NULL DEFAULT 'never_read',
+    updated_on timestamptz,
+    reading_basis text NOT NULL DEFAULT '',
+    left_over boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (workspace, run_id, repository_id)
+);
+COMMENT ON TABLE landing.work_items IS 'The repositories a run reads, in order, split into chunks for mapped tasks.';
+COMMENT ON COLUMN landing.work_items.cause IS
+'Why it is read: never_read, failed_before, stale, changed, basis_changed, full_refresh or event.';
+COMMENT ON COLUMN landing.work_items.left_over IS 'Left to the next run because this one''s time was up.';
+
+CREATE TABLE landing.repository_reads (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    run_id text NOT NULL,
+    read_at timestamptz NOT NULL,
+    complete boolean NOT NULL,
+    updated_on timestamptz,
+    main_branch text,
+    non_production boolean NOT NULL,
+    reading_basis text NOT NULL,
+    PRIMARY KEY (workspace, repository_id)
+);
+COMMENT ON TABLE landing.repository_reads IS
+'When each repository was last read to the end, and what it looked like then: what tells whether it is due again.';
+COMMENT ON COLUMN landing.repository_reads.complete IS 'Whether no call on it failed; if one did, it is due at once.';
+COMMENT ON COLUMN landing.repository_reads.updated_on IS 'What Bitbucket''s listing said before it was read.';
+COMMENT ON COLUMN landing.repository_reads.reading_basis IS
+'Scopes, role and policy that decide which calls a reading makes; another basis means another reading.';
+
+CREATE TABLE landing.unfinished_listings (
+    workspace text NOT NULL,
+    run_id text NOT NULL,
+    resource text NOT NULL,
+    repository_id text NOT NULL DEFAULT '',
+    item_key text NOT NULL DEFAULT '',
+    next_link text NOT NULL,
+    bodies jsonb NOT NULL,
+    requests integer NOT NULL,
+    PRIMARY KEY (workspace, run_id, resource, repository_id, item_key)
+);
+COMMENT ON TABLE landing.unfinished_listings IS
+'Pages of a listing that was broken off when the hour''s requests were used up; the run goes on behind them.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA landing TO compliance_pipeline;

@@ -1,0 +1,225 @@
+-- Purpose: what people declare: roster, classification, evidence, exceptions, policy, access reviews. Rows are added,
+-- never changed.
+
+CREATE TABLE registry.policy_versions (
+    policy_version text PRIMARY KEY,
+    body jsonb NOT NULL,
+    first_used_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE registry.policy_versions IS 'Every policy that a run was ever judged by, under the hash of its content.';
+
+CREATE TABLE registry.imports (
+    import_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('roster', 'classification', 'mfa')),
+    file_name text NOT NULL,
+    file_sha256 text NOT NULL,
+    row_count integer NOT NULL,
+    imported_by text NOT NULL,
+    imported_at timestamptz NOT NULL DEFAULT now(),
+    source text NOT NULL DEFAULT 'file' CHECK (source IN ('file', 'sql', 'scim'))
+);
+COMMENT ON TABLE registry.imports IS 'Who imported which file when; an import is all or nothing.';
+COMMENT ON COLUMN registry.imports.file_name IS 'Name of the file; sql:<connection> or scim:<connection> otherwise.';
+COMMENT ON COLUMN registry.imports.file_sha256 IS 'Of the file; of the rows in canonical JSON where there was none.';
+COMMENT ON COLUMN registry.imports.source IS 'file, sql (a query over an Airflow connection) or scim (a directory).';
+
+CREATE TABLE registry.people (
+    import_id bigint NOT NULL REFERENCES registry.imports,
+    line integer NOT NULL,
+    email text,
+    name text,
+    status text NOT NULL CHECK (status IN ('active', 'on_leave', 'terminated')),
+    end_date date,
+    account_id text,
+    PRIMARY KEY (import_id, line)
+);
+COMMENT ON TABLE registry.people IS 'The HR roster as declared; the newest roster import is the roster.';
+
+CREATE TABLE registry.classification (
+    entry_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace text,
+    target_type text NOT NULL CHECK (target_type IN ('repository', 'project', 'pattern')),
+    target text NOT NULL,
+    classification text CHECK (classification IN ('production', 'non_production')),
+    sensitivity text CHECK (sensitivity IN ('public', 'internal', 'confidential', 'restricted')),
+    owner text,
+    import_id bigint REFERENCES registry.imports,
+    declared_by text NOT NULL,
+    declared_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT withdrawal_declares_nothing CHECK (
+        classification IS NOT null OR (sensitivity IS null AND owner IS null)
+    )
+);
+COMMENT ON TABLE registry.classification IS
+'Declared classification with its history; the newest entry of a (workspace, target_type, target) is in force.';
+COMMENT ON COLUMN registry.classification.classification IS
+'production or non_production; null takes the entry back, and what else matches decides.';
+
+CREATE TABLE registry.evidence (
+    evidence_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    test_id text NOT NULL,
+    scope text NOT NULL CHECK (scope IN ('workspace', 'project', 'repository', 'members')),
+    workspace text,
+    kind text NOT NULL CHECK (kind IN ('mfa_export', 'screenshot')),
+    captured_on date NOT NULL,
+    submitted_by text NOT NULL,
+    submitted_at timestamptz NOT NULL DEFAULT now(),
+    file_name text NOT NULL,
+    file_sha256 text NOT NULL,
+    import_id bigint REFERENCES registry.imports,
+    targets text[] NOT NULL DEFAULT '{}',
+    note text,
+    media_type text,
+    size_bytes bigint,
+    submitted_sha256 text,
+    storage_url text
+);
+COMMENT ON TABLE registry.evidence IS 'Evidence as it was submitted; evidence_states says what became of it.';
+COMMENT ON COLUMN registry.evidence.file_sha256 IS 'Of the stored file, under which it is found.';
+COMMENT ON COLUMN registry.evidence.targets IS
+'What the scope names, in lower case: project keys, repository slugs or uuids, addresses or account ids; empty for a workspace and for an export, whose rows name its members.';
+COMMENT ON COLUMN registry.evidence.submitted_sha256 IS 'Of the file as submitted, before metadata was stripped.';
+COMMENT ON COLUMN registry.evidence.storage_url IS 'Where the file is kept; null: only its rows were taken.';
+
+CREATE TABLE registry.evidence_members (
+    evidence_id uuid NOT NULL REFERENCES registry.evidence,
+    line integer NOT NULL,
+    email text,
+    account_id text,
+    mfa_enabled boolean NOT NULL,
+    PRIMARY KEY (evidence_id, line)
+);
+COMMENT ON TABLE registry.evidence_members IS 'Members that an accepted two-step verification export covers, by line.';
+
+CREATE TABLE registry.evidence_decisions (
+    decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    evidence_id uuid NOT NULL REFERENCES registry.evidence,
+    decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
+    decided_by text NOT NULL,
+    decided_at timestamptz NOT NULL DEFAULT now(),
+    reason text
+);
+CREATE UNIQUE INDEX evidence_decided_once ON registry.evidence_decisions (evidence_id)
+WHERE decision IN ('accepted', 'rejected');
+CREATE UNIQUE INDEX evidence_withdrawn_once ON registry.evidence_decisions (evidence_id)
+WHERE decision = 'withdrawn';
+COMMENT ON TABLE registry.evidence_decisions IS
+'What became of evidence: accepted or rejected once, withdrawn once. Rows are only ever added.';
+
+CREATE TABLE registry.evidence_subjects (
+    evidence_id uuid NOT NULL REFERENCES registry.evidence,
+    workspace text NOT NULL,
+    subject_type text NOT NULL CHECK (subject_type IN ('repository', 'member', 'workspace')),
+    subject_id text NOT NULL,
+    subject_name text,
+    PRIMARY KEY (evidence_id, workspace, subject_id)
+);
+CREATE INDEX evidence_subjects_by_subject ON registry.evidence_subjects (workspace, subject_id);
+COMMENT ON TABLE registry.evidence_subjects IS
+'The subjects that evidence covers, frozen when it was accepted: those in its scope that existed on the day of capture. An export covers its rows instead (evidence_members).';
+
+CREATE TABLE registry.exceptions (
+    exception_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    scope text NOT NULL CHECK (scope IN ('subject', 'project', 'pattern')),
+    target text NOT NULL,
+    owner text NOT NULL,
+    reason text NOT NULL CHECK (btrim(reason) <> ''),
+    expires_at timestamptz NOT NULL,
+    requested_by text NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE registry.exceptions IS
+'Risks that somebody asks to accept until a date. target: a subject''s uuid, a project key or a slug glob.';
+
+CREATE TABLE registry.exception_decisions (
+    decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exception_id uuid NOT NULL REFERENCES registry.exceptions,
+    decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
+    decided_by text NOT NULL,
+    decided_at timestamptz NOT NULL DEFAULT now(),
+    reason text
+);
+CREATE UNIQUE INDEX exception_decided_once ON registry.exception_decisions (exception_id)
+WHERE decision IN ('accepted', 'rejected');
+CREATE UNIQUE INDEX exception_withdrawn_once ON registry.exception_decisions (exception_id)
+WHERE decision = 'withdrawn';
+COMMENT ON TABLE registry.exception_decisions IS
+'What became of an exception: accepted or rejected once by somebody who neither owns nor asked for it, withdrawn once.';
+
+CREATE TABLE registry.exception_subjects (
+    exception_id uuid NOT NULL REFERENCES registry.exceptions,
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    subject_id text NOT NULL,
+    facts_hash text NOT NULL,
+    PRIMARY KEY (exception_id, subject_id)
+);
+CREATE INDEX exception_subjects_by_subject ON registry.exception_subjects (workspace, test_id, subject_id);
+COMMENT ON TABLE registry.exception_subjects IS
+'The failing subjects that an exception covers, with the hash of the facts that were accepted.';
+
+CREATE TABLE registry.policy_overrides (
+    override_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace text NOT NULL,
+    body jsonb NOT NULL,
+    set_by text NOT NULL,
+    set_at timestamptz NOT NULL DEFAULT now(),
+    reason text
+);
+COMMENT ON TABLE registry.policy_overrides IS
+'What a workspace''s policy changes in the defaults, with its history; the newest row is in force, {} takes it back.';
+
+CREATE TABLE registry.access_reviews (
+    review_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace text NOT NULL,
+    member_id text NOT NULL,
+    account_id text,
+    display_name text,
+    role text,
+    matched_by text,
+    needs_review boolean NOT NULL,
+    last_accessed timestamptz,
+    data_as_of timestamptz,
+    decision text NOT NULL CHECK (decision IN ('keep', 'revoke')),
+    reason text CHECK (btrim(reason) <> ''),
+    reviewed_by text NOT NULL CHECK (btrim(reviewed_by) <> ''),
+    reviewed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX access_reviews_by_member ON registry.access_reviews (workspace, member_id, review_id DESC);
+COMMENT ON TABLE registry.access_reviews IS
+'Decisions of the access review, each with what its reviewer saw of the member. Rows are added, never changed; the newest of a member stands.';
+COMMENT ON COLUMN registry.access_reviews.review_id IS 'Order of the decisions.';
+COMMENT ON COLUMN registry.access_reviews.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN registry.access_reviews.member_id IS 'Bitbucket''s uuid of the member, with braces.';
+COMMENT ON COLUMN registry.access_reviews.account_id IS 'Atlassian account id, as it was.';
+COMMENT ON COLUMN registry.access_reviews.display_name IS 'Name, as it was.';
+COMMENT ON COLUMN registry.access_reviews.role IS 'Role in the workspace, as it was.';
+COMMENT ON COLUMN registry.access_reviews.matched_by IS 'How the roster named the member: account_id, email, name; null: not at all.';
+COMMENT ON COLUMN registry.access_reviews.needs_review IS 'Whether no row of the roster named the account by id or address.';
+COMMENT ON COLUMN registry.access_reviews.last_accessed IS 'When the member was last seen, as it was known; null: Bitbucket did not tell.';
+COMMENT ON COLUMN registry.access_reviews.data_as_of IS 'As of when the reviewer saw it.';
+COMMENT ON COLUMN registry.access_reviews.decision IS 'keep or revoke.';
+COMMENT ON COLUMN registry.access_reviews.reason IS 'Why; null: nothing was said.';
+COMMENT ON COLUMN registry.access_reviews.reviewed_by IS 'Airflow login of the reviewer.';
+COMMENT ON COLUMN registry.access_reviews.reviewed_at IS 'When.';
+
+GRANT SELECT, INSERT ON
+registry.imports,
+registry.classification,
+registry.evidence,
+registry.evidence_members,
+registry.evidence_decisions,
+registry.evidence_subjects,
+registry.exceptions,
+registry.exception_decisions,
+registry.exception_subjects,
+registry.policy_overrides
+TO compliance_pipeline, compliance_console;
+GRANT SELECT, INSERT ON registry.policy_versions TO compliance_pipeline;
+GRANT SELECT ON registry.policy_versions TO compliance_console;
+GRANT SELECT, INSERT ON registry.access_reviews TO compliance_console;
+-- Whether and until when somebody is employed is for the pipeline to judge by and for the people reader to see.
+GRANT SELECT, INSERT ON registry.people TO compliance_pipeline;
+GRANT INSERT, SELECT (import_id, line, email, name, account_id) ON registry.people TO compliance_console;

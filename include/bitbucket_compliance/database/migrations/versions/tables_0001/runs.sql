@@ -1,0 +1,84 @@
+-- Purpose: runs and their steps, the lease that keeps two runs of a workspace apart, and what people were told of.
+
+CREATE TABLE integration.runs (
+    run_id text PRIMARY KEY,
+    workspace text NOT NULL,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz,
+    status text NOT NULL DEFAULT 'running'
+    CHECK (status IN ('running', 'published', 'gate_failed', 'failed', 'superseded')),
+    quality text CHECK (quality IN ('passed', 'passed_with_warnings', 'failed')),
+    full_refresh boolean NOT NULL DEFAULT false,
+    policy_version text NOT NULL,
+    repositories integer,
+    requests_spent integer,
+    scopes_granted text[],
+    coverage jsonb,
+    error text,
+    identity_role text,
+    decidable jsonb,
+    plan jsonb,
+    repositories_read integer,
+    repositories_left integer,
+    data_docs jsonb,
+    kind text NOT NULL DEFAULT 'polling' CHECK (kind IN ('polling', 'events')),
+    events integer,
+    judges_all boolean NOT NULL DEFAULT true
+);
+CREATE INDEX runs_by_workspace ON integration.runs (workspace, started_at DESC);
+COMMENT ON TABLE integration.runs IS 'One row a run of one workspace; compliance.runs shows it.';
+COMMENT ON COLUMN integration.runs.identity_role IS
+'Role of the connection''s identity in the workspace; null where Bitbucket did not tell.';
+COMMENT ON COLUMN integration.runs.decidable IS
+'By test and basis: null where it can be decided, else what is missing ("scope repository:admin").';
+COMMENT ON COLUMN integration.runs.plan IS
+'Repositories to read by cause, requests estimated, what the budget allows, and whether the workspace is too large for it.';
+COMMENT ON COLUMN integration.runs.data_docs IS
+'By gate, the address of the page that shows its expectations and the rows that broke them; null: none was written, or it was cleared away.';
+COMMENT ON COLUMN integration.runs.kind IS 'polling: everything that is due; events: what webhooks announced.';
+COMMENT ON COLUMN integration.runs.events IS 'Events that the run answers; null: it has not looked for any yet.';
+COMMENT ON COLUMN integration.runs.judges_all IS 'Whether every subject is judged; else those of judged.subjects.';
+
+CREATE TABLE integration.run_steps (
+    run_id text NOT NULL,
+    workspace text NOT NULL,
+    step text NOT NULL,
+    started_at timestamptz NOT NULL,
+    finished_at timestamptz NOT NULL
+);
+CREATE INDEX run_steps_by_run ON integration.run_steps (run_id);
+COMMENT ON TABLE integration.run_steps IS 'When each task body worked, so that Airflow''s own share of a run can be told.';
+
+CREATE TABLE integration.workspace_leases (
+    workspace text PRIMARY KEY,
+    run_id text NOT NULL,
+    renewed_at timestamptz NOT NULL,
+    waits_until timestamptz,
+    wanted_by text,
+    wanted_at timestamptz
+);
+COMMENT ON TABLE integration.workspace_leases IS
+'The run that may write for a workspace. A task of any other run of it stops before it writes.';
+COMMENT ON COLUMN integration.workspace_leases.waits_until IS
+'Until when the run holds no worker because it waits for requests; null while it works.';
+COMMENT ON COLUMN integration.workspace_leases.wanted_by IS
+'The run that is next in line: the holder publishes what it has read instead of waiting once more.';
+
+CREATE TABLE integration.notifications_sent (
+    conn_id text NOT NULL,
+    change_key text NOT NULL,
+    workspace text NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    told boolean NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (conn_id, change_key)
+);
+COMMENT ON TABLE integration.notifications_sent IS
+'Each change that was told through an Airflow connection, once; told is false for what was there before the connection was first used. Rows are only ever added.';
+
+-- A run is a record: it is ended, never taken back.
+GRANT SELECT, INSERT, UPDATE ON TABLE integration.runs TO compliance_pipeline;
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.run_steps, integration.workspace_leases
+TO compliance_pipeline;
+GRANT SELECT ON TABLE integration.run_steps, integration.workspace_leases TO compliance_console;
+GRANT SELECT, INSERT ON TABLE integration.notifications_sent TO compliance_pipeline;

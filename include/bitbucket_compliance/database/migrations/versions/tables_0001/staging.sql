@@ -1,0 +1,178 @@
+-- Purpose: typed tables, one current row per object.
+
+CREATE TABLE staging.workspaces (
+    workspace text PRIMARY KEY,
+    workspace_id text NOT NULL,
+    name text,
+    data_as_of timestamptz NOT NULL
+);
+COMMENT ON TABLE staging.workspaces IS 'The workspace itself, as Bitbucket names it.';
+
+CREATE TABLE staging.granted_scopes (
+    workspace text PRIMARY KEY,
+    run_id text NOT NULL,
+    scopes text[],
+    data_as_of timestamptz NOT NULL
+);
+COMMENT ON TABLE staging.granted_scopes IS 'What the token of the newest run may read.';
+COMMENT ON COLUMN staging.granted_scopes.scopes IS
+'Scopes of the token with the implied ones; null where Bitbucket did not tell.';
+
+CREATE TABLE staging.repositories (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    slug text,
+    name text,
+    full_name text,
+    project_key text,
+    is_private boolean,
+    language text,
+    main_branch text,
+    created_on timestamptz,
+    updated_on timestamptz,
+    data_as_of timestamptz NOT NULL,
+    read_at timestamptz,
+    PRIMARY KEY (workspace, repository_id)
+);
+COMMENT ON TABLE staging.repositories IS 'Repositories of the newest listing.';
+COMMENT ON COLUMN staging.repositories.read_at IS
+'When everything below the repository was last asked for; null: never, or for another main branch than it has now. data_as_of is the listing''s.';
+
+CREATE TABLE staging.members (
+    workspace text NOT NULL,
+    member_id text NOT NULL,
+    account_id text,
+    display_name text,
+    nickname text,
+    member_type text,
+    role text,
+    data_as_of timestamptz NOT NULL,
+    added_on timestamptz,
+    last_accessed timestamptz,
+    PRIMARY KEY (workspace, member_id)
+);
+COMMENT ON TABLE staging.members IS 'Members of the newest listing.';
+COMMENT ON COLUMN staging.members.added_on IS
+'Of the membership; null where Bitbucket no longer tells: the workspace is administered on admin.atlassian.com.';
+COMMENT ON COLUMN staging.members.last_accessed IS 'As added_on.';
+
+CREATE TABLE staging.member_emails (
+    workspace text NOT NULL,
+    email text NOT NULL,
+    member_id text NOT NULL,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, email, member_id)
+);
+COMMENT ON TABLE staging.member_emails IS
+'Declared addresses that Bitbucket confirmed for a member; no other address is ever known.';
+
+CREATE TABLE staging.branching_models (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    development_name text,
+    development_use_mainbranch boolean,
+    production_name text,
+    production_use_mainbranch boolean,
+    branch_types jsonb NOT NULL,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, repository_id)
+);
+-- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
+ALTER TABLE staging.branching_models ALTER COLUMN branch_types SET STATISTICS 0;
+COMMENT ON TABLE staging.branching_models IS 'The effective branching model of each repository: which branches its rules mean by their type.';
+
+CREATE TABLE staging.branch_restrictions (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    restriction_id bigint NOT NULL,
+    kind text,
+    branch_match_kind text,
+    pattern text,
+    branch_type text,
+    value integer,
+    users jsonb NOT NULL,
+    groups jsonb NOT NULL,
+    matches_main_branch boolean,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, repository_id, restriction_id)
+);
+-- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
+ALTER TABLE staging.branch_restrictions
+ALTER COLUMN users SET STATISTICS 0,
+ALTER COLUMN groups SET STATISTICS 0;
+COMMENT ON TABLE staging.branch_restrictions IS 'Rules of each repository as they were last read.';
+COMMENT ON COLUMN staging.branch_restrictions.matches_main_branch IS
+'Whether the rule applies to the main branch; null where the branching model it refers to could not be read.';
+
+CREATE TABLE staging.pull_requests (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    pull_request_id bigint NOT NULL,
+    state text,
+    author_id text,
+    destination_branch text,
+    approved_by text[] NOT NULL,
+    created_on timestamptz,
+    updated_on timestamptz,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, repository_id, pull_request_id)
+);
+-- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
+ALTER TABLE staging.pull_requests
+ALTER COLUMN approved_by SET STATISTICS 0,
+ALTER COLUMN created_on SET STATISTICS 0;
+COMMENT ON TABLE staging.pull_requests IS 'Pull requests, open and merged, as they were last read.';
+COMMENT ON COLUMN staging.pull_requests.approved_by IS 'Persons (type user) who approved, the author included.';
+
+CREATE TABLE staging.pull_request_builds (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    pull_request_id bigint NOT NULL,
+    builds integer NOT NULL,
+    builds_not_successful integer NOT NULL,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, repository_id, pull_request_id)
+);
+COMMENT ON TABLE staging.pull_request_builds IS 'Build statuses of merged pull requests, where a verdict needed them.';
+
+CREATE TABLE staging.pipelines_configs (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    enabled boolean,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, repository_id)
+);
+COMMENT ON TABLE staging.pipelines_configs IS 'Whether Pipelines is switched on, where it could be read.';
+
+CREATE TABLE staging.latest_pipelines (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    pipeline_id text NOT NULL,
+    build_number bigint,
+    state text,
+    result text,
+    created_on timestamptz,
+    completed_on timestamptz,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, repository_id)
+);
+COMMENT ON TABLE staging.latest_pipelines IS 'The newest pipeline of each repository.';
+
+CREATE TABLE staging.coverage (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    resource text NOT NULL,
+    outcome text NOT NULL,
+    message text,
+    http_status integer,
+    complete boolean NOT NULL,
+    run_id text NOT NULL,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, repository_id, resource)
+);
+COMMENT ON TABLE staging.coverage IS
+'What this run could read of each subject, and why not. repository_id is empty for calls on the workspace.';
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA staging TO compliance_pipeline;
+-- Accepting evidence or an exception freezes which subjects it covers.
+GRANT SELECT ON staging.workspaces, staging.repositories, staging.members, staging.member_emails TO compliance_console;

@@ -1,0 +1,57 @@
+-- Purpose: runs with coverage, requests spent, quality verdict and scopes granted.
+
+CREATE VIEW compliance.runs AS
+SELECT
+    run_id,
+    workspace,
+    status,
+    quality,
+    started_at,
+    finished_at,
+    repositories,
+    requests_spent,
+    round(requests_spent::numeric / nullif(repositories, 0), 2) AS requests_per_repository,
+    coverage,
+    scopes_granted,
+    policy_version,
+    full_refresh,
+    error,
+    identity_role,
+    decidable,
+    plan,
+    repositories_read,
+    repositories_left,
+    data_docs,
+    kind,
+    events
+FROM integration.runs;
+
+COMMENT ON VIEW compliance.runs IS 'Runs with coverage, requests spent, quality verdict and scopes granted.';
+COMMENT ON COLUMN compliance.runs.run_id IS 'Airflow''s run id.';
+COMMENT ON COLUMN compliance.runs.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.runs.status IS 'running, published, gate_failed, failed or superseded.';
+COMMENT ON COLUMN compliance.runs.quality IS 'passed, passed_with_warnings or failed.';
+COMMENT ON COLUMN compliance.runs.started_at IS 'Start of the run.';
+COMMENT ON COLUMN compliance.runs.finished_at IS 'End of the run.';
+COMMENT ON COLUMN compliance.runs.repositories IS 'Repositories listed.';
+COMMENT ON COLUMN compliance.runs.requests_spent IS 'API requests sent, retries included.';
+COMMENT ON COLUMN compliance.runs.requests_per_repository IS 'requests_spent divided by repositories.';
+COMMENT ON COLUMN compliance.runs.coverage IS 'Calls per resource and outcome (jsonb).';
+COMMENT ON COLUMN compliance.runs.scopes_granted IS 'Scopes of the token, implied ones included; null: Bitbucket did not tell.';
+COMMENT ON COLUMN compliance.runs.policy_version IS 'Policy of the run.';
+COMMENT ON COLUMN compliance.runs.full_refresh IS 'Whether everything was asked for again.';
+COMMENT ON COLUMN compliance.runs.error IS 'One line on why the run ended without publishing.';
+COMMENT ON COLUMN compliance.runs.identity_role IS
+'Role of the connection''s identity in the workspace; null where Bitbucket did not tell.';
+COMMENT ON COLUMN compliance.runs.decidable IS
+'By test and basis: null where the grant lets it be decided, else what is missing, such as "scope repository:admin".';
+COMMENT ON COLUMN compliance.runs.plan IS
+'What the run set out to read and why, the requests it reckoned with, and whether the workspace is too large for its budget.';
+COMMENT ON COLUMN compliance.runs.repositories_read IS 'Repositories read in this run; the others were read less than a day before.';
+COMMENT ON COLUMN compliance.runs.repositories_left IS 'Repositories that were due and had to be left to the next run.';
+COMMENT ON COLUMN compliance.runs.data_docs IS
+'By gate (staging, results), where the page stands that shows its expectations and the rows that broke them, as the pipeline''s machine names it; null: none was written, or it was cleared away.';
+COMMENT ON COLUMN compliance.runs.kind IS 'polling: everything that was due was read; events: what webhooks announced.';
+COMMENT ON COLUMN compliance.runs.events IS 'Events of webhooks that the run answered; null: it did not get so far.';
+
+GRANT SELECT ON compliance.runs TO compliance_pipeline, compliance_console, compliance_reader;

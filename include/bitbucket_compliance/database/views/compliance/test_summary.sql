@@ -1,0 +1,100 @@
+-- Purpose: per workspace and test: how many subjects stand where.
+-- Each workspace has a policy of its own, so what the newest publication of another one asked for says nothing here.
+
+CREATE VIEW compliance.test_summary AS
+WITH workspaces AS (
+    SELECT DISTINCT ON (runs.workspace)
+        runs.workspace,
+        policies.body -> 'tests' AS policy
+    FROM integration.runs AS runs
+    LEFT JOIN registry.policy_versions AS policies ON runs.policy_version = policies.policy_version
+    WHERE runs.status = 'published'
+    ORDER BY runs.workspace ASC, runs.started_at DESC
+),
+
+counts AS (
+    SELECT
+        results.workspace,
+        results.test_id,
+        count(*) FILTER (WHERE results.status = 'passing') AS passing,
+        count(*) FILTER (WHERE results.status = 'failing') AS failing,
+        count(*) FILTER (WHERE results.status = 'pending') AS pending,
+        count(*) FILTER (WHERE results.status = 'error') AS error,
+        count(*) FILTER (WHERE results.status = 'not_applicable') AS not_applicable,
+        count(*) FILTER (WHERE results.is_stale) AS stale,
+        count(*) FILTER (WHERE results.status = 'failing' AND results.exception_id IS NOT null) AS excepted,
+        count(*) FILTER (
+            WHERE results.failing_since IS NOT null AND results.due_at < now() AND results.exception_id IS null
+        ) AS overdue,
+        count(*) FILTER (WHERE results.status = 'passing' AND NOT results.is_stale) AS fresh_passing,
+        count(*) FILTER (WHERE results.status = 'failing' AND NOT results.is_stale) AS fresh_failing
+    FROM compliance.current_results AS results
+    GROUP BY results.workspace, results.test_id
+),
+
+asked AS (
+    SELECT
+        workspaces.workspace,
+        tests.test_id,
+        tests.test_title,
+        coalesce(workspaces.policy -> tests.test_id ->> 'severity', tests.severity) AS severity,
+        coalesce((workspaces.policy -> tests.test_id ->> 'enabled')::boolean, tests.enabled) AS enabled,
+        tests.display_order
+    FROM workspaces
+    CROSS JOIN compliance.tests AS tests
+)
+
+SELECT
+    asked.workspace,
+    asked.test_id,
+    asked.test_title,
+    asked.severity,
+    asked.enabled,
+    CASE
+        WHEN NOT asked.enabled THEN 'not_run'
+        WHEN counts.failing > 0 THEN 'failing'
+        WHEN counts.error > 0 THEN 'error'
+        WHEN counts.pending > 0 THEN 'pending'
+        WHEN counts.passing > 0 THEN 'passing'
+        ELSE 'not_applicable'
+    END AS status,
+    coalesce(counts.passing, 0) AS passing,
+    coalesce(counts.failing, 0) AS failing,
+    coalesce(counts.pending, 0) AS pending,
+    coalesce(counts.error, 0) AS error,
+    coalesce(counts.not_applicable, 0) AS not_applicable,
+    coalesce(counts.stale, 0) AS stale,
+    asked.display_order,
+    coalesce(counts.excepted, 0) AS excepted,
+    coalesce(counts.overdue, 0) AS overdue,
+    compliance.score(counts.passing, counts.failing) AS score,
+    coalesce(counts.fresh_passing, 0) AS fresh_passing,
+    coalesce(counts.fresh_failing, 0) AS fresh_failing,
+    compliance.score(counts.fresh_passing, counts.fresh_failing) AS fresh_score
+FROM asked
+LEFT JOIN counts ON asked.workspace = counts.workspace AND asked.test_id = counts.test_id;
+
+COMMENT ON VIEW compliance.test_summary IS 'Per workspace and test: how many subjects stand where.';
+COMMENT ON COLUMN compliance.test_summary.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.test_summary.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.test_summary.test_title IS 'Title of the test.';
+COMMENT ON COLUMN compliance.test_summary.severity IS 'Severity.';
+COMMENT ON COLUMN compliance.test_summary.enabled IS 'Whether the policy asks for it.';
+COMMENT ON COLUMN compliance.test_summary.status IS 'Worst status among the subjects; not_run where the test is switched off.';
+COMMENT ON COLUMN compliance.test_summary.passing IS 'Subjects passing.';
+COMMENT ON COLUMN compliance.test_summary.failing IS 'Subjects failing.';
+COMMENT ON COLUMN compliance.test_summary.pending IS 'Subjects pending.';
+COMMENT ON COLUMN compliance.test_summary.error IS 'Subjects that could not be read in the last run.';
+COMMENT ON COLUMN compliance.test_summary.not_applicable IS 'Subjects the test does not apply to.';
+COMMENT ON COLUMN compliance.test_summary.stale IS
+'Subjects whose verdict is past its freshness; they are counted in the columns of their status too.';
+COMMENT ON COLUMN compliance.test_summary.display_order IS 'Order in listings.';
+COMMENT ON COLUMN compliance.test_summary.excepted IS 'Failing subjects whose risk somebody accepted; they are among failing.';
+COMMENT ON COLUMN compliance.test_summary.overdue IS 'Subjects past their due date whose risk nobody accepted.';
+COMMENT ON COLUMN compliance.test_summary.score IS 'Passing among passing and failing, in percent; null where nothing is decided.';
+COMMENT ON COLUMN compliance.test_summary.fresh_passing IS 'Subjects passing whose verdict may still be relied on.';
+COMMENT ON COLUMN compliance.test_summary.fresh_failing IS 'Subjects failing whose verdict may still be relied on.';
+COMMENT ON COLUMN compliance.test_summary.fresh_score IS
+'The score without what is stale: fresh_passing among fresh_passing and fresh_failing, in percent; null where nothing fresh is decided.';
+
+GRANT SELECT ON compliance.test_summary TO compliance_pipeline, compliance_console, compliance_reader;

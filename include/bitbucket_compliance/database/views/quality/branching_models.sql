@@ -1,0 +1,9 @@
+-- Purpose: the branching models of the workspace that a gate looks at.
+
+CREATE VIEW quality.branching_models AS
+SELECT * FROM staging.branching_models
+WHERE workspace = current_setting('compliance.workspace');
+
+COMMENT ON VIEW quality.branching_models IS 'The branching models of the workspace that a gate looks at.';
+
+GRANT SELECT ON quality.branching_models TO compliance_pipeline;

@@ -1,0 +1,20 @@
+-- Purpose: what could be read of the workspace that a gate looks at.
+
+CREATE VIEW quality.coverage AS
+SELECT
+    workspace,
+    repository_id,
+    resource,
+    outcome,
+    message,
+    http_status,
+    complete,
+    run_id,
+    data_as_of,
+    repository_id || '#' || resource AS coverage_key
+FROM staging.coverage
+WHERE workspace = current_setting('compliance.workspace');
+
+COMMENT ON VIEW quality.coverage IS 'What could be read of the workspace that a gate looks at.';
+
+GRANT SELECT ON quality.coverage TO compliance_pipeline;

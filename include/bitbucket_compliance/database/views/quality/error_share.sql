@@ -1,0 +1,27 @@
+-- Purpose: the share of listed repositories of which a call failed when they were last read.
+
+CREATE VIEW quality.error_share AS
+WITH repositories AS (
+    SELECT
+        staged.repository_id,
+        coalesce(bool_or(
+            coverage.outcome = 'failed'
+            OR (coverage.outcome = 'not_found' AND coverage.resource <> 'pipelines_config')
+        ), false) AS failed
+    FROM staging.repositories AS staged
+    LEFT JOIN staging.coverage AS coverage
+        ON staged.workspace = coverage.workspace AND staged.repository_id = coverage.repository_id
+    WHERE staged.workspace = current_setting('compliance.workspace')
+    GROUP BY staged.repository_id
+)
+
+SELECT
+    count(*) AS listed,
+    count(*) FILTER (WHERE failed) AS failed,
+    coalesce(count(*) FILTER (WHERE failed)::double precision / nullif(count(*), 0), 0) AS share
+FROM repositories;
+
+COMMENT ON VIEW quality.error_share IS
+'Share of listed repositories of which a call failed when they were last read. Missing rights are no failure; nor is a repository on which Pipelines was never configured.';
+
+GRANT SELECT ON quality.error_share TO compliance_pipeline;

@@ -1,0 +1,9 @@
+-- Purpose: the members of the workspace that a gate looks at.
+
+CREATE VIEW quality.members AS
+SELECT * FROM staging.members
+WHERE workspace = current_setting('compliance.workspace');
+
+COMMENT ON VIEW quality.members IS 'The members of the workspace that a gate looks at.';
+
+GRANT SELECT ON quality.members TO compliance_pipeline;

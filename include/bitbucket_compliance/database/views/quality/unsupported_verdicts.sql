@@ -1,0 +1,14 @@
+-- Purpose: verdicts on evidence that does not support them.
+
+CREATE VIEW quality.unsupported_verdicts AS
+SELECT * FROM quality.verdicts_on_evidence
+WHERE
+    evidence_status IS DISTINCT FROM 'accepted'
+    OR evidence_about <> test_id
+    OR captured_on > judged_on
+    OR runs_out_on <= judged_on;
+
+COMMENT ON VIEW quality.unsupported_verdicts IS
+'Verdicts on evidence that is missing, not accepted, about another test, captured later than the run, or run out.';
+
+GRANT SELECT ON quality.unsupported_verdicts TO compliance_pipeline;

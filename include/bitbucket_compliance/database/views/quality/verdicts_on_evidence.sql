@@ -1,0 +1,32 @@
+-- Purpose: verdicts with the evidence they rest on; days are those of the policy's time zone.
+
+CREATE VIEW quality.verdicts_on_evidence AS
+WITH policy AS (
+    SELECT
+        (policies.body #>> '{numbers,evidence_validity_days}')::integer AS validity_days,
+        policies.body #>> '{numbers,time_zone}' AS time_zone
+    FROM integration.runs AS runs
+    INNER JOIN registry.policy_versions AS policies ON runs.policy_version = policies.policy_version
+    WHERE runs.run_id = current_setting('compliance.run_id')
+)
+
+SELECT
+    verdicts.test_id,
+    verdicts.subject_id,
+    verdicts.repository,
+    verdicts.status,
+    verdicts.detail ->> 'evidence_id' AS evidence_id,
+    evidence.status AS evidence_status,
+    evidence.test_id AS evidence_about,
+    evidence.captured_on,
+    evidence.captured_on + policy.validity_days AS runs_out_on,
+    (verdicts.evaluated_at AT TIME ZONE policy.time_zone)::date AS judged_on
+FROM quality.verdicts AS verdicts
+CROSS JOIN policy
+LEFT JOIN registry.evidence_states AS evidence ON verdicts.detail ->> 'evidence_id' = evidence.evidence_id::text
+WHERE verdicts.basis = 'evidence' AND verdicts.status IN ('passing', 'failing');
+
+COMMENT ON VIEW quality.verdicts_on_evidence IS
+'Verdicts with the evidence they rest on; days are those of the policy''s time zone.';
+
+GRANT SELECT ON quality.verdicts_on_evidence TO compliance_pipeline;

@@ -1,0 +1,49 @@
+-- Purpose: rules said to apply to the main branch, or not to, against their pattern or without their branching model.
+
+CREATE VIEW quality.wrong_rule_matches AS
+WITH rules AS (
+    SELECT
+        rules.repository_id,
+        repositories.slug,
+        rules.restriction_id,
+        rules.branch_match_kind,
+        rules.pattern,
+        rules.branch_type,
+        repositories.main_branch,
+        rules.matches_main_branch,
+        models.repository_id IS NOT null AS model_read
+    FROM staging.branch_restrictions AS rules
+    INNER JOIN staging.repositories AS repositories
+        ON rules.workspace = repositories.workspace AND rules.repository_id = repositories.repository_id
+    LEFT JOIN staging.branching_models AS models
+        ON rules.workspace = models.workspace AND rules.repository_id = models.repository_id
+    WHERE
+        rules.workspace = current_setting('compliance.workspace')
+        -- one whose main branch is another since it was read is not judged by what was read
+        AND repositories.read_at IS NOT null
+)
+
+SELECT
+    repository_id,
+    slug,
+    restriction_id,
+    branch_match_kind,
+    pattern,
+    branch_type,
+    main_branch,
+    matches_main_branch,
+    model_read
+FROM rules
+WHERE
+    CASE
+        WHEN main_branch IS null THEN matches_main_branch IS NOT false
+        WHEN branch_match_kind = 'glob'
+            THEN matches_main_branch IS DISTINCT FROM staging.glob_matches(pattern, main_branch)
+        WHEN branch_match_kind = 'branching_model' THEN (matches_main_branch IS null) = model_read
+        ELSE matches_main_branch IS NOT null
+    END;
+
+COMMENT ON VIEW quality.wrong_rule_matches IS
+'Rules that are said to apply to the main branch, or not to, against their pattern, or without their branching model.';
+
+GRANT SELECT ON quality.wrong_rule_matches TO compliance_pipeline;

@@ -1,0 +1,31 @@
+-- Purpose: the newest entry for each repository, project or pattern, unless it takes the one before it back.
+
+CREATE VIEW registry.classification_in_force AS
+WITH newest AS (
+    SELECT DISTINCT ON (coalesce(workspace, ''), target_type, target)
+        entry_id,
+        workspace,
+        target_type,
+        target,
+        classification,
+        sensitivity,
+        owner
+    FROM registry.classification
+    ORDER BY coalesce(workspace, ''), target_type ASC, target ASC, entry_id DESC
+)
+
+SELECT
+    entry_id,
+    workspace,
+    target_type,
+    target,
+    classification,
+    sensitivity,
+    owner
+FROM newest
+WHERE classification IS NOT null;
+
+COMMENT ON VIEW registry.classification_in_force IS
+'The newest entry of each (workspace, target_type, target), unless it takes the one before it back.';
+
+GRANT SELECT ON registry.classification_in_force TO compliance_pipeline, compliance_console;
