@@ -13,6 +13,11 @@ def wanted(policy: Policy) -> tuple[Resource, ...]:
     return tuple(one for one in RESOURCES if one.required or one.fills or one.name in judged)
 
 
+def read_of_repositories(policy: Policy) -> list[Resource]:
+    """Those of them that are asked for repository by repository."""
+    return [one for one in wanted(policy) if one.of == "repository"]
+
+
 def announced_events(policy: Policy) -> tuple[str, ...]:
     """The webhook events that can change a verdict: those of required resources, and of what enabled tests rest on."""
     judged = {name for test in _enabled(policy) for names in test.bases.values() for name in names}

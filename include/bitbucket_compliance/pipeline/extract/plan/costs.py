@@ -6,7 +6,12 @@ import math
 from collections.abc import Mapping
 
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
-from bitbucket_compliance.pipeline.extract.selection import configuration_of, tests_that_fall_back_on, wanted
+from bitbucket_compliance.pipeline.extract.selection import (
+    configuration_of,
+    read_of_repositories,
+    tests_that_fall_back_on,
+    wanted,
+)
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.resources.model import Resource
 
@@ -41,8 +46,8 @@ def estimated_costs(run: Run) -> tuple[float, float]:
     """Requests of a first and of a later reading of one repository, by the scopes granted alone."""
     read = [
         resource
-        for resource in wanted(run.policy)
-        if resource.of == "repository" and not resource.missing_scopes(run.scopes_granted) and _is_needed(resource, run)
+        for resource in read_of_repositories(run.policy)
+        if not resource.missing_scopes(run.scopes_granted) and _is_needed(resource, run)
     ]
     first = sum(_first_requests(resource, run) for resource in read)
     return max(first, 1.0), max(sum(resource.later_requests for resource in read), 1.0)

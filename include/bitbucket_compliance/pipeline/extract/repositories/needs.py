@@ -12,7 +12,11 @@ from bitbucket_compliance.pipeline.extract.landing.results import (
     PERMISSION_MISSING,
     SCOPE_MISSING,
 )
-from bitbucket_compliance.pipeline.extract.selection import configuration_of, tests_that_fall_back_on, wanted
+from bitbucket_compliance.pipeline.extract.selection import (
+    configuration_of,
+    read_of_repositories,
+    tests_that_fall_back_on,
+)
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.resources.catalogue import (
     BRANCH_RESTRICTIONS,
@@ -100,9 +104,9 @@ class Needs:
 
     def __init__(self, run: Run):
         self._run = run
-        of_repository = [resource for resource in wanted(run.policy) if resource.of == "repository"]
-        self._always = [resource for resource in of_repository if not resource.on_demand]
-        self._on_demand = [resource for resource in of_repository if resource.on_demand]
+        of_repositories = read_of_repositories(run.policy)
+        self._always = [resource for resource in of_repositories if not resource.on_demand]
+        self._on_demand = [resource for resource in of_repositories if resource.on_demand]
         self._stands_in_for = {
             resource.name: [one.name for one in configuration_of(tests_that_fall_back_on(resource, run.policy))]
             for resource in self._on_demand
