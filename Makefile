@@ -69,10 +69,11 @@ test-dashboard: setup ## the dashboard in a headless Chromium, its figures besid
 test-console: setup ## the console in a headless Chromium: connect, first run, evidence, exception, disconnect; no serious finding of axe
 	@$(PYTHON_BIN) -m pytest tests/console_browser
 
-lint: setup ## ruff, mypy and sqlfluff
+lint: setup ## ruff, mypy, import-linter and sqlfluff
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
 	@$(PYTHON_BIN) -m mypy
+	@.venv/bin/lint-imports
 	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/
 
 format: setup ## let ruff and sqlfluff put the code into shape
@@ -80,14 +81,14 @@ format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff format .
 	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
 
-docs: setup ## write docs/verdicts.md, docs/resources.md, docs/data-dictionary.md and docs/queries.md from what they document
+docs: setup ## write docs/verdicts.md, docs/policy.md, docs/resources.md, docs/data-dictionary.md and docs/queries.md from what they document
 	@$(PYTHON_BIN) -m bitbucket_compliance.security_tests.document
 	@$(PYTHON_BIN) -m bitbucket_compliance.pipeline.extract.document
-	@$(PYTHON_BIN) -m bitbucket_compliance.reporting.contract.dictionary
+	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract.dictionary
 	@$(PYTHON_BIN) -m tests.reporting.document
 
 contract: setup ## write the data contract from the migrations, raise its version as the change asks, and check it
-	@$(PYTHON_BIN) -m bitbucket_compliance.reporting.contract
+	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract
 
 lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -95,6 +96,9 @@ lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/contract/requirements.txt \
 		include/bitbucket_compliance/reporting/contract/requirements.in
+	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/exports/requirements.txt \
+		--constraints requirements.txt include/bitbucket_compliance/reporting/exports/requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/dashboards/requirements.txt \
 		include/bitbucket_compliance/reporting/dashboards/requirements.in

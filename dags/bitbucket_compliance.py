@@ -1,4 +1,4 @@
-"""Judge one Bitbucket workspace: extract → stage → gate → eight security tests → publish."""
+"""Judge one Bitbucket workspace: extract → stage → gate → security tests → publish."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ with DAG(
         "execution_timeout": timedelta(hours=2),
         "on_failure_callback": callbacks.report_failure,
     },
-    # A large workspace waits for requests for hours (numbers.reading_hours of the policy).
+    # A large workspace waits for requests for hours (thresholds.reading_hours of the policy).
     dagrun_timeout=timedelta(hours=48),
     tags=["bitbucket", "compliance"],
     doc_md=__doc__,
@@ -50,7 +50,7 @@ with DAG(
 
     @task(doc_md="Give the workspace back, however the run went; one that did not publish has failed.")
     def finish_run(workspace: str, run: str) -> None:
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
         tasks.finish_run(workspace, run)
 
@@ -60,7 +60,7 @@ with DAG(
 
         @task(doc_md="Choose the repositories that are due; only the numbers of their chunks travel on.")
         def plan_reading(workspace: str, run: str) -> list[int]:
-            from bitbucket_compliance.tasks import tasks
+            from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
             return tasks.plan_reading(workspace, run)
 
@@ -91,7 +91,7 @@ with DAG(
 
         @task(doc_md="SQL from landed JSON to typed tables; rows disappear only behind a complete listing.")
         def stage_landing(workspace: str, run: str) -> None:
-            from bitbucket_compliance.tasks import tasks
+            from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
             tasks.stage(workspace, run)
 
@@ -103,7 +103,7 @@ with DAG(
 
         @task(doc_md="What must hold of each staging table and listing; compliance.runs.data_docs names its page.")
         def gate_staging(workspace: str, run: str) -> None:
-            from bitbucket_compliance.tasks import tasks
+            from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
             tasks.gate(workspace, run, "staging")
 
@@ -115,7 +115,7 @@ with DAG(
 
         @task
         def judge(workspace: str, run: str, test_id: str) -> None:
-            from bitbucket_compliance.tasks import tasks
+            from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
             tasks.judge(workspace, run, test_id)
 
@@ -129,13 +129,13 @@ with DAG(
 
         @task(doc_md="One verdict for each subject of each enabled test; nothing passes on stale data or evidence.")
         def gate_results(workspace: str, run: str) -> None:
-            from bitbucket_compliance.tasks import tasks
+            from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
             tasks.gate(workspace, run, "results")
 
         @task(outlets=[RESULTS], doc_md="Current results, history and the run's figures; then the asset event.")
         def publish_results(workspace: str, run: str) -> None:
-            from bitbucket_compliance.tasks import tasks
+            from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
             tasks.publish(workspace, run)
 
@@ -156,9 +156,9 @@ with DAG(
 
         @task(doc_md="Tell what changed, once a change; what could not be sent goes out next time.")
         def notify(workspace: str) -> None:
-            from bitbucket_compliance.tasks import tasks
+            from bitbucket_compliance.tasks import notification_digest
 
-            tasks.notify(workspace)
+            notification_digest.notify(workspace)
 
         # A teardown can fail without failing the run: what was published is published, whoever could be told of it.
         finished >> notify(KEYS["workspace"]).as_teardown()

@@ -49,7 +49,7 @@ with DAG(
 
     @task(doc_md="The workspaces whose events wait and for which a run was asked for.")
     def workspaces_with_events() -> list[dict[str, object]]:
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import bitbucket_events as tasks
 
         return tasks.workspaces_with_events()
 

@@ -29,7 +29,7 @@ with DAG(
 
     @task(doc_md="The workspaces named in the Bitbucket connection.")
     def connected_workspaces() -> list[dict[str, object]]:
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import bitbucket_schedule as tasks
 
         return tasks.connected_workspaces()
 

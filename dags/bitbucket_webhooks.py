@@ -46,18 +46,18 @@ with DAG(
 
     @task(doc_md="The workspaces to look after; skipped where no address is set. rotate: makes the new secret.")
     def plan_webhooks(action: str, workspace: str) -> list[str]:
-        from bitbucket_compliance.tasks import webhooks
+        from bitbucket_compliance.tasks import bitbucket_webhooks as tasks
 
-        return webhooks.plan_task(action, workspace)
+        return tasks.plan_task(action, workspace)
 
     @task(
         map_index_template="{{ task.op_kwargs['workspace'] }}",
         doc_md="One workspace: what is missing is created, what differs repaired; a bad one never holds up another.",
     )
     def look_after(action: str, reactivate: str, workspace: str) -> None:
-        from bitbucket_compliance.tasks import webhooks
+        from bitbucket_compliance.tasks import bitbucket_webhooks as tasks
 
-        webhooks.look_after_task(action, workspace, reactivate == "True")
+        tasks.look_after_task(action, workspace, reactivate == "True")
 
     look_after.partial(action="{{ params.action }}", reactivate="{{ params.reactivate }}").expand(
         workspace=plan_webhooks(action="{{ params.action }}", workspace="{{ params.workspace }}")

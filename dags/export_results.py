@@ -39,7 +39,7 @@ with DAG(
 
     @task(doc_md="Written under a temporary name, read back, compared with the database, then renamed.")
     def write_export(name: str, workspace: str, at: str, run: str, target: str) -> list[str]:
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import export_results as tasks
 
         return tasks.export_results(name, workspace, at, run, target)
 

@@ -28,13 +28,13 @@ with DAG(
 
     @task(doc_md="Exceptions that expired, were withdrawn or were accepted show in results and history without a run.")
     def reopen_expired() -> None:
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import housekeeping as tasks
 
         tasks.reopen_expired()
 
-    @task(doc_md="Bodies not seen for numbers.bodies_kept_days go, but for the newest of each object; history stays.")
+    @task(doc_md="Bodies not seen for bodies_kept_days go, but for the newest of each object; history stays.")
     def forget_old() -> None:
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import housekeeping as tasks
 
         tasks.forget_old()
 

@@ -29,7 +29,7 @@ with DAG(
 
     @task(doc_md="Tell what was not told yet; what could not be sent goes out next time.")
     def send_digest() -> None:
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import notification_digest as tasks
 
         tasks.notify()
 

@@ -39,7 +39,7 @@ with DAG(
 
     @task(doc_md="A bad row is refused with file, line, column and reason.")
     def import_file(kind: str, source: str, origin: dict[str, str], captured_on: str, imported_by: str) -> None:
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import registry_import as tasks
 
         tasks.import_from(kind, source, origin, captured_on, imported_by)
 

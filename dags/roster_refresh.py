@@ -33,7 +33,7 @@ with DAG(
 
     @task(doc_md="A roster that is empty, broken off or has a bad row is refused; the one before it stays.")
     def take_roster(source: str) -> None:
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import roster_refresh as tasks
 
         tasks.refresh_roster(source, "roster_refresh")
 

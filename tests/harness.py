@@ -12,7 +12,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.security_tests import CATALOGUE
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
+from bitbucket_compliance.tasks import registry_import
 from sandbox.process import SandboxServer
 
 DEMO = "demo-workspace"
@@ -38,7 +39,7 @@ class Pipeline:
 
     def take(self, kind: str, path: Path, captured_on: date | None = None) -> None:
         """Import a declared file."""
-        tasks.import_declared(kind, str(path), captured_on.isoformat() if captured_on else None, "tester")
+        registry_import.import_declared(kind, str(path), captured_on.isoformat() if captured_on else None, "tester")
 
     def take_demo(self) -> None:
         """Import the demo's roster, classification and two-step verification export."""

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 import psycopg
 import requests
 
-from bitbucket_cloud.auth.encryption import KeyRing
-from bitbucket_webhooks.signature import sign
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.webhooks.signature import sign
 from local.environment import postgres_connection
 from tests.conftest import ROOT, Database
 
@@ -35,7 +35,7 @@ class Registry:
     """Writes what registration would."""
 
     dsn: str
-    keys: KeyRing
+    keys: Encryption
     secrets: dict[str, int] = field(default_factory=dict)
 
     def secret(self, value: str, *, conn_id: str = "bitbucket_default") -> int:
@@ -44,7 +44,7 @@ class Registry:
             connection.execute("SET ROLE compliance_vault")
             row = connection.execute(
                 "INSERT INTO integration.webhook_secrets (conn_id, sealed) VALUES (%s, %s) RETURNING secret_id",
-                (conn_id, self.keys.seal_webhook_secret(conn_id, value)),
+                (conn_id, self.keys.encrypt_webhook_secret(conn_id, value)),
             ).fetchone()
         assert row is not None
         return int(row[0])

@@ -19,16 +19,18 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bitbucket_cloud.auth import oauth
-from bitbucket_cloud.auth.auth import BearerAuth, make_auth
-from bitbucket_cloud.auth.encryption import KEY_VARIABLE, KeyRing
-from bitbucket_cloud.auth.vault import TokenVault
+from bitbucket_cloud.auth.bearer import BearerAuth, make_auth
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.vault.vault import TokenVault
+from bitbucket_cloud.client.errors import BitbucketError
 from bitbucket_cloud.client.redaction import Redactor
 from bitbucket_cloud.client.transport import Transport
-from bitbucket_cloud.database import Store
-from bitbucket_cloud.errors import BitbucketError
+from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from sandbox.process import SandboxServer
 
+KEY_VARIABLE = CONFIGURATION.key_variable
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "3q2-796tvu_erb7v3q2-796tvu_erb7v3q2-796tvu8="
 OTHER_KEY = "yv66vsr-ur7K_rq-yv66vsr-ur7K_rq-yv66vsr-ur4="
@@ -36,14 +38,14 @@ CONN_ID = "bitbucket_default"
 CONSUMER = ("demo-admin-key", "demo-admin-secret")
 
 
-def store_at(dsn: str) -> Store:
-    """The store at an address."""
-    return Store(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres")
+def database_at(dsn: str) -> Database:
+    """The database at an address, with the project's own configuration."""
+    return Database(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres", CONFIGURATION)
 
 
 def vault_at(dsn: str, keys: str = KEY) -> TokenVault:
     """The vault at an address."""
-    return TokenVault(store_at(dsn), KeyRing(keys))
+    return TokenVault(database_at(dsn), Encryption(keys, CONFIGURATION))
 
 
 def settings_for(url: str, conn_id: str = CONN_ID, **fields: Any) -> Settings:
@@ -55,7 +57,7 @@ def settings_for(url: str, conn_id: str = CONN_ID, **fields: Any) -> Settings:
 
 def auth_for(settings: Settings, dsn: str) -> BearerAuth:
     """What signs the requests of such a connection; the keys come from the environment."""
-    return make_auth(settings, Transport(settings), Redactor(), None, store_at(dsn))
+    return make_auth(settings, Transport(settings), Redactor(), None, database_at(dsn))
 
 
 def connect(server: SandboxServer, dsn: str, conn_id: str = CONN_ID, keys: str = KEY) -> None:

@@ -61,7 +61,7 @@ class Usage(LocalError):
 
 def expected_errors() -> tuple[type[Exception], ...]:
     """Errors whose message is the line a user should read."""
-    from bitbucket_cloud.errors import BitbucketError
+    from bitbucket_cloud.client.errors import BitbucketError
     from bitbucket_compliance.core.errors import PipelineError
 
     return (LocalError, PostgresNotStarted, env.ConnectionUnreadable, PipelineError, BitbucketError)

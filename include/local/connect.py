@@ -23,7 +23,9 @@ from local.services import (
 )
 
 if TYPE_CHECKING:
-    from bitbucket_cloud.auth.vault import TokenVault
+    from bitbucket_cloud.auth.encryption import Encryption
+    from bitbucket_cloud.auth.vault.vault import TokenVault
+    from bitbucket_cloud.database import Database
     from bitbucket_cloud.settings import Settings
 
 DEFAULT_PORT: Final = 8976
@@ -50,6 +52,8 @@ def connect(port: int = DEFAULT_PORT) -> int:
         LocalError: nothing is set to connect, the port is taken, the person refused or did not come back.
         BitbucketError: Bitbucket or the vault refused; see ``bitbucket_cloud.auth.oauth.connect``.
     """
+    from bitbucket_cloud.auth.vault.vault import TokenVault
+
     with Services() as services:
         connections = services.connections(needs_bitbucket=False)
         if not connections.bitbucket:
@@ -57,7 +61,7 @@ def connect(port: int = DEFAULT_PORT) -> int:
                 f"there is no connection to connect: set {env.BITBUCKET_CONNECTION} with login (OAuth key), password "
                 "(OAuth secret) and extra auth authorization_code"
             )
-        vault = _vault(connections, env.vault_keys(os.environ))
+        vault = TokenVault(*_encrypted(connections, env.vault_keys(os.environ)))
         settings = _settings(connections.bitbucket)
         connect_with(settings, vault, port)
     return 0
@@ -86,36 +90,40 @@ def rotate_vault_key() -> int:
 
     Raises:
         ConfigurationError: a row that none of the keys opens; nothing is changed then.
-        StoreUnavailable: the database fails.
+        DatabaseUnavailable: the database fails.
     """
+    from bitbucket_cloud.key_rotation import rotate_key
+
     given = os.environ.get(env.VAULT_KEY)
     with Services() as services, only_one(env.LOCAL / "airflow"):
         connections = services.connections(needs_bitbucket=False)
         if given:
-            count = _vault(connections, given).rotate()
+            count = rotate_key(*_encrypted(connections, given))
             print(f"connections encrypted with the first key of {env.VAULT_KEY}: {count}; the other keys can go now")
             return 0
         fresh, before = env.new_vault_key(), env.vault_keys(os.environ)
         # Should this be interrupted, the file opens rows of both kinds.
         env.keep_vault_keys(f"{fresh},{before}")
-        count = _vault(connections, f"{fresh},{before}").rotate()
+        count = rotate_key(*_encrypted(connections, f"{fresh},{before}"))
         env.keep_vault_keys(fresh)
         print(f"connections encrypted with a new key: {count}; restart what runs with the old one (make down, make up)")
     return 0
 
 
-def _vault(connections: Connections, keys: str) -> TokenVault:
+def _encrypted(connections: Connections, keys: str) -> tuple[Database, Encryption]:
+    """The database with the tokens, and what encrypts them."""
     import psycopg
 
-    from bitbucket_cloud.auth.encryption import KeyRing
-    from bitbucket_cloud.auth.vault import TokenVault
-    from bitbucket_cloud.database import Store
+    from bitbucket_cloud.auth.encryption import Encryption
+    from bitbucket_cloud.database import Database
+    from bitbucket_compliance.core.bitbucket import CONFIGURATION
 
-    ring = KeyRing(keys)
+    encryption = Encryption(keys, CONFIGURATION)
     require_postgres(connections)
     migrate_compliance(connections)
     dsn = connections.address.dsn
-    return TokenVault(Store(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres"), ring)
+    database = Database(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres", CONFIGURATION)
+    return database, encryption
 
 
 def _settings(connection: str) -> Settings:

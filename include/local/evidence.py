@@ -12,7 +12,7 @@ from local import environment as env
 from local.services import LocalError, data_postgres
 
 if TYPE_CHECKING:
-    from bitbucket_compliance.registry.evidence import Connection
+    from bitbucket_compliance.core.database import Connection
 
 USAGE: Final = (
     "usage: make evidence FILE=shot.png TEST=workspace_mfa_enforced WORKSPACE=slug CAPTURED_ON=2026-03-31 "

@@ -12,7 +12,8 @@ from local import environment as env
 from local.services import LocalError, data_postgres
 
 if TYPE_CHECKING:
-    from bitbucket_compliance.registry.exceptions import Connection, Noted
+    from bitbucket_compliance.core.database import Connection
+    from bitbucket_compliance.registry.exceptions import RecordedException
 
 USAGE: Final = (
     "usage: make exception TEST=peer_review_required WORKSPACE=slug SUBJECT=repository-or-member (or PROJECT=key, or "
@@ -73,9 +74,9 @@ def review_exception(exception_id: str, decision: str, reason: str = "") -> int:
 
 def ask(connection: Connection, wish: Wish, until: date, person: str) -> str:
     """Ask for it and say what was noted."""
-    from bitbucket_compliance.registry.exceptions import Asked, end_of_day, request
+    from bitbucket_compliance.registry.exceptions import ExceptionRequest, end_of_day, request
 
-    asked = Asked(
+    asked = ExceptionRequest(
         test_id=wish.test.strip(),
         workspace=wish.workspace,
         owner=wish.owner,
@@ -102,7 +103,7 @@ def decided(connection: Connection, exception_id: str, decision: str, reason: st
     return _consequence(decide(connection, exception_id, decision, decided_by=person, reason=reason or None))
 
 
-def _consequence(noted: Noted) -> str:
+def _consequence(noted: RecordedException) -> str:
     head = f"{noted.status}: exception {noted.exception_id} for {noted.test_id} in {noted.workspace}"
     if noted.status == "accepted":
         subjects = "1 failing subject" if noted.subjects == 1 else f"{noted.subjects} failing subjects"

@@ -11,6 +11,7 @@ from local import environment as env
 from local.services import LocalError, data_postgres
 
 if TYPE_CHECKING:
+    from bitbucket_compliance.policy.model import Policy
     from bitbucket_compliance.policy.overrides import Difference, Override
 
 POLICY_USAGE: Final = (
@@ -28,7 +29,8 @@ def policy(workspace: str, file: str, reason: str) -> int:
         PolicyInvalid: the file holds something unknown; nothing is stored.
     """
     from bitbucket_compliance.policy.model import contradictions, read_changes
-    from bitbucket_compliance.policy.overrides import differences, history, policy_of, set_override
+    from bitbucket_compliance.policy.overrides import history
+    from bitbucket_compliance.security_tests.policies import differences, policy_of, set_override
 
     sets = file.strip().lower() not in ("", "none")
     path = Path(file).expanduser()
@@ -43,7 +45,8 @@ def policy(workspace: str, file: str, reason: str) -> int:
             connection.commit()
         in_force = policy_of(connection, workspace)
         print(f"policy of workspace {workspace.lower()}, version {in_force.version}")
-        for line in [*_differences(differences(connection, workspace)), *_history(history(connection, workspace))]:
+        changed = differences(connection, workspace)
+        for line in [*_keys(in_force, changed), *_history(history(connection, workspace))]:
             print(f"  {line}")
         for told in contradictions(in_force):
             print(f"warning: {told}")
@@ -68,11 +71,16 @@ def unclassify(target_type: str, target: str, workspace: str) -> int:
     return 0
 
 
-def _differences(found: list[Difference]) -> Iterator[str]:
-    if not found:
-        yield "every key is as include/bitbucket_compliance/policy/default.yaml delivers it"
-    for key in found:
-        yield f"{key.key}: {_shown(key.value)} (delivered: {_shown(key.default)}; set by {key.source})"
+def _keys(in_force: Policy, changed: list[Difference]) -> Iterator[str]:
+    """Every key with its value, what was delivered where that is another one, and what it means."""
+    from bitbucket_compliance.policy.overrides import flat
+    from bitbucket_compliance.security_tests.policies import keys
+
+    values, by_name = flat(in_force), {difference.key: difference for difference in changed}
+    for key in keys():
+        difference = by_name.get(key.name)
+        origin = f" (delivered: {_shown(key.default)}; set by {difference.source})" if difference else ""
+        yield f"{key.name}: {_shown(values[key.name])}{origin}  # {key.meaning}"
 
 
 def _history(overrides: list[Override]) -> Iterator[str]:

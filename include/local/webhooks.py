@@ -18,14 +18,14 @@ def webhooks(action: str, workspace: str, reactivate: str) -> int:
 
     Raises:
         LocalError: there is no connection, no address to deliver to, or no such action.
-        PipelineError: nothing could be done; see ``bitbucket_compliance.tasks.webhooks.plan``.
+        PipelineError: nothing could be done; see ``bitbucket_compliance.tasks.bitbucket_webhooks.plan``.
     """
     action = action.strip().lower() or "ensure"
     wants_on = _is_yes(reactivate)
     # Airflow writes its configuration where these say, as soon as it is imported.
     os.environ.update(env.airflow_environment(env.LOCAL / "airflow"))
     from bitbucket_compliance.core.errors import PipelineError
-    from bitbucket_compliance.tasks import webhooks as pipeline
+    from bitbucket_compliance.tasks import bitbucket_webhooks as pipeline
 
     if action not in pipeline.ACTIONS:
         raise LocalError(f"ACTION={action} is not known; {USAGE}")

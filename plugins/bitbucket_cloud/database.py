@@ -1,6 +1,6 @@
-"""The Postgres that all processes of a connection share: token vault and request ledger live there.
+"""The Postgres that all processes share: tokens, webhooks and the count of requests are kept there.
 
-The tables stand in schema ``integration``; whoever installs the package brings them (here: the migrations).
+Whoever installs the package creates the tables, in the schema that the configuration names.
 """
 
 from __future__ import annotations
@@ -14,41 +14,59 @@ from typing import Any, cast
 import psycopg
 from psycopg.rows import dict_row
 
-from bitbucket_cloud.errors import StoreUnavailable
-
-SQL = Path(__file__).with_name("sql")
+from bitbucket_cloud.client.errors import ConfigurationError, DatabaseUnavailable
+from bitbucket_cloud.configuration import DEFAULTS, Configuration
 
 Connection = psycopg.Connection[dict[str, Any]]
 
+#: Seconds to wait for a locked row of the vault: as long as a refresh by another process may take.
+VAULT_LOCK_SECONDS = 90.0
 
-class Store:
-    """Opens connections to that Postgres and runs the package's SQL files on them.
+_VAULT_SESSION = Path(__file__).with_name("vault_session.sql")
+
+
+class Database:
+    """Opens connections to that Postgres and runs SQL files on them.
 
     Args:
         connect: opens a psycopg connection; rows of any kind.
-        name: how messages call it, such as "Airflow connection compliance_postgres".
+        name: how messages call it, such as "Airflow connection my_postgres".
+        configuration: schema, role and hints of the installation.
     """
 
-    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], name: str) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        name: str,
+        configuration: Configuration = DEFAULTS,
+    ) -> None:
         self._connect = connect
         self.name = name
+        self.configuration = configuration
 
     @classmethod
-    def from_airflow(cls, conn_id: str) -> Store:
-        """The store behind an Airflow connection of type postgres."""
+    def from_airflow(cls, configuration: Configuration) -> Database:
+        """The database behind the Airflow connection that the configuration names.
+
+        Raises:
+            ConfigurationError: it names none.
+        """
+        conn_id = configuration.database_conn_id
+        if conn_id is None:
+            raise ConfigurationError("the configuration names no Airflow connection to a Postgres (database_conn_id)")
 
         def connect() -> psycopg.Connection[Any]:
             from airflow.providers.postgres.hooks.postgres import PostgresHook
 
             return cast(psycopg.Connection[Any], PostgresHook(postgres_conn_id=conn_id).get_conn())
 
-        return cls(connect, f"Airflow connection {conn_id}")
+        return cls(connect, f"Airflow connection {conn_id}", configuration)
 
     def connect(self) -> Connection:
         """A connection whose rows are dictionaries; the caller closes it.
 
         Raises:
-            StoreUnavailable: nothing answers, or it refuses the login.
+            DatabaseUnavailable: nothing answers, or it refuses the login.
         """
         with self.errors():
             connection = self._connect()
@@ -66,29 +84,54 @@ class Store:
             connection.close()
 
     @contextmanager
+    def vault_transaction(self) -> Iterator[Connection]:
+        """As ``transaction``, in the role that may touch tokens and webhook secrets."""
+        with self.transaction() as connection:
+            self.enter_vault(connection, VAULT_LOCK_SECONDS)
+            yield connection
+
+    def enter_vault(self, connection: Connection, lock_seconds: float) -> None:
+        """Give the transaction of a connection the vault's role, and no time limit but the one for locks."""
+        role = self.configuration.vault_role
+        self.run(connection, _VAULT_SESSION, role=role, lock_timeout=f"{lock_seconds * 1000:.0f}")
+
+    def run(self, connection: Connection, file: Path, /, **parameters: Any) -> psycopg.Cursor[dict[str, Any]]:
+        """Execute the one statement of a SQL file; values travel as parameters."""
+        return connection.execute(statement(file, self.configuration.schema), parameters)
+
+    @contextmanager
     def errors(self) -> Iterator[None]:
-        """Database errors become ours, without what was being written.
+        """Turn errors of the driver into ours, without the values that were being written.
 
         Raises:
-            StoreUnavailable: any of them.
+            DatabaseUnavailable: any of them.
         """
         try:
             yield
         except psycopg.Error as error:
             reason = error.diag.message_primary or type(error).__name__
-            raise StoreUnavailable(
-                f"{self.name} can't hold tokens and the request budget ({reason}); "
-                "check the server and that the migrations were run"
+            raise DatabaseUnavailable(
+                f"{self.name} can't keep tokens and the count of requests ({reason}); {self.configuration.to_repair}"
             ) from None
 
 
-def run_sql(
-    connection: psycopg.Connection[Any], name: str, parameters: Mapping[str, Any] | None = None
-) -> psycopg.Cursor[dict[str, Any]]:
-    """Execute the one statement of ``sql/<name>``; values travel as parameters."""
-    return connection.execute(_text(name), parameters or {})
-
-
 @cache
-def _text(name: str) -> bytes:
-    return (SQL / name).read_bytes()
+def statement(file: Path, schema: str = DEFAULTS.schema) -> bytes:
+    """The text of a SQL file. The files name the default schema, which ``schema`` takes the place of."""
+    text = file.read_text()
+    if schema != DEFAULTS.schema:
+        quoted = schema.replace('"', '""')
+        text = text.replace(f"{DEFAULTS.schema}.", f'"{quoted}".')
+    return text.encode()
+
+
+def one_row(cursor: psycopg.Cursor[dict[str, Any]]) -> Mapping[str, Any]:
+    """The row of a statement that always gives one.
+
+    Raises:
+        LookupError: it gave none.
+    """
+    row = cursor.fetchone()
+    if row is None:
+        raise LookupError("the statement gave no row")
+    return row

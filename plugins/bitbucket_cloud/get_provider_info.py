@@ -77,7 +77,7 @@ def _fields() -> dict[str, Any]:
                 },
                 "description_md": "- **OAuth consumer's own grant**: key and secret of a private OAuth consumer.\n"
                 "- **Access token**: of a workspace, project or repository, entered as the secret, without a key.\n"
-                "- **A person's grant**: the consumer's key and secret, and a person runs **make connect** once.\n\n"
+                "- **A person's grant**: the consumer's key and secret, and a person's consent, given once.\n\n"
                 "Left empty, it is the first where a key is entered, otherwise the second.",
             },
         },
@@ -87,40 +87,22 @@ def _fields() -> dict[str, Any]:
             "their addresses.",
             "schema": {"type": ["array", "null"], "items": {"type": "string"}},
         },
-        "requests_per_hour": {
-            "label": LABELS["requests_per_hour"],
-            "description": "What Bitbucket allows in a rolling hour; 0 = unlimited.",
-            "schema": {"type": ["integer", "null"], "default": 1000, "minimum": 0, "section": _RARELY_CHANGED},
-        },
-        "connections": {
-            "label": LABELS["connections"],
-            "description": "How many requests may be under way at a time, 1 to 64.",
-            "schema": {
-                "type": ["integer", "null"],
-                "default": 8,
-                "minimum": 1,
-                "maximum": 64,
-                "section": _RARELY_CHANGED,
-            },
-        },
-        "timeout": {
-            "label": LABELS["timeout"],
-            "description": "How long to wait for the next piece of an answer; raise it behind a slow proxy.",
-            "schema": {
-                "type": ["number", "null"],
-                "default": 60,
-                "minimum": 1,
-                "maximum": 600,
-                "section": _RARELY_CHANGED,
-            },
-        },
+        **_rarely_changed("requests_per_hour", "What Bitbucket allows in a rolling hour; 0 = unlimited.", 1000, 0),
+        **_rarely_changed("connections", "How many requests may be under way at a time, 1 to 64.", 8, 1, 64),
+        **_rarely_changed(
+            "timeout", "How long to wait for the next piece of an answer; raise it behind a slow proxy.", 60, 1, 600
+        ),
         "oauth_url": {
             "label": LABELS["oauth_url"],
             "description": f"Where tokens are asked for; {DEFAULT_OAUTH_URL} unless a proxy stands in between.",
-            "schema": {
-                "type": ["string", "null"],
-                "default": DEFAULT_OAUTH_URL,
-                "section": _RARELY_CHANGED,
-            },
+            "schema": {"type": ["string", "null"], "default": DEFAULT_OAUTH_URL, "section": _RARELY_CHANGED},
         },
     }
+
+
+def _rarely_changed(name: str, help_text: str, default: int, least: int, most: int | None = None) -> dict[str, Any]:
+    """A field for a number, in the form's last section."""
+    kind = "number" if name == "timeout" else "integer"
+    schema = {"type": [kind, "null"], "default": default, "minimum": least, "section": _RARELY_CHANGED}
+    schema |= {} if most is None else {"maximum": most}
+    return {name: {"label": LABELS[name], "description": help_text, "schema": schema}}

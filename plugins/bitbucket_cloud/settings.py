@@ -1,8 +1,7 @@
 """Turns an Airflow connection of type ``bitbucket`` into checked settings.
 
-Takes what the form, ``AIRFLOW_CONN_…`` as JSON and ``AIRFLOW_CONN_…`` as URI make of the same thing: a host
-with or without scheme, its port in a field of its own, the scheme or ``2.0`` in the schema field, numbers and
-lists as text.
+Airflow's form and ``AIRFLOW_CONN_…`` as JSON or as URI write the same thing in different ways: a host with or without
+scheme, its port in a field of its own, the scheme or ``2.0`` in the schema field, numbers and lists as text.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from bitbucket_cloud.errors import ConfigurationError
+from bitbucket_cloud.client.errors import ConfigurationError
 
 DEFAULT_HOST = "https://api.bitbucket.org"
 DEFAULT_OAUTH_URL = "https://bitbucket.org"
@@ -76,7 +75,7 @@ class Settings:
         retry_attempts: tries of a request in all, the first included.
         retry_wait: seconds before the second try; doubles with each.
         rate_limit_wait: seconds of the first pause after a 429; doubles up to 60.
-        rate_limit_pauses: pauses in a row that are waited out; a further 429 becomes an error that says when to
+        rate_limit_pauses: pauses in a row that are waited for; a further 429 becomes an error that says when to
             come back.
         token_lead: seconds before its expiry at which a token is renewed.
     """
@@ -108,6 +107,34 @@ class Settings:
         return _Reader(connection).settings()
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """What a number may be."""
+
+    least: float
+    most: float | None = None
+    whole: bool = False
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        return (
+            f"{kind} of at least {self.least:g}"
+            if self.most is None
+            else (f"{kind} from {self.least:g} to {self.most:g}")
+        )
+
+
+_NUMBERS = {
+    "requests_per_hour": _Limits(0, whole=True),
+    "connections": _Limits(1, 64, whole=True),
+    "retry_attempts": _Limits(1, 20, whole=True),
+    "retry_wait": _Limits(0, 60),
+    "rate_limit_wait": _Limits(0, 60),
+    "rate_limit_pauses": _Limits(0, 100, whole=True),
+    "token_lead": _Limits(0, 3600),
+}
+
+
 class _Reader:
     """Reads one connection, field by field."""
 
@@ -125,13 +152,13 @@ class _Reader:
                 "login",
                 f"is empty; enter the OAuth consumer's key, or set extra auth ({LABELS['auth']}) to {ACCESS_TOKEN}",
             )
-        if auth != ACCESS_TOKEN and not password:
-            raise self.wrong("password", "is empty; enter the OAuth consumer's secret")
-        if auth == ACCESS_TOKEN and not password:
-            raise self.wrong("password", "is empty; enter the access token")
+        if not password:
+            kind = "access token" if auth == ACCESS_TOKEN else "OAuth consumer's secret"
+            raise self.wrong("password", f"is empty; enter the {kind}")
         if not (login + password).isprintable() or not (login + password).isascii():
             raise self.wrong("login or password", "holds characters that no key or token has; paste it again")
-        connect_timeout, read_timeout = self._timeouts()
+        timeout = self.number("timeout", 60.0, _Limits(0.05, 600))
+        numbers = {name: self.number(name, getattr(Settings, name), limits) for name, limits in _NUMBERS.items()}
         return Settings(
             conn_id=self.conn_id,
             api_url=self._api_url(),
@@ -140,15 +167,9 @@ class _Reader:
             login=login,
             password=password,
             workspaces=self._workspaces(),
-            requests_per_hour=int(self.number("requests_per_hour", 1000, least=0, whole=True)),
-            connections=int(self.number("connections", 8, least=1, most=64, whole=True)),
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            retry_attempts=int(self.number("retry_attempts", 5, least=1, most=20, whole=True)),
-            retry_wait=self.number("retry_wait", 1.0, least=0, most=60),
-            rate_limit_wait=self.number("rate_limit_wait", 1.0, least=0, most=60),
-            rate_limit_pauses=int(self.number("rate_limit_pauses", 5, least=0, most=100, whole=True)),
-            token_lead=self.number("token_lead", 120.0, least=0, most=3600),
+            connect_timeout=min(10.0, timeout),
+            read_timeout=timeout,
+            **numbers,
         )
 
     def wrong(self, name: str, problem: str) -> ConfigurationError:
@@ -176,25 +197,21 @@ class _Reader:
             value = value.strip()
         return None if value == "" else value
 
-    def number(
-        self, name: str, default: float, *, least: float, most: float | None = None, whole: bool = False
-    ) -> float:
+    def number(self, name: str, default: float, limits: _Limits) -> Any:
         value = self.value(name)
         if value is None:
             return default
-        kind = "a whole number" if whole else "a number"
-        limits = f"from {least:g} to {most:g}" if most is not None else f"of at least {least:g}"
         try:
             if isinstance(value, bool):
                 raise ValueError
             number = float(value)
         except (TypeError, ValueError):
-            raise self.wrong(f"extra {name}", f"is no number; give {kind} {limits}") from None
+            raise self.wrong(f"extra {name}", f"is no number; give {limits}") from None
         # Written so that NaN, which compares false with everything, is refused too.
-        within = number >= least and number <= (most if most is not None else 1e9)
-        if not within or (whole and number != int(number)):
-            raise self.wrong(f"extra {name}", f"is {value}; give {kind} {limits}")
-        return number
+        is_within = number >= limits.least and number <= (1e9 if limits.most is None else limits.most)
+        if not is_within or (limits.whole and number != int(number)):
+            raise self.wrong(f"extra {name}", f"is {value}; give {limits}")
+        return int(number) if limits.whole else number
 
     def _auth(self, login: str) -> str:
         auth = self.value("auth")
@@ -203,10 +220,6 @@ class _Reader:
         if auth not in GRANTS:
             raise self.wrong("extra auth", f"must be one of {', '.join(GRANTS)}")
         return str(auth)
-
-    def _timeouts(self) -> tuple[float, float]:
-        read = self.number("timeout", 60.0, least=0.05, most=600)
-        return min(10.0, read), read
 
     def _workspaces(self) -> tuple[str, ...]:
         value = self.value("workspaces")
@@ -285,8 +298,8 @@ class _Reader:
         return number
 
 
-def is_plain_http_abroad(url: str) -> bool:
-    """Whether secrets would travel unencrypted beyond this machine."""
+def sends_secrets_in_plain(url: str) -> bool:
+    """Whether secrets sent there would leave this machine without encryption."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme == "https" or host == "localhost":

@@ -13,12 +13,15 @@ import sys
 
 import uvicorn
 
-from bitbucket_cloud.auth.encryption import KeyRing
-from bitbucket_cloud.errors import ConfigurationError
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.client.errors import ConfigurationError
+from bitbucket_cloud.configuration import Configuration
+from bitbucket_webhooks.address import conninfo_of
 from bitbucket_webhooks.app import MAX_BODY, PATH, create_app
 from bitbucket_webhooks.database import Database
-from local.environment import POSTGRES_CONNECTION, ConnectionUnreadable, PostgresAddress
 
+POSTGRES_CONNECTION = "AIRFLOW_CONN_COMPLIANCE_POSTGRES"
+CONFIGURATION = Configuration(key_variable="COMPLIANCE_VAULT_KEY")
 HOST_VARIABLE = "COMPLIANCE_RECEIVER_HOST"
 PORT_VARIABLE = "COMPLIANCE_RECEIVER_PORT"
 DEFAULT_PORT = 8085
@@ -29,22 +32,19 @@ def main() -> int:
     argparse.ArgumentParser(prog="python -m bitbucket_webhooks", description=__doc__).parse_args()
     try:
         host, port = os.environ.get(HOST_VARIABLE) or "127.0.0.1", _port()
-        keys = KeyRing.from_environment()
-        given = os.environ.get(POSTGRES_CONNECTION)
-        if not given:
-            raise ConfigurationError(f"the environment variable {POSTGRES_CONNECTION} is not set")
-        dsn = PostgresAddress.from_airflow(given).dsn
-    except (ConfigurationError, ConnectionUnreadable) as error:
+        encryption = Encryption.from_environment(CONFIGURATION)
+        address = conninfo_of(os.environ.get(POSTGRES_CONNECTION, ""), POSTGRES_CONNECTION)
+    except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
     async def conninfo() -> str:
-        return dsn
+        return address
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.info("receiving at http://%s:%d%s", host, port, PATH)
     uvicorn.run(
-        create_app(Database(conninfo, keys)),
+        create_app(Database(conninfo, lambda: encryption)),
         host=host,
         port=port,
         access_log=False,

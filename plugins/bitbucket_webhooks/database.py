@@ -1,4 +1,4 @@
-"""The receiver's part of Postgres: which webhooks there are, and the table that events are taken in to."""
+"""The receiver's part of Postgres: which webhooks there are, and the table that keeps their events."""
 
 from __future__ import annotations
 
@@ -16,40 +16,41 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from bitbucket_cloud.auth.encryption import KeyRing
-from bitbucket_cloud.errors import ConfigurationError
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.client.errors import ConfigurationError
+from bitbucket_cloud.webhooks.events import Event
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
-#: Seconds that one delivery may wait for the database in all, be it away or stalled: Bitbucket gives up after 10.
+#: Seconds that one delivery may wait for the database in all, be it away or slow: Bitbucket gives up after 10.
 PATIENCE = 4.0
 #: Seconds for which a webhook, and the fact that there is none, is remembered.
 KNOWN_FOR = 5.0
 UNKNOWN_FOR = 1.0
-#: Seconds between two looks at a webhook whose signatures don't fit: its secret may be a new one.
+#: Seconds between two look-ups of a webhook whose signatures don't match: its secret may be a new one.
 LOOK_AGAIN_AFTER = 0.2
 #: Webhooks remembered at most.
 MOST_KNOWN = 4096
 CONNECTIONS = 4
 
-_SQL = Path(__file__).with_name("sql")
+_SQL = Path(__file__).parent
 
 
 class DatabaseAway(Exception):
-    """Postgres did not do its part within ``PATIENCE`` seconds."""
+    """Postgres did not answer within ``PATIENCE`` seconds, or refused."""
 
 
 @dataclass(frozen=True)
-class Hook:
+class Webhook:
     """A webhook as it was registered.
 
     Attributes:
         hook_id: Bitbucket's uuid, with braces.
         secrets: what its deliveries may be signed with.
-        problem: why one of them can't be opened; None: all can.
+        problem: why one of them can't be decrypted; None: all can.
     """
 
     hook_id: str
@@ -59,35 +60,25 @@ class Hook:
     problem: str | None = None
 
 
-@dataclass(frozen=True)
-class Event:
-    """What is kept of a delivery; see ``integration.webhook_events``."""
-
-    event_key: str
-    request_id: str
-    body_hash: str
-    repository_id: str | None
-
-
 class Database:
     """Connections that reconnect by themselves, in the role ``compliance_receiver`` where the login has more rights.
 
     Args:
         conninfo: gives libpq's connection string, asked for when the first connection is made.
-        keys: opens the secrets; made of ``COMPLIANCE_VAULT_KEY`` unless given.
+        encryption: makes what decrypts the secrets; called for the first webhook that is looked up.
     """
 
-    def __init__(self, conninfo: Callable[[], Awaitable[str]], keys: KeyRing | None = None) -> None:
+    def __init__(self, conninfo: Callable[[], Awaitable[str]], encryption: Callable[[], Encryption]) -> None:
         self._conninfo = conninfo
-        self._keys = keys
+        self._encryption = encryption
         self._pool: AsyncConnectionPool[Connection] | None = None
         self._opening = asyncio.Lock()
         # So that many requests in the name of one webhook look it up once.
         self._looking = [asyncio.Lock() for _ in range(64)]
-        self._known: OrderedDict[str, tuple[float, Hook | None]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, Webhook | None]] = OrderedDict()
         self._counted: dict[str, float] = {}
 
-    async def hook(self, hook_id: str, deadline: float, *, afresh: bool = False) -> Hook | None:
+    async def webhook(self, hook_id: str, deadline: float, *, afresh: bool = False) -> Webhook | None:
         """The webhook of this uuid (with braces), or None.
 
         Args:
@@ -95,7 +86,7 @@ class Database:
             afresh: look again: what is remembered may be older than a new secret.
 
         Raises:
-            DatabaseAway, ConfigurationError (no key opens the secrets).
+            DatabaseAway, ConfigurationError (no key decrypts the secrets).
         """
         asked_at = time.monotonic()
         async with self._looking[hash(hook_id) % len(self._looking)]:
@@ -106,40 +97,42 @@ class Database:
                 return known
             return await self._look_up(hook_id, deadline)
 
-    async def _look_up(self, hook_id: str, deadline: float) -> Hook | None:
+    async def _look_up(self, hook_id: str, deadline: float) -> Webhook | None:
         looked_at = time.monotonic()
-        row = await self._with_connection(deadline, lambda one: _one(one, "hook.sql", {"hook_id": hook_id}))
-        found = self._opened(row) if row else None
+        row = await self._with_connection(deadline, lambda one: _one(one, "find_webhook.sql", {"hook_id": hook_id}))
+        found = self._decrypted(row) if row else None
         self._known[hook_id] = (looked_at, found)
         self._known.move_to_end(hook_id)
         while len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
         return found
 
-    async def take_in(self, hook: Hook, event: Event, deadline: float) -> bool:
+    async def take_in(self, webhook: Webhook, event: Event, deadline: float) -> bool:
         """Keep an event; False where it came before. It is committed when this returns.
 
         Raises:
             DatabaseAway: nothing was kept, or nobody knows: the same event may be taken in again.
         """
-        values = {**vars(event), "conn_id": hook.conn_id, "workspace": hook.workspace, "hook_id": hook.hook_id}
+        values = {**vars(event), "conn_id": webhook.conn_id, "workspace": webhook.workspace, "hook_id": webhook.hook_id}
 
         async def work(connection: Connection) -> bool:
             async with connection.transaction():
                 # In a statement of its own: the next one then sees what an equal delivery committed.
                 await connection.execute(_text("lock_body.sql"), values)
-                return await _one(connection, "take_in.sql", values) is not None
+                return await _one(connection, "insert_event.sql", values) is not None
 
         return await self._with_connection(deadline, work)
 
-    async def count_refusal(self, hook: Hook, deadline: float) -> None:
+    async def count_refusal(self, webhook: Webhook, deadline: float) -> None:
         """Count a delivery with a wrong signature, once a minute at most; what fails is left."""
         now = time.monotonic()
-        if now - self._counted.get(hook.hook_id, float("-inf")) < 60:
+        if now - self._counted.get(webhook.hook_id, float("-inf")) < 60:
             return
-        self._counted[hook.hook_id] = now
+        self._counted[webhook.hook_id] = now
         try:
-            await self._with_connection(deadline, lambda one: _run(one, "refuse.sql", {"hook_id": hook.hook_id}))
+            await self._with_connection(
+                deadline, lambda one: _run(one, "count_refusal.sql", {"hook_id": webhook.hook_id})
+            )
         except DatabaseAway:
             log.warning("a refused delivery could not be counted")
 
@@ -149,19 +142,19 @@ class Database:
             await self._pool.close()
             self._pool = None
 
-    def _opened(self, row: dict[str, Any]) -> Hook:
-        keys = self._keys = self._keys or KeyRing.from_environment()
+    def _decrypted(self, row: dict[str, Any]) -> Webhook:
+        encryption = self._encryption()
         secrets = []
         problem: ConfigurationError | None = None
         for sealed in row["sealed"]:
             try:
-                secrets.append(keys.open_webhook_secret(row["conn_id"], sealed))
+                secrets.append(encryption.decrypt_webhook_secret(row["conn_id"], sealed))
             except ConfigurationError as error:
                 problem = error
         if problem and not secrets:
             raise problem
         told = str(problem) if problem else None
-        return Hook(row["hook_id"], row["conn_id"], row["workspace"], tuple(secrets), told)
+        return Webhook(row["hook_id"], row["conn_id"], row["workspace"], tuple(secrets), told)
 
     async def _with_connection(self, deadline: float, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What ``work`` returns, tried again while the database is away: everything here may be done twice."""
@@ -206,7 +199,7 @@ def _reason(error: Exception) -> str:
 
 
 async def _configured(connection: Connection) -> None:
-    await connection.execute(_text("step_down.sql"))
+    await connection.execute(_text("set_role.sql"))
 
 
 async def _one(connection: Connection, name: str, values: dict[str, Any]) -> dict[str, Any] | None:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_webhooks.app import router as webhooks
 from bitbucket_webhooks.database import Database as WebhookDatabase
 from compliance_console_app.database import Pool
@@ -46,7 +48,7 @@ def create_app() -> FastAPI:
     app.state.pool = Pool()
     for module in ROUTERS:
         app.include_router(module.router)
-    app.state.webhooks = WebhookDatabase(_address)
+    app.state.webhooks = WebhookDatabase(_address, lambda: Encryption.from_environment(CONFIGURATION))
     app.include_router(webhooks(app.state.webhooks))
     app.add_middleware(SecurityHeaders)
     errors.install(app)

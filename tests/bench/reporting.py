@@ -26,9 +26,10 @@ import psycopg
 
 from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.database.migrate import upgrade
-from bitbucket_compliance.policy.model import Policy, load_policy
+from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.reporting.contract.queries import PEOPLE_READER, READER, queries
 from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests.policies import load_policy
 from local.postgres import EmbeddedPostgres
 from local.postgres_cluster import ADMIN_ROLE
 from tests.bench.charts import charts

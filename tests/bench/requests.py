@@ -269,7 +269,7 @@ def _under_a_limit(dsn: str, repositories: int, costs: simulation.Costs, folder:
     """The reader's first sync, an hour's requests at a time, beside what the simulation takes for granted."""
     limit = round(FEW * repositories)
     policy = folder / "policy.yaml"
-    policy.write_text("numbers: {reading_hours: 0}", encoding="utf-8")
+    policy.write_text("thresholds: {reading_hours: 0}", encoding="utf-8")
     os.environ["COMPLIANCE_POLICY_FILE"] = str(policy)
     pipeline = Pipeline(dsn, lambda *_: None)
     by_run: list[int] = []

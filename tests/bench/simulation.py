@@ -32,15 +32,14 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from bitbucket_cloud.client.endpoints import ENDPOINTS
-from bitbucket_cloud.database import Store
+from bitbucket_cloud.database import Database
 from bitbucket_cloud.rate_limit.ledger import PostgresLedger, consumer_of
-from bitbucket_cloud.rate_limit.limiter import RequestBudget
+from bitbucket_cloud.rate_limit.limiter import RateLimiter
 from bitbucket_cloud.settings import ACCESS_TOKEN, CLIENT_CREDENTIALS, Settings
 from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.pipeline.extract.plan import plan
-from bitbucket_compliance.pipeline.publish.publish import RUNS_KEPT
-from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.policy.model import load_policy
+from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
+from bitbucket_compliance.security_tests.policies import load_policy
 
 SIZES = (500, 2_000, 10_000)
 #: Of an OAuth consumer, and the most that an access token gets.
@@ -197,9 +196,9 @@ class _Workspace:
         auth = ACCESS_TOKEN if course.limit > OAUTH_LIMIT else CLIENT_CREDENTIALS
         self._settings = Settings("bench", auth=auth, login=self._name, password=self._name)
         self._headers = {"X-RateLimit-Limit": str(course.limit)}
-        store = Store(lambda: psycopg.connect(dsn), "the benchmark's database")
+        database = Database(lambda: psycopg.connect(dsn), "the benchmark's database")
         consumer = consumer_of(self._settings)
-        self._ledger = PostgresLedger(store, consumer, clock=self._clock, sleep=self._clock.advance)
+        self._ledger = PostgresLedger(database, consumer, clock=self._clock, sleep=self._clock.advance)
         connection.execute(
             "INSERT INTO registry.policy_versions (policy_version, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
             (self._policy.version, Jsonb(self._policy.model_dump(mode="json"))),
@@ -232,10 +231,10 @@ class _Workspace:
         """The run of one hour; afterwards the next hour begins."""
         run = self._start()
         ends = run.started_at + HOUR
-        budget = RequestBudget(self._settings, self._ledger, lambda pause: None)
-        sent = sum(self._send(budget, self._costs.listings(self._course.repositories), ends))
-        plan.plan_reading(self._connection, run, budget)
-        sent += self._read(budget, run, ends)
+        limiter = RateLimiter(self._settings, self._ledger)
+        sent = sum(self._send(limiter, self._costs.listings(self._course.repositories), ends))
+        plan.plan_reading(self._connection, run, limiter)
+        sent += self._read(limiter, run, ends)
         run_sql(self._connection, "pipeline/publish/forget_old_runs.sql", {**run.keys, "runs_kept": RUNS_KEPT})
         self._clock.now = ends
         hour = self._look_back(run, sent)
@@ -268,7 +267,7 @@ class _Workspace:
         self._connection.commit()
         return run
 
-    def _send(self, budget: RequestBudget, requests: int, ends: datetime) -> Iterator[int]:
+    def _send(self, limiter: RateLimiter, requests: int, ends: datetime) -> Iterator[int]:
         """Send requests as the ledger allows; the size of each batch, its time being the clock's."""
         while requests:
             booking = self._ledger.reserve(min(requests, PACE * STEP), self._settings.requests_per_hour)
@@ -277,11 +276,11 @@ class _Workspace:
                 return
             self._clock.advance(granted / PACE if granted else booking.resume_in)
             if granted:
-                budget.note(self._headers)
+                limiter.note(self._headers)
                 requests -= granted
                 yield granted
 
-    def _read(self, budget: RequestBudget, run: Run, ends: datetime) -> int:
+    def _read(self, limiter: RateLimiter, run: Run, ends: datetime) -> int:
         """Read in the planned order and leave the rest; requests sent."""
         due = self._row(
             "SELECT count(*) AS all, count(*) FILTER (WHERE cause = 'never_read') AS new"
@@ -290,7 +289,7 @@ class _Workspace:
         )
         new = due["new"]
         sent = done = 0
-        for granted in self._send(budget, math.ceil(self._cost(due["all"], new)), ends):
+        for granted in self._send(limiter, math.ceil(self._cost(due["all"], new)), ends):
             sent += granted
             before, done = done, self._readings(sent, new, due["all"])
             self._note(run, before, done)

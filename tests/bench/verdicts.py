@@ -44,7 +44,7 @@ import psycopg
 from bitbucket_compliance.database.migrate import upgrade
 from bitbucket_compliance.pipeline.gate.validation import load_library
 from bitbucket_compliance.security_tests import CATALOGUE
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from local.postgres import EmbeddedPostgres
 from tests.bench.goals import Goals
 from tests.bench.verdicts_workspace import WORKSPACE, Landed, MadeUp

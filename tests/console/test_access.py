@@ -12,8 +12,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse
 
-from bitbucket_cloud.auth.encryption import KEY_VARIABLE, KeyRing
-from bitbucket_webhooks.signature import sign
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.webhooks.signature import sign
 from compliance_console_app import permissions
 from compliance_console_app.app import create_app
 from compliance_console_app.permissions import auth_manager
@@ -22,7 +22,7 @@ from compliance_console_app.web.headers import SECURITY
 from tests.conftest import Database
 from tests.console.conftest import OpenConsole
 from tests.receiving import HOOK, SECRET, Registry
-from tests.vaulting import KEY
+from tests.vaulting import KEY, KEY_VARIABLE
 
 ROLES = ("viewer", "user", "op", "admin")
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -141,7 +141,7 @@ def test_only_a_signature_opens_the_route_of_webhooks(
 ) -> None:
     """Neither a login nor a form's token matters, nor where the request comes from."""
     monkeypatch.setenv(KEY_VARIABLE, KEY)
-    registry = Registry(dsn, KeyRing(KEY))
+    registry = Registry(dsn, Encryption(KEY))
     registry.hook(HOOK, registry.secret(SECRET))
     console = open_console(role)
     body = b'{"repository": null}'

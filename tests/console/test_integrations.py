@@ -12,13 +12,12 @@ import pytest
 import requests
 from httpx import Response
 
-from bitbucket_cloud.auth.encryption import KEY_VARIABLE
 from compliance_console_app.permissions import Person
 from compliance_console_app.services import dag_runs
 from sandbox.process import SandboxServer
 from tests.console.conftest import Console, OpenConsole
 from tests.harness import DEMO, Pipeline, bitbucket_connection
-from tests.vaulting import KEY, auth_for, events, rows, settings_for, status
+from tests.vaulting import KEY, KEY_VARIABLE, auth_for, events, rows, settings_for, status
 
 BASE = "https://airflow.test/af"
 CALLBACK = f"{BASE}/compliance/integrations/callback"

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from httpx import Response
 
-from bitbucket_compliance.reporting.exports.csv_table import original
+from bitbucket_compliance.reporting.exports.formats.csv_table import original
 from tests.conftest import Database
 from tests.console.conftest import Console, OpenConsole
 from tests.console.world import HOSTILE, WORKSPACE, Published, message, problem

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bitbucket_cloud.auth.encryption import KEY_VARIABLE
-from bitbucket_cloud.database import Store
-from bitbucket_cloud.errors import Unreachable
-from bitbucket_cloud.webhooks.registration import Removed
-from bitbucket_cloud.webhooks.secrets import WebhookSecrets
+from bitbucket_cloud.client.errors import Unreachable
+from bitbucket_cloud.database import Database as BitbucketDatabase
+from bitbucket_cloud.webhooks.removal import Removed
+from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from compliance_console_app.permissions import Person
 from compliance_console_app.services import dag_runs
 from sandbox.process import SandboxServer
@@ -20,7 +20,7 @@ from tests.conftest import Database
 from tests.console.conftest import Console, OpenConsole
 from tests.console.world import Published, message
 from tests.harness import bitbucket_connection
-from tests.vaulting import KEY, rows
+from tests.vaulting import KEY, KEY_VARIABLE, rows
 
 BASE = "https://airflow.test/af"
 ADDRESS = "https://hooks.example.com/webhooks/bitbucket"
@@ -219,10 +219,10 @@ def connected(
     """A browser of somebody who may disconnect a connection that has a webhook and its secret."""
     given = bitbucket_connection(sandbox.url, "admin", auth="authorization_code", workspaces=[ACME])
     monkeypatch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(given))
-    WebhookSecrets(Store.from_airflow("compliance_postgres")).current("bitbucket_default")
+    WebhookSecrets(BitbucketDatabase.from_airflow(CONFIGURATION)).current("bitbucket_default")
     put(database)
     monkeypatch.setattr("compliance_console_app.services.connections.standing", lambda *_: {"status": "connected"})
-    monkeypatch.setattr("bitbucket_cloud.auth.vault.TokenVault.disconnect", lambda *_: True)
+    monkeypatch.setattr("bitbucket_cloud.auth.vault.vault.TokenVault.disconnect", lambda *_: True)
     return open_console("op", "ann")
 
 
@@ -244,7 +244,7 @@ def test_disconnecting_deletes_webhooks_and_secret_and_says_what_is_left(
         asked.append(list(workspaces))
         return Removed(2, ("the webhook of repository one is left at Bitbucket: no rights; delete it there",))
 
-    monkeypatch.setattr("bitbucket_cloud.webhooks.registration.remove", remove)
+    monkeypatch.setattr("bitbucket_cloud.webhooks.removal.remove", remove)
     answer = press(connected)
     assert asked == [[ACME]]
     told = message(answer)
@@ -265,7 +265,7 @@ def test_a_bitbucket_that_does_not_answer_holds_no_disconnect_up(
     def remove(*_: object) -> Removed:
         raise Unreachable("no answer from https://api.example.com")
 
-    monkeypatch.setattr("bitbucket_cloud.webhooks.registration.remove", remove)
+    monkeypatch.setattr("bitbucket_cloud.webhooks.removal.remove", remove)
     told = message(press(connected))
     assert "Disconnected" in told
     assert "webhooks may be left at Bitbucket: no answer" in told
@@ -302,7 +302,7 @@ def test_what_nobody_foresaw_holds_no_disconnect_up_and_shows_nothing_of_the_ins
     def remove(*_: object) -> Removed:
         raise RuntimeError("the secret plan")
 
-    monkeypatch.setattr("bitbucket_cloud.webhooks.registration.remove", remove)
+    monkeypatch.setattr("bitbucket_cloud.webhooks.removal.remove", remove)
     told = message(press(connected))
     assert "they could not be deleted (RuntimeError)" in told
     assert "secret plan" not in told
@@ -319,7 +319,7 @@ def test_webhooks_of_a_workspace_that_the_connection_names_no_more_are_deleted_t
         asked.append(list(workspaces))
         return Removed(2)
 
-    monkeypatch.setattr("bitbucket_cloud.webhooks.registration.remove", remove)
+    monkeypatch.setattr("bitbucket_cloud.webhooks.removal.remove", remove)
     press(connected)
     assert asked == [[ACME, "dropped"]]
 
@@ -330,7 +330,7 @@ def test_the_secret_goes_where_no_webhook_was_ever_registered(
     def remove(*_: object) -> Removed:
         raise AssertionError("there is nothing to ask Bitbucket for")
 
-    monkeypatch.setattr("bitbucket_cloud.webhooks.registration.remove", remove)
+    monkeypatch.setattr("bitbucket_cloud.webhooks.removal.remove", remove)
     database.execute("DELETE FROM integration.webhooks")
     assert secrets(dsn) == 1
     assert "webhook" not in message(press(connected))

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from bitbucket_compliance.registry.exceptions import Asked, decide, request
+from bitbucket_compliance.registry.exceptions import ExceptionRequest, decide, request
 from bitbucket_compliance.reporting.explain.chain import Chain, NothingToExplain, chain, moment_of
 from bitbucket_compliance.reporting.explain.render import render
 from bitbucket_compliance.security_tests import CATALOGUE
@@ -248,7 +248,9 @@ def test_an_exception_is_named_with_its_reason_until_the_moment_it_expires(
     acme.state.workspaces[0].repositories[0].restrictions = []
     whole_run(pipeline, acme)
     with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
-        asked = Asked("peer_review_required", "acme", "olga", "it retires", datetime.now(UTC) + timedelta(30), "repo-0")
+        asked = ExceptionRequest(
+            "peer_review_required", "acme", "olga", "it retires", datetime.now(UTC) + timedelta(30), "repo-0"
+        )
         wanted = request(connection, asked, requested_by="ada")
         decide(connection, wanted.exception_id, "accept", decided_by="ben")
     whole_run(pipeline, acme)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from bitbucket_compliance.core.errors import Waiting
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
 from sandbox.state import RequestRecord, SandboxState
 from tests.harness import DEMO, Pipeline

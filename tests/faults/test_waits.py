@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from bitbucket_compliance.core.errors import WaitForRequests
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer, build_state
 from sandbox.state import SandboxState
 from tests.faults.driver import RULE_TESTS, Driver, answered_twice, api_requests, once_after

@@ -13,7 +13,8 @@ import pytest
 import requests
 from cryptography.fernet import Fernet
 
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
+from bitbucket_compliance.tasks import bitbucket_events
 from local.postgres import EmbeddedPostgres
 from sandbox import actions
 from sandbox.build import person
@@ -49,7 +50,7 @@ def receiver(
 @pytest.fixture
 def acme(pipeline: Pipeline, serve: Serve, receiver: Running) -> SandboxServer:
     """A workspace that was judged once, whose webhook delivers to the receiver."""
-    from bitbucket_compliance.tasks import webhooks
+    from bitbucket_compliance.tasks import bitbucket_webhooks as webhooks
 
     state = small_state(REPOSITORIES)
     # The identity behind the connection owns the workspace, as an administrator's would.
@@ -228,6 +229,6 @@ def test_a_run_that_died_with_events_in_its_hands_leaves_them_to_the_next(
     pipeline.query("UPDATE integration.workspace_leases SET renewed_at = now() - interval '2 minutes' RETURNING 1")
     rows = pipeline.query("SELECT * FROM integration.announce_events(0, 0, 60)")
     assert [(row["waiting_workspace"], row["announced"]) for row in rows] == [(ACME, True)]
-    assert tasks.workspaces_with_events() == [{"workspace": ACME, "incremental": True}]
+    assert bitbucket_events.workspaces_with_events() == [{"workspace": ACME, "incremental": True}]
     settle(pipeline, acme)
     assert_as_after_a_whole_run(pipeline, acme)

@@ -14,8 +14,8 @@ import jsonschema
 import pytest
 import yaml
 
+from bitbucket_compliance.database.receiver_login import LOGIN as RECEIVER_LOGIN
 from bitbucket_compliance.reporting.dashboards.login import LOGIN
-from bitbucket_webhooks.login import LOGIN as RECEIVER_LOGIN
 from local.environment import ROOT
 
 COMPOSE = ROOT / "docker-compose.yaml"

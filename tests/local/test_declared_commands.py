@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bitbucket_compliance.security_tests.policies import keys
 from local import __main__ as command_line
 from local.commands import Usage, import_files, roster_jobs
 from tests.conftest import Database
@@ -14,7 +15,7 @@ from tests.conftest import Database
 @pytest.fixture
 def overrides(tmp_path: Path) -> Path:
     path = tmp_path / "overrides.yaml"
-    path.write_text("numbers: {min_approvals: 2}\n")
+    path.write_text("thresholds: {min_approvals: 2}\n")
     return path
 
 
@@ -25,11 +26,13 @@ def test_a_policy_is_set_shown_and_taken_back(
     assert command_line.main(["policy", "--workspace", "acme", "--file", "none"]) == 0
     said, again = capsys.readouterr().out.split("policy of workspace acme, version ")[1:]
     assert said == again
-    assert "numbers.min_approvals: 2 (delivered: 1; set by workspace acme)" in said
+    assert "thresholds.min_approvals: 2 (delivered: 1; set by workspace acme)" in said
     assert "in force, by " in said and "(why)" in said
     overrides.write_text("")
     assert command_line.main(["policy", "--workspace", "acme", "--file", str(overrides), "--reason", "done"]) == 0
-    assert "every key is as include/bitbucket_compliance/policy/default.yaml delivers it" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert all(f"  {key.name}: " in said and f"  # {key.meaning}" in said for key in keys())
+    assert "delivered:" not in said
     assert len(database.execute("SELECT 1 FROM registry.policy_overrides").fetchall()) == 2
 
 
@@ -40,14 +43,14 @@ def test_a_policy_is_set_shown_and_taken_back(
         (["--workspace", "a b"], "usage: make policy"),
         (["--workspace", "acme", "--file", "/no/such.yaml", "--reason", "x"], "FILE=/no/such.yaml"),
         (["--workspace", "acme", "--file", "OVERRIDES"], "REASON"),
-        (["--workspace", "acme", "--file", "BAD", "--reason", "x"], "workspace acme: numbers.min_approvals"),
+        (["--workspace", "acme", "--file", "BAD", "--reason", "x"], "workspace acme: thresholds.min_approvals"),
     ],
 )
 def test_a_policy_that_cannot_be_set_is_one_line(
     database: Database, overrides: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], named: str
 ) -> None:
     bad = overrides.with_name("bad.yaml")
-    bad.write_text("numbers: {min_approvals: 0}")
+    bad.write_text("thresholds: {min_approvals: 0}")
     files = {"OVERRIDES": str(overrides), "BAD": str(bad)}
     assert command_line.main(["policy", *(files.get(part, part) for part in arguments)]) == 1
     (line,) = capsys.readouterr().err.splitlines()

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
 from tests.harness import Pipeline
 from tests.pipeline.small import ACME, FAST

@@ -21,8 +21,9 @@ from psycopg.types.json import Jsonb
 
 from bitbucket_compliance.pipeline.publish.publish import publish
 from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.policy.model import Policy, load_policy
+from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.security_tests import BY_ID
+from bitbucket_compliance.security_tests.policies import load_policy
 from local.postgres import EmbeddedPostgres
 
 PEERS = "peer_review_required"
@@ -90,10 +91,10 @@ class Board:
         self.workspace = f"board-{next(_numbers)}"
         self.policy: Policy = load_policy()
 
-    def with_policy(self, **numbers: Any) -> Board:
+    def with_policy(self, **thresholds: Any) -> Board:
         """Numbers of the policy that differ from the defaults."""
-        changed = self.policy.numbers.model_copy(update=numbers)
-        self.policy = self.policy.model_copy(update={"numbers": changed})
+        changed = self.policy.thresholds.model_copy(update=thresholds)
+        self.policy = self.policy.model_copy(update={"thresholds": changed})
         return self
 
     def switch(self, test_id: str, *, on: bool) -> None:

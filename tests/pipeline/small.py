@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.build import Pulls, Rules, app_user, midnight, person, runs, uuid_of
 from sandbox.model import Account, Member, Project, Repository, Workspace
 from sandbox.process import SandboxServer

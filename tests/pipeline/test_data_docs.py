@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from bitbucket_compliance.pipeline.gate import data_docs
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.harness import Pipeline

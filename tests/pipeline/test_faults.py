@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, WaitForRequests
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.build import Rules
 from sandbox.errors import HTML_TOKEN
 from sandbox.process import SandboxServer
@@ -378,9 +378,9 @@ def test_a_host_that_dies_in_the_middle_stops_the_chunk_and_a_retry_finishes(pip
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("numbers: {max_eror_share: 1}", "max_eror_share"),
+        ("thresholds: {max_eror_share: 1}", "max_eror_share"),
         ("tests: {peer_reviw_required: {enabled: false}}", "peer_reviw_required"),
-        ("numbers: {behaviour_sample: many}", "behaviour_sample"),
+        ("thresholds: {behaviour_sample: many}", "behaviour_sample"),
         ("tests: [", "line 1"),
         ("- a list", "mapping"),
         (None, "can't be read"),

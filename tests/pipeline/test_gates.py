@@ -14,8 +14,8 @@ from psycopg import sql
 from bitbucket_compliance.core.errors import GateUnanswered
 from bitbucket_compliance.pipeline.gate.expectations import results as result_suite
 from bitbucket_compliance.pipeline.gate.expectations import staging
-from bitbucket_compliance.policy.model import load_policy
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.security_tests.policies import load_policy
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.model import Repository
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
@@ -138,7 +138,7 @@ def test_the_policy_says_how_many_may_fail(
     pipeline: Pipeline, acme: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy = tmp_path / "policy.yaml"
-    policy.write_text("numbers: {max_error_share: 0.2}\n")
+    policy.write_text("thresholds: {max_error_share: 0.2}\n")
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
     for slug in ("repo-1", "repo-2"):
         acme.state.repository(slug).gone = True
@@ -177,7 +177,7 @@ def test_a_listing_that_lost_more_than_a_tenth_and_more_than_three_stops_publica
     _, stopped = gated(pipeline, acme)
     assert stopped is not None and SHRINK in stopped, "running again does not talk it away"
     policy = tmp_path / "policy.yaml"
-    policy.write_text("numbers: {max_shrink_share: 0.5}\n")
+    policy.write_text("thresholds: {max_shrink_share: 0.5}\n")
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
     assert gated(pipeline, acme)[1] is None
     assert len({row["subject_id"] for row in results(pipeline) if row["subject_type"] == "repository"}) == 7
@@ -700,7 +700,7 @@ def test_every_expectation_about_staging_can_fail_and_shows_its_rows_and_the_way
         tasks.gate(ACME, run_id, "staging")
     pipeline.release(ACME)
 
-    suite = {one.description: one for one in staging.expectations(load_policy().numbers)}
+    suite = {one.description: one for one in staging.expectations(load_policy().thresholds)}
     assert suite.keys() == {expectation for expectation, _, _ in STAGING_BROKEN}
     rows = outcomes(pipeline, run_id)
     assert {name for name in suite if rows[name]["success"]} == set()
@@ -709,7 +709,7 @@ def test_every_expectation_about_staging_can_fail_and_shows_its_rows_and_the_way
         assert rows[expectation]["severity"] == suite[expectation].severity
         assert named is None or named in str(rows[expectation]["observed"]["unexpected_rows"]), expectation
         assert named is None or named in log, expectation
-        assert f"way out: {suite[expectation].way_out}" in log
+        assert f"what to do: {suite[expectation].hint}" in log
     shown = rows[SHRINK]["observed"]
     assert shown["unexpected_count"] == 25 and len(shown["unexpected_rows"]) == 20
     assert "25 rows), the first 20:" in log
@@ -739,14 +739,14 @@ def test_every_table_of_staging_has_an_expectation_over_its_own_view(pipeline: P
         " AND usage.view_name = tables.table_name"
         " WHERE tables.table_schema = 'staging' AND tables.table_type = 'BASE TABLE'"
     )
-    looked_at = {one.view for one in staging.expectations(load_policy().numbers)}
+    looked_at = {one.view for one in staging.expectations(load_policy().thresholds)}
     assert len(tables) >= 12
     assert [row["table_name"] for row in tables if row["view_name"] not in looked_at] == []
 
 
 def test_the_pipelines_own_role_may_read_every_view_of_quality(pipeline: Pipeline) -> None:
     views = pipeline.query("SELECT table_name FROM information_schema.views WHERE table_schema = 'quality'")
-    suites = (*staging.expectations(load_policy().numbers), *result_suite.expectations(load_policy().numbers))
+    suites = (*staging.expectations(load_policy().thresholds), *result_suite.expectations(load_policy().thresholds))
     assert {one.view for one in suites} | {one.rows_from for one in suites} - {None} <= {
         row["table_name"] for row in views
     }
@@ -876,7 +876,7 @@ def test_every_expectation_about_results_can_fail_is_critical_and_shows_its_rows
     with pytest.raises(AirflowFailException):
         tasks.gate(ACME, run_id, "results")
     pipeline.release(ACME)
-    suite = {one.description: one for one in result_suite.expectations(load_policy().numbers)}
+    suite = {one.description: one for one in result_suite.expectations(load_policy().thresholds)}
     assert suite.keys() == {expectation for expectation, _, _ in RESULTS_BROKEN}
     assert {one.severity for one in suite.values()} == {"critical"}
     rows = outcomes(pipeline, run_id, "results")
@@ -884,7 +884,7 @@ def test_every_expectation_about_results_can_fail_is_critical_and_shows_its_rows
     for expectation, _, named in RESULTS_BROKEN:
         shown = rows[expectation]["observed"].get("unexpected_rows", [])
         assert named is None or named in str(shown), expectation
-        assert f"way out: {suite[expectation].way_out}" in caplog.text
+        assert f"what to do: {suite[expectation].hint}" in caplog.text
     assert "Person" not in caplog.text + str(rows), "members are named by id alone"
 
 
@@ -911,7 +911,8 @@ def test_a_verdict_rests_on_accepted_evidence_of_its_test_from_its_capture_until
     with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
         # In Auckland it is the first of April already.
         connection.execute(
-            "UPDATE registry.policy_versions SET body = jsonb_set(body, '{numbers,time_zone}', '\"Pacific/Auckland\"')"
+            "UPDATE registry.policy_versions"
+            " SET body = jsonb_set(body, '{thresholds,time_zone}', '\"Pacific/Auckland\"')"
         )
         connection.execute("UPDATE judged.verdicts SET evaluated_at = '2026-03-31T20:00:00Z'")
         for number, (days, decision, about, _) in enumerate(EVIDENCE_AGES):

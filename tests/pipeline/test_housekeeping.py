@@ -13,8 +13,8 @@ from psycopg.rows import dict_row
 from bitbucket_compliance.core.errors import PolicyInvalid
 from bitbucket_compliance.pipeline.housekeeping import housekeeping
 from bitbucket_compliance.pipeline.housekeeping.housekeeping import forget_old
-from bitbucket_compliance.registry.exceptions import Asked, decide, request
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.registry.exceptions import ExceptionRequest, decide, request
+from bitbucket_compliance.tasks import housekeeping as tasks
 from tests.pipeline.board import PEERS, Board, Judged
 
 ACME = "acme"
@@ -127,7 +127,7 @@ def test_each_workspace_keeps_what_its_own_policy_says(landed: Landed, worker: W
         landed.body(workspace, "newest", 1, 0, workspace)
     landed.database.execute(
         "INSERT INTO registry.policy_overrides (workspace, body, set_by)"
-        " VALUES ('acme', '{\"numbers\": {\"bodies_kept_days\": 30}}', 'tester')"
+        " VALUES ('acme', '{\"thresholds\": {\"bodies_kept_days\": 30}}', 'tester')"
     )
     assert forget_old(worker) == 1
     assert landed.left() == {"acme newest", "other old", "other newest"}
@@ -140,9 +140,9 @@ def test_a_policy_that_can_not_be_read_holds_up_no_other_workspace_and_is_told(l
         landed.body(workspace, "newest", 1, 0, workspace)
     landed.database.execute(
         "INSERT INTO registry.policy_overrides (workspace, body, set_by)"
-        " VALUES ('acme', '{\"numbers\": {\"bodies\": 30}}', 'tester')"
+        " VALUES ('acme', '{\"thresholds\": {\"bodies\": 30}}', 'tester')"
     )
-    with pytest.raises(PolicyInvalid, match=r"workspace acme: numbers\.bodies: unknown key"):
+    with pytest.raises(PolicyInvalid, match=r"workspace acme: thresholds\.bodies: unknown key"):
         forget_old(worker)
     assert landed.left() == {"acme old", "acme newest", "other newest"}, "in doubt everything stays"
 
@@ -193,7 +193,9 @@ def test_the_tasks_of_the_dag_do_both(landed: Landed, worker: Worker, capsys: py
     board = Board(worker)
     state = {"{a}": Judged("failing")}
     board.publish(state)
-    asked = Asked(PEERS, board.workspace, "olga", "moving away", board.now() + timedelta(days=1), subject="a")
+    asked = ExceptionRequest(
+        PEERS, board.workspace, "olga", "moving away", board.now() + timedelta(days=1), subject="a"
+    )
     noted = request(worker, asked, requested_by="ada")
     decide(worker, noted.exception_id, "accept", decided_by="ben")
     worker.commit()

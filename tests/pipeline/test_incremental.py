@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bitbucket_compliance.core.errors import RunNotNeeded, WaitForRequests
 from bitbucket_compliance.pipeline.extract.plan.costs import readings_a_day
 from bitbucket_compliance.pipeline.extract.plan.plan import make_plan
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.harness import Pipeline
@@ -272,7 +272,7 @@ def test_what_a_run_leaves_when_its_time_is_up_waits_for_the_next_one(
     pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     policy = tmp_path / "policy.yaml"
-    policy.write_text("numbers: {reading_hours: 0}\n")
+    policy.write_text("thresholds: {reading_hours: 0}\n")
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
     pipeline.connect_to(acme, **FAST, requests_per_hour=14, connections=2)
     run_id = start()
@@ -312,7 +312,7 @@ def test_a_run_waits_no_longer_than_the_policy_allows(
     pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
     policy = tmp_path / "policy.yaml"
-    policy.write_text("numbers: {reading_hours: 0}\n")
+    policy.write_text("thresholds: {reading_hours: 0}\n")
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
     pipeline.connect_to(acme, **FAST, requests_per_hour=14, connections=2)
     run_id = start()
@@ -346,7 +346,7 @@ def test_data_older_than_the_policy_allows_is_no_verdict_any_more(
     age(pipeline, 60)
     pipeline.query("UPDATE staging.coverage SET data_as_of = data_as_of - interval '60 hours' RETURNING 1")
     policy = tmp_path / "policy.yaml"
-    policy.write_text("numbers: {reread_hours: 100}\n")
+    policy.write_text("thresholds: {reread_hours: 100}\n")
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
     assert again(pipeline, acme) == set()
     assert {pipeline.verdicts(ACME)[test, "repo-1"] for test in ("peer_review_required", "status_checks_required")} == {

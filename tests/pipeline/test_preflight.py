@@ -8,7 +8,7 @@ import pytest
 
 from bitbucket_compliance.pipeline.extract.preflight import bases_available
 from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
 from sandbox.state import FIVE_SCOPES, SandboxState, closure
 from tests.harness import Pipeline

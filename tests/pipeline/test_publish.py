@@ -17,7 +17,8 @@ from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import run_sql
 from bitbucket_compliance.pipeline.publish import publish as publish_module
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from local.postgres import EmbeddedPostgres
 from local.postgres_cluster import ADMIN_ROLE
 from sandbox.build import person
@@ -491,7 +492,7 @@ def test_history_has_no_gap_no_overlap_and_tells_what_was_shown_at_any_time(
     publish_and_look()
     policy("tests: {repo_classified: {enabled: false}}\n")
     publish_and_look()
-    policy("numbers: {min_approvals: 5}\n")
+    policy("thresholds: {min_approvals: 5}\n")
     publish_and_look()
     publish_and_look()
     assert_whole(pipeline)
@@ -552,7 +553,7 @@ def test_a_test_that_is_switched_off_was_not_run_and_has_no_results(
     whole_run(pipeline, acme)
     assert not any(test == PEERS for test, _ in statuses(pipeline))
     summary = {r["test_id"]: r for r in pipeline.query("SELECT * FROM compliance.test_summary")}
-    assert len(summary) == 8
+    assert len(summary) == len(CATALOGUE)
     assert summary[PEERS]["status"] == summary["pipelines_enabled"]["status"] == "not_run"
     assert [summary[PEERS][name] for name in ("passing", "failing", "pending", "error")] == [0, 0, 0, 0]
     assert not summary[PEERS]["enabled"]
@@ -571,7 +572,7 @@ def test_a_new_policy_opens_new_intervals(
     whole_run(pipeline, acme)
     old = {row["policy_version"] for row in results(pipeline)}
     count = len(results(pipeline))
-    policy("numbers: {max_error_share: 0.3}\n")
+    policy("thresholds: {max_error_share: 0.3}\n")
     whole_run(pipeline, acme)
     new = {row["policy_version"] for row in results(pipeline)}
     assert len(old) == len(new) == 1 and old != new

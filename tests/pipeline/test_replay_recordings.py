@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from tests.harness import Pipeline, bitbucket_connection
 from tests.pipeline import recorded
 from tests.pipeline.recorded import Recorded, body, listing, ok

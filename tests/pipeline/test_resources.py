@@ -12,9 +12,10 @@ from bitbucket_cloud.client.endpoints import ENDPOINTS
 from bitbucket_compliance.core.database import PACKAGE
 from bitbucket_compliance.pipeline.extract.document import TARGET, document
 from bitbucket_compliance.pipeline.extract.selection import announced_events, wanted
-from bitbucket_compliance.policy.model import Policy, load_policy
+from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.resources.catalogue import BY_NAME, RESOURCES
 from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests.policies import load_policy
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.harness import Pipeline

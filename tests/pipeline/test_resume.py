@@ -21,7 +21,7 @@ from bitbucket_compliance.pipeline.extract.repositories import reader as chunk_m
 from bitbucket_compliance.pipeline.publish import publish as publish_module
 from bitbucket_compliance.pipeline.run import lease as lease_module
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from local.postgres import EmbeddedPostgres
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from bitbucket_compliance.core.errors import PolicyInvalid
-from bitbucket_compliance.pipeline.run.run import finish_run, start_run
+from bitbucket_compliance.pipeline.run.lifecycle import finish_run, start_run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
-from bitbucket_compliance.policy.model import defaults
-from bitbucket_compliance.policy.overrides import differences, history, policy_of, set_override
+from bitbucket_compliance.policy.overrides import history
+from bitbucket_compliance.security_tests.policies import DELIVERED, differences, policy_of, set_override
 from tests.conftest import Database
 from tests.security_tests.builders import World
 
@@ -48,47 +48,49 @@ def stored(database: Database) -> list[dict[str, Any]]:
 
 
 def test_a_workspace_goes_over_the_file_and_the_file_over_the_defaults(database: Database, file: Path) -> None:
-    file.write_text("numbers: {min_approvals: 2, behaviour_window_days: 30}")
-    change(database, "acme", "numbers: {min_approvals: 3}\ntests: {pipelines_enabled: {enabled: true}}")
+    file.write_text("thresholds: {min_approvals: 2, behaviour_window_days: 30}")
+    change(database, "acme", "thresholds: {min_approvals: 3}\ntests: {pipelines_enabled: {enabled: true}}")
     policy = policy_of(database, "acme")
-    assert policy.numbers.min_approvals == 3
-    assert policy.numbers.behaviour_window_days == 30
-    assert policy.numbers.min_passing_builds == 1
+    assert policy.thresholds.min_approvals == 3
+    assert policy.thresholds.behaviour_window_days == 30
+    assert policy.thresholds.min_passing_builds == 1
     assert policy.enabled("pipelines_enabled")
     assert policy.tests["pipelines_enabled"].severity == "medium"
 
 
 def test_other_workspaces_and_none_in_particular_keep_the_file(database: Database, file: Path) -> None:
-    file.write_text("numbers: {min_approvals: 2}")
-    change(database, "acme", "numbers: {min_approvals: 3}")
-    assert policy_of(database, "beta").numbers.min_approvals == 2
-    assert policy_of(database, None).numbers.min_approvals == 2
+    file.write_text("thresholds: {min_approvals: 2}")
+    change(database, "acme", "thresholds: {min_approvals: 3}")
+    assert policy_of(database, "beta").thresholds.min_approvals == 2
+    assert policy_of(database, None).thresholds.min_approvals == 2
 
 
 def test_capitals_and_padding_name_no_other_workspace(database: Database) -> None:
-    change(database, " ACME ", "numbers: {min_approvals: 3}")
-    assert policy_of(database, "Acme").numbers.min_approvals == 3
+    change(database, " ACME ", "thresholds: {min_approvals: 3}")
+    assert policy_of(database, "Acme").thresholds.min_approvals == 3
     database.execute(
         "INSERT INTO registry.policy_overrides (workspace, body, set_by) VALUES ('Acme', %s, 'by hand')",
-        (Jsonb({"numbers": {"min_approvals": 4}}),),
+        (Jsonb({"thresholds": {"min_approvals": 4}}),),
     )
-    assert policy_of(database, "acme").numbers.min_approvals == 4
+    assert policy_of(database, "acme").thresholds.min_approvals == 4
     assert [override.set_by for override in history(database, "aCME")] == ["by hand", "ada"]
 
 
 def test_what_is_set_takes_the_place_of_all_that_was_set_before(database: Database) -> None:
-    change(database, "acme", "numbers: {min_approvals: 3}")
-    change(database, "acme", "numbers: {min_passing_builds: 2}")
+    change(database, "acme", "thresholds: {min_approvals: 3}")
+    change(database, "acme", "thresholds: {min_passing_builds: 2}")
     policy = policy_of(database, "acme")
-    assert (policy.numbers.min_approvals, policy.numbers.min_passing_builds) == (1, 2)
+    assert (policy.thresholds.min_approvals, policy.thresholds.min_passing_builds) == (1, 2)
 
 
-@pytest.mark.parametrize("nothing", ["", "{}", "numbers: {}", "numbers: {min_approvals: }", "tests:\nnumbers:\n"])
+@pytest.mark.parametrize(
+    "nothing", ["", "{}", "thresholds: {}", "thresholds: {min_approvals: }", "tests:\nthresholds:\n"]
+)
 def test_nothing_takes_it_back(database: Database, nothing: str) -> None:
-    change(database, "acme", "numbers: {min_approvals: 3}")
+    change(database, "acme", "thresholds: {min_approvals: 3}")
     change(database, "acme", nothing)
-    assert policy_of(database, "acme") == defaults()
-    assert [row["body"] for row in stored(database)] == [{"numbers": {"min_approvals": 3}}, {}]
+    assert policy_of(database, "acme") == DELIVERED
+    assert [row["body"] for row in stored(database)] == [{"thresholds": {"min_approvals": 3}}, {}]
 
 
 names = st.sampled_from(["min_approvals", "min_passing_builds", "due_days_high"])
@@ -100,11 +102,11 @@ layers = st.dictionaries(names, st.integers(1, 50), max_size=3)
 def test_each_key_is_the_last_layers_that_names_it(
     database: Database, file: Path, of_file: dict[str, int], of_workspace: dict[str, int], of_another: dict[str, int]
 ) -> None:
-    file.write_text(yaml.safe_dump({"numbers": of_file}))
-    change(database, "beta", yaml.safe_dump({"numbers": of_another}))
-    change(database, "acme", yaml.safe_dump({"numbers": of_workspace}))
-    expected = defaults().numbers.model_dump() | of_file | of_workspace
-    assert policy_of(database, "acme").numbers.model_dump() == expected
+    file.write_text(yaml.safe_dump({"thresholds": of_file}))
+    change(database, "beta", yaml.safe_dump({"thresholds": of_another}))
+    change(database, "acme", yaml.safe_dump({"thresholds": of_workspace}))
+    expected = DELIVERED.thresholds.model_dump() | of_file | of_workspace
+    assert policy_of(database, "acme").thresholds.model_dump() == expected
 
 
 # --------------------------------------------------------------------- refused
@@ -113,13 +115,13 @@ def test_each_key_is_the_last_layers_that_names_it(
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("numbers: {min_approvals: 0}", "numbers.min_approvals"),
-        ("numbers: {min_aprovals: 1}", "numbers.min_aprovals: unknown key"),
+        ("thresholds: {min_approvals: 0}", "thresholds.min_approvals"),
+        ("thresholds: {min_aprovals: 1}", "thresholds.min_aprovals: unknown key"),
         ("tests: {repo_clasified: {enabled: true}}", "tests.repo_clasified"),
         ("thresholds: {a: 1}", "thresholds"),
-        ("numbers: 5", "numbers"),
-        ("numbers: {behaviour_min_sample: 6}", "numbers.behaviour_min_sample (6)"),
-        ("numbers: {reread_hours: 72}", "numbers.reread_hours (72)"),
+        ("thresholds: 5", "thresholds"),
+        ("thresholds: {behaviour_min_sample: 6}", "thresholds.behaviour_min_sample (6)"),
+        ("thresholds: {reread_hours: 72}", "thresholds.reread_hours (72)"),
     ],
 )
 def test_what_cannot_be_used_is_refused_when_it_is_set_and_nothing_is_stored(
@@ -135,17 +137,17 @@ def test_what_cannot_be_used_is_refused_when_it_is_set_and_nothing_is_stored(
 def test_a_contradiction_that_the_file_brought_does_not_keep_a_workspace_from_its_own(
     database: Database, file: Path
 ) -> None:
-    file.write_text("numbers: {reread_hours: 100}")
-    change(database, "acme", "numbers: {min_approvals: 3}")
-    assert policy_of(database, "acme").numbers.min_approvals == 3
+    file.write_text("thresholds: {reread_hours: 100}")
+    change(database, "acme", "thresholds: {min_approvals: 3}")
+    assert policy_of(database, "acme").thresholds.min_approvals == 3
 
 
 def test_an_override_for_no_workspace_is_refused(database: Database) -> None:
     with pytest.raises(PolicyInvalid, match="slug"):
-        change(database, "  ", "numbers: {min_approvals: 3}")
+        change(database, "  ", "thresholds: {min_approvals: 3}")
 
 
-@pytest.mark.parametrize("body", [{"numbers": {"gone": 1}}, {"numbers": {"min_approvals": 0}}, [], "words", 7])
+@pytest.mark.parametrize("body", [{"thresholds": {"gone": 1}}, {"thresholds": {"min_approvals": 0}}, [], "words", 7])
 def test_a_row_that_became_invalid_stops_the_run_and_names_the_way_out(database: Database, body: object) -> None:
     database.execute(
         "INSERT INTO registry.policy_overrides (workspace, body, set_by) VALUES ('acme', %s, 'ada')", (Jsonb(body),)
@@ -161,8 +163,8 @@ def test_a_row_that_became_invalid_stops_the_run_and_names_the_way_out(database:
 
 
 def test_a_broken_file_is_named_as_the_file_not_as_the_workspace(database: Database, file: Path) -> None:
-    change(database, "acme", "numbers: {min_approvals: 3}")
-    file.write_text("numbers: {min_approvals: 0}")
+    change(database, "acme", "thresholds: {min_approvals: 3}")
+    file.write_text("thresholds: {min_approvals: 0}")
     with pytest.raises(PolicyInvalid) as error:
         policy_of(database, "acme")
     assert str(error.value).startswith(str(file))
@@ -172,10 +174,14 @@ def test_a_broken_file_is_named_as_the_file_not_as_the_workspace(database: Datab
 
 
 def test_who_set_what_when_and_why_is_kept_with_its_end(database: Database) -> None:
-    change(database, "acme", "numbers: {min_approvals: '3'}", "two pairs of eyes")
+    change(database, "acme", "thresholds: {min_approvals: '3'}", "two pairs of eyes")
     change(database, "acme", "{}", None)
     newest, first = history(database, "acme")
-    assert (first.body, first.set_by, first.reason) == ({"numbers": {"min_approvals": 3}}, "ada", "two pairs of eyes")
+    assert (first.body, first.set_by, first.reason) == (
+        {"thresholds": {"min_approvals": 3}},
+        "ada",
+        "two pairs of eyes",
+    )
     assert (newest.body, newest.reason, newest.valid_to) == ({}, None, None)
     assert first.valid_to == newest.set_at
     assert history(database, "beta") == []
@@ -183,8 +189,8 @@ def test_who_set_what_when_and_why_is_kept_with_its_end(database: Database) -> N
 
 def test_setting_what_is_in_force_already_adds_nothing(database: Database) -> None:
     change(database, "acme", "{}")
-    change(database, "acme", "numbers: {min_approvals: 3}")
-    change(database, "ACME", "numbers: {min_approvals: 3, min_passing_builds: }")
+    change(database, "acme", "thresholds: {min_approvals: 3}")
+    change(database, "ACME", "thresholds: {min_approvals: 3, min_passing_builds: }")
     assert len(stored(database)) == 1
 
 
@@ -193,9 +199,9 @@ def test_an_override_is_as_old_as_its_turn_not_as_its_transaction(dsn: str) -> N
 
     with psycopg.connect(dsn, row_factory=dict_row) as early, psycopg.connect(dsn, row_factory=dict_row) as late:
         early.execute("SELECT 1")  # its clock stands from here on
-        set_override(late, "acme", {"numbers": {"min_approvals": 2}}, set_by="late")
+        set_override(late, "acme", {"thresholds": {"min_approvals": 2}}, set_by="late")
         late.commit()
-        set_override(early, "acme", {"numbers": {"min_approvals": 3}}, set_by="early")
+        set_override(early, "acme", {"thresholds": {"min_approvals": 3}}, set_by="early")
         early.commit()
         newest, first = history(early, "acme")
     assert (newest.set_by, first.set_by) == ("early", "late")
@@ -204,13 +210,13 @@ def test_an_override_is_as_old_as_its_turn_not_as_its_transaction(dsn: str) -> N
 
 def test_a_key_that_differs_is_told_with_the_layer_that_decided_it(database: Database, file: Path) -> None:
     file.write_text(
-        "numbers: {min_approvals: 2, time_zone: Europe/Berlin}\ntests: {pipelines_enabled: {enabled: true}}"
+        "thresholds: {min_approvals: 2, time_zone: Europe/Berlin}\ntests: {pipelines_enabled: {enabled: true}}"
     )
-    change(database, "acme", "numbers: {min_approvals: 3}\ntests: {pipelines_enabled: {enabled: false}}")
+    change(database, "acme", "thresholds: {min_approvals: 3}\ntests: {pipelines_enabled: {enabled: false}}")
     told = {found.key: (found.value, found.default, found.source) for found in differences(database, "acme")}
     assert told == {
-        "numbers.min_approvals": (3, 1, "workspace acme"),
-        "numbers.time_zone": ("Europe/Berlin", "UTC", "COMPLIANCE_POLICY_FILE"),
+        "thresholds.min_approvals": (3, 1, "workspace acme"),
+        "thresholds.time_zone": ("Europe/Berlin", "UTC", "COMPLIANCE_POLICY_FILE"),
         "tests.pipelines_enabled.enabled": (False, False, "workspace acme"),
     }
     assert {found.key for found in differences(database, "beta")} == set(told)
@@ -220,7 +226,7 @@ def test_a_key_that_differs_is_told_with_the_layer_that_decided_it(database: Dat
 
 
 def test_each_run_goes_by_its_workspaces_policy_and_names_its_version(database: Database) -> None:
-    change(database, "Acme", "numbers: {min_approvals: 2}\ntests: {pipelines_enabled: {enabled: true}}")
+    change(database, "Acme", "thresholds: {min_approvals: 2}\ntests: {pipelines_enabled: {enabled: true}}")
     versions = {}
     for workspace in ("acme", "beta"):
         start_run(workspace, f"run of {workspace}")
@@ -229,26 +235,26 @@ def test_each_run_goes_by_its_workspaces_policy_and_names_its_version(database: 
             assert run.policy == policy_of(database, workspace)
             assert run.policy_version == run.policy.version
         finish_run(workspace, f"run of {workspace}")
-    assert versions["acme"] != versions["beta"] == defaults().version
+    assert versions["acme"] != versions["beta"] == DELIVERED.version
     kept = database.execute("SELECT body FROM registry.policy_versions WHERE policy_version = %s", (versions["acme"],))
     row = kept.fetchone()
-    assert row is not None and row["body"]["numbers"]["min_approvals"] == 2
+    assert row is not None and row["body"]["thresholds"]["min_approvals"] == 2
 
 
 def test_a_run_keeps_the_policy_that_it_started_with(database: Database) -> None:
     start_run("acme", "run 1")
-    change(database, "acme", "numbers: {min_approvals: 2}")
+    change(database, "acme", "thresholds: {min_approvals: 2}")
     with task_frame("look", "acme", "run 1") as (_, run):
-        assert run.policy.numbers.min_approvals == 1
+        assert run.policy.thresholds.min_approvals == 1
 
 
 def test_numbers_that_contradict_each_other_are_told_at_every_run(
     database: Database, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file.write_text("numbers: {reread_hours: 100}")
-    with caplog.at_level(logging.WARNING, "bitbucket_compliance.pipeline.run.run"):
+    file.write_text("thresholds: {reread_hours: 100}")
+    with caplog.at_level(logging.WARNING, "bitbucket_compliance.pipeline.run.lifecycle"):
         start_run("acme", "run 1")
-    assert "numbers.reread_hours (100)" in caplog.text
+    assert "thresholds.reread_hours (100)" in caplog.text
 
 
 def test_a_verdict_follows_the_policy_of_its_workspace(
@@ -257,7 +263,7 @@ def test_a_verdict_follows_the_policy_of_its_workspace(
     world = World(database, tmp_path, monkeypatch)
     world.repository("pay").rule("require_approvals_to_merge", value=1).rule("enforce_merge_checks")
     assert world.judge("peer_review_required")["pay"]["status"] == "passing"
-    change(database, "acme", "numbers: {min_approvals: 2}")
+    change(database, "acme", "thresholds: {min_approvals: 2}")
     assert world.judge("peer_review_required")["pay"]["status"] == "failing"
     change(database, "acme", "tests: {peer_review_required: {enabled: false}}")
     assert world.judge("peer_review_required") == {}

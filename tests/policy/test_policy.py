@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import pytest
 import yaml
 
 from bitbucket_compliance.core.errors import PolicyInvalid
-from bitbucket_compliance.policy.model import RESTRICTION_KINDS, Policy, contradictions, load_policy
+from bitbucket_compliance.policy.model import Policy, Threshold, contradictions, delivered
+from bitbucket_compliance.policy.overrides import flat
 from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests.document import POLICY_PAGE, policy_page
+from bitbucket_compliance.security_tests.policies import DELIVERED, keys, load_policy, recorded
+from bitbucket_compliance.security_tests.restriction_kinds import RESTRICTION_KINDS
 
 
 @pytest.fixture
@@ -60,13 +65,17 @@ def test_severities_are_those_of_the_catalogue() -> None:
     }
 
 
-def test_numbers_are_those_of_the_design() -> None:
-    numbers = load_policy().numbers
-    assert (numbers.min_passing_builds, numbers.min_approvals) == (1, 1)
-    assert set(numbers.required_protections) == {"push", "force", "delete"}
-    assert (numbers.behaviour_window_days, numbers.behaviour_sample, numbers.behaviour_min_sample) == (90, 5, 3)
-    assert (numbers.offboarding_grace_days, numbers.roster_max_age_days, numbers.time_zone) == (0, 7, "UTC")
-    assert (numbers.max_error_share, numbers.max_shrink_share) == (0.1, 0.1)
+def test_thresholds_are_those_of_the_design() -> None:
+    thresholds = load_policy().thresholds
+    assert (thresholds.min_passing_builds, thresholds.min_approvals) == (1, 1)
+    assert set(thresholds.required_protections) == {"push", "force", "delete"}
+    assert (thresholds.behaviour_window_days, thresholds.behaviour_sample, thresholds.behaviour_min_sample) == (
+        90,
+        5,
+        3,
+    )
+    assert (thresholds.offboarding_grace_days, thresholds.roster_max_age_days, thresholds.time_zone) == (0, 7, "UTC")
+    assert (thresholds.max_error_share, thresholds.max_shrink_share) == (0.1, 0.1)
 
 
 @pytest.mark.parametrize(("severity", "days"), [("critical", 7), ("high", 30), ("medium", 90)])
@@ -74,26 +83,45 @@ def test_time_to_fix_depends_on_the_severity(severity: str, days: int) -> None:
     assert load_policy().time_to_fix(severity) == timedelta(days=days)
 
 
+def test_a_test_brings_its_own_switch_severity_and_thresholds_with_it() -> None:
+    own = Threshold("max_open_doors", 3, "So many doors may be open.", int)
+    ninth = replace(CATALOGUE[0], test_id="doors_closed", severity="medium", enabled=False, own_thresholds=(own,))
+    policy = delivered([*CATALOGUE, ninth])
+    assert policy.tests["doors_closed"].model_dump() == {"enabled": False, "severity": "medium"}
+    assert policy.thresholds["max_open_doors"] == 3
+    assert policy.version != DELIVERED.version
+
+
+@pytest.mark.parametrize("name", ["time_zone", "min_approvals"])
+def test_no_two_thresholds_have_one_name(name: str) -> None:
+    again = replace(CATALOGUE[0], own_thresholds=(Threshold(name, 3, "Another one of this name.", int),))
+    with pytest.raises(ValueError, match=f"two thresholds {name}"):
+        delivered([*CATALOGUE[1:], again])
+
+
+def test_every_key_has_a_meaning_and_the_default_that_is_delivered() -> None:
+    listed = {key.name: key.default for key in keys()}
+    assert listed == flat(DELIVERED)
+    assert all(key.meaning.endswith(".") for key in keys())
+
+
+def test_the_documentation_lists_every_key() -> None:
+    assert POLICY_PAGE.read_text(encoding="utf-8") == policy_page(), "run make docs"
+
+
 # ------------------------------------------------------------------ overriding
 
 
-@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n", "{}", "tests:\nnumbers:\n", "null"])
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n", "{}", "tests:\nthresholds:\n", "null"])
 def test_an_empty_file_keeps_the_defaults(override: Path, text: str) -> None:
-    defaults = Policy.model_validate(load_policy_of_defaults())
-    assert accepted(override, text) == defaults
-    assert load_policy().version == defaults.version
-
-
-def load_policy_of_defaults() -> object:
-    from bitbucket_compliance.policy.model import DEFAULTS
-
-    return yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    assert accepted(override, text) == DELIVERED
+    assert load_policy().version == DELIVERED.version
 
 
 def test_a_single_key_is_overridden_and_every_other_kept(override: Path) -> None:
-    policy = accepted(override, "numbers: {behaviour_window_days: 30}")
-    expected = Policy.model_validate(load_policy_of_defaults()).model_dump()
-    expected["numbers"]["behaviour_window_days"] = 30
+    policy = accepted(override, "thresholds: {behaviour_window_days: 30}")
+    expected = DELIVERED.model_dump()
+    expected["thresholds"]["behaviour_window_days"] = 30
     assert policy.model_dump() == expected
 
 
@@ -109,43 +137,45 @@ def test_switch_and_severity_of_a_test_are_overridden_apart(override: Path) -> N
 
 
 def test_a_key_without_a_value_keeps_the_default(override: Path) -> None:
-    assert accepted(override, "numbers: {min_approvals: }").numbers.min_approvals == 1
+    assert accepted(override, "thresholds: {min_approvals: }").thresholds.min_approvals == 1
 
 
 def test_a_list_is_replaced_not_added_to(override: Path) -> None:
-    assert accepted(override, "numbers: {required_protections: [force]}").numbers.required_protections == ["force"]
+    assert accepted(override, "thresholds: {required_protections: [force]}").thresholds.required_protections == [
+        "force"
+    ]
 
 
 def test_the_variable_may_hold_white_space_or_nothing(override: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    override.write_text("numbers: {min_approvals: 2}")
+    override.write_text("thresholds: {min_approvals: 2}")
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", f"  {override} ")
-    assert load_policy().numbers.min_approvals == 2
+    assert load_policy().thresholds.min_approvals == 2
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", "   ")
-    assert load_policy().numbers.min_approvals == 1
+    assert load_policy().thresholds.min_approvals == 1
 
 
 def test_a_tilde_in_the_variable_is_the_home_folder(override: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    override.write_text("numbers: {min_approvals: 2}")
+    override.write_text("thresholds: {min_approvals: 2}")
     monkeypatch.setenv("HOME", str(override.parent))
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", "~/policy.yaml")
-    assert load_policy().numbers.min_approvals == 2
+    assert load_policy().thresholds.min_approvals == 2
 
 
 def test_a_file_given_by_hand_goes_before_the_variable(override: Path, tmp_path: Path) -> None:
-    override.write_text("numbers: {min_approvals: 2}")
+    override.write_text("thresholds: {min_approvals: 2}")
     by_hand = tmp_path / "by-hand.yaml"
-    by_hand.write_text("numbers: {min_approvals: 3}")
-    assert load_policy(by_hand).numbers.min_approvals == 3
+    by_hand.write_text("thresholds: {min_approvals: 3}")
+    assert load_policy(by_hand).thresholds.min_approvals == 3
 
 
 def test_a_byte_order_mark_does_no_harm(override: Path) -> None:
-    override.write_bytes(b"\xef\xbb\xbfnumbers: {min_approvals: 2}\r\n")
-    assert load_policy().numbers.min_approvals == 2
+    override.write_bytes(b"\xef\xbb\xbfthresholds: {min_approvals: 2}\r\n")
+    assert load_policy().thresholds.min_approvals == 2
 
 
 def test_the_file_is_read_anew_for_each_run(override: Path) -> None:
-    assert accepted(override, "numbers: {min_approvals: 2}").numbers.min_approvals == 2
-    assert accepted(override, "numbers: {min_approvals: 3}").numbers.min_approvals == 3
+    assert accepted(override, "thresholds: {min_approvals: 2}").thresholds.min_approvals == 2
+    assert accepted(override, "thresholds: {min_approvals: 3}").thresholds.min_approvals == 3
 
 
 # ---------------------------------------------------------------------- errors
@@ -154,7 +184,7 @@ def test_the_file_is_read_anew_for_each_run(override: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("numbers: {min_aprovals: 1}", "numbers.min_aprovals"),
+        ("thresholds: {min_aprovals: 1}", "thresholds.min_aprovals"),
         ("tests: {repo_classified: {enable: true}}", "tests.repo_classified.enable"),
         ("thresholds: {a: 1}", "thresholds"),
         ("tests: {repo_clasified: {enabled: true}}", "tests.repo_clasified"),
@@ -171,25 +201,25 @@ def test_an_unknown_key_or_test_is_refused_by_name(override: Path, text: str, ke
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("numbers: {min_approvals: many}", "numbers.min_approvals"),
-        ("numbers: {min_approvals: 0}", "numbers.min_approvals"),
-        ("numbers: {min_approvals: 1.5}", "numbers.min_approvals"),
-        ("numbers: {behaviour_window_days: -1}", "numbers.behaviour_window_days"),
-        ("numbers: {behaviour_sample: [5]}", "numbers.behaviour_sample"),
-        ("numbers: {required_protections: []}", "numbers.required_protections"),
-        ("numbers: {required_protections: push}", "numbers.required_protections"),
-        ("numbers: {required_protections: [1]}", "numbers.required_protections"),
-        ("numbers: {max_error_share: 10}", "numbers.max_error_share"),
-        ("numbers: {max_error_share: .nan}", "numbers.max_error_share"),
-        ("numbers: {roster_max_age_days: .inf}", "numbers.roster_max_age_days"),
-        ("numbers: {max_data_age_hours: .inf}", "numbers.max_data_age_hours"),
-        ("numbers: {time_zone: Mars/Olympus}", "numbers.time_zone"),
-        ("numbers: {time_zone: ''}", "numbers.time_zone"),
-        ("numbers: {time_zone: ../../etc/passwd}", "numbers.time_zone"),
+        ("thresholds: {min_approvals: many}", "thresholds.min_approvals"),
+        ("thresholds: {min_approvals: 0}", "thresholds.min_approvals"),
+        ("thresholds: {min_approvals: 1.5}", "thresholds.min_approvals"),
+        ("thresholds: {behaviour_window_days: -1}", "thresholds.behaviour_window_days"),
+        ("thresholds: {behaviour_sample: [5]}", "thresholds.behaviour_sample"),
+        ("thresholds: {required_protections: []}", "thresholds.required_protections"),
+        ("thresholds: {required_protections: push}", "thresholds.required_protections"),
+        ("thresholds: {required_protections: [1]}", "thresholds.required_protections"),
+        ("thresholds: {max_error_share: 10}", "thresholds.max_error_share"),
+        ("thresholds: {max_error_share: .nan}", "thresholds.max_error_share"),
+        ("thresholds: {roster_max_age_days: .inf}", "thresholds.roster_max_age_days"),
+        ("thresholds: {max_data_age_hours: .inf}", "thresholds.max_data_age_hours"),
+        ("thresholds: {time_zone: Mars/Olympus}", "thresholds.time_zone"),
+        ("thresholds: {time_zone: ''}", "thresholds.time_zone"),
+        ("thresholds: {time_zone: ../../etc/passwd}", "thresholds.time_zone"),
         ("tests: {repo_classified: {severity: urgent}}", "tests.repo_classified.severity"),
         ("tests: {repo_classified: {enabled: perhaps}}", "tests.repo_classified.enabled"),
         ("tests: {repo_classified: true}", "tests.repo_classified"),
-        ("numbers: 5", "numbers"),
+        ("thresholds: 5", "thresholds"),
         ("tests: 5", "tests"),
         ("tests: true", "tests"),
         ("tests: repo_classified", "tests"),
@@ -200,6 +230,10 @@ def test_a_bad_value_is_refused_by_its_key(override: Path, text: str, key: str) 
     assert key in refused(override, text)
 
 
+def test_a_file_of_the_old_form_is_refused_and_told_the_new_name(override: Path) -> None:
+    assert "numbers: the key is called thresholds" in refused(override, "numbers: {min_approvals: 2}")
+
+
 @pytest.mark.parametrize("text", ["- a\n- b\n", "5", "just words", "'tests'"])
 def test_a_file_that_is_no_mapping_is_refused(override: Path, text: str) -> None:
     assert "mapping" in refused(override, text)
@@ -207,14 +241,14 @@ def test_a_file_that_is_no_mapping_is_refused(override: Path, text: str) -> None
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("numbers:\n  min_approvals: [1\n", 3), ("numbers:\n\tmin_approvals: 1\n", 2), ("a: b: c", 1)],
+    [("thresholds:\n  min_approvals: [1\n", 3), ("thresholds:\n\tmin_approvals: 1\n", 2), ("a: b: c", 1)],
 )
 def test_broken_yaml_is_refused_with_its_line(override: Path, text: str, line: int) -> None:
     assert f"line {line}" in refused(override, text)
 
 
 @pytest.mark.parametrize(
-    "text", ["!!python/object/apply:os.getcwd []", "numbers: !env SECRET", "a: 1\n---\nb: 2\n", "\x07"]
+    "text", ["!!python/object/apply:os.getcwd []", "thresholds: !env SECRET", "a: 1\n---\nb: 2\n", "\x07"]
 )
 def test_tags_several_documents_and_control_characters_are_refused(override: Path, text: str) -> None:
     assert "YAML" in refused(override, text)
@@ -233,7 +267,7 @@ def test_a_folder_is_refused(override: Path) -> None:
 
 
 def test_a_file_that_is_not_utf8_is_refused(override: Path) -> None:
-    override.write_bytes("numbers: {time_zone: Zürich}".encode("latin-1"))
+    override.write_bytes("thresholds: {time_zone: Zürich}".encode("latin-1"))
     with pytest.raises(PolicyInvalid, match="UTF-8"):
         load_policy()
 
@@ -256,18 +290,18 @@ def test_a_file_that_is_not_utf8_is_refused(override: Path) -> None:
     ],
 )
 def test_a_number_that_a_slip_of_the_hand_made_huge_is_refused(override: Path, key: str) -> None:
-    assert f"numbers.{key}" in refused(override, f"numbers: {{{key}: 1000000000}}")
+    assert f"thresholds.{key}" in refused(override, f"thresholds: {{{key}: 1000000000}}")
 
 
 def test_a_protection_that_bitbucket_does_not_know_is_refused_by_name(override: Path) -> None:
-    message = refused(override, "numbers: {required_protections: [push, no_force, delete]}")
-    assert "numbers.required_protections: 'no_force'" in message
+    message = refused(override, "thresholds: {required_protections: [push, no_force, delete]}")
+    assert "thresholds.required_protections: 'no_force'" in message
     assert "restrict_merges" in message, "what is known is told"
 
 
 def test_a_protection_named_twice_is_one(override: Path) -> None:
-    policy = accepted(override, "numbers: {required_protections: [push, delete, push]}")
-    assert policy.numbers.required_protections == ["push", "delete"]
+    policy = accepted(override, "thresholds: {required_protections: [push, delete, push]}")
+    assert policy.thresholds.required_protections == ["push", "delete"]
 
 
 def test_known_protections_are_the_eighteen_of_bitbucket() -> None:
@@ -278,13 +312,13 @@ def test_known_protections_are_the_eighteen_of_bitbucket() -> None:
 @pytest.mark.parametrize(
     ("text", "keys"),
     [
-        ("numbers: {behaviour_min_sample: 6}", ("numbers.behaviour_min_sample", "numbers.behaviour_sample")),
-        ("numbers: {behaviour_sample: 2}", ("numbers.behaviour_min_sample", "numbers.behaviour_sample")),
-        ("numbers: {reread_hours: 49}", ("numbers.reread_hours", "numbers.max_data_age_hours")),
-        ("numbers: {max_data_age_hours: 19}", ("numbers.reread_hours", "numbers.max_data_age_hours")),
+        ("thresholds: {behaviour_min_sample: 6}", ("thresholds.behaviour_min_sample", "thresholds.behaviour_sample")),
+        ("thresholds: {behaviour_sample: 2}", ("thresholds.behaviour_min_sample", "thresholds.behaviour_sample")),
+        ("thresholds: {reread_hours: 49}", ("thresholds.reread_hours", "thresholds.max_data_age_hours")),
+        ("thresholds: {max_data_age_hours: 19}", ("thresholds.reread_hours", "thresholds.max_data_age_hours")),
     ],
 )
-def test_numbers_that_contradict_each_other_are_told_by_both_keys(
+def test_thresholds_that_contradict_each_other_are_told_by_both_keys(
     override: Path, text: str, keys: tuple[str, str]
 ) -> None:
     told = contradictions(accepted(override, text))
@@ -293,9 +327,9 @@ def test_numbers_that_contradict_each_other_are_told_by_both_keys(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "numbers: {behaviour_min_sample: 5}", "numbers: {reread_hours: 48, reading_hours: 0}"]
+    "text", ["", "thresholds: {behaviour_min_sample: 5}", "thresholds: {reread_hours: 48, reading_hours: 0}"]
 )
-def test_numbers_that_go_together_are_no_contradiction(override: Path, text: str) -> None:
+def test_thresholds_that_go_together_are_no_contradiction(override: Path, text: str) -> None:
     assert contradictions(accepted(override, text)) == []
 
 
@@ -303,10 +337,10 @@ def test_numbers_that_go_together_are_no_contradiction(override: Path, text: str
 
 
 def test_the_version_is_the_same_for_the_same_content(override: Path) -> None:
-    defaults = load_policy_of_defaults()
+    defaults = DELIVERED.model_dump(mode="json")
     spelled_out = accepted(override, yaml.safe_dump(defaults)).version
     reordered = accepted(override, yaml.safe_dump(defaults, sort_keys=True, default_flow_style=True)).version
-    unchanged = accepted(override, "# nothing\nnumbers: {min_approvals: 1, roster_max_age_days: 7.0}").version
+    unchanged = accepted(override, "# nothing\nthresholds: {min_approvals: 1, roster_max_age_days: 7.0}").version
     override.unlink()
     assert spelled_out == reordered == unchanged
     assert len(unchanged) == 12
@@ -318,7 +352,7 @@ def test_every_single_change_has_a_version_of_its_own(override: Path) -> None:
         "",
         *(f"tests: {{{test.test_id}: {{enabled: {test.test_id == 'pipelines_enabled'}}}}}" for test in CATALOGUE),
         *(
-            f"numbers: {{{name}: {value}}}"
+            f"thresholds: {{{name}: {value}}}"
             for name, value in {
                 "min_passing_builds": 2,
                 "min_approvals": 2,
@@ -345,6 +379,6 @@ def test_every_single_change_has_a_version_of_its_own(override: Path) -> None:
 
 
 def test_a_policy_survives_the_way_through_json_unchanged(override: Path) -> None:
-    policy = accepted(override, "numbers: {max_error_share: 0.3, roster_max_age_days: 0.25}")
-    again = Policy.model_validate(policy.model_dump(mode="json"))
+    policy = accepted(override, "thresholds: {max_error_share: 0.3, roster_max_age_days: 0.25}")
+    again = recorded(policy.model_dump(mode="json"))
     assert (again, again.version) == (policy, policy.version)

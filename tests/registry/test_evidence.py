@@ -26,9 +26,9 @@ MFA = "user_mfa_enabled"
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 
-def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **numbers: Any) -> None:
+def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **thresholds: Any) -> None:
     path = tmp_path / "policy.yaml"
-    path.write_text(f"numbers: {numbers}".replace("True", "true"), encoding="utf-8")
+    path.write_text(f"thresholds: {thresholds}".replace("True", "true"), encoding="utf-8")
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(path))
 
 
@@ -132,7 +132,7 @@ def test_the_policy_of_one_workspace_lets_one_person_do_both_only_there(registry
     registry.repository("payments")
     registry.database.execute(
         "INSERT INTO registry.policy_overrides (workspace, body, set_by) VALUES (%s, %s, 'x')",
-        (WORKSPACE, Jsonb({"numbers": {"allow_self_review": True}})),
+        (WORKSPACE, Jsonb({"thresholds": {"allow_self_review": True}})),
     )
     registry.decide(registry.submit(), by=ADA)
     elsewhere = registry.submit(workspace="elsewhere")
@@ -384,7 +384,7 @@ def test_accepted_evidence_expires_on_the_second(
         registry.database.execute(
             "INSERT INTO registry.policy_versions (policy_version, body) VALUES ('made-up', %(body)s)"
             " ON CONFLICT (policy_version) DO UPDATE SET body = %(body)s",
-            {"body": Jsonb({"numbers": {"evidence_validity_days": validity, "time_zone": zone}})},
+            {"body": Jsonb({"thresholds": {"evidence_validity_days": validity, "time_zone": zone}})},
         )
         registry.database.execute(
             "INSERT INTO integration.runs (run_id, workspace, status, started_at, policy_version)"

@@ -15,8 +15,9 @@ from pypdf import PdfReader
 
 from bitbucket_compliance.core.errors import EvidenceRefused, EvidenceStoreUnavailable
 from bitbucket_compliance.registry.evidence import open_evidence
-from bitbucket_compliance.registry.files import clean_file, sha256_of
-from bitbucket_compliance.registry.store import base_url, keep, read_kept
+from bitbucket_compliance.registry.evidence.files.checks import sha256_of
+from bitbucket_compliance.registry.evidence.files.store import base_url, keep, read_kept
+from bitbucket_compliance.registry.evidence.files.types import clean_file
 from tests.registry.files import document, export, opened, opens_with, picture, pixels, with_metadata
 from tests.registry.world import Registry
 

@@ -16,7 +16,7 @@ from pypdf import PdfWriter
 from pypdf.generic import ArrayObject, DictionaryObject, NameObject, StreamObject, TextStringObject
 
 from bitbucket_compliance.core.errors import EvidenceRefused
-from bitbucket_compliance.registry.files import LARGEST_FILE
+from bitbucket_compliance.registry.evidence import LARGEST_FILE
 from tests.registry.files import bomb, chunk_in_png, document, export, opens_with, picture, pixels
 from tests.registry.world import Registry, today
 

@@ -18,10 +18,11 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.errors import ExceptionRefused
+from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.housekeeping.housekeeping import reopen_expired
-from bitbucket_compliance.pipeline.publish.publish import reopen, take_turn
-from bitbucket_compliance.policy.overrides import set_override
-from bitbucket_compliance.registry.exceptions import Asked, Noted, decide, end_of_day, request
+from bitbucket_compliance.pipeline.publish.publish import reopen
+from bitbucket_compliance.registry.exceptions import ExceptionRequest, RecordedException, decide, end_of_day, request
+from bitbucket_compliance.security_tests.policies import set_override
 from local import __main__ as command_line
 from local import exceptions as command
 from local.exceptions import Wish
@@ -61,13 +62,13 @@ def board(connection: Database) -> Board:
 STATE = {"{pay}": Judged("failing", "f1"), "{pay-api}": Judged("failing", "f1"), "{web}": Judged("passing", "p")}
 
 
-def ask(board: Board, *, days: float = 30, by: str = "ada", owner: str = "olga", **about: Any) -> Noted:
+def ask(board: Board, *, days: float = 30, by: str = "ada", owner: str = "olga", **about: Any) -> RecordedException:
     """Ask for an exception, about repository pay unless told otherwise."""
     values: dict[str, Any] = {"test_id": PEERS, "workspace": board.workspace, "reason": "moving away", **about}
     if not {"subject", "project", "pattern"} & set(about):
         values["subject"] = "pay"
     expires_at = values.pop("expires_at", board.now() + days * DAY)
-    return request(board.connection, Asked(owner=owner, expires_at=expires_at, **values), requested_by=by)
+    return request(board.connection, ExceptionRequest(owner=owner, expires_at=expires_at, **values), requested_by=by)
 
 
 def accepted(board: Board, **options: Any) -> str:
@@ -170,7 +171,7 @@ def test_of_many_names_those_that_are_most_alike_are_told(board: Board) -> None:
 
 def test_the_last_day_counts_to_its_end_in_the_time_zone_of_the_policy(board: Board) -> None:
     set_override(
-        board.connection, board.workspace, {"numbers": {"time_zone": "America/New_York"}}, set_by="x", reason="y"
+        board.connection, board.workspace, {"thresholds": {"time_zone": "America/New_York"}}, set_by="x", reason="y"
     )
     end = end_of_day(board.connection, date(2026, 3, 31), board.workspace)
     assert end == datetime.fromisoformat("2026-04-01T04:00:00+00:00")
@@ -192,7 +193,7 @@ def test_neither_owner_nor_requester_decides(board: Board, person: str, role: st
 
 def test_the_policy_may_let_a_team_of_one_decide_by_itself(board: Board) -> None:
     noted = ask(board)
-    changes = {"numbers": {"allow_self_review": True}}
+    changes = {"thresholds": {"allow_self_review": True}}
     set_override(board.connection, board.workspace, changes, set_by="x", reason="one person")
     board.connection.commit()
     assert decide(board.connection, noted.exception_id, "accept", decided_by="olga").subjects == 1
@@ -271,7 +272,7 @@ def test_pipeline_and_console_may_do_all_of_it_with_the_rights_they_have(
     acting.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
     acting.commit()
     for scope, target in (("subject", "pay"), ("project", "CORE"), ("pattern", "pay*")):
-        asked = Asked(PEERS, board.workspace, "olga", "moving away", board.now() + DAY, **{scope: target})
+        asked = ExceptionRequest(PEERS, board.workspace, "olga", "moving away", board.now() + DAY, **{scope: target})
         noted = request(acting, asked, requested_by="ada")
         assert decide(acting, noted.exception_id, "accept", decided_by="ben").subjects
         decide(acting, noted.exception_id, "withdraw", decided_by="ben", reason="no")
@@ -460,7 +461,7 @@ def test_housekeeping_shows_what_was_accepted_and_ends_what_was_withdrawn_withou
 def test_housekeeping_waits_for_a_publication_that_is_under_way(board: Board, another: Callable[[], Database]) -> None:
     accepted(board)
     publishing = another()
-    take_turn(publishing, board.workspace)
+    lock_results(publishing, board.workspace)
     board.connection.execute("SET lock_timeout = '200ms'")
     board.connection.commit()
     try:

@@ -509,7 +509,7 @@ def test_today_is_a_day_of_the_policys_time_zone(
     # Somewhere it is always another day than in UTC: before noon there, after ten here.
     zone = "Pacific/Kiritimati" if datetime.now(UTC).hour >= 10 else "Etc/GMT+12"
     policy = tmp_path / "policy.yaml"
-    policy.write_text(f"numbers: {{time_zone: {zone}}}")
+    policy.write_text(f"thresholds: {{time_zone: {zone}}}")
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
     take("mfa", f"{MFA}\na@x.io,id-a,Enabled\n")
     row = connection.execute("SELECT captured_on FROM registry.evidence").fetchone()

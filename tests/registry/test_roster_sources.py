@@ -15,10 +15,11 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong
 from bitbucket_compliance.registry.imports import import_file, import_roster
-from bitbucket_compliance.registry.roster_sources import Source, read_sql, roster_file
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.registry.imports.roster_sources import Source, read_sql, roster_file
+from bitbucket_compliance.tasks.registry_import import import_from
+from bitbucket_compliance.tasks.roster_refresh import refresh_roster
 from tests.conftest import Database
-from tests.scim_directory.conftest import TOKEN, Directory, serve
+from tests.registry.directory import TOKEN, Directory, serve
 
 COLUMNS = ("email", "name", "status", "end_date", "account_id")
 LAST_DAY = "urn:ietf:params:scim:schemas:extension:acme:2.0:User"
@@ -50,14 +51,11 @@ def hr(dsn: str, monkeypatch: pytest.MonkeyPatch, database: Database) -> Databas
 def directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Directory]:
     """A directory behind the Airflow connection ``idp``."""
     made = Directory()
-    server = serve(made)
-    extra = {"retry_wait": 0.01, "retry_attempts": 2, "end_date_attribute": f"{LAST_DAY}:lastDay"}
-    extra["account_id_attribute"] = "externalId"
-    connection = {"conn_type": "scim", "host": made.url, "password": TOKEN, "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_IDP", json.dumps(connection))
-    yield made
-    server.shutdown()
-    server.server_close()
+    with serve(made):
+        extra = {"end_date_attribute": f"{LAST_DAY}:lastDay", "account_id_attribute": "externalId"}
+        connection = {"conn_type": "http", "host": made.url, "password": TOKEN, "extra": extra}
+        monkeypatch.setenv("AIRFLOW_CONN_IDP", json.dumps(connection))
+        yield made
 
 
 def roster(database: Database) -> list[tuple[Any, ...]]:
@@ -66,11 +64,11 @@ def roster(database: Database) -> list[tuple[Any, ...]]:
 
 
 def from_sql(path: Path) -> None:
-    tasks.import_from("roster", "sql", {"path": "", "conn_id": "hr", "query_file": str(path)}, "", "tester")
+    import_from("roster", "sql", {"path": "", "conn_id": "hr", "query_file": str(path)}, "", "tester")
 
 
 def from_scim() -> None:
-    tasks.import_from("roster", "scim", {"path": "", "conn_id": "idp", "query_file": ""}, "", "tester")
+    import_from("roster", "scim", {"path": "", "conn_id": "idp", "query_file": ""}, "", "tester")
 
 
 # ------------------------------------------------------------------------- SQL
@@ -156,7 +154,7 @@ def test_a_connection_that_is_missing_or_speaks_no_sql_is_named(
 ) -> None:
     with pytest.raises(SourceWrong, match="sql:nowhere"):
         read_sql("nowhere", query("SELECT 1"))
-    with pytest.raises(SourceWrong, match="type scim answers no SQL"):
+    with pytest.raises(SourceWrong, match="type http answers no SQL"):
         read_sql("idp", query("SELECT 1"))
     with pytest.raises(SourceWrong, match=r"missing\.sql"):
         read_sql("hr", tmp_path / "missing.sql")
@@ -280,13 +278,13 @@ def test_the_daily_roster_is_taken_from_any_of_them(
     hr: Database, directory: Directory, query: Query, tmp_path: Path
 ) -> None:
     directory.person(1)
-    tasks.refresh_roster("scim:idp", "roster_refresh")
+    refresh_roster("scim:idp", "roster_refresh")
     assert [row[0] for row in roster(hr)] == ["user1@example.com"]
-    tasks.refresh_roster(f"sql:hr:{query('SELECT $$b@x.io$$ AS email, $$active$$ AS status')}", "roster_refresh")
+    refresh_roster(f"sql:hr:{query('SELECT $$b@x.io$$ AS email, $$active$$ AS status')}", "roster_refresh")
     assert [row[0] for row in roster(hr)] == ["b@x.io"]
     path = tmp_path / "roster.csv"
     path.write_text("email,name,status,end_date,account_id\nc@x.io,,active,,\n")
-    tasks.refresh_roster(f"file:{path}", "roster_refresh")
+    refresh_roster(f"file:{path}", "roster_refresh")
     assert [row[0] for row in roster(hr)] == ["c@x.io"]
     history = hr.execute("SELECT source, is_current FROM registry.roster_history ORDER BY import_id").fetchall()
     assert [(row["source"], row["is_current"]) for row in history] == [("scim", False), ("sql", False), ("file", True)]
@@ -305,4 +303,4 @@ def test_an_import_that_lacks_something_names_it(
     kind: str, source: str, origin: dict[str, str], named: str, database: Database
 ) -> None:
     with pytest.raises(AirflowFailException, match=named):
-        tasks.import_from(kind, source, {"path": "", "conn_id": "", "query_file": ""} | origin, "", "tester")
+        import_from(kind, source, {"path": "", "conn_id": "", "query_file": ""} | origin, "", "tester")

@@ -86,12 +86,12 @@ def histories(now: datetime) -> st.SearchStrategy[list[Interval]]:
 def write(database: Database, rows: Sequence[Interval]) -> None:
     """Put a history, and the policies, into the database."""
     for name, (severities, days) in POLICIES.items():
-        numbers = {f"due_days_{severity}": count for severity, count in days.items()}
+        thresholds = {f"due_days_{severity}": count for severity, count in days.items()}
         tests = {test: {"severity": severity, "enabled": True} for test, severity in severities.items()}
         database.execute(
             "INSERT INTO registry.policy_versions (policy_version, body)"
-            " VALUES (%s, jsonb_build_object('numbers', %s::jsonb, 'tests', %s::jsonb))",
-            (name, _json(numbers), _json(tests)),
+            " VALUES (%s, jsonb_build_object('thresholds', %s::jsonb, 'tests', %s::jsonb))",
+            (name, _json(thresholds), _json(tests)),
         )
     database.cursor().executemany(
         "INSERT INTO compliance.result_history (workspace, test_id, subject_type, subject_id, subject_name, severity,"

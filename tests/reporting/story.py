@@ -24,7 +24,7 @@ from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.reporting.contract.queries import ASKED_ON, queries
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import registry_import
 from sandbox import demo
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline
@@ -75,7 +75,7 @@ def _declare(pipeline: Pipeline, day: int, folder: Path) -> None:
     if day == DAYS[0]:
         pipeline.take("classification", demo.CLASSIFICATION)
     if day == -15:
-        tasks.import_declared("mfa", str(demo.MFA_EXPORT), None, APPROVER)
+        registry_import.import_declared("mfa", str(demo.MFA_EXPORT), None, APPROVER)
 
 
 def _roster(day_0: date, *, with_mira: bool) -> str:
@@ -111,7 +111,7 @@ def _accept(pipeline: Pipeline) -> None:
             note="Branch rules of the project PLAT.",
         )
         evidence.decide(connection, handed.evidence_id, "accept", decided_by=APPROVER)
-        asked = exceptions.Asked(
+        asked = exceptions.ExceptionRequest(
             test_id="peer_review_required",
             workspace=DEMO,
             owner=OWNER,

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.harness import Pipeline
@@ -136,7 +136,7 @@ def test_no_reader_ever_sees_half_a_publication(pipeline: Pipeline, serve: Serve
 def policy_that_shrinks(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listing may lose as many repositories as it likes."""
     path = tmp_path / "policy.yaml"
-    path.write_text("numbers: {max_shrink_share: 1.0}\n")
+    path.write_text("thresholds: {max_shrink_share: 1.0}\n")
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(path))
 
 

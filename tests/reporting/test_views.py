@@ -148,7 +148,10 @@ RESULT = st.fixed_dictionaries(
 
 def publish_catalogue(database: Database) -> dict[str, str]:
     """The catalogue, and a published run of both workspaces; returns the severities."""
-    body = {"tests": {test.test_id: {"severity": test.severity, "enabled": True} for test in CATALOGUE}, "numbers": {}}
+    body = {
+        "tests": {test.test_id: {"severity": test.severity, "enabled": True} for test in CATALOGUE},
+        "thresholds": {},
+    }
     database.execute("INSERT INTO registry.policy_versions VALUES ('p', %s)", (json.dumps(body),))
     database.cursor().executemany(
         "INSERT INTO compliance.tests VALUES (%s, %s, %s, %s, %s, true, %s, '')",

@@ -20,7 +20,7 @@ import yaml
 from bitbucket_compliance.pipeline.extract.landing.results import CallResult
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter
 from bitbucket_compliance.pipeline.judge.judge import judge
-from bitbucket_compliance.pipeline.run.run import finish_run, start_run
+from bitbucket_compliance.pipeline.run.lifecycle import finish_run, start_run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage.stage import stage_landing
 from bitbucket_compliance.security_tests import CATALOGUE
@@ -225,7 +225,7 @@ class World:
         self.database = database
         self._folder = folder
         self._patch = patch
-        self._policy: dict[str, dict[str, Any]] = {"tests": {"pipelines_enabled": {"enabled": True}}, "numbers": {}}
+        self._policy: dict[str, dict[str, Any]] = {"tests": {"pipelines_enabled": {"enabled": True}}, "thresholds": {}}
         self.now = NOW
         self.repositories: list[Repository] = []
         self.members: list[Row] = []
@@ -235,9 +235,9 @@ class World:
 
     # policy
 
-    def numbers(self, **numbers: Any) -> World:
+    def thresholds(self, **thresholds: Any) -> World:
         """Numbers of the policy that differ from the defaults."""
-        self._policy["numbers"].update(numbers)
+        self._policy["thresholds"].update(thresholds)
         self._write_policy()
         return self
 

@@ -106,12 +106,12 @@ class ConfigurationRules:
     def test_the_value_must_reach_what_the_policy_asks_for(
         self, world: World, minimum: int, value: int | None, expected: tuple[str, str, str]
     ) -> None:
-        world.numbers(**{self.merge.minimum: minimum})
+        world.thresholds(**{self.merge.minimum: minimum})
         self.merge.require(world.repository(), value).rule("enforce_merge_checks")
         assert outcome(self.merge.judged(world)) == expected
 
     def test_the_strictest_of_several_rules_counts_and_a_weak_one_does_no_harm(self, world: World) -> None:
-        world.numbers(**{self.merge.minimum: 2})
+        world.thresholds(**{self.merge.minimum: 2})
         repository = self.merge.require(world.repository(), 1, "*")
         self.merge.require(repository, 2, "main").rule("enforce_merge_checks")
         assert outcome(self.merge.judged(world)) == ENFORCED
@@ -247,7 +247,7 @@ class BehaviourRules:
 
     def test_the_minimum_sample_is_policy(self, world: World) -> None:
         self.hidden(world).merged(**self.merge.good)
-        world.numbers(behaviour_min_sample=1)
+        world.thresholds(behaviour_min_sample=1)
         assert outcome(self.merge.judged(world)) == self.merge.clean
 
     def test_a_broken_rule_fails_at_any_sample_size_and_is_named(self, world: World) -> None:
@@ -274,7 +274,7 @@ class BehaviourRules:
 
     def test_the_window_is_policy(self, world: World) -> None:
         self.hidden(world).merged(age=8, **self.merge.bad)
-        world.numbers(behaviour_window_days=7)
+        world.thresholds(behaviour_window_days=7)
         assert outcome(self.merge.judged(world)) == TOO_FEW
 
     @pytest.mark.parametrize("more", [

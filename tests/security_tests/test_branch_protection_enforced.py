@@ -61,15 +61,15 @@ def test_protections_may_come_from_different_patterns_and_branch_types(world: Wo
 
 def test_which_protections_are_required_is_policy(world: World) -> None:
     protected(world.repository(), "delete", "restrict_merges")
-    world.numbers(required_protections=["delete", "restrict_merges"])
+    world.thresholds(required_protections=["delete", "restrict_merges"])
     assert outcome(judged(world)) == IN_PLACE
-    world.numbers(required_protections=["delete", "restrict_merges", "push"])
+    world.thresholds(required_protections=["delete", "restrict_merges", "push"])
     assert judged(world)["facts"]["missing"] == ["push"]
 
 
 def test_a_protection_named_twice_in_the_policy_is_required_once(world: World) -> None:
     protected(world.repository(), "push")
-    world.numbers(required_protections=["push", "push", "delete", "delete"])
+    world.thresholds(required_protections=["push", "push", "delete", "delete"])
     verdict = judged(world)
     assert verdict["facts"]["missing"] == ["delete"]
     assert len(verdict["facts"]["rules"]) == 1

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from bitbucket_compliance.policy.model import load_policy
 from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
 from bitbucket_compliance.security_tests.document import TARGET, document
 from bitbucket_compliance.security_tests.model import SecurityTest
+from bitbucket_compliance.security_tests.policies import load_policy
 from bitbucket_compliance.security_tests.tables import HERE
 
 PRIMARY, SUPPORTING = "primary", "supporting"
@@ -88,12 +88,16 @@ def test_every_reason_code_of_the_catalogue_is_one_that_the_verdict_can_give(tes
 
 
 @every_test
-def test_the_numbers_a_test_names_are_the_policys(test: SecurityTest) -> None:
-    known = set(type(load_policy().numbers).model_fields)
-    assert set(test.numbers) <= known
+def test_the_thresholds_a_test_names_are_the_policys(test: SecurityTest) -> None:
+    known = set(type(load_policy().thresholds).model_fields)
+    assert {threshold.name for threshold in test.own_thresholds} <= set(test.thresholds) <= known
     text = "".join(path.read_text(encoding="utf-8") for path in (HERE / test.test_id).glob("verdict.*"))
-    used = {name for name in known if f"%({name})s" in text or f"numbers.{name}" in text}
-    assert used <= {*test.numbers, "time_zone", "max_data_age_hours"}
+    used = {
+        name
+        for name in known
+        if f"%({name})s" in text or f"thresholds.{name}" in text or f'thresholds["{name}"]' in text
+    }
+    assert used <= {*test.thresholds, "time_zone", "max_data_age_hours"}
 
 
 def test_the_documentation_says_what_the_catalogue_says() -> None:

@@ -91,7 +91,7 @@ def test_a_setting_that_can_be_read_goes_before_evidence(world: World) -> None:
 def test_a_rule_of_its_own_that_asks_for_too_little_is_not_mended_by_evidence(
     world: World, test_id: str, kind: str, value: int, code: str
 ) -> None:
-    world.numbers(min_passing_builds=2, min_approvals=2).repository().rule(kind, value=value)
+    world.thresholds(min_passing_builds=2, min_approvals=2).repository().rule(kind, value=value)
     shown(world, test_id)
     assert outcome(judged(world, test_id)) == ("failing", "configuration", code)
 
@@ -228,7 +228,7 @@ def test_nothing_shows_what_is_not_applicable(world: World, test_id: str) -> Non
 def test_evidence_holds_from_its_day_of_capture_for_the_days_of_the_policy(
     world: World, test_id: str, age: int, validity: int
 ) -> None:
-    world.numbers(evidence_validity_days=validity)
+    world.thresholds(evidence_validity_days=validity)
     world.database.execute(
         "TRUNCATE registry.evidence, registry.evidence_subjects, registry.evidence_decisions, registry.evidence_members"
     )
@@ -248,7 +248,7 @@ def test_evidence_holds_from_its_day_of_capture_for_the_days_of_the_policy(
 def test_evidence_runs_out_on_the_second_at_midnight_of_the_policys_time_zone(
     world: World, test_id: str, zone: str, seconds: int, validity: int
 ) -> None:
-    world.numbers(evidence_validity_days=validity, time_zone=zone)
+    world.thresholds(evidence_validity_days=validity, time_zone=zone)
     world.database.execute(
         "TRUNCATE registry.evidence, registry.evidence_subjects, registry.evidence_decisions, registry.evidence_members"
     )

@@ -56,7 +56,7 @@ def test_the_last_day_is_still_theirs(world: World) -> None:
 
 
 def test_grace_days_are_added_to_the_last_day(world: World) -> None:
-    world.numbers(offboarding_grace_days=3)
+    world.thresholds(offboarding_grace_days=3)
     for days in (2, 3, 4):
         world.member(f"left {days} days ago", f"id-{days}")
     world.member("left, nobody knows when", "id-none")
@@ -78,7 +78,7 @@ def test_grace_days_are_added_to_the_last_day(world: World) -> None:
 @pytest.mark.parametrize("end_date", [date.min, date.max])
 @pytest.mark.parametrize("grace", [0, 30])
 def test_an_end_date_at_the_edge_of_the_calendar_is_judged(world: World, end_date: date, grace: int) -> None:
-    world.numbers(offboarding_grace_days=grace)
+    world.thresholds(offboarding_grace_days=grace)
     world.member("Ada", "id-ada").roster({"account_id": "id-ada", "status": "terminated", "end_date": end_date})
     assert outcome(judged(world)) == (OFFBOARDED if end_date == date.min else ON_ROSTER)
 
@@ -99,7 +99,7 @@ def test_today_is_the_day_of_the_run_in_the_policys_time_zone(
 ) -> None:
     world.now = datetime.fromisoformat(clock)
     assert world.now.astimezone(ZoneInfo(zone)).date() in (date(2026, 3, 31), date(2026, 4, 1))
-    world.numbers(time_zone=zone)
+    world.thresholds(time_zone=zone)
     world.member("Ada", "id-ada")
     world.roster({"account_id": "id-ada", "status": "terminated", "end_date": date(2026, 3, 31)})
     assert outcome(judged(world)) == expected
@@ -218,7 +218,7 @@ def test_without_a_roster_everybody_is_pending(world: World) -> None:
 def test_a_roster_older_than_the_policy_allows_is_stale(
     world: World, max_age: float, age: timedelta, stale: bool
 ) -> None:
-    world.numbers(roster_max_age_days=max_age)
+    world.thresholds(roster_max_age_days=max_age)
     world.member("Ada", "id-ada").roster({"account_id": "id-ada", **GONE}, imported_at=NOW - age)
     assert outcome(judged(world)) == (("pending", None, "stale_roster") if stale else OFFBOARDED)
 

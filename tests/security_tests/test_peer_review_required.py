@@ -31,7 +31,7 @@ class TestConfiguration(ConfigurationRules):
         assert found == {"enforced": "rule_enforced", "advisory": "advisory_only"}
 
     def test_approvals_asked_for_by_different_rules_are_not_added_up(self, world: World) -> None:
-        world.numbers(min_approvals=2)
+        world.thresholds(min_approvals=2)
         repository = world.repository().rule("enforce_merge_checks").rule("require_approvals_to_merge", value=1)
         repository.rule("require_default_reviewer_approvals_to_merge", value=1)
         assert self.merge.judged(world)["reason_code"] == "no_matching_rule"
@@ -69,7 +69,7 @@ class TestBehaviour(BehaviourRules):
     def test_one_approval_of_a_peer_is_enough_for_behaviour_whatever_number_rules_must_ask_for(
         self, world: World
     ) -> None:
-        world.numbers(min_approvals=2)
+        world.thresholds(min_approvals=2)
         assert not self.broken_by(world, approved_by=["bo"])
 
     def test_every_merge_of_the_window_is_looked_at_not_only_a_sample(self, world: World) -> None:

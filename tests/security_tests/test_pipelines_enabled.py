@@ -95,7 +95,7 @@ def test_the_window_holds_ninety_days_its_first_instant_included(world: World) -
 
 def test_the_window_is_policy(world: World) -> None:
     world.repository().rules_hidden().pipeline(created_on=days_ago(8))
-    world.numbers(behaviour_window_days=7)
+    world.thresholds(behaviour_window_days=7)
     assert outcome(judged(world)) == NO_RUNS
 
 

@@ -58,7 +58,7 @@ class TestBehaviour(BehaviourRules):
         for number in range(1, 6):
             repository.merged(number, age=number, builds=["SUCCESSFUL"])
         repository.merged(6, age=6, builds=["FAILED"])
-        world.numbers(behaviour_sample=6)
+        world.thresholds(behaviour_sample=6)
         assert outcome(self.merge.judged(world)) == self.merge.broken
 
     def test_newest_means_by_updated_on_not_by_number(self, world: World) -> None:
@@ -66,7 +66,7 @@ class TestBehaviour(BehaviourRules):
         repository.merged(1, age=0.5, builds=["FAILED"])
         for number in range(100, 106):
             repository.merged(number, age=number, builds=["SUCCESSFUL"])
-        world.numbers(behaviour_window_days=365)
+        world.thresholds(behaviour_window_days=365)
         assert self.merge.judged(world)["facts"] == {"pull_requests": [1]}
 
     def test_builds_that_nobody_had_to_ask_for_behind_a_broken_one_do_not_matter(self, world: World) -> None:

@@ -77,9 +77,9 @@ def test_evidence_holds_for_the_days_of_the_policy_the_day_of_capture_included(
 
 def test_the_validity_is_policy(world: World) -> None:
     world.member("Ada", "id-ada").mfa_export((None, "id-ada", False), captured_on=TODAY - timedelta(days=1))
-    world.numbers(evidence_validity_days=1)
+    world.thresholds(evidence_validity_days=1)
     assert outcome(judged(world)) == EXPIRED
-    world.numbers(evidence_validity_days=2)
+    world.thresholds(evidence_validity_days=2)
     assert outcome(judged(world)) == DISABLED
 
 
@@ -96,7 +96,7 @@ def test_the_day_it_expires_is_a_day_of_the_policys_time_zone(
     world: World, zone: str, clock: str, expected: tuple[str, str | None, str]
 ) -> None:
     world.now = datetime.fromisoformat(clock)
-    world.numbers(time_zone=zone, evidence_validity_days=1)
+    world.thresholds(time_zone=zone, evidence_validity_days=1)
     world.member("Ada", "id-ada").mfa_export((None, "id-ada", True), captured_on=TODAY)
     assert outcome(judged(world)) == expected
 
@@ -264,7 +264,7 @@ def test_a_screenshot_holds_as_long_as_an_export(world: World, age: int, expecte
 
 
 def test_an_export_past_its_validity_does_not_stand_against_a_valid_screenshot(world: World) -> None:
-    world.numbers(evidence_validity_days=10)
+    world.thresholds(evidence_validity_days=10)
     world.member("Ada", "id-ada")
     world.mfa_export((None, "id-ada", False), captured_on=TODAY - timedelta(days=10))
     screenshot(world, "Ada", captured_on=TODAY - timedelta(days=9))

@@ -58,7 +58,7 @@ def test_evidence_holds_for_the_days_of_the_policy_the_day_of_capture_included(
 
 
 def test_the_day_it_expires_is_a_day_of_the_policys_time_zone(world: World) -> None:
-    world.numbers(time_zone="America/Los_Angeles", evidence_validity_days=1)
+    world.thresholds(time_zone="America/Los_Angeles", evidence_validity_days=1)
     world.evidence(TEST, TODAY)
     world.now = datetime.fromisoformat("2026-04-01T06:59:00+00:00")
     assert outcome(judged(world)) == ACCEPTED

@@ -11,7 +11,7 @@ import pytest
 import requests
 from cryptography.fernet import Fernet
 
-from bitbucket_cloud.auth.encryption import KeyRing
+from bitbucket_cloud.auth.encryption import Encryption
 from local.postgres import EmbeddedPostgres
 from tests.pipeline.conftest import _hurried_postgres  # noqa: F401 - a fixture
 from tests.receiving import HOOK, SECRET, Registry, Running, body_of, environment_of, free_port, headers_of
@@ -36,7 +36,7 @@ def receiver_login(postgres: EmbeddedPostgres) -> str:
 @pytest.fixture
 def registry(dsn: str, vault_key: str) -> Registry:
     """With one webhook and its secret."""
-    made = Registry(dsn, KeyRing(vault_key))
+    made = Registry(dsn, Encryption(vault_key))
     made.hook(HOOK, made.secret(SECRET))
     return made
 

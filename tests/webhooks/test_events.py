@@ -17,7 +17,8 @@ from psycopg.rows import dict_row
 from bitbucket_compliance.core.database import run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, RunNotNeeded
 from bitbucket_compliance.pipeline.run.events.claim import Announced, affordable
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
+from bitbucket_compliance.tasks import bitbucket_events, housekeeping
 from sandbox.build import Pulls, midnight
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
@@ -358,11 +359,11 @@ def test_the_workspaces_to_start_runs_for_are_those_with_announced_events(
 ) -> None:
     register(pipeline)
     announce(pipeline, uuid(acme, "repo-0"))
-    assert tasks.workspaces_with_events() == []
+    assert bitbucket_events.workspaces_with_events() == []
     pipeline.query("SELECT * FROM integration.announce_events(0, 0, 60)")
-    assert tasks.workspaces_with_events() == [{"workspace": ACME, "incremental": True}]
+    assert bitbucket_events.workspaces_with_events() == [{"workspace": ACME, "incremental": True}]
     answer(pipeline, acme)
-    assert tasks.workspaces_with_events() == []
+    assert bitbucket_events.workspaces_with_events() == []
 
 
 # ------------------------------------------------------------------------------------------------ the budget
@@ -553,10 +554,10 @@ def test_a_run_for_events_makes_an_export_of_the_rest_no_fresher(
     run_id = answer(pipeline, acme)
     with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
         if by_id:
-            found = run_sql(connection, "reporting/exports/published_run.sql", {"run_id": run_id}).fetchone()
+            found = run_sql(connection, "reporting/exports/snapshot/published_run.sql", {"run_id": run_id}).fetchone()
         else:
             keys = {"workspace": ACME, "as_of": datetime.now(UTC)}
-            found = run_sql(connection, "reporting/exports/run_at.sql", keys).fetchone()
+            found = run_sql(connection, "reporting/exports/snapshot/run_at.sql", keys).fetchone()
     assert found is not None
     assert found["finished_at"] == whole
 
@@ -569,7 +570,7 @@ def test_answered_events_are_forgotten_and_waiting_ones_are_not(pipeline: Pipeli
     answer(pipeline, acme)
     pipeline.query("UPDATE integration.webhook_events SET handled_at = handled_at - interval '91 days' RETURNING 1")
     new = announce(pipeline, uuid(acme, "repo-0"), age_minutes=200 * 24 * 60)
-    tasks.forget_old()
+    housekeeping.forget_old()
     left = [row["event_id"] for row in pipeline.query("SELECT event_id FROM integration.webhook_events")]
     assert old not in left
     assert left == [new]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_compliance.tasks import tasks
+from bitbucket_compliance.tasks import bitbucket_events
 from local import airflow_run, services
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
@@ -77,4 +77,4 @@ def test_a_run_of_the_compliance_dag_answers_an_event_and_one_without_any_is_ski
     assert skipped.skipped and not skipped.succeeded
     assert skipped.reason.startswith("no event of workspace demo-workspace waits")
     assert len(pipeline.query("SELECT 1 FROM integration.runs WHERE kind = 'events'")) == 1
-    assert tasks.workspaces_with_events() == []
+    assert bitbucket_events.workspaces_with_events() == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from bitbucket_webhooks.login import LOGIN, ensure_login
+from bitbucket_compliance.database.receiver_login import LOGIN, ensure_login
 from local.postgres import EmbeddedPostgres
 
 

@@ -14,20 +14,22 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from bitbucket_cloud import errors
-from bitbucket_cloud.auth.encryption import KEY_VARIABLE, KeyRing
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.client import errors
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.database import Store
+from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import CLIENT_CREDENTIALS, Settings
 from bitbucket_cloud.webhooks import registration as webhooks
-from bitbucket_cloud.webhooks.secrets import WebhookSecrets
+from bitbucket_cloud.webhooks.records import CHECK_IS_WORTH
+from bitbucket_cloud.webhooks.removal import Removed, remove
+from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 from bitbucket_compliance.core.errors import BitbucketUnavailable
-from bitbucket_compliance.policy.overrides import set_override
-from bitbucket_compliance.tasks import webhooks as pipeline_webhooks
+from bitbucket_compliance.security_tests.policies import set_override
+from bitbucket_compliance.tasks import bitbucket_webhooks as pipeline_webhooks
 from sandbox.model import Webhook
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
-from tests.vaulting import KEY, store_at
+from tests.vaulting import KEY, KEY_VARIABLE, database_at
 
 URL = "https://hooks.example.com/webhooks/bitbucket"
 EVENTS = ("repo:created", "pullrequest:fulfilled")
@@ -47,8 +49,8 @@ class Bench:
         self.server = server
         self.state = server.state
         self.dsn = dsn
-        self.store: Store = store_at(dsn)
-        self.secrets = WebhookSecrets(self.store, KeyRing(KEY))
+        self.database: Database = database_at(dsn)
+        self.secrets = WebhookSecrets(self.database, Encryption(KEY))
         given = Settings(
             CONN,
             auth=CLIENT_CREDENTIALS,
@@ -62,13 +64,13 @@ class Bench:
             rate_limit_pauses=1,
             requests_per_hour=0,
         )
-        self.client = BitbucketClient(replace(given, **settings), store=self.store)
+        self.client = BitbucketClient(replace(given, **settings), database=self.database)
 
     def ensure(self, repositories: Any = (), *, url: str = URL, events: Any = EVENTS, reactivate: bool = False) -> Any:
-        return webhooks.ensure(self.client, self.store, DEMO, url, events, repositories, reactivate=reactivate)
+        return webhooks.ensure(self.client, self.database, DEMO, url, events, repositories, reactivate=reactivate)
 
-    def remove(self) -> webhooks.Removed:
-        return webhooks.remove(self.client, self.store, [DEMO])
+    def remove(self) -> Removed:
+        return remove(self.client, self.database, [DEMO])
 
     @property
     def hooks(self) -> list[Webhook]:
@@ -92,7 +94,7 @@ class Bench:
 
     def rows(self) -> list[dict[str, Any]]:
         """What is recorded, the workspace first."""
-        with self.store.transaction() as connection:
+        with self.database.transaction() as connection:
             return connection.execute("SELECT * FROM integration.webhooks ORDER BY repository_id").fetchall()
 
     def row(self, slug: str = "") -> dict[str, Any]:
@@ -100,7 +102,7 @@ class Bench:
         return found
 
     def run(self, statement: str, *values: object) -> None:
-        with self.store.transaction() as connection:
+        with self.database.transaction() as connection:
             connection.execute(statement, values)  # type: ignore[arg-type]
 
     def wrote(self) -> list[tuple[str, int]]:
@@ -224,7 +226,7 @@ def test_one_that_was_deleted_and_can_not_be_created_is_missing_first_then_faile
     bench.hooks.clear()
     bench.state.add_fault("create_workspace_webhook", status=429, remaining=2)
     done = bench.ensure()
-    assert "requests ran out" in done.told[0]
+    assert "requests ran out" in done.notes[0]
     row = bench.row()
     assert (row["state"], row["hook_id"], row["secret_id"]) == ("missing", None, None)
     assert bench.ensure().outcomes[0].done == "created"
@@ -238,7 +240,7 @@ def test_doubles_of_ours_are_deleted_and_those_of_others_stay(bench: Bench) -> N
     bench.add(url="https://old.example.com", description=OURS)
     done = bench.ensure()
     assert [hook.uuid for hook in bench.hooks] == [other.uuid, kept]
-    assert len(done.told) == 2 and "deleted" in done.told[0]
+    assert len(done.notes) == 2 and "deleted" in done.notes[0]
     assert (other.url, other.description, other.events, other.secret) == (
         "https://ci.example.com", "CI", ["repo:push"], "x",
     )  # fmt: skip
@@ -250,7 +252,7 @@ def test_a_double_that_can_not_be_deleted_is_told_and_ours_stays_active(bench: B
     bench.state.add_fault("delete_workspace_webhook", status=400)
     done = bench.ensure()
     assert bench.row()["state"] == "active"
-    assert "left at Bitbucket" in done.told[0]
+    assert "left at Bitbucket" in done.notes[0]
 
 
 def test_one_that_delivers_to_our_address_is_taken_over_with_a_new_secret(bench: Bench) -> None:
@@ -274,7 +276,7 @@ def test_two_connections_may_deliver_to_the_same_address(bench: Bench, sandbox: 
     bench.ensure()
     second = Bench(sandbox, dsn, conn_id="other_connection")
     for _ in range(2):
-        webhooks.ensure(second.client, second.store, DEMO, URL, EVENTS)
+        webhooks.ensure(second.client, second.database, DEMO, URL, EVENTS)
         bench.ensure()
     assert sorted(hook.description for hook in bench.hooks) == [OURS, "Compliance pipeline (other_connection)"]
     assert len({hook.secret for hook in bench.hooks}) == 2
@@ -463,7 +465,7 @@ def test_running_out_of_requests_leaves_the_rest_and_the_next_time_goes_on(lowly
     lowly.state.add_fault("repository_webhooks", status=429, slug=repositories[2][0])
     lowly.state.add_fault("repository_webhooks", status=429, slug=repositories[2][1])
     done = lowly.ensure(repositories)
-    assert "requests ran out" in done.told[-1]
+    assert "requests ran out" in done.notes[-1]
     assert {row["slug"] for row in lowly.rows()} == {"", repositories[0][1], repositories[1][1]}
     assert {row["state"] for row in lowly.rows()} == {"active", "not_allowed"}
     lowly.state.faults.clear()
@@ -491,7 +493,7 @@ def test_once_the_workspace_may_have_one_those_of_repositories_go(lowly: Bench) 
     done = lowly.ensure(repositories)
     assert len(lowly.hooks) == 1 and not any(lowly.of(slug) for _, slug in repositories)
     assert [row["repository_id"] for row in lowly.rows()] == [""]
-    assert lowly.row()["state"] == "active" and f"{len(repositories)} of its repositories" in done.told[0]
+    assert lowly.row()["state"] == "active" and f"{len(repositories)} of its repositories" in done.notes[0]
 
 
 def test_where_the_workspace_took_its_right_back_its_webhook_stays_known(bench: Bench) -> None:
@@ -516,7 +518,7 @@ def test_a_repository_that_is_gone_is_forgotten(lowly: Bench) -> None:
 
 
 def test_where_no_repository_is_known_that_is_said(lowly: Bench) -> None:
-    (told,) = lowly.ensure().told
+    (told,) = lowly.ensure().notes
     assert "no repository is known yet" in told
 
 
@@ -611,15 +613,15 @@ def test_removal_deletes_ours_and_leaves_those_of_others(bench: Bench) -> None:
     other = bench.add()
     bench.ensure()
     bench.add(url="https://old.example.com", description=OURS)
-    assert bench.remove() == webhooks.Removed(2)
+    assert bench.remove() == Removed(2)
     assert bench.hooks == [other] and bench.rows() == []
-    assert bench.remove() == webhooks.Removed(0)
+    assert bench.remove() == Removed(0)
 
 
 def test_removal_deletes_those_of_repositories(lowly: Bench) -> None:
     repositories = some(lowly)
     lowly.ensure(repositories)
-    assert lowly.remove() == webhooks.Removed(4)
+    assert lowly.remove() == Removed(4)
     assert not lowly.state.webhooks() and lowly.rows() == []
 
 
@@ -627,7 +629,7 @@ def test_one_that_was_deleted_already_is_no_problem(lowly: Bench) -> None:
     repositories = some(lowly, 2)
     lowly.ensure(repositories)
     lowly.of(repositories[0][1]).clear()
-    assert lowly.remove() == webhooks.Removed(1)
+    assert lowly.remove() == Removed(1)
 
 
 def test_what_can_not_be_deleted_is_named_with_the_reason_and_forgotten(lowly: Bench) -> None:
@@ -654,10 +656,10 @@ def test_a_connection_that_is_refused_leaves_all_without_asking_for_each(lowly: 
 
 def test_of_another_connection_nothing_is_removed(bench: Bench, sandbox: SandboxServer, dsn: str) -> None:
     second = Bench(sandbox, dsn, conn_id="other_connection")
-    webhooks.ensure(second.client, second.store, DEMO, URL, EVENTS)
+    webhooks.ensure(second.client, second.database, DEMO, URL, EVENTS)
     second.client.close()
     bench.ensure()
-    assert bench.remove() == webhooks.Removed(1)
+    assert bench.remove() == Removed(1)
     assert [hook.description for hook in bench.hooks] == ["Compliance pipeline (other_connection)"]
 
 
@@ -820,4 +822,4 @@ def test_a_workspace_that_fails_holds_up_no_other(
 
 
 def test_a_check_is_worth_seven_days() -> None:
-    assert timedelta(days=7) == webhooks.CHECK_IS_WORTH
+    assert timedelta(days=7) == CHECK_IS_WORTH

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_cloud.auth.encryption import KEY_VARIABLE
 from local import airflow_run, services
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
-from tests.vaulting import KEY
+from tests.vaulting import KEY, KEY_VARIABLE
 
 Run = Callable[..., airflow_run.Outcome]
 

@@ -37,8 +37,9 @@ def connect(conn_id: str = CONNECTION_ID) -> Connection:
 
 
 @cache
-def _text(path: Path) -> bytes:
-    return path.read_bytes()
+def sql_text(path: str | Path) -> bytes:
+    """The text of one SQL file, below the package ``bitbucket_compliance`` or at an absolute path."""
+    return (PACKAGE / path).read_bytes()
 
 
 def run_sql(
@@ -50,8 +51,7 @@ def run_sql(
         path: file below the package ``bitbucket_compliance``, or an absolute path.
         parameters: values for the ``%(name)s`` placeholders of the file.
     """
-    file = PACKAGE / path
-    return connection.execute(_text(file), parameters if parameters is not None else {})
+    return connection.execute(sql_text(path), parameters if parameters is not None else {})
 
 
 def refresh_statistics(connection: psycopg.Connection[Any], schema: str, *tables: str) -> None:

@@ -1,4 +1,4 @@
-"""Errors named for what a person must do next. Each message is one line that names the thing and the way out."""
+"""Errors named for what a person must do next. Each message is one line: what is wrong with what, and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,6 +130,10 @@ class ReviewRefused(PipelineError):
     """An access can't be decided on like this; nothing was stored."""
 
 
+class VerdictRefused(PipelineError):
+    """A security test gave a verdict that is none: an unknown reason code, or something missing."""
+
+
 class GateFailed(PipelineError):
     """An expectation of severity critical does not hold; the last published state stays."""
 
@@ -158,7 +162,7 @@ def one_line(error: BaseException) -> str:
 
 @contextmanager
 def postgres_errors() -> Iterator[None]:
-    """Turn the driver's errors about the server into ours; let every other error pass.
+    """Turn the driver's errors about the server into the classes above; every other error passes unchanged.
 
     Raises:
         PostgresUnavailable, PostgresFull, SchemaMissing

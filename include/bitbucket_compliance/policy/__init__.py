@@ -1,1 +1,1 @@
-"""Policy: the numbers and switches of the tests as validated, versioned data."""
+"""Policy: switches, severities and thresholds as validated, versioned data."""

@@ -1,52 +1,45 @@
-"""The policy model: YAML defaults, one overriding file, errors that name the key, a version that names the content.
+"""The policy model: thresholds with their defaults, the switches of the tests, errors that name the key.
 
-What a workspace changes on top of these stands in the database; see ``bitbucket_compliance.policy.overrides``.
+This package knows no test. Which there are, with their defaults and the thresholds that belong to one of them alone,
+is told to ``delivered``; see ``bitbucket_compliance.security_tests.policies``.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from bitbucket_compliance.core.errors import PolicyInvalid
 
-DEFAULTS = Path(__file__).with_name("default.yaml")
 OVERRIDE_VARIABLE = "COMPLIANCE_POLICY_FILE"
+SEE_ALL = "docs/policy.md lists every key"
 
 Severity = Literal["critical", "high", "medium"]
 
-# The kinds of Bitbucket's branch restrictions, as its official document lists them (definition branchrestriction).
-RESTRICTION_KINDS = (
-    "push",
-    "force",
-    "delete",
-    "restrict_merges",
-    "require_approvals_to_merge",
-    "require_default_reviewer_approvals_to_merge",
-    "require_review_group_approvals_to_merge",
-    "require_passing_builds_to_merge",
-    "require_commits_behind",
-    "require_tasks_to_be_completed",
-    "require_no_changes_requested",
-    "require_all_comments_resolved",
-    "require_all_dependencies_merged",
-    "reset_pullrequest_approvals_on_change",
-    "reset_pullrequest_changes_requested_on_change",
-    "smart_reset_pullrequest_approvals",
-    "enforce_merge_checks",
-    "allow_auto_merge_when_builds_pass",
-)
+# Bounds that no sane policy reaches: they catch a slip of the hand, and keep sums of dates inside the calendar.
+Count = Annotated[int, Field(ge=1, le=100)]
+Days = Annotated[int, Field(ge=0, le=3650)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as unknown:
+        raise ValueError(f"{name!r} is no IANA time zone") from unknown
+    return name
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
 
 class TestPolicy(_Strict):
@@ -58,63 +51,113 @@ class TestPolicy(_Strict):
     severity: Severity
 
 
-# Bounds that no sane policy reaches: they catch a slip of the hand, and keep sums of dates inside the calendar.
-Count = Annotated[int, Field(ge=1, le=100)]
-Days = Annotated[int, Field(ge=0, le=3650)]
-Share = Annotated[float, Field(ge=0, le=1)]
+class Thresholds(_Strict):
+    """The thresholds of design.md §5 that several tests or the pipeline itself read; shares are fractions of one.
 
+    Those of a single test stand in that test; ``delivered`` adds them.
+    """
 
-class Numbers(_Strict):
-    """The numbers of design.md §5, in the units their names carry; shares are fractions of one."""
+    behaviour_window_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        description="Pull requests merged and pipelines run in so many days count as behaviour.",
+    )
+    behaviour_sample: int = Field(
+        default=5,
+        ge=1,
+        le=50,
+        description="So many of the newest merged pull requests are asked for their builds.",
+    )
+    behaviour_min_sample: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="From so many merged pull requests on a clean record passes.",
+    )
+    roster_max_age_days: float = Field(
+        default=7,
+        ge=0,
+        le=3650,
+        description="A roster that is older decides nothing.",
+    )
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="UTC",
+        description="IANA time zone in which days begin and end.",
+    )
+    evidence_validity_days: Days = Field(
+        default=90,
+        description="Evidence holds for so many days from its day of capture.",
+    )
+    allow_self_review: bool = Field(
+        default=False,
+        description="Whether who submits evidence, or owns an exception, may decide on it too: for teams of one.",
+    )
+    bodies_kept_days: int = Field(
+        default=400,
+        ge=1,
+        le=3650,
+        description="What Bitbucket answered is kept for so many days after it was seen last.",
+    )
+    max_error_share: Share = Field(
+        default=0.10,
+        description="Where calls failed on a larger share of the repositories, nothing is published.",
+    )
+    max_shrink_share: Share = Field(
+        default=0.10,
+        description="Where a listing is shorter than the last one by a larger share, nothing is published.",
+    )
+    reread_hours: float = Field(
+        default=20,
+        ge=0,
+        le=720,
+        description="An untouched repository is read again after so many hours: below a day, a daily run reads all.",
+    )
+    reading_hours: float = Field(
+        default=20,
+        ge=0,
+        le=720,
+        description="A run waits for requests for so many hours at most, then publishes what it has.",
+    )
+    events_budget_share: Share = Field(
+        default=0.25,
+        description="Runs that answer webhooks may send this share of the hour's requests.",
+    )
+    events_kept_days: int = Field(
+        default=90,
+        ge=1,
+        le=3650,
+        description="Events of webhooks are kept for so many days.",
+    )
+    max_data_age_hours: float = Field(
+        default=48,
+        ge=0,
+        le=87_600,
+        description="A verdict may be relied on for so many hours after its data was read.",
+    )
+    due_days_critical: Days = Field(
+        default=7,
+        description="Days to fix a failure of severity critical.",
+    )
+    due_days_high: Days = Field(
+        default=30,
+        description="Days to fix a failure of severity high.",
+    )
+    due_days_medium: Days = Field(
+        default=90,
+        description="Days to fix a failure of severity medium.",
+    )
 
-    min_passing_builds: Count
-    min_approvals: Count
-    required_protections: list[str] = Field(min_length=1)
-    behaviour_window_days: int = Field(ge=1, le=3650)
-    behaviour_sample: int = Field(ge=1, le=50)
-    behaviour_min_sample: int = Field(ge=1, le=1000)
-    offboarding_grace_days: Days
-    roster_max_age_days: float = Field(ge=0, le=3650)
-    time_zone: str
-    evidence_validity_days: Days
-    allow_self_review: bool
-    bodies_kept_days: int = Field(ge=1, le=3650)
-    max_error_share: Share
-    max_shrink_share: Share
-    reread_hours: float = Field(ge=0, le=720)
-    reading_hours: float = Field(ge=0, le=720)
-    events_budget_share: Share
-    events_kept_days: int = Field(ge=1, le=3650)
-    max_data_age_hours: float = Field(ge=0, le=87_600)
-    due_days_critical: Days
-    due_days_high: Days
-    due_days_medium: Days
-
-    @field_validator("required_protections")
-    @classmethod
-    def _known_restrictions(cls, kinds: list[str]) -> list[str]:
-        unknown = [kind for kind in kinds if kind not in RESTRICTION_KINDS]
-        if unknown:
-            raise ValueError(
-                f"{unknown[0]!r} is no kind of branch restriction; Bitbucket's are {', '.join(RESTRICTION_KINDS)}"
-            )
-        return list(dict.fromkeys(kinds))
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError) as unknown:
-            raise ValueError(f"{name!r} is no IANA time zone") from unknown
-        return name
+    def __getitem__(self, name: str) -> Any:
+        """A threshold by its name: the way to those that belong to one test."""
+        return getattr(self, name)
 
 
 class Policy(_Strict):
     """Everything the rules read besides staging and registry."""
 
     tests: dict[str, TestPolicy]
-    numbers: Numbers
+    thresholds: Thresholds
 
     @property
     def version(self) -> str:
@@ -128,24 +171,73 @@ class Policy(_Strict):
 
     def time_to_fix(self, severity: str) -> timedelta:
         """How long after a verdict turned failing it must be fixed."""
-        return timedelta(days=getattr(self.numbers, f"due_days_{severity}"))
+        return timedelta(days=self.thresholds[f"due_days_{severity}"])
 
 
-def load_policy(override: Path | None = None) -> Policy:
-    """The defaults, overridden key by key by ``override`` or the file named by ``COMPLIANCE_POLICY_FILE``.
+# ------------------------------------------------------------------ defaults
 
-    A missing key or an empty file keeps the defaults.
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold that belongs to one test.
+
+    Attributes:
+        name: its key below ``thresholds``; no other threshold is called so.
+        default: as it is delivered.
+        meaning: one sentence, which names the unit.
+        type: what may be set, as pydantic takes it.
+    """
+
+    name: str
+    default: Any
+    meaning: str
+    type: Any
+
+
+class PolicyOfTest(Protocol):
+    """What a test says of its policy."""
+
+    @property
+    def test_id(self) -> str: ...
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def severity(self) -> Severity: ...
+    @property
+    def own_thresholds(self) -> tuple[Threshold, ...]: ...
+
+
+def delivered(tests: Iterable[PolicyOfTest]) -> Policy:
+    """The policy as it is delivered: every test and every threshold with its default.
+
+    Raises:
+        ValueError: two thresholds have one name.
+    """
+    tests = list(tests)
+    fields: dict[str, Any] = {}
+    for threshold in (threshold for test in tests for threshold in test.own_thresholds):
+        if threshold.name in fields or threshold.name in Thresholds.model_fields:
+            raise ValueError(f"there are two thresholds {threshold.name}; call the one of the test otherwise")
+        fields[threshold.name] = (threshold.type, Field(threshold.default, description=threshold.meaning))
+    thresholds = create_model("Thresholds", __base__=Thresholds, **fields)
+    model = create_model("Policy", __base__=Policy, thresholds=(thresholds, ...))
+    switches = {test.test_id: TestPolicy(enabled=test.enabled, severity=test.severity) for test in tests}
+    return model(tests=switches, thresholds=thresholds())
+
+
+# ------------------------------------------------------------------ changes
+
+
+def load_policy(base: Policy, override: Path | None = None) -> Policy:
+    """``base``, overridden key by key by ``override`` or the file named by ``COMPLIANCE_POLICY_FILE``.
+
+    A missing key or an empty file keeps what ``base`` says.
 
     Raises:
         PolicyInvalid: the file is missing or no YAML mapping, or a key or value is not known; names file and key.
     """
     path = override or _override_from_environment()
-    return defaults() if path is None else merged(defaults(), read_changes(path), str(path))
-
-
-def defaults() -> Policy:
-    """The policy as it is delivered."""
-    return Policy.model_validate(yaml.safe_load(DEFAULTS.read_text(encoding="utf-8")))
+    return base if path is None else merged(base, read_changes(path), str(path))
 
 
 def merged(base: Policy, changes: Mapping[str, Any], source: str) -> Policy:
@@ -157,35 +249,37 @@ def merged(base: Policy, changes: Mapping[str, Any], source: str) -> Policy:
     Raises:
         PolicyInvalid: a key or value is not known; names source and key.
     """
-    for section in ("tests", "numbers"):
+    if "numbers" in changes:
+        raise PolicyInvalid(f"{source}: numbers: the key is called thresholds; rename it")
+    for section in ("tests", "thresholds"):
         if not isinstance(changes.get(section) or {}, dict):
-            raise PolicyInvalid(f"{source}: {section}: must be a mapping; policy/default.yaml shows every key")
+            raise PolicyInvalid(f"{source}: {section}: must be a mapping; {SEE_ALL}")
     unknown = sorted(str(name) for name in (changes.get("tests") or {}) if name not in base.tests)
     if unknown:
         raise PolicyInvalid(f"{source}: unknown test tests.{unknown[0]}; the tests are {', '.join(sorted(base.tests))}")
     try:
-        return Policy.model_validate(_over(base.model_dump(mode="json"), changes))
+        return type(base).model_validate(_over(base.model_dump(mode="json"), changes))
     except ValidationError as invalid:
         first = invalid.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise PolicyInvalid(f"{source}: {key}: {reason}; policy/default.yaml shows every key") from invalid
+        raise PolicyInvalid(f"{source}: {key}: {reason}; {SEE_ALL}") from invalid
 
 
 def contradictions(policy: Policy) -> list[str]:
-    """Pairs of numbers that are fine each by itself and together keep a rule from ever deciding, in plain words."""
-    numbers = policy.numbers
+    """Pairs of thresholds that are fine each by itself and together keep a rule from ever deciding, in plain words."""
+    given = policy.thresholds
     found = []
-    if numbers.behaviour_min_sample > numbers.behaviour_sample:
+    if given.behaviour_min_sample > given.behaviour_sample:
         found.append(
-            f"numbers.behaviour_min_sample ({numbers.behaviour_min_sample}) is larger than numbers.behaviour_sample "
-            f"({numbers.behaviour_sample}): behaviour could never show that status checks are required; "
-            "raise the one or lower the other"
+            f"thresholds.behaviour_min_sample ({given.behaviour_min_sample}) is larger than "
+            f"thresholds.behaviour_sample ({given.behaviour_sample}): behaviour could never show that status checks "
+            "are required; raise the one or lower the other"
         )
-    if numbers.reread_hours > numbers.max_data_age_hours:
+    if given.reread_hours > given.max_data_age_hours:
         found.append(
-            f"numbers.reread_hours ({numbers.reread_hours:g}) is larger than numbers.max_data_age_hours "
-            f"({numbers.max_data_age_hours:g}): an untouched repository would be too old to pass before it is read "
+            f"thresholds.reread_hours ({given.reread_hours:g}) is larger than thresholds.max_data_age_hours "
+            f"({given.max_data_age_hours:g}): an untouched repository would be too old to pass before it is read "
             "again; lower the one or raise the other"
         )
     return found
@@ -216,7 +310,7 @@ def read_changes(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise PolicyInvalid(f"{path}: the policy file must hold a mapping with the keys tests and numbers")
+        raise PolicyInvalid(f"{path}: the policy file must hold a mapping with the keys tests and thresholds")
     return content
 
 

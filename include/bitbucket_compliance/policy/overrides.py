@@ -1,8 +1,8 @@
 """The policy of a workspace: what it changes on top of the defaults and the file, kept with its history.
 
-Three layers, each over the one before: ``default.yaml``, the file named by ``COMPLIANCE_POLICY_FILE``, the newest row
-of ``registry.policy_overrides`` for the workspace. Rows are only ever added; one that changes nothing (``{}``) takes
-the ones before it back.
+Three layers, each over the one before: the policy as delivered, the file named by ``COMPLIANCE_POLICY_FILE``, the
+newest row of ``registry.policy_overrides`` for the workspace. Rows are only ever added; one that changes nothing
+(``{}``) takes the ones before it back.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg
 from psycopg.types.json import Jsonb
 
+from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import PolicyInvalid
-from bitbucket_compliance.policy.model import Policy, contradictions, defaults, load_policy, merged
-
-Connection = psycopg.Connection[dict[str, Any]]
+from bitbucket_compliance.policy.model import Policy, contradictions, merged
 
 FILE_SOURCE = "COMPLIANCE_POLICY_FILE"
 
@@ -43,24 +41,22 @@ class Difference:
     source: str
 
 
-def policy_of(connection: Connection, workspace: str | None) -> Policy:
-    """The policy that is in force for a workspace now; for None the one of no workspace in particular.
+def policy_of(connection: Connection, workspace: str, base: Policy) -> Policy:
+    """The policy that is in force for a workspace now. Joins the caller's transaction.
 
-    Joins the caller's transaction.
+    Args:
+        base: what holds where the workspace changes nothing.
 
     Raises:
         PolicyInvalid: the file, or what stands in the registry for the workspace, holds something unknown.
     """
-    base = load_policy()
-    if workspace is None:
-        return base
     body = _body_in_force(connection, workspace)
     if not body and isinstance(body, dict):
         return base
     name = plain(workspace)
     try:
         if not isinstance(body, dict):
-            raise PolicyInvalid(f"workspace {name}: must be a mapping with the keys tests and numbers")
+            raise PolicyInvalid(f"workspace {name}: must be a mapping with the keys tests and thresholds")
         return merged(base, body, f"workspace {name}")
     except PolicyInvalid as invalid:
         raise PolicyInvalid(
@@ -70,7 +66,13 @@ def policy_of(connection: Connection, workspace: str | None) -> Policy:
 
 
 def set_override(
-    connection: Connection, workspace: str, changes: Mapping[str, Any], *, set_by: str, reason: str | None = None
+    connection: Connection,
+    workspace: str,
+    changes: Mapping[str, Any],
+    base: Policy,
+    *,
+    set_by: str,
+    reason: str | None = None,
 ) -> Policy:
     """Let a workspace's policy differ from the defaults from its next run on; commits nothing.
 
@@ -78,19 +80,18 @@ def set_override(
     not noted again.
 
     Args:
-        changes: keys of the shape of ``default.yaml``.
+        changes: keys below ``tests`` and ``thresholds``. base: what holds where the workspace changes nothing.
         set_by: who decides so. reason: why.
 
     Returns:
         The policy that is in force then.
 
     Raises:
-        PolicyInvalid: a key or value is not known, or numbers contradict each other; nothing is stored.
+        PolicyInvalid: a key or value is not known, or thresholds contradict each other; nothing is stored.
     """
     name = plain(workspace)
     if not name:
         raise PolicyInvalid("a policy was set for no workspace; give its slug")
-    base = load_policy()
     policy = merged(base, changes, f"workspace {name}")
     new = [told for told in contradictions(policy) if told not in contradictions(base)]
     if new:
@@ -117,21 +118,24 @@ def history(connection: Connection, workspace: str) -> list[Override]:
     return [Override(**row) for row in rows]
 
 
-def differences(connection: Connection, workspace: str) -> list[Difference]:
+def differences(connection: Connection, workspace: str, delivered: Policy, base: Policy) -> list[Difference]:
     """The keys of a workspace's policy that are not as delivered, each with the layer that decided it.
+
+    Args:
+        base: ``delivered``, with what the file of ``COMPLIANCE_POLICY_FILE`` changes.
 
     Raises:
         PolicyInvalid: as ``policy_of``.
     """
-    delivered = dict(_flat(defaults().model_dump(mode="json")))
-    of_file = dict(_flat(load_policy().model_dump(mode="json")))
-    in_force = dict(_flat(policy_of(connection, workspace).model_dump(mode="json")))
+    defaults = flat(delivered)
+    of_file = flat(base)
+    in_force = flat(policy_of(connection, workspace, base))
     body = _body_in_force(connection, workspace)
     set_here = {key for key, _ in _flat(body)} if isinstance(body, dict) else set()
     return [
-        Difference(key, value, delivered[key], f"workspace {plain(workspace)}" if key in set_here else FILE_SOURCE)
+        Difference(key, value, defaults[key], f"workspace {plain(workspace)}" if key in set_here else FILE_SOURCE)
         for key, value in in_force.items()
-        if value != delivered[key] or (key in set_here and value != of_file[key])
+        if value != defaults[key] or (key in set_here and value != of_file[key])
     ]
 
 
@@ -157,6 +161,11 @@ def _as_read(changes: Mapping[str, Any], policy: Mapping[str, Any]) -> dict[str,
         if change is not None
     }
     return {key: value for key, value in read.items() if value != {}}
+
+
+def flat(policy: Policy) -> dict[str, Any]:
+    """Every key of a policy, as ``thresholds.min_approvals``, with its value."""
+    return dict(_flat(policy.model_dump(mode="json")))
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

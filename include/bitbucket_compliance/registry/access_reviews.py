@@ -4,14 +4,9 @@ A decision is a record, with what its reviewer saw: nobody's access is changed b
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import psycopg
-
-from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.core.errors import ReviewRefused
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 DECISIONS = ("keep", "revoke")
 LONGEST_REASON = 2000

@@ -9,14 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import Any
 
-import psycopg
-
-from bitbucket_compliance.core.database import copy_rows, one_row, run_sql
+from bitbucket_compliance.core.database import Connection, copy_rows, one_row, run_sql
 from bitbucket_compliance.core.errors import ImportRefused
-
-Connection = psycopg.Connection[dict[str, Any]]
 
 TARGET_TYPES = ("repository", "project", "pattern")
 CLASSIFICATIONS = ("production", "non_production")
@@ -79,13 +74,13 @@ class _Standing:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Wanted:
     classification: str | None
     sensitivity: str | None
     owner: str | None
 
     def over(self, standing: Declared | None) -> Declared:
-        """What stands with the wish fulfilled."""
+        """What holds once the change is made."""
         old = standing or Declared("", None, None)
         return Declared(
             self.classification or old.classification,
@@ -126,7 +121,7 @@ def classify(
     Raises:
         ImportRefused: no such repository, or a value that can't be; nothing is stored.
     """
-    wish = _Wish(classification, sensitivity, _name(owner))
+    wanted = _Wanted(classification, sensitivity, _name(owner))
     if classification is not None:
         _know("classification", classification, CLASSIFICATIONS)
     if sensitivity:
@@ -139,7 +134,7 @@ def classify(
             raise ImportRefused(
                 f"{unclassified[0]} is not classified yet: say production or non_production with the rest", []
             )
-        changes = [Change(found.slug, found.declared, wish.over(found.declared)) for found in standing]
+        changes = [Change(found.slug, found.declared, wanted.over(found.declared)) for found in standing]
         entries = [
             Entry(place, "repository", found.repository_id.lower(), *astuple(change.after))
             for found, change in zip(standing, changes, strict=True)

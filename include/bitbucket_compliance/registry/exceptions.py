@@ -1,8 +1,8 @@
 """Exceptions: a risk that somebody owns is accepted until a day, for the failures that are known when it is accepted.
 
 requested → accepted or rejected, once, by somebody who neither owns nor asked for it → expired, withdrawn, or re-opened
-because the failure is not the one any more that was accepted. What becomes of one in published results is the affair
-of ``bitbucket_compliance.pipeline.publish.publish``; the rule is design.md §5.
+because the failure is no longer the one that was accepted. ``bitbucket_compliance.pipeline.publish.publish`` shows
+exceptions in published results; the rule is design.md §5.
 """
 
 import re
@@ -14,15 +14,11 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import psycopg
-
-from bitbucket_compliance.core.database import one_row, run_sql
+from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import ExceptionRefused
-from bitbucket_compliance.pipeline.publish.publish import take_turn
-from bitbucket_compliance.policy.overrides import policy_of
+from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.security_tests import BY_ID
-
-Connection = psycopg.Connection[dict[str, Any]]
+from bitbucket_compliance.security_tests.policies import policy_of
 
 # A risk that is accepted for longer than a year is looked at again; a leap year is a year too.
 LONGEST = timedelta(days=366)
@@ -35,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExceptionRequest:
     """What somebody asks to accept; exactly one of subject, project and pattern.
 
     Attributes:
@@ -55,7 +51,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Noted:
+class RecordedException:
     """An exception after a request or a decision.
 
     Attributes:
@@ -74,12 +70,12 @@ class Noted:
 # -------------------------------------------------------------------- request
 
 
-def request(connection: Connection, asked: Asked, *, requested_by: str) -> Noted:
+def request(connection: Connection, asked: ExceptionRequest, *, requested_by: str) -> RecordedException:
     """Ask for an exception; in a transaction of its own.
 
     Raises:
         ExceptionRefused: a test, workspace, subject, project or pattern that names nothing that is judged, an empty
-            owner or reason, an expiry that is past or too far away; names the value and the way out.
+            owner or reason, an expiry that is past or too far away; names the value and what to do.
     """
     owner = _text("owner", asked.owner, "name who owns the risk")
     reason = _text("reason", asked.reason, "say why the risk is to be accepted")
@@ -100,24 +96,24 @@ def request(connection: Connection, asked: Asked, *, requested_by: str) -> Noted
                 (workspace, asked.test_id, scope, target, owner, reason, asked.expires_at, requested_by),
             )
         )
-    return Noted(row["exception_id"], "requested", asked.test_id, workspace, asked.expires_at)
+    return RecordedException(row["exception_id"], "requested", asked.test_id, workspace, asked.expires_at)
 
 
 def end_of_day(connection: Connection, day: date, workspace: str) -> datetime:
     """The instant at which an exception until a day, that day included, expires in the policy's time zone."""
-    zone = ZoneInfo(policy_of(connection, workspace).numbers.time_zone)
+    zone = ZoneInfo(policy_of(connection, workspace).thresholds.time_zone)
     try:
         return datetime.combine(day + timedelta(days=1), time(), zone)
     except OverflowError:
         raise ExceptionRefused(f"{day} is too far away: an exception holds {LONGEST.days} days at most") from None
 
 
-def _text(name: str, value: str, way_out: str) -> str:
+def _text(name: str, value: str, hint: str) -> str:
     text = value.strip()
     if not text:
-        raise ExceptionRefused(f"the {name} is empty: {way_out}")
+        raise ExceptionRefused(f"the {name} is empty: {hint}")
     if len(text) > LONGEST_TEXT or _CONTROL.search(text):
-        raise ExceptionRefused(f"the {name} is no text of {LONGEST_TEXT} characters at most; shorten it: {way_out}")
+        raise ExceptionRefused(f"the {name} is no text of {LONGEST_TEXT} characters at most; shorten it: {hint}")
     return text
 
 
@@ -154,7 +150,7 @@ def _check_expiry(connection: Connection, expires_at: datetime) -> None:
         )
 
 
-def _scope(connection: Connection, asked: Asked, workspace: str) -> tuple[str, str]:
+def _scope(connection: Connection, asked: ExceptionRequest, workspace: str) -> tuple[str, str]:
     """What is to be covered, as stored: scope and target."""
     given = {name: getattr(asked, name).strip() for name in ("subject", "project", "pattern")}
     named = [name for name, value in given.items() if value]
@@ -240,7 +236,7 @@ def _some(names: Sequence[str], wanted: str) -> str:
 
 def decide(
     connection: Connection, exception_id: str, decision: str, *, decided_by: str, reason: str | None = None
-) -> Noted:
+) -> RecordedException:
     """Accept, reject or withdraw an exception; in a transaction of its own.
 
     Accepting freezes the subjects in its scope that fail now and the facts they fail on: it covers these from the next
@@ -270,7 +266,7 @@ def decide(
             " VALUES (%s, %s, %s, clock_timestamp(), %s)",
             (row["exception_id"], DECISIONS[decision], decided_by, why),
         )
-    return Noted(
+    return RecordedException(
         str(row["exception_id"]), DECISIONS[decision], row["test_id"], row["workspace"], row["expires_at"], subjects
     )
 
@@ -308,13 +304,13 @@ def _check_open(connection: Connection, row: dict[str, Any], decision: str) -> N
 
 def _check_reviewer(connection: Connection, row: dict[str, Any], decided_by: str) -> None:
     """Two persons look at a risk: one owns it or asks for it, another one decides."""
-    if policy_of(connection, row["workspace"]).numbers.allow_self_review:
+    if policy_of(connection, row["workspace"]).thresholds.allow_self_review:
         return
     for role, person in (("owns", row["owner"]), ("asked for", row["requested_by"])):
         if _same_person(person, decided_by):
             raise ExceptionRefused(
                 f"{decided_by} {role} exception {row['exception_id']}: somebody else has to decide on it, or the "
-                "policy has to allow it (numbers.allow_self_review)"
+                "policy has to allow it (thresholds.allow_self_review)"
             )
 
 
@@ -324,7 +320,7 @@ def _same_person(one: str, other: str) -> bool:
 
 def _freeze(connection: Connection, row: dict[str, Any]) -> int:
     """Freeze what fails now; no publication comes between this and the decision."""
-    take_turn(connection, row["workspace"])
+    lock_results(connection, row["workspace"])
     # Whoever had to wait for a publication may have waited too long.
     if one_row(connection.execute("SELECT clock_timestamp() >= %s AS late", (row["expires_at"],)))["late"]:
         raise ExceptionRefused(f"exception {row['exception_id']} has just expired; ask for a new one")

@@ -1,13 +1,18 @@
-"""Write ``docs/verdicts.md`` from the catalogue and the pages beside it: ``make docs``."""
+"""Write ``docs/verdicts.md`` and ``docs/policy.md`` from the catalogue and the pages beside it: ``make docs``."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.model import SecurityTest
+from bitbucket_compliance.security_tests.policies import keys
 
 HERE = Path(__file__).parent
+WIDTH = 124  # of a line of text
+POLICY_PAGE = HERE.parents[2] / "docs" / "policy.md"
 TARGET = HERE.parents[2] / "docs" / "verdicts.md"
 _NOT_BY_HAND = "<!-- Written by `make docs` from include/bitbucket_compliance/security_tests: change it there. -->"
 
@@ -19,6 +24,35 @@ def document() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_POLICY_HEAD = """\
+<!-- Written by `make docs` from include/bitbucket_compliance: the defaults of a test stand in its folder below
+security_tests, those that tests share in policy/model.py. -->
+
+# Policy
+
+Which tests run, how severe a failure is and every threshold is data. A YAML file that `COMPLIANCE_POLICY_FILE` names
+changes single keys for all workspaces, `make policy WORKSPACE=slug FILE=overrides.yaml REASON="why"` for one; what is
+not named keeps its default, and an unknown key is refused by name. Each result names the version of the policy that it
+was judged by; `registry.policy_versions` keeps them.
+
+```yaml
+tests:
+  pipelines_enabled: {enabled: true, severity: high}
+thresholds:
+  min_approvals: 2
+```
+
+| key | default | meaning |
+|---|---|---|
+"""
+
+
+def policy_page() -> str:
+    """The page of the policy's keys as Markdown."""
+    rows = (f"| `{key.name}` | `{json.dumps(key.default)}` | {_cell(key.meaning)} |" for key in keys())
+    return _POLICY_HEAD + "\n".join(rows) + "\n"
+
+
 def _section(test: SecurityTest) -> Iterator[str]:
     yield f"## {test.order}. {test.title}"
     yield ""
@@ -26,14 +60,15 @@ def _section(test: SecurityTest) -> Iterator[str]:
     yield ""
     yield test.description
     yield ""
-    yield (HERE / test.test_id / "page.md").read_text(encoding="utf-8").strip()
-    yield ""
+    for paragraph in (test.rationale, *test.how_decided):
+        yield fill(paragraph, WIDTH, break_on_hyphens=False)
+        yield ""
     yield "**What it can't see**"
     yield ""
     yield from (f"- {sentence}" for sentence in test.cannot_see)
     yield ""
-    if test.numbers:
-        yield f"**Numbers of the policy**: {', '.join(f'`{name}`' for name in test.numbers)}"
+    if test.thresholds:
+        yield f"**Thresholds of the policy**: {', '.join(f'`{name}`' for name in test.thresholds)}"
         yield ""
     yield "| reason code | status | means | what to do |"
     yield "|---|---|---|---|"
@@ -46,7 +81,7 @@ def _section(test: SecurityTest) -> Iterator[str]:
 
 
 def _bases(test: SecurityTest) -> str:
-    also = ["evidence"] if "evidence_accepted" in test.reasons else []
+    also = ["evidence"] if any(reason.basis == "evidence" for reason in test.reasons.values()) else []
     return ", ".join(f"`{basis}`" for basis in dict.fromkeys([*test.bases, *also]))
 
 
@@ -64,9 +99,10 @@ def _cell(text: str) -> str:
 
 
 def main() -> int:
-    """Write the page."""
-    TARGET.write_text(document(), encoding="utf-8")
-    print(f"wrote {TARGET.relative_to(HERE.parents[2])}")
+    """Write the pages."""
+    for target, text in ((TARGET, document()), (POLICY_PAGE, policy_page())):
+        target.write_text(text, encoding="utf-8")
+        print(f"wrote {target.relative_to(HERE.parents[2])}")
     return 0
 
 

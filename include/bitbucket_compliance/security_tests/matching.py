@@ -48,17 +48,15 @@ def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Da
     return pairs.drop_duplicates(["line", "member_id"], keep="first")
 
 
-# What an incomplete look-up of addresses means for a member whom nothing else decides.
+# Reason code and sentence of an incomplete look-up of addresses, for a member whom nothing else decides.
 INCOMPLETE_LOOKUP = {
-    "failed": ("error", "extract_failed", "Members could not be found by e-mail address in this run."),
-    "not_found": ("error", "extract_failed", "Members could not be found by e-mail address in this run."),
+    "failed": ("extract_failed", "Members could not be found by e-mail address in this run."),
+    "not_found": ("extract_failed", "Members could not be found by e-mail address in this run."),
     "scope_missing": (
-        "pending",
         "scope_missing",
         "Members can't be found by e-mail address: the connection lacks the scope account.",
     ),
     "permission_missing": (
-        "pending",
         "permission_missing",
         "Members can't be found by e-mail address: only a workspace administrator's connection may look them up.",
     ),

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from bitbucket_compliance.policy.model import Severity, Threshold
+
 Status = Literal["passing", "failing", "pending", "error", "not_applicable"]
+Basis = Literal["configuration", "behaviour", "evidence", "registry"]
 SubjectType = Literal["repository", "member", "workspace"]
 
 
@@ -14,7 +18,7 @@ class ApiCall:
 
     Attributes:
         method, path: as in the official API document, below ``/2.0``; ``{workspace}`` and ``{repo_slug}`` in the path
-            and ``{main_branch}`` and the policy's numbers in the body are for a person to fill in.
+            and ``{main_branch}`` and the policy's thresholds in the body are for a person to fill in.
         body: JSON.
     """
 
@@ -25,16 +29,18 @@ class ApiCall:
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason code.
+    """One reason code, and what follows from it.
 
     Attributes:
-        status: what it stands for.
+        status: what a subject is for this reason.
+        basis: what the verdict rests on; None where nothing decided.
         meaning: in a sentence, for somebody who sees the code alone.
         remediation: what a person does next, the steps in Bitbucket's pages first; None: nothing.
         api_calls: what would do the same by the API.
     """
 
     status: Status
+    basis: Basis | None
     meaning: str
     remediation: str | None = None
     api_calls: tuple[ApiCall, ...] = ()
@@ -77,6 +83,10 @@ def controls(framework: Framework, *numbers: str) -> tuple[Control, ...]:
     return tuple(Control(framework, number) for number in numbers)
 
 
+# The resources that list subjects; all others are asked of one subject each.
+LISTINGS = frozenset({"repositories", "members", "workspace"})
+
+
 @dataclass(frozen=True)
 class SecurityTest:
     """One test of the catalogue.
@@ -88,28 +98,47 @@ class SecurityTest:
         subject_type: what gets a verdict each.
         order: place in listings.
         description: what is asked, in one sentence.
+        rationale: why it is asked, for the documentation; Markdown.
+        how_decided: how a verdict is reached, a paragraph each; Markdown.
         bases: by basis, the resources of staging.coverage a verdict on it rests on.
         reasons: every reason code the verdict can give.
         controls: of frameworks, that the test gives evidence for.
         cannot_see: what an auditor must not take the verdict for, in sentences.
-        numbers: of the policy, that the verdict depends on.
+        thresholds: of the policy, that the verdict depends on, by name.
+        own_thresholds: those among them that no other test reads, with their defaults.
+        enabled: the default; the policy may say otherwise.
         manual: whether the verdict rests on evidence people upload.
-        verdict: ``verdict.sql`` in the folder, or ``verdict.py`` with a function ``judge``.
+        verdict: ``verdict.sql`` in the folder, one SELECT of the columns of ``verdicts.Verdict``; or ``verdict.py``,
+            whose function ``judge`` takes ``Tables`` and returns a frame of these columns.
     """
 
     test_id: str
     title: str
-    severity: Literal["critical", "high", "medium"]
+    severity: Severity
     subject_type: SubjectType
     order: int
     description: str
+    rationale: str
+    how_decided: tuple[str, ...]
     bases: Mapping[str, tuple[str, ...]]
     reasons: Mapping[str, Reason]
     controls: tuple[Control, ...]
     cannot_see: tuple[str, ...]
-    numbers: tuple[str, ...] = ()
+    thresholds: tuple[str, ...] = ()
+    own_thresholds: tuple[Threshold, ...] = ()
+    enabled: bool = True
     manual: bool = False
     verdict: Literal["verdict.sql", "verdict.py"] = "verdict.sql"
+
+    @property
+    def path(self) -> Path:
+        """The file of the verdict."""
+        return Path(__file__).parent / self.test_id / self.verdict
+
+    @property
+    def reads_listings_alone(self) -> bool:
+        """Whether a verdict is as old as the listing of its subjects, for nothing below it was asked for."""
+        return {name for names in self.bases.values() for name in names} <= LISTINGS
 
 
 def restriction(kind: str, **more: Any) -> ApiCall:
@@ -121,27 +150,31 @@ def restriction(kind: str, **more: Any) -> ApiCall:
 # Reasons that tests of repositories share.
 SCOPE_MISSING = Reason(
     "pending",
+    None,
     "The connection was not granted the scope that reading takes, and nothing else decides.",
     "Grant the connection the scope named in the reason (opt in to repository:admin on the OAuth consumer), "
     "or submit accepted evidence.",
 )
 PERMISSION_MISSING = Reason(
     "pending",
+    None,
     "The connection's identity lacks rights on this repository, and nothing else decides.",
     "Give the connection's identity admin rights on this repository (Repository settings → Repository permissions), "
     "or submit accepted evidence.",
 )
 EXTRACT_FAILED = Reason(
     "error",
+    None,
     "A call that the verdict needs failed in this run, after all retries; the reason names it.",
     "Run again; if the call keeps failing, open the repository in Bitbucket with the connection's identity "
     "and look at the call named in the reason.",
 )
 NOT_READ_YET = Reason(
     "pending",
+    None,
     "The repository was never read, or too long ago, because the hour's requests were used up.",
     "Wait for the next run: the hour's requests were used up. Where it stays so, the workspace is too large for its "
     "budget; compliance.runs.plan says by how much.",
 )
-NON_PRODUCTION = Reason("not_applicable", "The repository is declared non-production.")
-NO_MAIN_BRANCH = Reason("not_applicable", "The repository has no main branch: there is nothing to protect.")
+NON_PRODUCTION = Reason("not_applicable", "registry", "The repository is declared non-production.")
+NO_MAIN_BRANCH = Reason("not_applicable", None, "The repository has no main branch: there is nothing to protect.")

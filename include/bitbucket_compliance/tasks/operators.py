@@ -86,7 +86,7 @@ class StartRunOperator(_WaitingOperator):
         from airflow.sdk.exceptions import AirflowSkipException
 
         from bitbucket_compliance.core.errors import RunNotNeeded
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
         try:
             tasks.start_run(
@@ -116,7 +116,7 @@ class ReadingOperator(_WaitingOperator):
 
     def step(self) -> None:
         """See ``bitbucket_compliance.pipeline.extract``."""
-        from bitbucket_compliance.tasks import tasks
+        from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
         match self.task_id.rpartition(".")[2]:
             case "preflight":

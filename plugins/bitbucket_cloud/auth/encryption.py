@@ -1,24 +1,22 @@
-"""The keys of the token vault: encrypts a token together with what it belongs to.
+"""Encrypts tokens and webhook secrets, each together with what it belongs to.
 
-The keys come from the environment variable ``COMPLIANCE_VAULT_KEY`` and from nowhere else, so neither who reads the
-database nor who holds Airflow's own Fernet key holds the tokens.
+The keys come from an environment variable and from nowhere else, so neither who reads the database nor who holds
+Airflow's own Fernet key holds the tokens.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from bitbucket_cloud.errors import ConfigurationError, NeedsReconnect
+from bitbucket_cloud.client.errors import ConfigurationError, NeedsReconnect
+from bitbucket_cloud.configuration import DEFAULTS, Configuration
 from bitbucket_cloud.settings import Settings
 
-KEY_VARIABLE = "COMPLIANCE_VAULT_KEY"
-WAY_OUT = "a person has to connect it: Connect in the console, or `make connect`"
 _HOW_TO_MAKE_ONE = (
     'make one with: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 )
@@ -30,7 +28,7 @@ Kind = Literal["access", "refresh"]
 class Holder:
     """Whose tokens these are, and the hosts that may see them; encrypted along with each token.
 
-    A row copied over another one's, or a connection that was bent to another host, gives no token.
+    A row that was copied over another one's, or a connection whose host was changed, gives no token.
     """
 
     conn_id: str
@@ -44,93 +42,99 @@ class Holder:
         return cls(settings.conn_id, settings.login, settings.api_url, settings.oauth_url)
 
 
-class KeyRing:
+class Encryption:
     """Encrypts with the first key, decrypts with any.
 
     Args:
-        keys: Fernet keys separated by commas, as ``COMPLIANCE_VAULT_KEY`` has them.
+        keys: Fernet keys separated by commas.
+        configuration: which environment variable they come from, and what messages advise.
 
     Raises:
         ConfigurationError: there is no key, or one of them isn't a key. No message shows any of it.
     """
 
-    def __init__(self, keys: str) -> None:
+    def __init__(self, keys: str, configuration: Configuration = DEFAULTS) -> None:
+        self._configuration = configuration
+        variable = configuration.key_variable
         given = [key.strip() for key in keys.split(",") if key.strip()]
         if not given:
             raise ConfigurationError(
-                f"the environment variable {KEY_VARIABLE}, the key of the token vault, is not set; {_HOW_TO_MAKE_ONE}"
+                f"the environment variable {variable}, the key that encrypts tokens, is not set; {_HOW_TO_MAKE_ONE}"
             )
         try:
             self._fernet = MultiFernet([Fernet(key) for key in given])
         except ValueError:
             raise ConfigurationError(
-                f"the environment variable {KEY_VARIABLE} holds something that is no Fernet key (or several, "
+                f"the environment variable {variable} holds something that is no Fernet key (or several, "
                 f"separated by commas); {_HOW_TO_MAKE_ONE}"
             ) from None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> KeyRing:
-        """The keys of this process's environment, or of the one given."""
-        return cls((os.environ if environment is None else environment).get(KEY_VARIABLE, ""))
+    def from_environment(cls, configuration: Configuration) -> Encryption:
+        """With the keys of the environment variable that the configuration names."""
+        return cls(os.environ.get(configuration.key_variable, ""), configuration)
 
     def __repr__(self) -> str:
         """Shows nothing."""
-        return "<KeyRing>"
+        return "<Encryption>"
 
-    def seal(self, holder: Holder, kind: Kind, token: str) -> str:
+    def encrypt_token(self, holder: Holder, kind: Kind, token: str) -> str:
         """``token`` encrypted, bound to its holder and kind."""
-        content = json.dumps({**asdict(holder), "kind": kind, "token": token})
-        return self._fernet.encrypt(content.encode()).decode()
+        return self._encrypted({**asdict(holder), "kind": kind, "token": token})
 
-    def open(self, holder: Holder, kind: Kind, sealed: str) -> str:
-        """The token that ``seal`` took.
+    def decrypt_token(self, holder: Holder, kind: Kind, encrypted: str) -> str:
+        """The token that ``encrypt_token`` took.
 
         Raises:
             ConfigurationError: none of the keys fits.
             NeedsReconnect: it belongs to another connection, consumer or host, or is of the other kind.
         """
-        content = json.loads(self._decrypted(holder.conn_id, sealed))
+        content = self._decrypted(holder.conn_id, encrypted)
         token = str(content.pop("token"))
         if content != {**asdict(holder), "kind": kind}:
             raise NeedsReconnect(
                 f"the tokens in the vault for Airflow connection {holder.conn_id} were given to another connection, "
-                f"OAuth key or host; {WAY_OUT}"
+                f"OAuth key or host; {self._configuration.to_connect}"
             )
         return token
 
-    def seal_webhook_secret(self, conn_id: str, secret: str) -> str:
+    def encrypt_webhook_secret(self, conn_id: str, secret: str) -> str:
         """A webhook secret encrypted, bound to its connection."""
-        content = json.dumps({"conn_id": conn_id, "kind": "webhook", "secret": secret})
-        return self._fernet.encrypt(content.encode()).decode()
+        return self._encrypted({"conn_id": conn_id, "kind": "webhook", "secret": secret})
 
-    def open_webhook_secret(self, conn_id: str, sealed: str) -> str:
-        """The secret that ``seal_webhook_secret`` took.
+    def decrypt_webhook_secret(self, conn_id: str, encrypted: str) -> str:
+        """The secret that ``encrypt_webhook_secret`` took.
 
         Raises:
             ConfigurationError: none of the keys fits, or it belongs to another connection.
         """
-        content = json.loads(self._decrypted(conn_id, sealed))
+        content = self._decrypted(conn_id, encrypted)
         if content.get("kind") != "webhook" or content.get("conn_id") != conn_id:
             raise ConfigurationError(
-                f"the webhook secret of Airflow connection {conn_id} was made for another one; rotate it: "
-                "make webhooks ACTION=rotate"
+                f"the webhook secret of Airflow connection {conn_id} was made for another one; "
+                f"{self._configuration.to_rotate}"
             )
         return str(content["secret"])
 
-    def reseal(self, conn_id: str, sealed: str) -> str:
+    def encrypt_again(self, conn_id: str, encrypted: str) -> str:
         """The same content, encrypted with the first key.
 
         Raises:
             ConfigurationError: none of the keys fits.
         """
-        self._decrypted(conn_id, sealed)
-        return self._fernet.rotate(sealed).decode()
+        self._decrypted(conn_id, encrypted)
+        return self._fernet.rotate(encrypted).decode()
 
-    def _decrypted(self, conn_id: str, sealed: str) -> bytes:
+    def _encrypted(self, content: dict[str, str]) -> str:
+        return self._fernet.encrypt(json.dumps(content).encode()).decode()
+
+    def _decrypted(self, conn_id: str, encrypted: str) -> dict[str, Any]:
         try:
-            return self._fernet.decrypt(sealed)
+            content: dict[str, Any] = json.loads(self._fernet.decrypt(encrypted))
         except InvalidToken:
             raise ConfigurationError(
-                f"none of the keys in {KEY_VARIABLE} opens the tokens of Airflow connection {conn_id}; put the key "
-                "they were encrypted with behind the present one, after a comma, or connect it again"
+                f"none of the keys in {self._configuration.key_variable} decrypts the tokens of Airflow connection "
+                f"{conn_id}; put the key they were encrypted with behind the present one, after a comma, or connect "
+                "it again"
             ) from None
+        return content

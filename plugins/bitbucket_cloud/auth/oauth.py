@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 from bitbucket_cloud.auth.encryption import Holder
 from bitbucket_cloud.auth.token_endpoint import TokenEndpoint
-from bitbucket_cloud.auth.vault import TokenVault
+from bitbucket_cloud.auth.vault.vault import TokenVault
+from bitbucket_cloud.client.errors import ConfigurationError
 from bitbucket_cloud.client.transport import Transport
-from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 
 AUTHORIZE_PATH = "/site/oauth2/authorize"
@@ -21,7 +21,7 @@ AUTHORIZE_PATH = "/site/oauth2/authorize"
 
 @dataclass(frozen=True)
 class Connected:
-    """What a consent gave.
+    """The result of a consent.
 
     Attributes:
         scopes: as Bitbucket listed them, those that others include left out; None where it listed none.
@@ -66,7 +66,7 @@ def connect(
     Raises:
         ConfigurationError: the connection has another grant.
         AuthenticationError: Bitbucket refuses the key or secret; GrantRefused where it refuses the code.
-        StoreUnavailable: the vault can't be written; the code wasn't used then, unless it fails at the very end.
+        DatabaseUnavailable: the vault can't be written; the code wasn't used then, unless it fails at the very end.
         BitbucketError: the token endpoint can't be reached, limits the rate or fails.
     """
     _require_grant(settings)

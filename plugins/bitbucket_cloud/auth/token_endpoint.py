@@ -17,9 +17,7 @@ from typing import Any
 import requests
 from requests.auth import HTTPBasicAuth
 
-from bitbucket_cloud.client.scopes import parse
-from bitbucket_cloud.client.transport import Transport
-from bitbucket_cloud.errors import (
+from bitbucket_cloud.client.errors import (
     AuthenticationError,
     BadRequest,
     BitbucketError,
@@ -27,6 +25,8 @@ from bitbucket_cloud.errors import (
     ServerError,
     UnreadableBody,
 )
+from bitbucket_cloud.client.scopes import parse
+from bitbucket_cloud.client.transport import Transport
 from bitbucket_cloud.settings import Settings
 
 TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105 - a path

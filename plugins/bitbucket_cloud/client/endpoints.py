@@ -7,13 +7,13 @@ source, commit, diff, download or issue. Webhooks are all that is ever written; 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from urllib.parse import quote, unquote
 
-from bitbucket_cloud.errors import EndpointNotAllowed
+from bitbucket_cloud.client.errors import EndpointNotAllowed
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -22,6 +22,15 @@ def _changes_path(value: str) -> bool:
     """Whether a value, once decoded, is empty or holds a part that servers resolve ("." and "..")."""
     parts = value.replace("\\", "/").split("/")
     return not value.strip("/ ") or any(part.strip() in (".", "..") for part in parts)
+
+
+def _plain(value: object) -> object:
+    """Query values as Bitbucket reads them: true and false in lower case."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,30 @@ class Endpoint:
                 path=self.path,
             )
         return quote(text, safe="")
+
+    def query(
+        self, fields: Sequence[str] = (), params: Mapping[str, object] | None = None, pagelen: int | None = None
+    ) -> dict[str, object]:
+        """Query parameters of a first request, ``pagelen`` always among them for a listing.
+
+        Raises:
+            ValueError: ``pagelen`` is no whole number of at least 1.
+        """
+        query = {name: _plain(value) for name, value in (params or {}).items() if value is not None}
+        if fields:
+            query["fields"] = ",".join((fields,) if isinstance(fields, str) else fields)
+        if self.page_max is None:
+            query.pop("pagelen", None)
+            return query
+        wanted = pagelen if pagelen is not None else query.get("pagelen", self.page_max)
+        try:
+            length = int(str(wanted))
+        except ValueError:
+            length = 0
+        if length < 1:
+            raise ValueError(f"pagelen must be a whole number of at least 1, not {wanted!r:.40}")
+        query["pagelen"] = min(length, self.page_max)
+        return query
 
     def matches(self, path: str) -> bool:
         """Whether a percent-encoded path below ``/2.0`` is this endpoint's."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitbucket_cloud.errors import BitbucketError, PagingLoop, RateLimited, Unfinished, UnreadableBody
+from bitbucket_cloud.client.errors import BitbucketError, PageCursor, PagingLoop, RateLimited, UnreadableBody
 
 #: What a paginator needs of a listing besides its values, where the answer is trimmed by ``fields``.
 PAGING_FIELDS = ("next", "size")
@@ -68,15 +68,15 @@ def with_paging_fields(fields: Sequence[str]) -> tuple[str, ...]:
     return (*fields, *(field for field in PAGING_FIELDS if field not in fields))
 
 
-def iterate_pages(fetch: Callable[[str | None], Answer], start: Unfinished | None = None) -> Iterator[Page]:
+def iterate_pages(fetch: Callable[[str | None], Answer], start: PageCursor | None = None) -> Iterator[Page]:
     """Page after page, each fetched when it is asked for.
 
     Args:
         fetch: gets the first page for None, else the page behind a ``next`` link.
-        start: a listing that was broken off; its values come first, as a page that costs nothing.
+        start: where an interrupted listing goes on; its values come first, as a page that costs nothing.
 
     Raises:
-        RateLimited: as ``fetch`` does; from the second page on ``unfinished`` holds what came before.
+        RateLimited: as ``fetch`` does; from the second page on its ``cursor`` holds what came before.
         PagingLoop: a ``next`` link comes back.
         UnreadableBody: a page has no list of objects, or a ``next`` that is no text.
         BitbucketError: whatever ``fetch`` raises; its ``requests`` then include the pages before.
@@ -101,7 +101,7 @@ def iterate_pages(fetch: Callable[[str | None], Answer], start: Unfinished | Non
         except BitbucketError as error:
             error.requests += spent
             if isinstance(error, RateLimited) and asked is not None:
-                error.unfinished = Unfinished(values, asked)
+                error.cursor = PageCursor(values, asked)
             raise
         spent += page.requests
         values.extend(page.values)

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from bitbucket_cloud import errors
+from bitbucket_cloud.client import errors
 from bitbucket_cloud.client.endpoints import Endpoint
 from bitbucket_cloud.client.redaction import Redactor
 from bitbucket_cloud.client.scopes import parse

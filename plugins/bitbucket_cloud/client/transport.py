@@ -11,8 +11,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from bitbucket_cloud import __version__
+from bitbucket_cloud.client.errors import NeverReached, Unreachable
 from bitbucket_cloud.client.urls import PORTS, origin_of
-from bitbucket_cloud.errors import NeverReached, Unreachable
 from bitbucket_cloud.settings import Settings
 
 USER_AGENT = f"bitbucket-cloud-airflow/{__version__}"
@@ -63,8 +63,7 @@ class Transport:
                 f"no answer from {_host(url)} ({reason}); check {self._field_of(url)} of Airflow "
                 f"connection {self._settings.conn_id}, the network and any proxy, then run again"
             ) from None
-        # The connection is free: a thread that waits for it sends now, before this one decodes. `make bench-extract`
-        # shows what that is worth.
+        # The connection is free: a thread that waits for it sends now, before this one decodes.
         time.sleep(0)
         return response
 

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
-from bitbucket_cloud.auth.vault import TokenVault
+from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.client.client import BitbucketClient
+from bitbucket_cloud.client.errors import AuthenticationError, BitbucketError, PermissionMissing, ScopeMissing
 from bitbucket_cloud.client.pagination import Listing, Page
-from bitbucket_cloud.database import Store
-from bitbucket_cloud.errors import (
-    AuthenticationError,
-    BitbucketError,
-    PermissionMissing,
-    ScopeMissing,
-    Unfinished,
-)
+from bitbucket_cloud.configuration import Configuration, installed
+from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
 
 # A slug that is misspelt shows in the test; a long list would make a person wait.
 _WORKSPACES_TESTED = 5
-# The page that tests a connection can't say where the vault is.
-_STORE_TESTED = "compliance_postgres"
 
 
 class BitbucketHook(BaseHook):
@@ -33,8 +26,7 @@ class BitbucketHook(BaseHook):
 
     Args:
         bitbucket_conn_id: the connection's id.
-        store_conn_id: the Airflow connection of type postgres whose schema ``integration`` holds the token vault and
-            the request ledger; None keeps tokens and the count of requests to this process.
+        configuration: where tokens and the count of requests are kept; None keeps both within this process.
     """
 
     conn_name_attr = "bitbucket_conn_id"
@@ -42,10 +34,10 @@ class BitbucketHook(BaseHook):
     conn_type = "bitbucket"
     hook_name = "Bitbucket Cloud"
 
-    def __init__(self, bitbucket_conn_id: str = default_conn_name, store_conn_id: str | None = None) -> None:
+    def __init__(self, bitbucket_conn_id: str = default_conn_name, configuration: Configuration | None = None) -> None:
         super().__init__()
         self.bitbucket_conn_id = bitbucket_conn_id
-        self.store_conn_id = store_conn_id
+        self.configuration = configuration
         self._settings: Settings | None = None
         self._client: BitbucketClient | None = None
 
@@ -79,42 +71,17 @@ class BitbucketHook(BaseHook):
             self._client = self._new_client(dataclasses.replace(self.settings, **settings))
         return self._client
 
-    def get(
-        self,
-        endpoint: str,
-        *,
-        fields: Sequence[str] = (),
-        params: Mapping[str, object] | None = None,
-        **path: str,
-    ) -> Any:
+    def get(self, endpoint: str, **arguments: Any) -> Any:
         """See ``BitbucketClient.get``."""
-        return self.get_conn().get(endpoint, fields=fields, params=params, **path)
+        return self.get_conn().get(endpoint, **arguments)
 
-    def paginate(
-        self,
-        endpoint: str,
-        *,
-        fields: Sequence[str] = (),
-        params: Mapping[str, object] | None = None,
-        pagelen: int | None = None,
-        start: Unfinished | None = None,
-        **path: str,
-    ) -> Listing:
+    def paginate(self, endpoint: str, **arguments: Any) -> Listing:
         """See ``BitbucketClient.paginate``."""
-        return self.get_conn().paginate(endpoint, fields=fields, params=params, pagelen=pagelen, start=start, **path)
+        return self.get_conn().paginate(endpoint, **arguments)
 
-    def pages(
-        self,
-        endpoint: str,
-        *,
-        fields: Sequence[str] = (),
-        params: Mapping[str, object] | None = None,
-        pagelen: int | None = None,
-        start: Unfinished | None = None,
-        **path: str,
-    ) -> Iterator[Page]:
+    def pages(self, endpoint: str, **arguments: Any) -> Iterator[Page]:
         """See ``BitbucketClient.pages``."""
-        return self.get_conn().pages(endpoint, fields=fields, params=params, pagelen=pagelen, start=start, **path)
+        return self.get_conn().pages(endpoint, **arguments)
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether Bitbucket takes the connection, and a sentence for a person; a few cheap requests.
@@ -149,18 +116,19 @@ class BitbucketHook(BaseHook):
         """A client for a connection that may be a copy under a random id: the vault then knows it by its OAuth key."""
         if settings.auth != AUTHORIZATION_CODE:
             return self._new_client(settings)
-        store = Store.from_airflow(self.store_conn_id or _STORE_TESTED)
-        known = TokenVault(store).connections_of(settings.login)
+        # Airflow makes the hook that its page tests, and can't say where the vault is.
+        database = Database.from_airflow(self.configuration or installed())
+        known = TokenVault(database).connections_of(settings.login)
         if known and settings.conn_id not in known:
             settings = dataclasses.replace(settings, conn_id=known[0])
-        return self._new_client(settings, store)
+        return self._new_client(settings, database)
 
-    def _new_client(self, settings: Settings, store: Store | None = None) -> BitbucketClient:
+    def _new_client(self, settings: Settings, database: Database | None = None) -> BitbucketClient:
         if settings.password:
             mask_secret(settings.password)
-        if store is None and self.store_conn_id:
-            store = Store.from_airflow(self.store_conn_id)
-        return BitbucketClient(settings, on_token=mask_secret, store=store)
+        if database is None and self.configuration and self.configuration.database_conn_id:
+            database = Database.from_airflow(self.configuration)
+        return BitbucketClient(settings, on_token=mask_secret, database=database)
 
 
 def _who(client: BitbucketClient) -> str:

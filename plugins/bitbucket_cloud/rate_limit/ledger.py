@@ -1,8 +1,9 @@
-"""The request ledger: how many requests a consumer may still send in Bitbucket's rolling hour, and its pauses.
+"""The request ledger: how many requests a consumer has sent in Bitbucket's rolling hour, and its pauses after a 429.
 
-Bitbucket counts the requests of an hour for each identity (support.atlassian.com, API request limits: 1,000
-an hour, measured against the user id). The ledger books a request before it is sent, so that all processes
-together stay below; it never counts fewer requests than Bitbucket does.
+Bitbucket counts the requests of an hour for each identity (support.atlassian.com, API request limits: 1,000 an hour,
+measured against the user id). A request is booked before it is sent, so that all processes together stay below the
+limit; the ledger never counts fewer requests than Bitbucket does. Requests for tokens go to another host, which does
+not count them, and are not booked: a token can be refreshed when no request is left.
 """
 
 from __future__ import annotations
@@ -14,37 +15,43 @@ import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
 
-from bitbucket_cloud.database import Connection, Store, run_sql
-from bitbucket_cloud.rate_limit.books import BIN, Books, BudgetRow, MemoryBooks, PostgresBooks
+from bitbucket_cloud.database import Connection, Database, one_row
 from bitbucket_cloud.settings import ACCESS_TOKEN, Settings
 
 T = TypeVar("T")
+Clock = Callable[[], datetime]
+Sleep = Callable[[float], None]
 
+#: Seconds of a bin: requests are counted by the ten seconds in which they were booked.
+BIN = 10
 #: Seconds for which a booked request may be sent.
 PERMIT_LIFE = 10.0
 #: Seconds that a request may take until Bitbucket counts it.
 TRAVEL = 10.0
-#: Seconds for which a bin counts: its last request may reach Bitbucket a bin, a permit's life and a journey
-#: after its start, and stays there for an hour.
+#: Seconds for which a bin counts: its last request may be booked a bin after its start, sent a permit's life later and
+#: counted a journey after that, and Bitbucket counts it for an hour.
 WINDOW = 3600.0 + BIN + PERMIT_LIFE + TRAVEL
 #: How long the limit is believed that Bitbucket's headers state.
 STATED_FOR = timedelta(hours=1)
 #: What NearLimit says to be used already: "less than 20 % is left".
 NEAR_LIMIT = 0.8
-#: Seconds between two prunings.
+#: Seconds between two deletions of old bins.
 PRUNE_EVERY = 3600.0
+
+_SQL = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Permits:
-    """Requests booked together and not sent: their bin and how many."""
+    """Requests that were booked together and not sent: the start of their bin, and how many."""
 
     bin: datetime
     requests: int
@@ -93,32 +100,93 @@ def consumer_of(settings: Settings) -> str:
     return f"{host}/oauth:{settings.login}"
 
 
+@dataclass
+class _Consumer:
+    """What is kept of one consumer, as it was read at ``moment``.
+
+    Attributes:
+        bins: requests by the start of their bin, of the bins that still count.
+        stated_limit, stated_at: requests an hour as Bitbucket's headers stated them, and when.
+        paused_at, paused_until: the newest pause.
+        pauses_in_a_row: pauses since the last success.
+    """
+
+    moment: datetime
+    bins: dict[datetime, int] = field(default_factory=dict)
+    stated_limit: int | None = None
+    stated_at: datetime | None = None
+    paused_at: datetime | None = None
+    paused_until: datetime | None = None
+    pauses_in_a_row: int = 0
+
+    def copy(self) -> _Consumer:
+        return replace(self, bins=dict(self.bins))
+
+    @property
+    def used(self) -> int:
+        return sum(self.bins.values())
+
+    @property
+    def pause(self) -> Pause:
+        left = (self.paused_until - self.moment).total_seconds() if self.paused_until else 0.0
+        return Pause(max(0.0, left), self.pauses_in_a_row)
+
+    def limit(self, own: int | None) -> int | None:
+        """The limit that Bitbucket stated within the last hour, else the connection's own; None switches both off."""
+        if own is not None and self.stated_limit is not None and self.stated_at is not None:
+            return self.stated_limit if self.stated_at > self.moment - STATED_FOR else own
+        return own
+
+    def book(self, requests: int) -> Permits:
+        start = datetime.fromtimestamp(self.moment.timestamp() // BIN * BIN, UTC)
+        if requests:
+            self.bins[start] = self.bins.get(start, 0) + requests
+        return Permits(start, requests)
+
+    def give_back(self, unsent: list[Permits]) -> None:
+        """Take permits out of their bins again; the list is emptied, so that a repeat takes nothing out twice."""
+        while unsent:
+            permits = unsent.pop()
+            if permits.bin in self.bins:
+                self.bins[permits.bin] = max(0, self.bins[permits.bin] - permits.requests)
+
+    def seconds_until_free(self, requests: int, limit: int) -> float:
+        """Until so many requests are free, if no others are booked; 0 where they are already."""
+        used = self.used
+        for start in sorted(self.bins):
+            used -= self.bins[start]
+            if used <= limit - requests:
+                return max(0.0, (start - self.moment).total_seconds() + WINDOW)
+        return 0.0
+
+    def forget_old_bins(self) -> None:
+        first = self.moment - timedelta(seconds=WINDOW)
+        self.bins = {start: requests for start, requests in self.bins.items() if start > first}
+
+
 class Ledger(ABC):
-    """The rules of the ledger for one consumer; safe to share between threads.
+    """The rules of the ledger for one consumer; safe to share between threads. All methods raise DatabaseUnavailable.
 
     Args:
         clock: the time (aware); None for the real one. A simulation passes its own.
         sleep: waits so many seconds; None for the real one. A simulation moves its clock instead.
     """
 
-    def __init__(
-        self, clock: Callable[[], datetime] | None = None, sleep: Callable[[float], None] | None = None
-    ) -> None:
+    def __init__(self, clock: Clock | None = None, sleep: Sleep | None = None) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._pruned_at = -math.inf
 
     @abstractmethod
-    def _run(self, work: Callable[[Books], T]) -> T:
-        """What ``work`` returns, run as one transaction; once more where the connection broke meanwhile.
+    def _change(self, work: Callable[[_Consumer], T]) -> T:
+        """What ``work`` returns, its changes kept; run a second time where the database connection broke meanwhile."""
 
-        Raises:
-            StoreUnavailable: the database doesn't do its part.
-        """
+    @abstractmethod
+    def _look(self) -> _Consumer:
+        """The consumer now; changes of it are not kept."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give the connection back; the next use opens another."""
+        """Give the database connection back; the next use opens another."""
 
     def now(self) -> datetime:
         """The time, aware."""
@@ -137,80 +205,63 @@ class Ledger(ABC):
         if self._sleep is None or seconds is None:
             changed.wait(seconds)
         else:
-            # A datetime knows no less than a microsecond: less than that would move no clock.
+            # A datetime counts microseconds: a shorter wait would not move the clock.
             self._sleep(max(seconds, 0.001))
 
-    def reserve(self, wanted: int, limit: int | None, unsent: Sequence[Permits] = ()) -> Booking:
+    def reserve(self, wanted: int, own_limit: int | None, unsent: Sequence[Permits] = ()) -> Booking:
         """Book up to ``wanted`` requests.
 
         Args:
             wanted: how many, at least 1.
-            limit: requests an hour where Bitbucket states none; None books whatever is wanted.
+            own_limit: requests an hour where Bitbucket states none; None books whatever is wanted.
             unsent: permits of earlier bookings that come back with this one.
         """
         coming_back = list(unsent)
 
-        def work(books: Books) -> Booking:
-            row = books.budget()
-            while coming_back:  # emptied, so that a repeat takes nothing out twice
-                permits = coming_back.pop()
-                books.give_back(permits.bin, permits.requests)
-            allowed = _limit(row, limit)
-            used, granted, bin_ = books.book(row.moment, WINDOW, wanted, allowed)
-            self._prune(books, row.moment)
-            use = Use(used + granted, allowed)
-            booked = Permits(bin_, granted)
-            if granted or allowed is None:
-                return Booking(booked, use, _pause(row))
-            enough = max(1, min(allowed // 4, 250))
-            waits = [_seconds_to(books.free_at(row.moment, WINDOW, n, allowed), row.moment) for n in (1, enough)]
-            return Booking(booked, use, _pause(row), *waits)
+        def work(consumer: _Consumer) -> Booking:
+            consumer.give_back(coming_back)
+            limit = consumer.limit(own_limit)
+            granted = wanted if limit is None else max(0, min(wanted, limit - consumer.used))
+            permits = consumer.book(granted)
+            use = Use(consumer.used, limit)
+            if granted or limit is None:
+                return Booking(permits, use, consumer.pause)
+            quarter = max(1, min(limit // 4, 250))
+            waits = [consumer.seconds_until_free(requests, limit) for requests in (1, quarter)]
+            return Booking(permits, use, consumer.pause, *waits)
 
-        return self._run(work)
+        return self._change(work)
 
     def give_back(self, unsent: Sequence[Permits]) -> None:
         """Take permits that were never used out of the ledger again."""
         coming_back = [permits for permits in unsent if permits.requests]
-
-        def work(books: Books) -> None:
-            books.budget()
-            while coming_back:
-                permits = coming_back.pop()
-                books.give_back(permits.bin, permits.requests)
-
         if coming_back:
-            self._run(work)
+            self._change(lambda consumer: consumer.give_back(coming_back))
 
-    def use(self, limit: int | None) -> Use:
-        """What is used and the limit that holds; ``limit`` as in ``reserve``."""
+    def use(self, own_limit: int | None) -> Use:
+        """What is used and the limit that holds; ``own_limit`` as in ``reserve``."""
+        consumer = self._look()
+        return Use(consumer.used, consumer.limit(own_limit))
 
-        def work(books: Books) -> Use:
-            row = books.peek()
-            return Use(books.used(WINDOW), _limit(row, limit) if row else limit)
-
-        return self._run(work)
-
-    def state(self, stated: int | None, *, near: bool, limit: int | None) -> None:
+    def note_limit(self, stated: int | None, *, is_near: bool, own_limit: int | None) -> None:
         """Keep what Bitbucket's headers say.
 
         Args:
             stated: requests an hour, or None where it says nothing.
-            near: whether less than a fifth is left: other programs use the same token, and count from now on.
-            limit: as in ``reserve``.
+            is_near: whether less than a fifth is left: other programs use the same token, and count from now on.
+            own_limit: as in ``reserve``.
         """
 
-        def work(books: Books) -> None:
-            row = books.budget()
+        def work(consumer: _Consumer) -> None:
             if stated is not None:
-                books.state_limit(row.moment, stated)
-            allowed = limit if limit is None else stated or _limit(row, limit)
-            others = math.ceil(NEAR_LIMIT * allowed) - books.used(WINDOW) if near and allowed else 0
-            if others > 0:
-                books.book(row.moment, WINDOW, others, None)
+                consumer.stated_limit, consumer.stated_at = stated, consumer.moment
+            limit = consumer.limit(own_limit)
+            if is_near and limit:
+                consumer.book(max(0, math.ceil(NEAR_LIMIT * limit) - consumer.used))
 
-        self._run(work)
+        self._change(work)
 
-    def limited(self, ago: float, length: Callable[[int], float]) -> Pause:
+    def begin_pause(self, ago: float, length: Callable[[int], float]) -> Pause:
         """A request was answered with 429: the pause that holds now for all processes.
 
         Args:
@@ -218,72 +269,108 @@ class Ledger(ABC):
             length: seconds of a pause by its number in the row, from 1.
         """
 
-        def work(books: Books) -> Pause:
-            row = books.budget()
-            left_at = row.moment - timedelta(seconds=ago)
-            if row.pauses_in_a_row and row.paused_at is not None and left_at < row.paused_at:
-                return _pause(row)
-            pauses = row.pauses_in_a_row + 1
-            seconds = length(pauses)
-            books.pause(row.moment, row.moment + timedelta(seconds=seconds), pauses)
-            return Pause(seconds, pauses)
+        def work(consumer: _Consumer) -> Pause:
+            left_at = consumer.moment - timedelta(seconds=ago)
+            if consumer.pauses_in_a_row and consumer.paused_at is not None and left_at < consumer.paused_at:
+                return consumer.pause
+            consumer.pauses_in_a_row += 1
+            seconds = length(consumer.pauses_in_a_row)
+            consumer.paused_at = consumer.moment
+            consumer.paused_until = consumer.moment + timedelta(seconds=seconds)
+            return Pause(seconds, consumer.pauses_in_a_row)
 
-        return self._run(work)
+        return self._change(work)
 
-    def recovered(self, ago: float) -> None:
-        """A request that left ``ago`` seconds ago succeeded: pauses that began before are over and forgotten."""
-        self._run(lambda books: books.end_pause(ago))
+    def end_pauses(self, ago: float) -> None:
+        """A request that left ``ago`` seconds ago succeeded: the pauses that began before are over and forgotten."""
 
-    def _prune(self, books: Books, moment: datetime) -> None:
-        if self.seconds() - self._pruned_at > PRUNE_EVERY:
-            books.prune(moment)
-            self._pruned_at = self.seconds()
+        def work(consumer: _Consumer) -> None:
+            if consumer.paused_at is not None and consumer.paused_at <= consumer.moment - timedelta(seconds=ago):
+                consumer.paused_until, consumer.pauses_in_a_row = None, 0
+
+        self._change(work)
 
 
 class MemoryLedger(Ledger):
-    """A ledger of this process alone, for a client without a store."""
+    """A ledger of this process alone, for a client without a database."""
 
-    def __init__(
-        self, clock: Callable[[], datetime] | None = None, sleep: Callable[[float], None] | None = None
-    ) -> None:
+    def __init__(self, clock: Clock | None = None, sleep: Sleep | None = None) -> None:
         super().__init__(clock, sleep)
-        self._books = MemoryBooks()
+        self._lock = threading.Lock()
+        self._consumer = _Consumer(self.now())
 
-    def _run(self, work: Callable[[Books], T]) -> T:
-        with self._books.lock:
-            self._books.now = self.now()
-            return work(self._books)
+    def _change(self, work: Callable[[_Consumer], T]) -> T:
+        with self._lock:
+            self._consumer.moment = self.now()
+            self._consumer.forget_old_bins()
+            return work(self._consumer)
+
+    def _look(self) -> _Consumer:
+        return self._change(_Consumer.copy)
 
     def close(self) -> None:
         """Nothing to give back."""
 
 
 class PostgresLedger(Ledger):
-    """The ledger that all processes share.
+    """The ledger that all processes share: the tables ``request_ledger`` (bins) and ``request_budgets``.
 
     Args:
-        store: its Postgres.
+        database: where they are.
         consumer: whose requests, as ``consumer_of`` writes it.
         clock: as in ``Ledger``; without one the database's clock decides.
         sleep: as in ``Ledger``.
     """
 
     def __init__(
-        self,
-        store: Store,
-        consumer: str,
-        clock: Callable[[], datetime] | None = None,
-        sleep: Callable[[float], None] | None = None,
+        self, database: Database, consumer: str, clock: Clock | None = None, sleep: Sleep | None = None
     ) -> None:
         super().__init__(clock, sleep)
-        self._store = store
-        self._consumer = consumer
+        self._database = database
+        self._name = consumer
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._closing: Callable[[], object] | None = None
+        self._pruned_at = -math.inf
 
-    def _run(self, work: Callable[[Books], T]) -> T:
-        with self._lock, self._store.errors():
+    def _change(self, work: Callable[[_Consumer], T]) -> T:
+        def changed(connection: Connection) -> T:
+            # In a statement of its own: the next one then sees what was committed while this one waited.
+            self._run(connection, "lock.sql")
+            consumer = self._read(connection)
+            before = consumer.copy()
+            result = work(consumer)
+            if consumer != before:
+                self._save(connection, before, consumer)
+            self._prune(connection)
+            return result
+
+        return self._transaction(changed)
+
+    def _look(self) -> _Consumer:
+        return self._transaction(self._read)
+
+    def _read(self, connection: Connection) -> _Consumer:
+        row = dict(one_row(self._run(connection, "read.sql", window=WINDOW)))
+        starts = [datetime.fromtimestamp(start, UTC) for start in row.pop("bins")]
+        return _Consumer(bins=dict(zip(starts, row.pop("requests"), strict=True)), **row)
+
+    def _save(self, connection: Connection, before: _Consumer, after: _Consumer) -> None:
+        changed = {start: count for start, count in after.bins.items() if count != before.bins.get(start)}
+        row = {name: value for name, value in vars(after).items() if name not in ("bins", "moment")}
+        self._run(connection, "save.sql", bins=list(changed), requests=list(changed.values()), **row)
+
+    def _prune(self, connection: Connection) -> None:
+        if self.seconds() - self._pruned_at > PRUNE_EVERY:
+            self._run(connection, "prune.sql")
+            self._pruned_at = self.seconds()
+
+    def _run(self, connection: Connection, name: str, **parameters: Any) -> psycopg.Cursor[dict[str, Any]]:
+        now = self._clock() if self._clock else None
+        return self._database.run(connection, _SQL / name, consumer=self._name, now=now, **parameters)
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        with self._lock, self._database.errors():
             try:
                 return self._once(work)
             except psycopg.OperationalError:
@@ -293,37 +380,22 @@ class PostgresLedger(Ledger):
                 self.close()
                 return self._once(work)
 
-    def _once(self, work: Callable[[Books], T]) -> T:
+    def _once(self, work: Callable[[Connection], T]) -> T:
         connection = self._open()
         with connection.transaction():
-            return work(PostgresBooks(connection, self._consumer, self._clock() if self._clock else None))
+            return work(connection)
 
     def _open(self) -> Connection:
         if self._connection is None:
-            self._connection = self._store.connect()
+            self._connection = self._database.connect()
             # Also where nobody closes the client, at the end of the process at the latest.
             self._closing = weakref.finalize(self, self._connection.close)
             with self._connection.transaction():
-                run_sql(self._connection, "ledger_session.sql")
+                self._run(self._connection, "session.sql")
         return self._connection
 
     def close(self) -> None:
-        """Give the connection back; the next use opens another."""
+        """Give the database connection back; the next use opens another."""
         if self._closing is not None:
             self._closing()
         self._connection = self._closing = None
-
-
-def _limit(row: BudgetRow, limit: int | None) -> int | None:
-    """The limit that Bitbucket stated within the last hour, else the connection's own; None switches both off."""
-    if limit is not None and row.stated_limit is not None and row.stated_at is not None:
-        return row.stated_limit if row.stated_at > row.moment - STATED_FOR else limit
-    return limit
-
-
-def _pause(row: BudgetRow) -> Pause:
-    return Pause(_seconds_to(row.paused_until, row.moment), row.pauses_in_a_row)
-
-
-def _seconds_to(when: datetime | None, moment: datetime) -> float:
-    return max(0.0, (when - moment).total_seconds()) if when is not None else 0.0

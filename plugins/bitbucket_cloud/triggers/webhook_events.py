@@ -1,7 +1,7 @@
-"""Listens to Postgres for events of webhooks and asks for a run once a burst is over.
+"""Listens to Postgres for events of webhooks and fires once a burst is over.
 
-The table decides, not the notification: what came while nobody listened is found by looking, and two triggerers that
-look at once announce each event once.
+The table decides, not the notification: events that came while nobody listened are found by a query, and two triggerers
+that query at once announce each event once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from bitbucket_cloud.configuration import DEFAULTS
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -22,50 +24,52 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHANNEL = "webhook_events"
-#: Seconds between two looks while events wait, and while none do (then a notification ends the rest).
+#: Seconds between two queries while events wait, and while none do (then a notification ends the wait).
 TICK = 1.0
 REST = 30.0
 #: Seconds until a database that went away is tried again, at first and at most.
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 
-_ANNOUNCE = Path(__file__).parents[1] / "sql" / "announce_events.sql"
+_ANNOUNCE = Path(__file__).with_name("announce_events.sql")
 
 
 class WebhookEventTrigger(BaseEventTrigger):
     """Fires for each workspace whose events wait and no run is at work on.
 
     Args:
-        postgres_conn_id: Airflow connection to the Postgres whose schema ``integration`` holds the events.
+        postgres_conn_id: Airflow connection to the Postgres that holds the events.
         quiet_seconds: a run is asked for when no event came for so long,
         longest_seconds: or when the first one has been waiting for so long.
-        silent_seconds: a run that said nothing for so long is taken for dead.
+        silent_seconds: a run that showed no sign of life for so long is taken for dead.
+        schema: where the events are.
     """
 
     def __init__(
-        self, postgres_conn_id: str, *, quiet_seconds: float, longest_seconds: float, silent_seconds: float
+        self,
+        postgres_conn_id: str,
+        *,
+        quiet_seconds: float,
+        longest_seconds: float,
+        silent_seconds: float,
+        schema: str = DEFAULTS.schema,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.postgres_conn_id = postgres_conn_id
+        self.schema = schema
         self.quiet_seconds = quiet_seconds
         self.longest_seconds = longest_seconds
         self.silent_seconds = silent_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Where the class is, and its arguments."""
-        return (
-            "bitbucket_cloud.triggers.webhook_events.WebhookEventTrigger",
-            {
-                "postgres_conn_id": self.postgres_conn_id,
-                "quiet_seconds": self.quiet_seconds,
-                "longest_seconds": self.longest_seconds,
-                "silent_seconds": self.silent_seconds,
-            },
-        )
+        names = ("postgres_conn_id", "quiet_seconds", "longest_seconds", "silent_seconds", "schema")
+        arguments = {name: getattr(self, name) for name in names}
+        return "bitbucket_cloud.triggers.webhook_events.WebhookEventTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """An event for each announcement, without end; a database that went away is waited for."""
-        announce = await asyncio.to_thread(_ANNOUNCE.read_bytes)
+        announce = await asyncio.to_thread(_statement, self.schema)
         pause = FIRST_PAUSE
         while True:
             try:
@@ -102,6 +106,12 @@ class WebhookEventTrigger(BaseEventTrigger):
 
         parameters = await asyncio.to_thread(_parameters, self.postgres_conn_id)
         return await psycopg.AsyncConnection.connect(**parameters, autocommit=True, row_factory=dict_row)
+
+
+def _statement(schema: str) -> bytes:
+    from bitbucket_cloud.database import statement
+
+    return statement(_ANNOUNCE, schema)
 
 
 async def _notified(connection: AsyncConnection, seconds: float) -> None:

@@ -1,1 +1,1 @@
-"""Webhooks at Bitbucket: registration, secrets, signatures, events."""
+"""Webhooks at Bitbucket: registration, removal, secrets, signatures and events."""

@@ -11,8 +11,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import EvidenceRefused, PipelineError, one_line
-from bitbucket_compliance.registry.evidence import OUTCOMES, KeptFile, decide, open_evidence, submit
-from bitbucket_compliance.registry.evidence_rules import SCOPES
+from bitbucket_compliance.registry.evidence import OUTCOMES, SCOPES, KeptFile, decide, open_evidence, submit
 from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader

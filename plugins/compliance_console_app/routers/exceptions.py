@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import ExceptionRefused, one_line
-from bitbucket_compliance.registry.exceptions import DECISIONS, LONGEST, Asked, decide, end_of_day
+from bitbucket_compliance.registry.exceptions import DECISIONS, LONGEST, ExceptionRequest, decide, end_of_day
 from bitbucket_compliance.registry.exceptions import request as request_exception
 from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app.database import Connection, Database, row, rows
@@ -134,7 +134,7 @@ def decide_on(
 def _requested(connection: Connection, person: Person, given: dict[str, str]) -> str:
     if given["scope"] not in SCOPES:
         raise ExceptionRefused("say what is to be covered: one subject, one project or one pattern of slugs")
-    asked = Asked(
+    asked = ExceptionRequest(
         test_id=given["test_id"],
         workspace=given["workspace"],
         owner=given["owner"],

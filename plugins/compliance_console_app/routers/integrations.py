@@ -11,12 +11,12 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bitbucket_cloud.auth import oauth
-from bitbucket_cloud.auth.encryption import KeyRing
-from bitbucket_cloud.auth.vault import TokenVault
-from bitbucket_cloud.database import Store
-from bitbucket_cloud.errors import BitbucketError
+from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.vault.vault import TokenVault
+from bitbucket_cloud.client.errors import BitbucketError
+from bitbucket_cloud.database import Database as BitbucketDatabase
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
-from bitbucket_compliance.core.database import CONNECTION_ID as POSTGRES
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.errors import one_line
 from compliance_console_app.database import Connection, Database, rows
 from compliance_console_app.permissions import (
@@ -92,7 +92,7 @@ def connect(request: Request, person: Connector, database: Database, _: Form) ->
     """Remember a state for this login and lead on to Bitbucket's authorization page."""
     settings = _to_consent()
     # Better to fail now than when the person comes back.
-    KeyRing.from_environment()
+    Encryption.from_environment(CONFIGURATION)
     state = oauth_states.begin(database, person, settings.conn_id, callback_address())
     record(database, person, "connection.consent_asked", settings.conn_id, None, {"callback": callback_address()})
     target = oauth.authorization_url(settings, state, callback_address())
@@ -340,4 +340,4 @@ def _to_consent(conn_id: str = CONNECTION_ID) -> Settings:
 
 
 def _vault() -> TokenVault:
-    return TokenVault(Store.from_airflow(POSTGRES))
+    return TokenVault(BitbucketDatabase.from_airflow(CONFIGURATION))

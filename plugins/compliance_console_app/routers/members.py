@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import ReviewRefused, one_line
 from bitbucket_compliance.registry.access_reviews import review
-from bitbucket_compliance.reporting.exports.csv_table import write_rows
+from bitbucket_compliance.reporting.exports.formats.csv_table import write_rows
 from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.services import audit

@@ -1,4 +1,4 @@
-"""Overview: the score, the eight tests, the trend, what changed and what can't be decided."""
+"""Overview: the score, the tests, the trend, what changed and what can't be decided."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import HTMLResponse
 
+from bitbucket_compliance.security_tests import BY_ID
 from compliance_console_app.database import Database, row, rows
 from compliance_console_app.permissions import Reader
 from compliance_console_app.services.remedies import filled_in
@@ -18,7 +19,6 @@ router = APIRouter()
 
 Status = Literal["", "passing", "failing", "pending", "error", "not_applicable"]
 Sort = Literal["status", "name", "since", "due"]
-MFA_TESTS = ("user_mfa_enabled", "workspace_mfa_enforced")
 INTERVALS_SHOWN = 50
 
 
@@ -54,7 +54,7 @@ def test(
         controls=rows(connection, "tests/controls", asked),
         subjects=subjects,
         listing=listing.of(subjects),
-        by_evidence=test_id in MFA_TESTS,
+        **_ways_to_settle(test_id),
     )
 
 
@@ -72,7 +72,7 @@ def subject(
         result=found,
         api_calls=filled_in(_needed(found), _names(found)),
         history=rows(connection, "tests/subject_history", {**asked, "limit": INTERVALS_SHOWN}),
-        by_evidence=test_id in MFA_TESTS,
+        **_ways_to_settle(test_id),
     )
 
 
@@ -83,9 +83,19 @@ def _needed(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _names(found: dict[str, Any]) -> dict[str, Any]:
-    """What stands in braces in the calls of a remedy: the subject's names and the numbers of the policy."""
+    """What stands in braces in the calls of a remedy: the subject's names and the thresholds of the policy."""
     names = {name: found[name] for name in ("workspace", "repo_slug")}
-    return {**(found["numbers"] or {}), **names, "main_branch": found["detail"].get("main_branch")}
+    return {**(found["thresholds"] or {}), **names, "main_branch": found["detail"].get("main_branch")}
+
+
+def _ways_to_settle(test_id: str) -> dict[str, bool]:
+    """What settles a verdict of the test besides mending it in Bitbucket, by names that the templates use."""
+    test = BY_ID.get(test_id)
+    return {
+        "by_evidence": test is not None and test.manual,
+        "takes_evidence": test is not None and not test.manual and "evidence_accepted" in test.reasons,
+        "by_classification": test is not None and test.subject_type == "repository" and "registry" in test.bases,
+    }
 
 
 def _known(found: dict[str, Any] | None) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bitbucket_cloud.client.errors import BitbucketError
 from bitbucket_cloud.client.scopes import expand
-from bitbucket_cloud.errors import BitbucketError
 from bitbucket_cloud.rate_limit.ledger import consumer_of
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 from bitbucket_compliance.core.errors import PipelineError, one_line

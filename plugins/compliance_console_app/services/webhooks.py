@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bitbucket_cloud.errors import BitbucketError
-from bitbucket_compliance.core.database import CONNECTION_ID as POSTGRES
+from bitbucket_cloud.client.errors import BitbucketError
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.errors import one_line
 from compliance_console_app.database import Connection, row, rows
 from compliance_console_app.permissions import CONNECTION_ID
@@ -109,15 +109,15 @@ def remove(workspaces: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     Returns:
         How many were deleted, and a sentence for each that is left there.
     """
-    from bitbucket_cloud.database import Store
+    from bitbucket_cloud.database import Database
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
-    from bitbucket_cloud.webhooks.registration import remove as remove_webhooks
+    from bitbucket_cloud.webhooks.removal import remove as remove_webhooks
 
     try:
         # A person waits: no long series of retries.
-        hook = BitbucketHook(CONNECTION_ID, store_conn_id=POSTGRES)
+        hook = BitbucketHook(CONNECTION_ID, CONFIGURATION)
         with hook.get_conn(retry_attempts=2, rate_limit_pauses=1) as client:
-            done = remove_webhooks(client, Store.from_airflow(POSTGRES), workspaces)
+            done = remove_webhooks(client, Database.from_airflow(CONFIGURATION), workspaces)
     except Exception as error:  # whatever it is, it holds no disconnect up
         return 0, (f"webhooks may be left at Bitbucket: {_said(error, 'they could not be deleted')}",)
     return done.deleted, done.left
@@ -125,11 +125,11 @@ def remove(workspaces: Sequence[str]) -> tuple[int, tuple[str, ...]]:
 
 def forget_secret() -> tuple[str, ...]:
     """Forget the connection's webhook secrets: no delivery is accepted any more; a sentence where that failed."""
-    from bitbucket_cloud.database import Store
-    from bitbucket_cloud.webhooks.secrets import WebhookSecrets
+    from bitbucket_cloud.database import Database
+    from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 
     try:
-        WebhookSecrets(Store.from_airflow(POSTGRES)).forget(CONNECTION_ID)
+        WebhookSecrets(Database.from_airflow(CONFIGURATION)).forget(CONNECTION_ID)
     except Exception as error:  # as above
         return (f"the webhook secret could not be deleted: {_said(error, 'it is still there')}",)
     return ()

@@ -1,4 +1,4 @@
-"""Errors told on a page: one line that names the thing and the way out, nothing of the inside."""
+"""Errors told on a page: one line: what is wrong and what to do, and nothing of the inside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
-from bitbucket_cloud.errors import BitbucketError
+from bitbucket_cloud.client.errors import BitbucketError
 from bitbucket_compliance.core.errors import PipelineError, one_line
 from compliance_console_app.web.headers import SECURITY
 from compliance_console_app.web.pages import page

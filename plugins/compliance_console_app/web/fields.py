@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.datastructures import FormData, UploadFile
 
-from bitbucket_compliance.registry.files import LARGEST_FILE
+from bitbucket_compliance.registry.evidence import LARGEST_FILE
 
 
 def typed(form: FormData, *names: str) -> dict[str, str]:

@@ -14,13 +14,13 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.database import Store
+from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import Settings
 from bitbucket_compliance.pipeline import extract
 from bitbucket_compliance.pipeline.extract.landing.results import CallResult
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter
 from bitbucket_compliance.pipeline.extract.repositories import reader
-from bitbucket_compliance.pipeline.run import run, task_frame
+from bitbucket_compliance.pipeline.run import lifecycle, task_frame
 from tests.bench.baselines.contender import KEY, SECRET, WORKSPACE, Measured, parser, timed
 
 RUN_ID = "bench"
@@ -51,13 +51,13 @@ def settings(url: str, connections: int) -> Settings:
 
 def read(client: BitbucketClient, *, lands: bool) -> None:
     """The steps from the run's start to the last repository, each in the frame its task has."""
-    run.start_run(WORKSPACE, RUN_ID)
+    lifecycle.start_run(WORKSPACE, RUN_ID)
     with task_frame.task_frame("preflight", WORKSPACE, RUN_ID) as (connection, this_run):
         extract.preflight(connection, this_run, client)
     with task_frame.task_frame("list_workspace", WORKSPACE, RUN_ID) as (connection, this_run):
         extract.list_workspace(connection, this_run, client)
     with task_frame.task_frame("plan_reading", WORKSPACE, RUN_ID) as (connection, this_run):
-        chunks = extract.plan_reading(connection, this_run, client.budget)
+        chunks = extract.plan_reading(connection, this_run, client.limiter)
     with patch.object(reader, "LandingWriter", LandingWriter if lands else Discarding):
         for number in chunks:
             with task_frame.task_frame(f"read_repositories {number}", WORKSPACE, RUN_ID) as (connection, this_run):
@@ -88,12 +88,12 @@ def main() -> None:
         return connection
 
     measured = Measured()
-    store = Store(connect, "the bench's database")
+    database = Database(connect, "the bench's database")
     with (
-        patch.object(run, "connect", connect),
+        patch.object(lifecycle, "connect", connect),
         patch.object(task_frame, "connect", connect),
         timed(measured, lands=given.land),
-        BitbucketClient(settings(given.url, given.connections), store=store) as client,
+        BitbucketClient(settings(given.url, given.connections), database=database) as client,
     ):
         read(client, lands=given.land)
     if given.land:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from bitbucket_cloud import errors as bitbucket
+from bitbucket_cloud.client import errors as bitbucket
 from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests
 from bitbucket_compliance.pipeline.extract.landing.results import (
     FAILED,
@@ -35,7 +35,7 @@ class Client(Protocol):
     def granted_scopes(self) -> frozenset[str] | None: ...
 
     @property
-    def budget(self) -> Any: ...
+    def limiter(self) -> Any: ...
 
     def fetch(
         self, endpoint: str, *, fields: Any = (), params: Mapping[str, object] | None = None, **path: str
@@ -95,7 +95,7 @@ def read(client: Client, call: Call) -> CallResult:
         raise ConnectionRefused(str(error)) from error
     except bitbucket.RateLimited as error:
         raise wait_for_requests(error, call) from error
-    except bitbucket.StoreUnavailable as error:
+    except bitbucket.DatabaseUnavailable as error:
         raise BitbucketUnavailable(str(error)) from error
     except (bitbucket.BitbucketError, _WrongShape) as error:
         return _not_read(call, error)
@@ -179,7 +179,7 @@ def _paginate(client: Client, call: Call) -> Any:
         call.resource.endpoint,
         fields=call.resource.response_fields,
         params=call.params,
-        start=bitbucket.Unfinished(list(start.bodies), start.next_link) if start and start.next_link else None,
+        start=bitbucket.PageCursor(list(start.bodies), start.next_link) if start and start.next_link else None,
         **call.path,
     )
     _check(call, listing.values, listing.requests)
@@ -220,9 +220,9 @@ def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) ->
     waiting = WaitForRequests(str(error), error.resume_at)
     if call is not None:
         spent = error.requests + (call.checkpoint.requests if call.checkpoint else 0)
-        rest = error.unfinished
+        cursor = error.cursor
         waiting.checkpoints.append(
-            Checkpoint(*call.key, rest.next_link if rest else "", rest.values if rest else [], spent)
+            Checkpoint(*call.key, cursor.next_link if cursor else "", cursor.values if cursor else [], spent)
         )
     return waiting
 

@@ -55,7 +55,7 @@ def list_workspace(connection: Connection, run: Run, client: Client) -> None:
         BitbucketUnavailable: a listing could not be read after all retries.
         WaitForRequests: see ``extract``.
     """
-    announced = claim_events(connection, run, reading_cost(connection, run) + 1, client.budget.limit)
+    announced = claim_events(connection, run, reading_cost(connection, run) + 1, client.limiter.limit)
     reader = _Reader(connection, run, client)
     if run.incremental:
         reader.read_announced(announced)

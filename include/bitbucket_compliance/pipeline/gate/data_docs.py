@@ -22,8 +22,7 @@ from psycopg.types.json import Jsonb
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import one_line
 from bitbucket_compliance.pipeline.gate.validation import Outcome
-from bitbucket_compliance.pipeline.publish.publish import RUNS_KEPT
-from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
@@ -49,7 +48,7 @@ def publish(
 ) -> str | None:
     """Write the page of a gate, note its address with the run, clear old pages away; commits.
 
-    A page that can't be written is no reason to stop a run: it is told, and None returned.
+    A page that can't be written is no reason to stop a run: a warning is logged and None returned.
     """
     started = time.monotonic()
     try:

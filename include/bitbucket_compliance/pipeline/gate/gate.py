@@ -26,7 +26,7 @@ def gate(connection: Connection, run: Run, name: str) -> None:
     """Validate one gate, record the outcome of each expectation, and write its page; commits.
 
     Raises:
-        GateFailed: a critical expectation does not hold; names it, the rows that broke it and the way out.
+        GateFailed: a critical expectation does not hold; names it, the rows that broke it and what to do.
         GateUnanswered: a critical expectation could not be evaluated.
     """
     if name == "results":
@@ -34,7 +34,7 @@ def gate(connection: Connection, run: Run, name: str) -> None:
         refresh_statistics(connection, "judged")
         connection.commit()
     evaluated_at = datetime.now(UTC)
-    outcomes = validate(run, SUITES[name](run.policy.numbers))
+    outcomes = validate(run, SUITES[name](run.policy.thresholds))
     _record(connection, run, name, outcomes, evaluated_at)
     _note_quality(connection, run)
     connection.commit()
@@ -51,7 +51,7 @@ def gate(connection: Connection, run: Run, name: str) -> None:
 
 
 def _say(outcome: Outcome) -> None:
-    """In the task log: the rule, the rows that broke it, and the way out."""
+    """In the task log: the rule, the rows that broke it, and what to do."""
     expectation = outcome.expectation
     level = logging.ERROR if outcome.is_critical else logging.WARNING
     log.log(
@@ -65,7 +65,7 @@ def _say(outcome: Outcome) -> None:
     )
     for line in aligned(outcome.rows):
         log.log(level, "    %s", line)
-    log.log(level, "    way out: %s", expectation.way_out)
+    log.log(level, "    what to do: %s", expectation.hint)
 
 
 def _error(name: str, critical: Sequence[Outcome]) -> GateFailed | GateUnanswered:
@@ -81,7 +81,7 @@ def _error(name: str, critical: Sequence[Outcome]) -> GateFailed | GateUnanswere
     subject = f", the first: {subject}" if subject else ""
     return GateFailed(
         f"gate {name}: expectation failed: {rule}{others}; seen: {first.seen}{subject};"
-        f" nothing was published; {first.expectation.way_out}"
+        f" nothing was published; {first.expectation.hint}"
     )
 
 

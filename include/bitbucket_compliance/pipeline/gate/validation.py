@@ -35,7 +35,7 @@ class Outcome:
 
     Attributes:
         expectation: the rule.
-        result: as Great Expectations tells it.
+        result: as Great Expectations returns it.
         count: rows that broke the rule. rows: the first of them, by the columns that name them.
         problem: why it could not be evaluated; None where it could.
     """

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import PipelineError
 from bitbucket_compliance.pipeline.publish.publish import reopen
-from bitbucket_compliance.policy.model import Numbers
-from bitbucket_compliance.policy.overrides import policy_of
+from bitbucket_compliance.policy.model import Thresholds
+from bitbucket_compliance.security_tests.policies import policy_of
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def forget_old(connection: Connection) -> int:
             connection.rollback()
             log.error("%s: %s", row["workspace"], error)
             failed = failed or error
-    before = _now(connection) - timedelta(days=policy_of(connection, None).numbers.bodies_kept_days)
+    before = _now(connection) - timedelta(days=policy_of(connection, None).thresholds.bodies_kept_days)
     run_sql(connection, "pipeline/housekeeping/forget_requests.sql", {"before": before})
     connection.commit()
     if failed:
@@ -60,11 +60,11 @@ def forget_old(connection: Connection) -> int:
 
 
 def _forget_workspace(connection: Connection, workspace: str) -> int:
-    numbers = policy_of(connection, workspace).numbers
+    thresholds = policy_of(connection, workspace).thresholds
     now = _now(connection)
-    answered = {"workspace": workspace, "before": now - timedelta(days=numbers.events_kept_days)}
+    answered = {"workspace": workspace, "before": now - timedelta(days=thresholds.events_kept_days)}
     run_sql(connection, "pipeline/housekeeping/forget_events.sql", answered)
-    keys = {"workspace": workspace, "before": _kept_from(now, numbers)}
+    keys = {"workspace": workspace, "before": _kept_from(now, thresholds)}
     for name in ("forget_quality", "forget_steps"):
         run_sql(connection, f"pipeline/housekeeping/{name}.sql", keys)
     connection.commit()
@@ -80,9 +80,9 @@ def _forget_workspace(connection: Connection, workspace: str) -> int:
     return forgotten
 
 
-def _kept_from(now: datetime, numbers: Numbers) -> datetime:
+def _kept_from(now: datetime, thresholds: Thresholds) -> datetime:
     """What was seen last before this instant may go."""
-    return now - timedelta(days=numbers.bodies_kept_days, hours=numbers.reread_hours)
+    return now - timedelta(days=thresholds.bodies_kept_days, hours=thresholds.reread_hours)
 
 
 def _now(connection: Connection) -> datetime:

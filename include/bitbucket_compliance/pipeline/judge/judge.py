@@ -4,19 +4,34 @@ import logging
 from importlib import import_module
 from typing import Any
 
-from bitbucket_compliance.core.database import Connection, run_sql
+from psycopg.errors import NotNullViolation
+
+from bitbucket_compliance.core.database import Connection, as_json, sql_text
+from bitbucket_compliance.core.errors import VerdictRefused
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.security_tests import BY_ID
-from bitbucket_compliance.security_tests.tables import HERE, Tables
-from bitbucket_compliance.security_tests.verdicts import write_verdicts
+from bitbucket_compliance.security_tests.model import SecurityTest
+from bitbucket_compliance.security_tests.tables import Tables
+from bitbucket_compliance.security_tests.verdicts import Verdict
 
 log = logging.getLogger(__name__)
+
+# Rows of a test written in Python travel as one JSON document.
+_ROWS = b"""
+    SELECT *
+    FROM
+        jsonb_to_recordset(%(rows)s::jsonb)
+            AS rows (subject_id text, reason_code text, reason text, detail jsonb, facts jsonb)
+"""
 
 
 def judge(connection: Connection, run: Run, test_id: str) -> None:
     """Write the verdicts of one test for this run, replacing what an earlier try wrote; commits.
 
     A test that the policy switched off judges nobody; a run that judges only what events touched, no members.
+
+    Raises:
+        VerdictRefused: the test gave a reason code that it doesn't list, or left something out.
     """
     test = BY_ID[test_id]
     keys = {**run.keys, "test_id": test_id}
@@ -43,10 +58,7 @@ def judge(connection: Connection, run: Run, test_id: str) -> None:
         log.info("%s: no event tells of a %s, the last verdicts stand", test_id, test.subject_type)
         connection.commit()
         return
-    if test.verdict == "verdict.sql":
-        run_sql(connection, HERE / test_id / "verdict.sql", {**_parameters(run), "subjects": subjects})
-    else:
-        _judge_in_python(connection, run, test_id)
+    _insert_verdicts(connection, run, test, subjects)
     connection.commit()
     _say(connection, run, test_id)
 
@@ -63,21 +75,43 @@ def judged_subjects(connection: Connection, run: Run) -> list[str] | None:
     return [row["subject_id"] for row in rows]
 
 
-def _parameters(run: Run) -> dict[str, Any]:
-    return {**run.keys, **run.policy.numbers.model_dump(), "window_start": run.window_start, "today": run.today}
+def _insert_verdicts(connection: Connection, run: Run, test: SecurityTest, subjects: list[str] | None) -> None:
+    """Run the test's query, or its function, and keep each row with what follows from it."""
+    verdicts, parameters = _ask(connection, run, test, subjects)
+    statement = b"WITH verdicts AS (\n" + verdicts + b")\n" + sql_text("pipeline/judge/insert_verdicts.sql")
+    follows = {
+        "test_id": test.test_id,
+        "subject_type": test.subject_type,
+        "reads_listings_alone": test.reads_listings_alone,
+        "reason_codes": list(test.reasons),
+        "statuses": [reason.status for reason in test.reasons.values()],
+        "bases": [reason.basis for reason in test.reasons.values()],
+    }
+    try:
+        connection.execute(statement, {**run.keys, **follows, **parameters})
+    except NotNullViolation as missing:
+        raise VerdictRefused(
+            f"{test.test_id}: a verdict needs a subject, a reason, detail, facts and one of its reason codes "
+            f"({', '.join(test.reasons)}); {missing.diag.message_detail}"
+        ) from missing
 
 
-def _judge_in_python(connection: Connection, run: Run, test_id: str) -> None:
-    module = import_module(f"bitbucket_compliance.security_tests.{test_id}.verdict")
-    tables = Tables(connection, run.workspace, run.started_at, run.policy.numbers)
-    write_verdicts(
-        connection,
-        BY_ID[test_id],
-        module.judge(tables),
-        workspace=run.workspace,
-        run_id=run.run_id,
-        evaluated_at=run.started_at,
-    )
+def _ask(
+    connection: Connection, run: Run, test: SecurityTest, subjects: list[str] | None
+) -> tuple[bytes, dict[str, Any]]:
+    """A query for the test's verdicts, with its parameters."""
+    if test.verdict == "verdict.sql":
+        parameters = {
+            **run.policy.thresholds.model_dump(),
+            "subjects": subjects,
+            "today": run.today,
+            "window_start": run.window_start,
+            "oldest_reading": run.oldest_reading,
+        }
+        return sql_text(test.path).rstrip().removesuffix(b";"), parameters
+    module = import_module(f"bitbucket_compliance.security_tests.{test.test_id}.verdict")
+    frame = module.judge(Tables(connection, run.workspace, run.started_at, run.policy.thresholds))
+    return _ROWS, {"rows": as_json(frame[list(Verdict._fields)].to_dict("records"))}
 
 
 def _say(connection: Connection, run: Run, test_id: str) -> None:

@@ -3,19 +3,16 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
-from bitbucket_compliance.core.database import Connection, as_json, one_row, refresh_statistics, run_sql
+from bitbucket_compliance.core.database import Connection, as_json, refresh_statistics, run_sql
+from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.judge.judge import judged_subjects
 from bitbucket_compliance.pipeline.run.lease import renew_lease
-from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
 from bitbucket_compliance.security_tests import CATALOGUE
 
 log = logging.getLogger(__name__)
-
-# How many runs of a workspace keep their verdicts, work lists and calls; published history is never cut here.
-RUNS_KEPT = 30
 
 
 def publish(connection: Connection, run: Run) -> None:
@@ -25,8 +22,8 @@ def publish(connection: Connection, run: Run) -> None:
     touched leaves everything else as it is. The events that the run answers are answered from here on.
     """
     subjects = judged_subjects(connection, run)
-    keys = {**run.keys, **_catalogue(run), **_numbers(run), "subjects": subjects}
-    keys["published_at"] = take_turn(connection, run.workspace)
+    keys = {**run.keys, **_catalogue(run), **_thresholds(run), "subjects": subjects}
+    keys["published_at"] = lock_results(connection, run.workspace)
     run_sql(connection, "pipeline/publish/tests.sql", keys)
     run_sql(connection, "pipeline/publish/test_controls.sql", _controls())
     run_sql(connection, "pipeline/publish/reason_codes.sql", _reason_codes())
@@ -35,7 +32,7 @@ def publish(connection: Connection, run: Run) -> None:
     run_sql(connection, "pipeline/publish/forget_results.sql", keys)
     refresh_statistics(connection, "compliance", "results")
     run_sql(connection, "pipeline/publish/close_absences.sql", keys)
-    ended, opened = settle(connection, keys)
+    ended, opened = sync_history(connection, keys)
     gone = run_sql(connection, "pipeline/publish/open_absences.sql", keys).rowcount
     run_sql(connection, "pipeline/publish/forget_repositories.sql", keys)
     run_sql(connection, "pipeline/publish/repositories.sql", keys)
@@ -54,26 +51,15 @@ def publish(connection: Connection, run: Run) -> None:
 
 def reopen(connection: Connection, workspace: str) -> int:
     """Let published results show the exceptions that hold now, without a run; commits. Returns how many changed."""
-    keys = {"workspace": workspace, "run_id": None, "published_at": take_turn(connection, workspace)}
+    keys = {"workspace": workspace, "run_id": None, "published_at": lock_results(connection, workspace)}
     expired = run_sql(connection, "pipeline/publish/expire_exceptions.sql", keys).rowcount
-    _, opened = settle(connection, keys)
+    _, opened = sync_history(connection, keys)
     connection.commit()
     return expired + opened
 
 
-def take_turn(connection: Connection, workspace: str) -> datetime:
-    """Keep every other writer of the workspace's results, and whoever accepts an exception on them, out until the
-    transaction ends; returns the instant that all it writes has to bear.
-    """
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance results ' || %s, 0))", (workspace,))
-    moment: datetime = one_row(run_sql(connection, "pipeline/publish/moment.sql", {"workspace": workspace}))[
-        "published_at"
-    ]
-    return moment
-
-
-def settle(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, int]:
-    """Bring exceptions and history in line with current results; returns the intervals ended and opened.
+def sync_history(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, int]:
+    """Bring exceptions and history in line with current results; returns how many intervals ended and began.
 
     Args:
         keys: workspace, published_at, and run_id, which is None where no run published.
@@ -146,12 +132,12 @@ def _reason_codes() -> dict[str, Any]:
     }
 
 
-def _numbers(run: Run) -> dict[str, Any]:
-    numbers = run.policy.numbers
+def _thresholds(run: Run) -> dict[str, Any]:
+    thresholds = run.policy.thresholds
     return {
-        "max_data_age_hours": numbers.max_data_age_hours,
-        "evidence_validity_days": numbers.evidence_validity_days,
-        "time_zone": numbers.time_zone,
+        "max_data_age_hours": thresholds.max_data_age_hours,
+        "evidence_validity_days": thresholds.evidence_validity_days,
+        "time_zone": thresholds.time_zone,
         "policy_version": run.policy_version,
     }
 
@@ -161,10 +147,10 @@ def _matches(connection: Connection, run: Run) -> dict[str, Any]:
     from bitbucket_compliance.security_tests.matching import how_matched
     from bitbucket_compliance.security_tests.tables import Tables
 
-    tables = Tables(connection, run.workspace, run.started_at, run.policy.numbers)
+    tables = Tables(connection, run.workspace, run.started_at, run.policy.thresholds)
     found = how_matched(
-        tables.read("roster.sql"),
-        tables.read("members.sql"),
-        tables.read("member_emails.sql"),
+        tables.read("roster"),
+        tables.read("members"),
+        tables.read("member_emails"),
     )
     return {"matched_members": list(found), "matched_by": list(found.values())}

@@ -11,7 +11,7 @@ from bitbucket_compliance.core.database import Connection, connect, run_sql
 from bitbucket_compliance.core.errors import PipelineError, RunSuperseded, Waiting, postgres_errors
 from bitbucket_compliance.pipeline.run.lease import keep_lease_until, renew_lease, work_on
 from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.policy.model import Policy
+from bitbucket_compliance.security_tests.policies import recorded
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
         raise RunSuperseded(f"run {run_id} of workspace {workspace} was never started; trigger the DAG anew")
     scopes = row.pop("scopes_granted")
     run = Run(
-        **{**row, "policy": Policy.model_validate(row["policy"])},
+        **{**row, "policy": recorded(row["policy"])},
         scopes_granted=None if scopes is None else frozenset(scopes),
     )
     renew_lease(connection, workspace, run_id)

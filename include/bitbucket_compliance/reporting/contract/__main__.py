@@ -1,18 +1,21 @@
-"""``make contract``: write the contract file from the migrations, raise its version, check it with datacontract-cli."""
+"""``make contract``: write the contract file from a migrated database, raise its version, check it by datacontract-cli.
+
+The argument is the address of the database, a ``postgresql://`` URL.
+"""
 
 import subprocess
 import sys
 
 from bitbucket_compliance.reporting.contract import odcs
-from bitbucket_compliance.reporting.contract.catalogue import published_now
+from bitbucket_compliance.reporting.contract.catalogue import published_at
 from bitbucket_compliance.reporting.contract.check import committed_contract, next_version, said
 from bitbucket_compliance.reporting.contract.environment import ContractToolMissing, datacontract
 from bitbucket_compliance.reporting.contract.versions import differences
 
 
-def main() -> int:
+def main(dsn: str) -> int:
     """The exit code: 1 where the tool objects or can't be had."""
-    published = published_now()
+    published = published_at(dsn)
     here = odcs.parse(odcs.FILE.read_text(encoding="utf-8")) if odcs.FILE.is_file() else None
     before = committed_contract() or here
     version = odcs.FIRST_VERSION
@@ -30,4 +33,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

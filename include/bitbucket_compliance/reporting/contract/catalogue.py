@@ -2,17 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
-from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.reporting.contract.keys import VIEW_KEYS
 
 SCHEMA = "compliance"
@@ -72,7 +69,7 @@ class Published:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def read_published(connection: psycopg.Connection[dict[str, Any]]) -> Published:
+def read_published(connection: Connection) -> Published:
     """The catalogue of a migrated database; its rows are dictionaries."""
     values = {"schema": SCHEMA, "readers": list(READERS)}
     relations: dict[str, dict[str, Any]] = {}
@@ -105,23 +102,7 @@ def _column(row: Mapping[str, Any]) -> Column:
     return Column(row["name"], row["type"], row["description"], row["required"] or place > 0, place)
 
 
-@contextmanager
-def fresh_database() -> Iterator[str]:
-    """Address of a migrated database in an embedded Postgres that ends with the context."""
-    from bitbucket_compliance.database.migrate import upgrade
-    from local.postgres import EmbeddedPostgres
-
-    with TemporaryDirectory() as folder:
-        postgres = EmbeddedPostgres(Path(folder) / "data")
-        try:
-            postgres.start()
-            upgrade(postgres.uri())
-            yield postgres.uri()
-        finally:
-            postgres.delete()
-
-
-def published_now() -> Published:
-    """What the migrations of this checkout publish."""
-    with fresh_database() as dsn, psycopg.connect(dsn, row_factory=dict_row) as connection:
+def published_at(dsn: str) -> Published:
+    """What the migrated database at ``dsn`` (a ``postgresql://`` URL) publishes."""
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
         return read_published(connection)

@@ -11,7 +11,7 @@ WAY_OUT = "run `make contract`, which writes the file anew and raises its versio
 
 
 def problems(contract: odcs.Contract, published: Published, committed: odcs.Contract | None = None) -> list[str]:
-    """What is wrong with the contract file, in sentences that name the thing and the way out; empty: nothing.
+    """What is wrong with the contract file, a sentence each that says what to do; empty: nothing.
 
     Args:
         published: what the migrated database shows.

@@ -1,10 +1,13 @@
-"""Write ``docs/data-dictionary.md`` from the comments in the database: part of ``make docs``."""
+"""Write ``docs/data-dictionary.md`` from the comments in a migrated database: part of ``make docs``.
+
+The argument is the address of the database, a ``postgresql://`` URL.
+"""
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bitbucket_compliance.reporting.contract.catalogue import Column, Function, Published, Relation, published_now
+from bitbucket_compliance.reporting.contract.catalogue import Column, Function, Published, Relation, published_at
 
 ROOT = Path(__file__).resolve().parents[4]
 TARGET = ROOT / "docs" / "data-dictionary.md"
@@ -69,12 +72,12 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def main() -> int:
+def main(dsn: str) -> int:
     """Write the page."""
-    TARGET.write_text(document(published_now()), encoding="utf-8")
+    TARGET.write_text(document(published_at(dsn)), encoding="utf-8")
     print(f"wrote {TARGET.relative_to(ROOT)}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

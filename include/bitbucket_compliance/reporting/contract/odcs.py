@@ -51,7 +51,7 @@ def render(published: Published, version: str) -> str:
         "status": "active",
         "domain": "security-compliance",
         "description": {
-            "purpose": "Whether repositories, members and workspaces of Bitbucket Cloud pass eight security tests, "
+            "purpose": "Whether repositories, members and workspaces of Bitbucket Cloud pass the security tests, "
             "since when, and why.",
             "usage": "Read-only, through the role compliance_reader; employment through compliance_people_reader. "
             "docs/queries.md answers the usual questions.",

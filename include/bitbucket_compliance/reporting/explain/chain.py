@@ -32,7 +32,7 @@ class Chain:
         calls: the newest call of each resource until then, as far as calls are kept.
         bodies: the landed objects that were current then, newest body each.
         evidence, exception, entry, roster: what people declared, where the verdict rests on it.
-        numbers: those of the policy that the test depends on.
+        thresholds: those of the policy that the test depends on.
         intervals: how the result went on and off, newest first.
     """
 
@@ -45,7 +45,7 @@ class Chain:
     exception: Row | None
     entry: Row | None
     roster: Row | None
-    numbers: Mapping[str, Any]
+    thresholds: Mapping[str, Any]
     intervals: list[Row]
 
 
@@ -115,7 +115,7 @@ def chain(
         exception=_one(connection, "exception", {"exception_id": verdict["exception_id"]}),
         entry=_one(connection, "entry", {**keys, "entry": detail.get("entry")}, needs="entry"),
         roster=_roster(connection, test, keys, bodies),
-        numbers=_numbers(connection, test, verdict["policy_version"]),
+        thresholds=_thresholds(connection, test, verdict["policy_version"]),
         intervals=run_sql(connection, "reporting/explain/intervals.sql", {**keys, "limit": INTERVALS_SHOWN}).fetchall(),
     )
 
@@ -172,7 +172,7 @@ def _roster(connection: Connection, test: SecurityTest, keys: Mapping[str, Any],
     ).fetchone()
 
 
-def _numbers(connection: Connection, test: SecurityTest, policy_version: str) -> Mapping[str, Any]:
+def _thresholds(connection: Connection, test: SecurityTest, policy_version: str) -> Mapping[str, Any]:
     row = run_sql(connection, "reporting/explain/policy.sql", {"policy_version": policy_version}).fetchone()
-    numbers = row["body"]["numbers"] if row else {}
-    return {name: numbers[name] for name in test.numbers if name in numbers}
+    thresholds = row["body"]["thresholds"] if row else {}
+    return {name: thresholds[name] for name in test.thresholds if name in thresholds}

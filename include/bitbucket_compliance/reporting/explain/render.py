@@ -90,8 +90,8 @@ def _basis(chain: Chain) -> str:
 
 
 def _policy(chain: Chain) -> str:
-    numbers = ", ".join(f"{name} {_plain(value)}" for name, value in chain.numbers.items())
-    return f"version {chain.verdict['policy_version']}" + (f": {numbers}" if numbers else "")
+    thresholds = ", ".join(f"{name} {_plain(value)}" for name, value in chain.thresholds.items())
+    return f"version {chain.verdict['policy_version']}" + (f": {thresholds}" if thresholds else "")
 
 
 def _plain(value: object) -> str:
@@ -122,7 +122,7 @@ def _landed(chain: Chain) -> Iterator[str]:
     deciding = [body for body in chain.bodies if _decides(chain, body)]
     yield f"landing rows it rests on: {len(deciding)}, of {len(chain.bodies)} on the subject"
     if not chain.bodies:
-        yield "  none are kept from then (policy: numbers.bodies_kept_days)"
+        yield "  none are kept from then (policy: thresholds.bodies_kept_days)"
     for body in deciding[:BODIES_SHOWN]:
         key = "" if body["resource"] == "member_emails" else f" {body['object_key']}"
         yield from _indented(f"{body['resource']}{key}")
@@ -211,7 +211,7 @@ def _next_steps(chain: Chain) -> Iterator[str]:
         "workspace": chain.verdict["workspace"],
         "repo_slug": chain.verdict["subject_name"],
         "main_branch": detail.get("main_branch"),
-        **chain.numbers,
+        **chain.thresholds,
     }
     missing = detail.get("missing")
     calls = [call for call in reason.api_calls if not missing or call.body.get("kind") in missing]

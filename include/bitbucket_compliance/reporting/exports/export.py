@@ -1,8 +1,8 @@
-"""Write exports: to a temporary name, read back, compared with the database, and only then given their name.
+"""Write exports: under a temporary name, read back, compared with the database, and only then renamed.
 
-An export is two files: the data, and beside it ``<name>.manifest.json``, which says what it is of (workspace, instant,
-run, policy version, counts by test and status, version of the generator) and the SHA-256 of the data. The manifest is
-written last: where it stands, the data is whole.
+An export is two files: the data, and beside it ``<name>.manifest.json``, which says what the data holds (workspace,
+instant, run, policy version, counts by test and status, version of the generator) and its SHA-256. The manifest is
+written last: if it is there, the data is whole.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bitbucket_compliance.core.database import Connection
-from bitbucket_compliance.reporting.exports.formats import load, suffix
-from bitbucket_compliance.reporting.exports.model import Counts, ExportRefused, ExportWrong, State
-from bitbucket_compliance.reporting.exports.state import Wanted, snapshot, states, verdicts
+from bitbucket_compliance.reporting.exports.formats import Format, load
+from bitbucket_compliance.reporting.exports.model import Counts, ExportRefused, ExportWrong, Snapshot
+from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest, snapshots, unchanging, verdicts
 
 log = logging.getLogger(__name__)
 
@@ -30,44 +30,43 @@ class Exported:
     Attributes:
         file: path or address of the data.
         manifest: path or address of what describes it.
-        state: what it is of.
+        snapshot: what it holds.
     """
 
     file: str
     manifest: str
-    state: State
+    snapshot: Snapshot
 
 
-def export(connection: Connection, name: str, wanted: Wanted, folder: Path) -> list[Exported]:
-    """Write what is wanted into a folder, a file for each workspace.
+def export(connection: Connection, name: str, request: ExportRequest, folder: Path) -> list[Exported]:
+    """Write what is asked for into a folder, a file for each workspace.
 
     Args:
         name: of the format.
         folder: a Path, or an ``ObjectStoragePath``, which has the same methods; made where it is missing.
 
     Raises:
-        ExportRefused: see ``states``; or the folder can't be written to.
-        ExportWrong: a file does not hold what the database holds. It was removed.
+        ExportRefused: see ``load`` and ``snapshots``; or the folder can't be written to.
+        ExportWrong: a file differs from the database. It was removed.
     """
-    suffix(name)
-    with snapshot(connection):
-        found = states(connection, wanted)
+    file_format = load(name)
+    with unchanging(connection):
+        found = snapshots(connection, request)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            return [_export(connection, name, state, folder) for state in found]
+            return [_export(connection, file_format, snapshot, folder) for snapshot in found]
         except OSError as error:
             raise ExportRefused(f"{folder}: can't be written to ({error.strerror or type(error).__name__})") from error
 
 
-def _export(connection: Connection, name: str, state: State, folder: Path) -> Exported:
-    style = load(name)
-    final = folder / f"{state.name}.{suffix(name)}"
+def _export(connection: Connection, file_format: Format, snapshot: Snapshot, folder: Path) -> Exported:
+    final = folder / f"{snapshot.name}.{file_format.suffix}"
     unfinished = folder / f".{final.name}.{uuid.uuid4().hex}.part"
     try:
         with unfinished.open("wb") as file:
-            style.write(file, state, verdicts(connection, state))
+            file_format.write(file, snapshot, verdicts(connection, snapshot))
         with unfinished.open("rb") as file:
-            _compare(state.counts, style.count(file), final.name)
+            _compare(snapshot.counts, file_format.count(file), final.name)
         digest = _sha256(unfinished)
         unfinished.replace(final)
     except BaseException:
@@ -75,10 +74,11 @@ def _export(connection: Connection, name: str, state: State, folder: Path) -> Ex
             unfinished.unlink(missing_ok=True)
         raise
     manifest = folder / f"{final.name}.manifest.json"
-    about = {"file": final.name, "format": name, "sha256": digest, **state.describe()}
+    about = {"file": final.name, "format": file_format.name, "sha256": digest, **snapshot.describe()}
     _write_whole(manifest, json.dumps(about, ensure_ascii=False, indent=2) + "\n")
-    log.info("exported: %s (%d verdicts of %s at %s)", final, state.verdicts, state.workspace, state.as_of.isoformat())
-    return Exported(str(final), str(manifest), state)
+    as_of = snapshot.as_of.isoformat()
+    log.info("exported: %s (%d verdicts of %s at %s)", final, snapshot.verdicts, snapshot.workspace, as_of)
+    return Exported(str(final), str(manifest), snapshot)
 
 
 def _compare(stored: Counts, written: Counts, name: str) -> None:

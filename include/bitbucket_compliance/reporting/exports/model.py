@@ -1,4 +1,4 @@
-"""What an export is of, and one row of it."""
+"""What an export holds: a snapshot of a workspace's published results, and its rows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from uuid import UUID, uuid5
 from bitbucket_compliance.core.errors import PipelineError
 
 GENERATOR: Final = "bitbucket-compliance"
-# Version of what the files look like; raise it when a format changes.
+# Version of the files' formats; raise it when one changes.
 GENERATOR_VERSION: Final = "1.0"
 
-# Ids are made of what they stand for, so that the same state gives the same file.
+# Ids are made of what they identify, so that the same snapshot gives the same file.
 _IDS: Final = UUID("2a1f6f54-5c0b-5c63-9d0e-6f2b1f6f7a10")
 
 Counts = Counter[tuple[str, str]]
@@ -26,11 +26,11 @@ AskedFor = Literal["now", "instant", "run"]
 
 
 class ExportRefused(PipelineError):
-    """What was asked for can't be exported; the message says what can."""
+    """What was asked for can't be exported; the message says what to do."""
 
 
 class ExportWrong(PipelineError):
-    """The file that was written does not hold what the database holds; it was removed."""
+    """The written file differs from the database; it was removed."""
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,17 @@ class PublishedTest:
 
 
 @dataclass(frozen=True)
-class State:
-    """The one state that an export is of.
+class Snapshot:
+    """Which results an export holds: those that were published for a workspace at an instant.
 
     Attributes:
         workspace: slug.
         asked_for: ``now``, an ``instant``, or a ``run``.
-        as_of: the instant whose published state it is (UTC).
+        as_of: the instant (UTC).
         run_id: the run asked for; otherwise the newest one that had published by then.
         last_run_at: when that run finished.
         policy_version: of that run.
-        counts: what the database counts.
+        counts: verdicts as the database counts them.
         tests: the catalogue by test.
     """
 
@@ -119,7 +119,7 @@ class State:
 
     @property
     def verdicts(self) -> int:
-        """How many rows an export of it has."""
+        """How many rows an export has."""
         return sum(self.counts.values())
 
     @property
@@ -132,17 +132,17 @@ class State:
 
     @property
     def name(self) -> str:
-        """The stem of its files: workspace, the run where one was asked for, and the instant."""
+        """The name of its files without suffix: workspace, the run where one was asked for, and the instant."""
         moment = f"{self.as_of.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
         run = [f"run-{_file_safe(self.run_id)}"] if self.asked_for == "run" else []
         return "_".join([_file_safe(self.workspace), *run, moment])
 
     def uuid(self, *parts: str) -> str:
-        """An id for a thing of this workspace, the same in every export of it."""
+        """An id made of parts, for this workspace: the same in every export."""
         return stable_uuid(self.workspace, *parts)
 
     def describe(self) -> dict[str, Any]:
-        """Everything about it, as JSON values: what a manifest says."""
+        """The content of a manifest, as JSON values."""
         tests = sorted({test_id for test_id, _ in self.counts})
         return {
             "generator": GENERATOR,

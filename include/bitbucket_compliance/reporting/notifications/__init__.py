@@ -1,1 +1,1 @@
-"""Notifications: what changed in a workspace, told once through each connection; nothing of how it travels."""
+"""Notifications: what changed in a workspace, told once through an Airflow connection."""

@@ -1,8 +1,8 @@
-"""Which changes were not told yet, and that each is told once through a connection.
+"""Find the changes that were not told yet, have them sent as one message, and mark them as told.
 
-A change is noted as told in the transaction that sent it, after the sender said that it went out. Whatever fails before
-leaves it untold, and it goes out next time; where the process dies, or the database goes away, between the two, it goes
-out a second time: never lost, at worst repeated, with the same key for receivers that look at it.
+They are marked in the transaction that sends them, once the message went out. If sending fails, they stay untold and go
+out next time. If the process dies or the database goes away between sending and marking, they go out a second time:
+never lost, at worst repeated, with the same key for receivers that look at it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from psycopg.rows import class_row
+from psycopg import Cursor
 
-from bitbucket_compliance.core.database import PACKAGE, Connection, run_sql
+from bitbucket_compliance.core.database import Connection, run_sql
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,8 @@ class Change:
 
     Attributes:
         kind: failing, fixed, overdue, expiring (evidence) or reopened (an exception).
-        change_key: names it for good.
-        occurred_at: when it came about.
+        change_key: its id, which never changes.
+        occurred_at: when it happened.
         reason: a sentence; for reopened expired, facts_changed or withdrawn; None where there is nothing to add.
         due_at: when it has to be fixed; for evidence, the end of its validity.
     """
@@ -57,48 +58,40 @@ def tell(connection: Connection, conn_id: str, workspace: str | None, send: Call
         How many changes were told.
     """
     workspaces = [workspace] if workspace else _published(connection)
+    # Committed before anything is sent: a first message that fails must not lose what it would have told.
     with connection.transaction():
-        _take_turn(connection, conn_id)
-        for one in workspaces:
-            _start(connection, conn_id, one)
+        _run(connection, "lock_sender", conn_id)
+        for slug in workspaces:
+            _run(connection, "first_use", conn_id, workspace=slug)
     with connection.transaction():
-        _take_turn(connection, conn_id)
-        changes = [change for one in workspaces for change in _untold(connection, conn_id, one)]
+        _run(connection, "lock_sender", conn_id)
+        changes = [change for slug in workspaces for change in _untold(connection, conn_id, slug)]
         if changes:
             send(changes)
-            _note(connection, conn_id, changes)
+            _mark_told(connection, conn_id, changes)
     log.info("progress: %d changes told through %s", len(changes), conn_id)
     return len(changes)
 
 
 def _published(connection: Connection) -> list[str]:
     with connection.transaction():
-        return [row["workspace"] for row in run_sql(connection, "reporting/exports/published_workspaces.sql")]
-
-
-def _take_turn(connection: Connection, conn_id: str) -> None:
-    run_sql(connection, "reporting/notifications/take_turn.sql", {"conn_id": conn_id})
-
-
-def _start(connection: Connection, conn_id: str, workspace: str) -> None:
-    """Committed before anything is sent, so that a first message that fails does not lose what it would have told."""
-    keys = {"conn_id": conn_id, "workspace": workspace}
-    first = run_sql(connection, "reporting/notifications/since_when.sql", keys).fetchone()
-    if first is not None:
-        run_sql(connection, "reporting/notifications/start.sql", {**keys, "moment": first["moment"]})
+        return [row["workspace"] for row in run_sql(connection, "reporting/exports/snapshot/published_workspaces.sql")]
 
 
 def _untold(connection: Connection, conn_id: str, workspace: str) -> list[Change]:
-    with connection.cursor(row_factory=class_row(Change)) as cursor:
-        text = (PACKAGE / "reporting" / "notifications" / "untold.sql").read_bytes()
-        return cursor.execute(text, {"conn_id": conn_id, "workspace": workspace}).fetchall()
+    return [Change(**row) for row in _run(connection, "untold_changes", conn_id, workspace=workspace)]
 
 
-def _note(connection: Connection, conn_id: str, changes: Sequence[Change]) -> None:
-    keys = {
-        "conn_id": conn_id,
-        "change_keys": [change.change_key for change in changes],
-        "workspaces": [change.workspace for change in changes],
-        "moments": [change.occurred_at for change in changes],
-    }
-    run_sql(connection, "reporting/notifications/note.sql", keys)
+def _mark_told(connection: Connection, conn_id: str, changes: Sequence[Change]) -> None:
+    _run(
+        connection,
+        "mark_told",
+        conn_id,
+        change_keys=[change.change_key for change in changes],
+        workspaces=[change.workspace for change in changes],
+        moments=[change.occurred_at for change in changes],
+    )
+
+
+def _run(connection: Connection, name: str, conn_id: str, **keys: Any) -> Cursor[dict[str, Any]]:
+    return run_sql(connection, f"reporting/notifications/{name}.sql", {"conn_id": conn_id, **keys})

@@ -1,14 +1,14 @@
-"""Why nobody was told, for a person who must do something about it."""
+"""Why a notification could not be sent."""
 
 from bitbucket_compliance.core.errors import PipelineError
 
 
 class SettingsWrong(PipelineError):
-    """The environment asks for notifications in a way that can't work."""
+    """The settings of notifications in the environment can't work."""
 
 
 class NotificationNotSent(PipelineError):
-    """A message did not go out; what it would have told stays untold and goes out next time."""
+    """A message did not go out; its changes stay untold and go out next time. The text holds no secret."""
 
     def __init__(self, message: str, *, retryable: bool):
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Changes as a message: one template for every medium, each name escaped for the one at hand."""
+"""Changes as a message: one template for all channels, every value escaped for the channel at hand."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import jinja2
 from bitbucket_compliance.reporting.notifications.changes import Change
 
 TEMPLATE: Final = Path(__file__).with_name("message.txt.j2")
-# Chats cut or refuse what is too long; the rest is counted.
+# Changes of one kind that the text lists; the rest is counted, for chats cut or refuse what is too long.
 LISTED: Final = 20
-# In the JSON of a webhook.
+# Changes that the JSON of a webhook lists.
 LISTED_AS_DATA: Final = 500
 
 _TITLES: Final[Mapping[str, str]] = {
@@ -34,12 +34,12 @@ _ENDINGS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Rendered:
+class Message:
     """A message that is ready to be sent.
 
     Attributes:
-        subject: one line.
-        text: escaped for its medium.
+        subject: one line, escaped for its channel.
+        text: escaped for its channel.
         data: the same as JSON values, names exactly as Bitbucket gives them.
         key: the same for the same changes, so that a receiver can drop a message that comes twice.
     """
@@ -50,12 +50,12 @@ class Rendered:
     key: str
 
 
-def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Rendered:
+def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Message:
     """The message about at least one change.
 
     Args:
-        escape: makes a text harmless in the medium; everything that stands in the template's places goes through it,
-            so no place can forget to.
+        escape: makes a text harmless in the channel. Every value of the template goes through it, so that none can be
+            forgotten.
     """
     sections = [
         {"title": title, "changes": [change for change in changes if change.kind == kind]}
@@ -64,7 +64,7 @@ def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Rendered:
     sections = [section for section in sections if section["changes"]]
     workspaces = sorted({change.workspace for change in changes})
     heading = _heading(changes, workspaces)
-    # Not HTML: `finalize` escapes, for the medium, whatever a place gives.
+    # Not HTML: `finalize` escapes every value for the channel.
     environment = jinja2.Environment(
         autoescape=False,  # noqa: S701
         finalize=lambda value: escape(str(value)),
@@ -77,7 +77,7 @@ def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Rendered:
     text = template.render(
         heading=heading, sections=sections, workspaces=len(workspaces), listed=LISTED, endings=_ENDINGS
     )
-    return Rendered(heading, text.strip() + "\n", _data(changes, workspaces), _key(changes))
+    return Message(escape(heading), text.strip() + "\n", _data(changes, workspaces), _key(changes))
 
 
 def _heading(changes: Sequence[Change], workspaces: Sequence[str]) -> str:
@@ -89,12 +89,9 @@ def _heading(changes: Sequence[Change], workspaces: Sequence[str]) -> str:
         "expiring": "evidence expiring",
         "fixed": "fixed",
     }
-    said = ", ".join(f"{count} {words[kind]}" for kind, count in counts.items() if count)
-    return f"Bitbucket compliance, {' and '.join(workspaces[:3])}{_others(workspaces)}: {said}"
-
-
-def _others(workspaces: Sequence[str]) -> str:
-    return f" and {len(workspaces) - 3} others" if len(workspaces) > 3 else ""
+    summary = ", ".join(f"{count} {words[kind]}" for kind, count in counts.items() if count)
+    others = f" and {len(workspaces) - 3} others" if len(workspaces) > 3 else ""
+    return f"Bitbucket compliance, {' and '.join(workspaces[:3])}{others}: {summary}"
 
 
 def _data(changes: Sequence[Change], workspaces: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the environment says about notifications; read where the DAG files are parsed, so nothing heavy is imported."""
+"""The settings of notifications, from the environment. Parsing a DAG file reads them: nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DAILY: Final = "daily"
 
 @dataclass(frozen=True)
 class Settings:
-    """How people want to be told.
+    """Whom to notify, through what and when.
 
     Attributes:
-        conn_id: Airflow connection to tell through; empty: nobody is told anything.
-        digest: empty: after each run; ``daily``: once a day, of all workspaces.
+        conn_id: Airflow connection to send through; empty: notifications are off.
+        digest: empty: after each run; ``daily``: once a day, about all workspaces.
         recipients: e-mail addresses, for a connection of type smtp.
     """
 
@@ -38,21 +38,21 @@ class Settings:
         )
 
     def check(self) -> None:
-        """Say what is wrong with them.
+        """Raise where they can't work.
 
         Raises:
-            SettingsWrong: there is no connection to tell through, or the digest is of an unknown kind.
+            SettingsWrong: no connection is named, or the digest is of an unknown kind.
         """
         from bitbucket_compliance.reporting.notifications.errors import SettingsWrong
 
         if not self.conn_id:
             raise SettingsWrong(f"notifications are off: set {CONN_ID} to the id of an Airflow connection")
         if self.digest not in ("", DAILY):
-            raise SettingsWrong(f"{DIGEST}={self.digest}: write {DAILY}, or leave it empty to be told after each run")
+            raise SettingsWrong(f"{DIGEST}={self.digest}: write {DAILY}, or leave it empty for one after each run")
 
     @property
     def after_each_run(self) -> bool:
-        """Whether a run tells what it changed; so too for a digest of an unknown word: the task says so."""
+        """Whether each run ends with a message; also where the digest is of an unknown kind: the task says so."""
         return bool(self.conn_id) and self.digest != DAILY
 
     @property

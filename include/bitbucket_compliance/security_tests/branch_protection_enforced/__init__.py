@@ -1,5 +1,10 @@
 """Branch Protection rules should be enforced."""
 
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from bitbucket_compliance.policy.model import Threshold
 from bitbucket_compliance.security_tests.model import (
     CIS_SSC,
     EXTRACT_FAILED,
@@ -17,6 +22,7 @@ from bitbucket_compliance.security_tests.model import (
     controls,
     restriction,
 )
+from bitbucket_compliance.security_tests.restriction_kinds import known_kinds
 
 TEST = SecurityTest(
     test_id="branch_protection_enforced",
@@ -25,14 +31,27 @@ TEST = SecurityTest(
     subject_type="repository",
     order=6,
     description="The main branch can't be pushed to freely, rewritten or deleted.",
+    rationale=(
+        "History that can be rewritten, and a main branch that can be deleted or pushed to past every check, prove "
+        "nothing."
+    ),
+    how_decided=(
+        "Decides by configuration alone: a restriction of each kind in `required_protections` (`push`, `force`, "
+        "`delete`) applies to the main branch. There is no behaviour to judge by: that nobody rewrote history yet "
+        "does not show that nobody can. Where the rules can't be read and no evidence stands for them, it is "
+        "pending. `detail` lists who is exempt from the push restriction.",
+    ),
     bases={"configuration": ("branch_restrictions", "effective_branching_model")},
     reasons={
         "evidence_accepted": Reason(
-            "passing", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
+            "passing", "evidence", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
         ),
-        "protections_in_place": Reason("passing", "Restrictions of every required kind apply to the main branch."),
+        "protections_in_place": Reason(
+            "passing", "configuration", "Restrictions of every required kind apply to the main branch."
+        ),
         "missing_protection": Reason(
             "failing",
+            "configuration",
             "At least one required restriction does not apply to the main branch; the reason names which.",
             "Open Repository settings → Branch restrictions and add, for the main branch, those named in the "
             "reason: who may push (push), prevent rewriting history (force), prevent deletion (delete). Where the"
@@ -57,5 +76,13 @@ TEST = SecurityTest(
         "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
         "Whether those exempt from the push restriction ought to be; they are listed in the detail.",
     ),
-    numbers=("required_protections", "evidence_validity_days", "time_zone", "max_data_age_hours"),
+    thresholds=("required_protections", "evidence_validity_days", "time_zone", "max_data_age_hours"),
+    own_thresholds=(
+        Threshold(
+            "required_protections",
+            ["push", "force", "delete"],
+            "Kinds of branch restrictions that must apply to the main branch.",
+            Annotated[list[str], Field(min_length=1), AfterValidator(known_kinds)],
+        ),
+    ),
 )

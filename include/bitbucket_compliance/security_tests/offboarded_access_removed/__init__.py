@@ -1,5 +1,6 @@
 """Bitbucket access should be removed for offboarded user."""
 
+from bitbucket_compliance.policy.model import Days, Threshold
 from bitbucket_compliance.security_tests.model import (
     CIS_SSC,
     ISO_27001,
@@ -18,13 +19,24 @@ TEST = SecurityTest(
     subject_type="member",
     order=7,
     description="Nobody who has left the organisation is still a member of the workspace.",
+    rationale="Access that outlives employment is access nobody answers for.",
+    how_decided=(
+        "Decides: the roster rows that match the member by account id or by a confirmed address. All of them say the "
+        "person has left (`terminated`, and the last day plus `offboarding_grace_days` lies in the past; the last "
+        "day is still theirs): failing. Any of them says they belong here (active, on leave, leaving later, hired "
+        "again): passing. A roster older than `roster_max_age_days` decides nothing. Employment dates never reach "
+        "the verdict: readers of results are not readers of HR data.",
+    ),
     bases={"registry": ("members",)},
     reasons={
         "on_roster": Reason(
-            "passing", "A roster row that matches the member by account id or address says they belong here."
+            "passing",
+            "registry",
+            "A roster row that matches the member by account id or address says they belong here.",
         ),
         "offboarded": Reason(
             "failing",
+            "registry",
             "Every roster row that matches the member says the person has left.",
             "Remove the person from the workspace (Workspace settings → User directory), and revoke what they "
             "left behind: access tokens, SSH keys, app passwords. Bitbucket has no public API call that removes a"
@@ -32,36 +44,44 @@ TEST = SecurityTest(
         ),
         "ambiguous_match": Reason(
             "pending",
+            None,
             "Only the display name matches a roster row: that proves nothing.",
             "Add the member's e-mail address or Atlassian account id to the roster: a name alone proves nothing.",
         ),
         "not_on_roster": Reason(
             "pending",
+            None,
             "No roster row names the member.",
             "Add the person to the roster, or remove the member if nobody knows who it is.",
         ),
-        "no_roster": Reason("pending", "No roster was imported yet.", "Import a roster: make import ROSTER=file.csv."),
+        "no_roster": Reason(
+            "pending", None, "No roster was imported yet.", "Import a roster: make import ROSTER=file.csv."
+        ),
         "stale_roster": Reason(
             "pending",
+            None,
             "The newest roster is older than the policy allows.",
             "Import a current roster: make import ROSTER=file.csv.",
         ),
         "extract_failed": Reason(
             "error",
+            None,
             "The members could not be found by e-mail address in this run, and nothing else decides.",
             "Run again; the members could not be found by e-mail in this run.",
         ),
         "scope_missing": Reason(
             "pending",
+            None,
             "Members can't be found by e-mail address for want of the scope account.",
             "Grant the connection the scope account, then run again.",
         ),
         "permission_missing": Reason(
             "pending",
+            None,
             "Members can't be found by e-mail address: the identity is no workspace administrator.",
             "Let a workspace administrator grant the connection: only then Bitbucket finds members by e-mail.",
         ),
-        "app_user": Reason("not_applicable", "The member is an app: it stands on no roster."),
+        "app_user": Reason("not_applicable", "registry", "The member is an app: it stands on no roster."),
     },
     controls=(
         *controls(SOC_2, "CC6.2", "CC6.3"),
@@ -75,6 +95,9 @@ TEST = SecurityTest(
         "Access by tokens, SSH keys or apps that outlived the membership.",
         "A member whose address Bitbucket does not confirm and whose account id the roster lacks.",
     ),
-    numbers=("offboarding_grace_days", "roster_max_age_days", "time_zone"),
+    thresholds=("offboarding_grace_days", "roster_max_age_days", "time_zone"),
+    own_thresholds=(
+        Threshold("offboarding_grace_days", 0, "So many days after the last one access may still be there.", Days),
+    ),
     verdict="verdict.py",
 )

@@ -14,23 +14,23 @@ from bitbucket_compliance.security_tests.matching import (
     records,
 )
 from bitbucket_compliance.security_tests.tables import Tables
-from bitbucket_compliance.security_tests.verdicts import Verdict
+from bitbucket_compliance.security_tests.verdicts import Verdict, as_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def judge(tables: Tables) -> list[Verdict]:
+def judge(tables: Tables) -> "pd.DataFrame":
     """Verdicts for all members of the workspace."""
     return decide(
-        members=tables.read("members.sql"),
-        emails=tables.read("member_emails.sql"),
-        roster=tables.read("roster.sql"),
-        lookup=tables.value("email_lookup.sql"),
+        members=tables.read("members"),
+        emails=tables.read("member_emails"),
+        roster=tables.read("roster"),
+        lookup=tables.value("email_lookup"),
         as_of=tables.as_of,
         today=tables.today,
-        grace_days=tables.numbers.offboarding_grace_days,
-        max_age_days=tables.numbers.roster_max_age_days,
+        grace_days=tables.thresholds["offboarding_grace_days"],
+        max_age_days=tables.thresholds.roster_max_age_days,
     )
 
 
@@ -44,11 +44,11 @@ def decide(
     today: date,
     grace_days: int,
     max_age_days: float,
-) -> list[Verdict]:
+) -> "pd.DataFrame":
     """The rules, on plain tables.
 
     Args:
-        members: ``member_id, account_id, display_name, member_type, data_as_of``.
+        members: ``member_id, account_id, display_name, member_type``.
         emails: ``email, member_id``, confirmed by Bitbucket.
         roster: ``line, email, name, status, end_date, account_id, imported_at``.
         lookup: outcome of the look-up of addresses; None where there was nothing to look up.
@@ -64,7 +64,7 @@ def decide(
     unresolved = lookup in INCOMPLETE_LOOKUP and bool(set(roster["email"].dropna()) - set(emails["email"]))
 
     def verdict(member: dict[str, Any]) -> Verdict:
-        status, basis, code, reason, detail = _decide_member(
+        code, reason, detail = _decide_member(
             member,
             rows_of_member.get(member["member_id"], []),
             gone_by_line,
@@ -72,22 +72,13 @@ def decide(
             whole_roster,
             lookup if unresolved else None,
         )
-        return Verdict(
-            member["member_id"],
-            member["display_name"],
-            status,
-            basis,
-            code,
-            reason,
-            member["data_as_of"],
-            detail=detail,
-            facts={key: detail[key] for key in ("matched_by",) if key in detail},
-        )
+        facts = {key: detail[key] for key in ("matched_by",) if key in detail}
+        return Verdict(member["member_id"], code, reason, detail, facts)
 
-    return [verdict(member) for member in records(members)]
+    return as_frame(verdict(member) for member in records(members))
 
 
-_Decision = tuple[str, str | None, str, str, dict[str, object]]
+_Decision = tuple[str, str, dict[str, Any]]
 
 
 def _decide_member(
@@ -99,53 +90,31 @@ def _decide_member(
     lookup: str | None,
 ) -> _Decision:
     if member["member_type"] == "app_user":
-        return "not_applicable", "registry", "app_user", "An app is no person and stands on no roster.", {}
+        return "app_user", "An app is no person and stands on no roster.", {}
     if whole_roster:
         return whole_roster
     matched_by = sorted({how for _, how in rows})
-    detail: dict[str, object] = {"matched_by": matched_by, "roster_rows": len(rows)}
+    detail = {"matched_by": matched_by, "roster_rows": len(rows)}
     if rows and not all(gone_by_line[line] for line, _ in rows):
-        return (
-            "passing",
-            "registry",
-            "on_roster",
-            "The roster names this member as somebody who belongs here.",
-            detail,
-        )
+        return "on_roster", "The roster names this member as somebody who belongs here.", detail
     if rows and (lookup is None or "account_id" in matched_by):
-        return (
-            "failing",
-            "registry",
-            "offboarded",
-            "Every roster row of this member says the person has left.",
-            detail,
-        )
+        return "offboarded", "Every roster row of this member says the person has left.", detail
     if lookup is not None:
-        status, code, reason = INCOMPLETE_LOOKUP[lookup]
-        return status, None, code, reason, detail
+        return *INCOMPLETE_LOOKUP[lookup], detail
     if comparable_name(member["display_name"]) in names:
         return (
-            "pending",
-            None,
             "ambiguous_match",
             "Somebody on the roster has the same name, but no row carries this member's address or account id.",
             detail,
         )
-    return "pending", None, "not_on_roster", "No row of the roster names this member.", detail
+    return "not_on_roster", "No row of the roster names this member.", detail
 
 
 def _roster_problem(roster: "pd.DataFrame", as_of: datetime, max_age_days: float) -> _Decision | None:
     if roster.empty:
-        return "pending", None, "no_roster", "No roster was imported yet.", {}
-    imported_at = roster["imported_at"].iloc[0]
-    if as_of - imported_at > timedelta(days=max_age_days):
-        return (
-            "pending",
-            None,
-            "stale_roster",
-            f"The roster was imported more than {max_age_days:g} days ago.",
-            {},
-        )
+        return "no_roster", "No roster was imported yet.", {}
+    if as_of - roster["imported_at"].iloc[0] > timedelta(days=max_age_days):
+        return "stale_roster", f"The roster was imported more than {max_age_days:g} days ago.", {}
     return None
 
 

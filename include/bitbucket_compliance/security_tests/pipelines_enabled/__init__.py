@@ -25,16 +25,32 @@ TEST = SecurityTest(
     subject_type="repository",
     order=8,
     description="Bitbucket Pipelines is switched on, so that a scanner can run.",
+    rationale=(
+        "A scanner in Bitbucket Pipelines can run only where Pipelines is switched on. Off by default: many teams "
+        "build elsewhere."
+    ),
+    how_decided=(
+        (
+            "Decides by configuration: the setting. Never configured (Bitbucket answers 404 there, and another call "
+            "on the repository succeeds) counts as switched off."
+        ),
+        (
+            "Decides by behaviour: a pipeline that ran in the window proves that it is on. That none ran does not "
+            "prove it is off."
+        ),
+    ),
     bases={"configuration": ("pipelines_config",), "behaviour": ("pipelines",)},
     reasons={
         "evidence_accepted": Reason(
             "passing",
+            "evidence",
             "The setting can't be read; accepted evidence within its validity shows that Pipelines is switched on.",
         ),
-        "pipelines_enabled": Reason("passing", "Pipelines is switched on."),
-        "pipeline_ran": Reason("passing", "The setting can't be read, but a pipeline ran in the window."),
+        "pipelines_enabled": Reason("passing", "configuration", "Pipelines is switched on."),
+        "pipeline_ran": Reason("passing", "behaviour", "The setting can't be read, but a pipeline ran in the window."),
         "pipelines_disabled": Reason(
             "failing",
+            "configuration",
             "Pipelines is switched off, or was never configured.",
             "Switch on Pipelines (Repository settings → Pipelines → Settings), and add a scanning step to "
             "bitbucket-pipelines.yml.",
@@ -42,6 +58,7 @@ TEST = SecurityTest(
         ),
         "no_pipeline_runs": Reason(
             "pending",
+            None,
             "The setting can't be read, and no pipeline ran in the window.",
             "No run to judge by: grant repository:admin to read the setting, or submit evidence.",
         ),
@@ -63,5 +80,6 @@ TEST = SecurityTest(
         "Whether any pipeline scans for vulnerabilities: its definition is source and never read.",
         "Scanning by another system than Bitbucket Pipelines.",
     ),
-    numbers=("behaviour_window_days", "evidence_validity_days", "time_zone", "max_data_age_hours"),
+    thresholds=("behaviour_window_days", "evidence_validity_days", "time_zone", "max_data_age_hours"),
+    enabled=False,
 )

@@ -1,149 +1,71 @@
--- Purpose: judge pipelines_enabled: is Bitbucket Pipelines switched on?
--- Order of the rules: design, section 5. Never configured is a 404 while another call on the repository succeeds.
+-- Purpose: pipelines_enabled: is Bitbucket Pipelines switched on?
+-- Never configured is a 404 while another call on the repository succeeds.
 
-WITH evidence AS (
+WITH asked AS (
     SELECT
-        valid.subject_id,
-        (array_agg(valid.evidence_id ORDER BY valid.captured_on DESC, valid.submitted_at DESC))[1] AS evidence_id,
-        max(valid.captured_on) AS captured_on
-    FROM
-        registry.valid_evidence(
-            %(workspace)s, 'pipelines_enabled', %(today)s::date, %(evidence_validity_days)s::integer
-        ) AS valid
-    GROUP BY valid.subject_id
-),
-
-subjects AS MATERIALIZED (
-    SELECT
-        repositories.workspace,
-        repositories.repository_id,
-        repositories.slug,
-        classification.classification,
-        classification.target_type || ' ' || classification.target AS entry,
-        coverage.pipelines,
-        coverage.data_as_of,
-        coverage.read_at,
-        coverage.read_at IS null
-        OR coverage.data_as_of < %(as_of)s::timestamptz - make_interval(secs => 3600.0 * %(max_data_age_hours)s)
-            AS not_read_in_time,
-        configs.enabled,
+        repositories.*,
         evidence.evidence_id,
         evidence.captured_on,
+        configs.enabled,
         latest.created_on AS last_run_at,
-        coalesce(latest.created_on >= %(window_start)s, false) AS ran_in_window,
         CASE
-            WHEN coverage.pipelines_config = 'not_found' AND coverage.another_call_succeeded THEN 'never_configured'
-            WHEN coverage.pipelines_config IN ('scope_missing', 'permission_missing') THEN coverage.pipelines_config
-            WHEN coverage.pipelines_config = 'ok' AND configs.enabled IS NOT null THEN 'ok'
+            WHEN repositories.pipelines_config = 'not_found' AND repositories.another_call_succeeded
+                THEN 'never_configured'
+            WHEN repositories.pipelines_config IN ('scope_missing', 'permission_missing')
+                THEN repositories.pipelines_config
+            WHEN repositories.pipelines_config = 'ok' AND configs.enabled IS NOT null THEN 'ok'
             ELSE 'failed'
-        END AS configuration
-    FROM staging.repositories AS repositories
-    INNER JOIN staging.repository_coverage AS coverage
-        ON repositories.workspace = coverage.workspace AND repositories.repository_id = coverage.repository_id
-    LEFT JOIN registry.repository_classification AS classification
-        ON
-            repositories.workspace = classification.workspace
-            AND repositories.repository_id = classification.repository_id
+        END AS configuration,
+        CASE
+            WHEN repositories.pipelines IN ('ok', 'scope_missing', 'permission_missing') THEN repositories.pipelines
+            ELSE 'failed'
+        END AS runs_read
+    FROM judging.repositories(%(workspace)s, %(subjects)s, %(oldest_reading)s) AS repositories
     LEFT JOIN staging.pipelines_configs AS configs
-        ON repositories.workspace = configs.workspace AND repositories.repository_id = configs.repository_id
+        ON configs.workspace = %(workspace)s AND repositories.subject_id = configs.repository_id
     LEFT JOIN staging.latest_pipelines AS latest
-        ON repositories.workspace = latest.workspace AND repositories.repository_id = latest.repository_id
-    LEFT JOIN evidence ON repositories.repository_id = evidence.subject_id
-    WHERE
-        repositories.workspace = %(workspace)s
-        AND (%(subjects)s::text[] IS null OR repositories.repository_id = any(%(subjects)s::text[]))
+        ON latest.workspace = %(workspace)s AND repositories.subject_id = latest.repository_id
+    LEFT JOIN
+        judging.evidence(%(workspace)s, 'pipelines_enabled', %(today)s, %(evidence_validity_days)s) AS evidence
+        ON repositories.subject_id = evidence.repository_id AND NOT evidence.about_project
 ),
 
+-- The order of the rules: design, section 5.
 decided AS MATERIALIZED (
     SELECT
-        subjects.*,
+        *,
         CASE
-            WHEN subjects.classification = 'non_production' THEN 'non_production'
-            WHEN subjects.not_read_in_time THEN 'not_read_yet'
-            WHEN subjects.configuration = 'failed' THEN 'extract_failed'
-            WHEN subjects.configuration = 'ok' AND subjects.enabled THEN 'pipelines_enabled'
-            WHEN subjects.configuration IN ('ok', 'never_configured') THEN 'pipelines_disabled'
-            WHEN
-                coalesce(subjects.pipelines, 'failed') NOT IN ('ok', 'scope_missing', 'permission_missing')
-                THEN 'extract_failed'
-            WHEN subjects.evidence_id IS NOT null THEN 'evidence_accepted'
-            WHEN subjects.pipelines <> 'ok' THEN subjects.pipelines
-            WHEN subjects.ran_in_window THEN 'pipeline_ran'
+            WHEN classification = 'non_production' THEN 'non_production'
+            WHEN not_read_yet IS NOT null THEN 'not_read_yet'
+            WHEN configuration = 'failed' THEN 'extract_failed'
+            WHEN configuration = 'ok' AND enabled THEN 'pipelines_enabled'
+            WHEN configuration IN ('ok', 'never_configured') THEN 'pipelines_disabled'
+            WHEN runs_read = 'failed' THEN 'extract_failed'
+            WHEN evidence_id IS NOT null THEN 'evidence_accepted'
+            WHEN runs_read <> 'ok' THEN runs_read
+            WHEN last_run_at >= %(window_start)s THEN 'pipeline_ran'
             ELSE 'no_pipeline_runs'
         END AS reason_code
-    FROM subjects
+    FROM asked
 )
 
-INSERT INTO judged.verdicts (
-    workspace,
-    run_id,
-    test_id,
-    subject_type,
-    subject_id,
-    subject_name,
-    status,
-    basis,
-    reason_code,
-    reason,
-    detail,
-    facts,
-    data_as_of,
-    evaluated_at
-)
 SELECT
-    decided.workspace,
-    %(run_id)s,
-    'pipelines_enabled',
-    'repository',
-    decided.repository_id,
-    decided.slug,
-    CASE
-        WHEN decided.reason_code = 'non_production' THEN 'not_applicable'
-        WHEN decided.reason_code = 'extract_failed' THEN 'error'
-        WHEN decided.reason_code IN ('pipelines_enabled', 'pipeline_ran', 'evidence_accepted') THEN 'passing'
-        WHEN decided.reason_code = 'pipelines_disabled' THEN 'failing'
-        ELSE 'pending'
-    END,
-    CASE
-        WHEN decided.reason_code = 'non_production' THEN 'registry'
-        WHEN decided.reason_code IN ('pipelines_enabled', 'pipelines_disabled') THEN 'configuration'
-        WHEN decided.reason_code = 'pipeline_ran' THEN 'behaviour'
-        WHEN decided.reason_code = 'evidence_accepted' THEN 'evidence'
-    END,
-    decided.reason_code,
-    CASE decided.reason_code
-        WHEN 'non_production' THEN 'Declared non-production.'
-        WHEN 'not_read_yet'
-            THEN
-                CASE
-                    WHEN decided.read_at IS null THEN 'Not read yet: it waits for its turn in the request budget.'
-                    ELSE format(
-                        'Last read on %%s, too long ago to tell: it waits for its turn in the request budget.',
-                        (decided.data_as_of AT TIME ZONE 'UTC')::date
-                    )
-                END
-        WHEN 'extract_failed'
-            THEN format(
-                'Could not be read in this run: %%s.',
-                CASE
-                    WHEN decided.configuration = 'failed' THEN 'the configuration of Pipelines'
-                    ELSE 'the newest pipeline'
-                END
-            )
+    subject_id,
+    reason_code,
+    CASE reason_code
         WHEN 'pipelines_enabled' THEN 'Pipelines is switched on.'
         WHEN 'pipelines_disabled'
             THEN
-                CASE
-                    WHEN decided.configuration = 'never_configured' THEN 'Pipelines was never configured.'
+                CASE configuration
+                    WHEN 'never_configured' THEN 'Pipelines was never configured.'
                     ELSE 'Pipelines is switched off.'
                 END
         WHEN 'evidence_accepted'
-            THEN format('Accepted evidence, captured on %%s, shows that Pipelines is switched on.', decided.captured_on)
+            THEN format('Accepted evidence, captured on %%s, shows that Pipelines is switched on.', captured_on)
         WHEN 'pipeline_ran'
             THEN
                 format(
-                    'The setting can''t be read, but a pipeline ran on %%s.',
-                    (decided.last_run_at AT TIME ZONE 'UTC')::date
+                    'The setting can''t be read, but a pipeline ran on %%s.', (last_run_at AT TIME ZONE 'UTC')::date
                 )
         WHEN 'scope_missing'
             THEN
@@ -151,28 +73,29 @@ SELECT
                 || 'and pipeline (runs).'
         WHEN 'permission_missing'
             THEN 'Neither setting nor runs can be read: this identity lacks rights on the repository.'
-        ELSE format(
-            'The setting can''t be read, and no pipeline ran in %%s days.', %(behaviour_window_days)s::integer
-        )
-    END,
+        WHEN 'no_pipeline_runs'
+            THEN
+                format(
+                    'The setting can''t be read, and no pipeline ran in %%s days.', %(behaviour_window_days)s::integer
+                )
+        ELSE
+            judging.repository_reason(
+                reason_code,
+                not_read_yet,
+                CASE configuration
+                    WHEN 'failed' THEN 'the configuration of Pipelines' ELSE 'the newest pipeline'
+                END
+            )
+    END AS reason,
     jsonb_build_object(
-        'configuration', decided.configuration,
-        'enabled', decided.enabled,
-        'last_run_at', decided.last_run_at
-    ) || CASE
-        WHEN decided.reason_code = 'non_production'
-            THEN jsonb_build_object('entry', decided.entry)
-        WHEN decided.reason_code = 'evidence_accepted'
-            THEN jsonb_build_object('evidence_id', decided.evidence_id, 'captured_on', decided.captured_on)
-        ELSE '{}'
-    END,
+        'configuration', configuration,
+        'enabled', enabled,
+        'last_run_at', last_run_at
+    ) || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
     CASE
-        WHEN decided.reason_code IN ('pipelines_enabled', 'pipelines_disabled')
-            THEN jsonb_build_object('configuration', decided.configuration, 'enabled', decided.enabled)
-        WHEN decided.reason_code = 'evidence_accepted'
-            THEN jsonb_build_object('evidence_id', decided.evidence_id)
+        WHEN reason_code IN ('pipelines_enabled', 'pipelines_disabled')
+            THEN jsonb_build_object('configuration', configuration, 'enabled', enabled)
+        WHEN reason_code = 'evidence_accepted' THEN jsonb_build_object('evidence_id', evidence_id)
         ELSE '{}'
-    END,
-    decided.data_as_of,
-    %(as_of)s
+    END AS facts
 FROM decided;

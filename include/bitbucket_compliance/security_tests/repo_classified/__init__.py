@@ -9,16 +9,30 @@ TEST = SecurityTest(
     subject_type="repository",
     order=1,
     description="Every repository is declared production or non-production, and none is more public than declared.",
+    rationale=(
+        "An organisation that can't say which repositories are production can't say which ones its rules are for. "
+        "Every other test of repositories takes this one's answer: `non_production` takes a repository out of them, "
+        "an unclassified one stays in."
+    ),
+    how_decided=(
+        "Decides: the classification entry that applies to the repository (order above). Where a sensitivity other "
+        "than `public` is declared and Bitbucket shows the repository to everybody, the declaration and the setting "
+        "contradict each other: failing.",
+    ),
     bases={"registry": ("repositories",)},
     reasons={
-        "classified": Reason("passing", "An entry declares the repository, and it is no more public than declared."),
+        "classified": Reason(
+            "passing", "registry", "An entry declares the repository, and it is no more public than declared."
+        ),
         "unclassified": Reason(
             "failing",
+            "registry",
             "No entry classifies the repository, its project or a pattern of its slug.",
             "Declare the repository, its project or a slug pattern in a classification file and import it.",
         ),
         "visibility_conflict": Reason(
             "failing",
+            "registry",
             "Its declared sensitivity is not public, but Bitbucket shows the repository to everybody.",
             "Make the repository private (Repository settings → Repository details → Access level), or correct "
             "its declared sensitivity.",

@@ -1,5 +1,6 @@
 """Merging of code changes should require passing status-checks."""
 
+from bitbucket_compliance.policy.model import Count, Threshold
 from bitbucket_compliance.security_tests.model import (
     CIS_SSC,
     EXTRACT_FAILED,
@@ -25,22 +26,41 @@ TEST = SecurityTest(
     subject_type="repository",
     order=4,
     description="Nothing is merged into the main branch without passing builds.",
+    rationale="A change that breaks the build, or was never built, should not reach the main branch.",
+    how_decided=(
+        (
+            "Decides by configuration: a rule on the main branch with `require_passing_builds_to_merge` of at least "
+            "`min_passing_builds`, and `enforce_merge_checks` beside it. Without the second Bitbucket only warns, "
+            "and the verdict is failing, `advisory_only`."
+        ),
+        (
+            "Decides by behaviour: of the newest `behaviour_sample` pull requests merged into the main branch in "
+            "`behaviour_window_days`, each needs a build status and none that is not SUCCESSFUL. One that breaks "
+            "this fails at any sample size; a clean record passes from `behaviour_min_sample` on. A pull request "
+            "counts by its `updated_on`: listings carry no closing time."
+        ),
+    ),
     bases={
         "configuration": ("branch_restrictions", "effective_branching_model"),
         "behaviour": ("pull_requests", "pull_request_statuses"),
     },
     reasons={
         "evidence_accepted": Reason(
-            "passing", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
+            "passing", "evidence", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
         ),
         "rule_enforced": Reason(
-            "passing", "A rule on the main branch requires passing builds, and unmet merge checks block the merge."
+            "passing",
+            "configuration",
+            "A rule on the main branch requires passing builds, and unmet merge checks block the merge.",
         ),
         "merges_had_passing_builds": Reason(
-            "passing", "The rules can't be read; every sampled merge into the main branch had passing builds."
+            "passing",
+            "behaviour",
+            "The rules can't be read; every sampled merge into the main branch had passing builds.",
         ),
         "advisory_only": Reason(
             "failing",
+            "configuration",
             "A rule asks for passing builds, but unmet merge checks only warn.",
             "Open Repository settings → Branch restrictions, edit the rule of the main branch, and switch on "
             '"Prevent a merge with unresolved merge checks" (Bitbucket Premium).',
@@ -48,6 +68,7 @@ TEST = SecurityTest(
         ),
         "no_matching_rule": Reason(
             "failing",
+            "configuration",
             "No rule of the repository requires enough passing builds to merge into the main branch.",
             "Open Repository settings → Branch restrictions, add or edit the rule of the main branch, and under "
             "Merge checks set the minimum number of successful builds, then prevent merges with unresolved checks"
@@ -59,6 +80,7 @@ TEST = SecurityTest(
         ),
         "merged_without_passing_build": Reason(
             "failing",
+            "behaviour",
             "The rules can't be read; a sampled merge into the main branch had no passing build.",
             "Look at the pull requests named in the reason. Then require passing builds for the main branch and "
             "prevent merges with unresolved checks (Repository settings → Branch restrictions → Merge checks).",
@@ -69,6 +91,7 @@ TEST = SecurityTest(
         ),
         "too_few_merges": Reason(
             "pending",
+            None,
             "The rules can't be read, and too few pull requests were merged in the window to judge by.",
             "Too few merges to judge by behaviour: grant repository:admin to read the rules, or submit evidence.",
         ),
@@ -91,7 +114,7 @@ TEST = SecurityTest(
         "What a build checks: a status is as good as the system that set it.",
         "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
     ),
-    numbers=(
+    thresholds=(
         "min_passing_builds",
         "behaviour_window_days",
         "behaviour_sample",
@@ -100,4 +123,5 @@ TEST = SecurityTest(
         "time_zone",
         "max_data_age_hours",
     ),
+    own_thresholds=(Threshold("min_passing_builds", 1, "So many passing builds a merge must have.", Count),),
 )

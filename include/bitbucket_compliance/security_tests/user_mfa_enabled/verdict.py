@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bitbucket_compliance.security_tests.matching import INCOMPLETE_LOOKUP, match_people, records
 from bitbucket_compliance.security_tests.tables import Tables
-from bitbucket_compliance.security_tests.verdicts import Verdict
+from bitbucket_compliance.security_tests.verdicts import Verdict, as_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,15 +26,15 @@ class _Cover:
     matched_by: str | None
 
 
-def judge(tables: Tables) -> list[Verdict]:
+def judge(tables: Tables) -> "pd.DataFrame":
     """Verdicts for all members of the workspace."""
     return decide(
-        members=tables.read("members.sql"),
-        emails=tables.read("member_emails.sql"),
-        evidence=tables.read("user_mfa_enabled/evidence.sql"),
-        lookup=tables.value("email_lookup.sql"),
+        members=tables.read("members"),
+        emails=tables.read("member_emails"),
+        evidence=tables.read("mfa_evidence"),
+        lookup=tables.value("email_lookup"),
         today=tables.today,
-        validity_days=tables.numbers.evidence_validity_days,
+        validity_days=tables.thresholds.evidence_validity_days,
     )
 
 
@@ -46,11 +46,11 @@ def decide(
     lookup: str | None,
     today: date,
     validity_days: int,
-) -> list[Verdict]:
+) -> "pd.DataFrame":
     """The rules, on plain tables.
 
     Args:
-        members: ``member_id, account_id, display_name, member_type, data_as_of``.
+        members: ``member_id, account_id, display_name, member_type``.
         emails: ``email, member_id``, confirmed by Bitbucket.
         evidence: newest first: ``evidence_id, captured_on, line, email, account_id, mfa_enabled`` of exports;
             ``kind`` and ``member_id`` besides, where there are screenshots, which name members themselves.
@@ -65,55 +65,38 @@ def decide(
     unresolved = lookup if set(valid["email"].dropna()) - set(emails["email"]) else None
 
     def verdict(member: dict[str, Any]) -> Verdict:
-        status, basis, code, reason, cover = _decide_member(
+        code, reason, cover = _decide_member(
             member, covers.get(member["member_id"], []), unresolved, today, validity_days
         )
-        facts: dict[str, object] = {"evidence_id": cover.evidence_id} if cover else {}
+        facts = {"evidence_id": cover.evidence_id} if cover else {}
         detail = {**facts, "captured_on": cover.captured_on.isoformat()} if cover else {}
         if cover and cover.matched_by:
             detail["matched_by"] = cover.matched_by
-        return Verdict(
-            member["member_id"],
-            member["display_name"],
-            status,
-            basis,
-            code,
-            reason,
-            member["data_as_of"],
-            detail=detail,
-            facts=facts,
-        )
+        return Verdict(member["member_id"], code, reason, detail, facts)
 
-    return [verdict(member) for member in records(members)]
-
-
-_Decision = tuple[str, str | None, str, str, _Cover | None]
+    return as_frame(verdict(member) for member in records(members))
 
 
 def _decide_member(
     member: dict[str, Any], covers: list[_Cover], lookup: str | None, today: date, validity_days: int
-) -> _Decision:
+) -> tuple[str, str, _Cover | None]:
     if member["member_type"] == "app_user":
-        return "not_applicable", None, "app_user", "An app has no two-step verification of its own.", None
+        return "app_user", "An app has no two-step verification of its own.", None
     valid = [
         cover for cover in covers if cover.captured_on <= today < cover.captured_on + timedelta(days=validity_days)
     ]
     if valid:
         newest = valid[0]
-        if newest.enabled:
-            reason = f"The {newest.kind} captured on {newest.captured_on} shows two-step verification switched on."
-            return "passing", "evidence", "mfa_enabled", reason, newest
-        reason = f"The {newest.kind} captured on {newest.captured_on} shows two-step verification switched off."
-        return "failing", "evidence", "mfa_disabled", reason, newest
+        shown = f"The {newest.kind} captured on {newest.captured_on} shows two-step verification switched"
+        return ("mfa_enabled", f"{shown} on.", newest) if newest.enabled else ("mfa_disabled", f"{shown} off.", newest)
     if lookup in INCOMPLETE_LOOKUP:
-        status, code, reason = INCOMPLETE_LOOKUP[lookup]
-        return status, None, code, reason, None
+        return *INCOMPLETE_LOOKUP[lookup], None
     if covers:
         reason = (
             f"The newest {covers[0].kind} that covers this member, of {covers[0].captured_on}, is past its validity."
         )
-        return "pending", None, "evidence_expired", reason, covers[0]
-    return "pending", None, "evidence_missing", "No accepted evidence covers this member.", None
+        return "evidence_expired", reason, covers[0]
+    return "evidence_missing", "No accepted evidence covers this member.", None
 
 
 def _covers_by_member(

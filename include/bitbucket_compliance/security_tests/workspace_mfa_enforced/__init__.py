@@ -18,13 +18,23 @@ TEST = SecurityTest(
     subject_type="workspace",
     order=3,
     description="Accepted, unexpired evidence shows that the workspace requires two-step verification.",
+    rationale=(
+        "That every member uses two-step verification today says nothing about the one who joins tomorrow: the "
+        "policy that requires it does."
+    ),
+    how_decided=(
+        "Decides: accepted evidence within its validity about the workspace, such as a picture of the authentication "
+        "policy at admin.atlassian.com. An export that lists members proves what each of them did, not that anything "
+        "requires it, and never decides here.",
+    ),
     bases={"evidence": ("workspace",)},
     reasons={
         "evidence_accepted": Reason(
-            "passing", "Accepted evidence within its validity shows that two-step verification is required."
+            "passing", "evidence", "Accepted evidence within its validity shows that two-step verification is required."
         ),
         "evidence_missing": Reason(
             "pending",
+            None,
             "No accepted evidence shows that two-step verification is required.",
             "Open admin.atlassian.com, Security → Authentication policies, capture the policy that requires "
             "two-step verification, and submit the picture: make evidence FILE=… TEST=workspace_mfa_enforced "
@@ -32,6 +42,7 @@ TEST = SecurityTest(
         ),
         "evidence_expired": Reason(
             "pending",
+            None,
             "The newest accepted evidence is past its validity.",
             "The evidence is past its validity: capture it again.",
         ),
@@ -47,6 +58,6 @@ TEST = SecurityTest(
         "The setting itself: no public endpoint shows it. Somebody captures it, and somebody else accepts the capture.",
         "What changed since the day of capture.",
     ),
-    numbers=("evidence_validity_days", "time_zone"),
+    thresholds=("evidence_validity_days", "time_zone"),
     manual=True,
 )

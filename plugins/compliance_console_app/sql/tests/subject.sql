@@ -4,7 +4,7 @@ SELECT
     codes.meaning,
     codes.remediation AS how_to_mend,
     codes.api_calls,
-    policies.body -> 'numbers' AS numbers,
+    policies.body -> 'thresholds' AS thresholds,
     repositories.slug AS repo_slug,
     repositories.project_key
 FROM compliance.current_results AS results

@@ -4,8 +4,8 @@ CREATE VIEW compliance.evidence AS
 WITH validity AS (
     SELECT
         runs.workspace,
-        (policies.body #>> '{numbers,evidence_validity_days}')::integer AS validity_days,
-        policies.body #>> '{numbers,time_zone}' AS time_zone,
+        (policies.body #>> '{thresholds,evidence_validity_days}')::integer AS validity_days,
+        policies.body #>> '{thresholds,time_zone}' AS time_zone,
         row_number() OVER (PARTITION BY lower(runs.workspace) ORDER BY runs.started_at DESC) AS in_workspace,
         row_number() OVER (ORDER BY runs.started_at DESC) AS anywhere
     FROM integration.runs AS runs

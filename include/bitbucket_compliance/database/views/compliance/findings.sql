@@ -52,7 +52,7 @@ dated AS (
     SELECT
         found.*,
         found.failing_since + make_interval(
-            days => (policies.body #>> ARRAY['numbers', 'due_days_' || found.severity])::integer
+            days => (policies.body #>> ARRAY['thresholds', 'due_days_' || found.severity])::integer
         ) AS due_at
     FROM found
     INNER JOIN registry.policy_versions AS policies ON found.policy_version = policies.policy_version

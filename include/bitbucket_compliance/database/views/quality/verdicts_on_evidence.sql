@@ -3,8 +3,8 @@
 CREATE VIEW quality.verdicts_on_evidence AS
 WITH policy AS (
     SELECT
-        (policies.body #>> '{numbers,evidence_validity_days}')::integer AS validity_days,
-        policies.body #>> '{numbers,time_zone}' AS time_zone
+        (policies.body #>> '{thresholds,evidence_validity_days}')::integer AS validity_days,
+        policies.body #>> '{thresholds,time_zone}' AS time_zone
     FROM integration.runs AS runs
     INNER JOIN registry.policy_versions AS policies ON runs.policy_version = policies.policy_version
     WHERE runs.run_id = current_setting('compliance.run_id')

@@ -18,12 +18,12 @@ from bitbucket_compliance.resources.model import Resource
 
 def read_signature(run: Run) -> str:
     """Twelve hexadecimal digits that change when another grant or policy asks for other calls on a repository."""
-    numbers = run.policy.numbers
+    thresholds = run.policy.thresholds
     asked = {
         "scopes": None if run.scopes_granted is None else sorted(run.scopes_granted),
         "role": run.identity_role,
-        "window": numbers.behaviour_window_days,
-        "sample": numbers.behaviour_sample,
+        "window": thresholds.behaviour_window_days,
+        "sample": thresholds.behaviour_sample,
         "resources": [resource.name for resource in wanted(run.policy)],
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
@@ -63,7 +63,7 @@ def _is_needed(resource: Resource, run: Run) -> bool:
 
 def _first_requests(resource: Resource, run: Run) -> float:
     first = resource.first_requests
-    return float(getattr(run.policy.numbers, first)) if isinstance(first, str) else first
+    return float(getattr(run.policy.thresholds, first)) if isinstance(first, str) else first
 
 
 def readings_a_day(seen: Mapping[str, float], reread_hours: float) -> float:

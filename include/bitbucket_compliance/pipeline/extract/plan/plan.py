@@ -26,7 +26,7 @@ TOO_LARGE = 1.05
 
 
 class Budget(Protocol):
-    """What is asked of ``bitbucket_cloud``'s rate limit."""
+    """What is asked of ``bitbucket_cloud``'s rate limiter."""
 
     @property
     def limit(self) -> int | None: ...
@@ -79,11 +79,11 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         "chunk_size": CHUNK_SIZE,
         "full_refresh": run.full_refresh,
         "incremental": run.incremental,
-        "reread_hours": run.policy.numbers.reread_hours,
+        "reread_hours": run.policy.thresholds.reread_hours,
         "read_signature": read_signature(run),
         "fallback_tests": fallback_tests(run.policy),
         "today": run.today,
-        "evidence_validity_days": run.policy.numbers.evidence_validity_days,
+        "evidence_validity_days": run.policy.thresholds.evidence_validity_days,
     }
     run_sql(connection, f"{_SQL}/forget_reads.sql", keys)
     run_sql(connection, f"{_SQL}/plan_work.sql", keys)
@@ -95,14 +95,14 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         {row["cause"]: row["repositories"] for row in planned},
         reading_costs(connection, run),
         budget,
-        readings_a_day(changes, run.policy.numbers.reread_hours) if changes else 0.0,
+        readings_a_day(changes, run.policy.thresholds.reread_hours) if changes else 0.0,
     )
     connection.execute(
         "UPDATE integration.runs SET repositories = %s, plan = %s WHERE run_id = %s",
         (plan.repositories, Jsonb(asdict(plan)), run.run_id),
     )
     connection.commit()
-    log_plan(run.workspace, plan, run.policy.numbers.reread_hours)
+    log_plan(run.workspace, plan, run.policy.thresholds.reread_hours)
     return list(range(max((row["last_chunk"] for row in planned), default=0) + 1))
 
 
@@ -168,7 +168,7 @@ def log_plan(workspace: str, plan: Plan, reread_hours: float) -> None:
             "workspace %s is %.1f times too large for its budget: reading each of %d repositories again every %g hours "
             "takes about %d requests a day, %d an hour allow %d; verdicts will be up to %.0f hours old. "
             "Connect with a workspace access token (its limit grows with the workspace), raise requests_per_hour where "
-            "Bitbucket allows more, or raise numbers.reread_hours in the policy",
+            "Bitbucket allows more, or raise thresholds.reread_hours in the policy",
             workspace,
             plan.times_too_large,
             plan.repositories,

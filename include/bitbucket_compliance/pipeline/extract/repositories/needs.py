@@ -146,7 +146,7 @@ class Needs:
             return None
         since = self._run.window_start
         sample = sorted((merge for merge in repository.merged if merge[0] >= since), reverse=True)
-        for _, number in sample[: self._run.policy.numbers.behaviour_sample]:
+        for _, number in sample[: self._run.policy.thresholds.behaviour_sample]:
             if number not in repository.builds_broken:
                 return str(number)
             if repository.builds_broken[number]:

@@ -1,10 +1,10 @@
-"""One expectation as data: what is looked at, what must hold, how bad it is when it doesn't, and the way out."""
+"""One expectation as data: what is looked at, what must hold, how bad it is when it doesn't, and what to do then."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bitbucket_compliance.policy.model import Numbers
+from bitbucket_compliance.policy.model import Thresholds
 
 Severity = Literal["critical", "warning"]
 
@@ -24,7 +24,7 @@ class Expectation:
         description: what must hold, in words a person understands; unique within a gate.
         severity: ``critical`` stops publication, ``warning`` is recorded.
         arguments: of the expectation.
-        way_out: what a person does when it fails.
+        hint: what a person does when it fails.
         subject: columns of the view that name a row to a person, for expectations on single columns. Ids and slugs,
             never addresses or names of people: they are printed and kept.
         rows_from: for expectations on a figure, the view whose rows make it up.
@@ -35,13 +35,13 @@ class Expectation:
     description: str
     severity: Severity
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    way_out: str = LOOK_AT_EXTRACT
+    hint: str = LOOK_AT_EXTRACT
     subject: tuple[str, ...] = ()
     rows_from: str | None = None
 
 
 def keyed(
-    view: str, column: str, what: str, subject: tuple[str, ...] = (), way_out: str = STAGE_AGAIN
+    view: str, column: str, what: str, subject: tuple[str, ...] = (), hint: str = STAGE_AGAIN
 ) -> tuple[Expectation, Expectation]:
     """A key that is there and unique; ``subject`` names the rows where the key itself does not."""
     about = {"column": column}
@@ -52,12 +52,10 @@ def keyed(
             f"every {what} has its {column}",
             "critical",
             about,
-            way_out,
+            hint,
             subject,
         ),
-        Expectation(
-            view, "ExpectColumnValuesToBeUnique", f"no {what} stands twice", "critical", about, way_out, subject
-        ),
+        Expectation(view, "ExpectColumnValuesToBeUnique", f"no {what} stands twice", "critical", about, hint, subject),
     )
 
 
@@ -69,35 +67,33 @@ def known(view: str, column: str, what: str, values: tuple[str, ...], subject: t
         f"every {what} is one the pipeline knows",
         "warning",
         {"column": column, "value_set": list(values)},
-        way_out="a new kind appeared in Bitbucket: check whether a rule should know it",
+        hint="a new kind appeared in Bitbucket: check whether a rule should know it",
         subject=subject,
     )
 
 
 def one_of(
-    view: str, column: str, what: str, values: tuple[str, ...], subject: tuple[str, ...], way_out: str
+    view: str, column: str, what: str, values: tuple[str, ...], subject: tuple[str, ...], hint: str
 ) -> Expectation:
-    """A closed enum, ours: another value is a mistake."""
+    """A closed enum of our own: another value is a mistake in the pipeline."""
     return Expectation(
         view,
         "ExpectColumnValuesToBeInSet",
         what,
         "critical",
         {"column": column, "value_set": list(values)},
-        way_out,
+        hint,
         subject,
     )
 
 
-def no_rows(
-    view: str, what: str, severity: Severity, way_out: str, query: str = "SELECT * FROM {batch}"
-) -> Expectation:
+def no_rows(view: str, what: str, severity: Severity, hint: str, query: str = "SELECT * FROM {batch}") -> Expectation:
     """What a query over the view finds breaks the rule; a view that shows anomalies alone has to be empty.
 
     Args:
         query: constant SQL that selects what names the row and what is wrong with it.
     """
-    return Expectation(view, "UnexpectedRowsExpectation", what, severity, {"unexpected_rows_query": query}, way_out)
+    return Expectation(view, "UnexpectedRowsExpectation", what, severity, {"unexpected_rows_query": query}, hint)
 
 
-__all__ = ["LOOK_AT_EXTRACT", "STAGE_AGAIN", "Expectation", "Numbers", "keyed", "known", "no_rows", "one_of"]
+__all__ = ["LOOK_AT_EXTRACT", "STAGE_AGAIN", "Expectation", "Thresholds", "keyed", "known", "no_rows", "one_of"]

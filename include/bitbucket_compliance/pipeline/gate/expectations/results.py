@@ -1,6 +1,6 @@
 """What must hold of a run's verdicts before they are published."""
 
-from bitbucket_compliance.pipeline.gate.expectations.model import Expectation, Numbers, keyed, no_rows, one_of
+from bitbucket_compliance.pipeline.gate.expectations.model import Expectation, Thresholds, keyed, no_rows, one_of
 from bitbucket_compliance.security_tests import CATALOGUE
 
 STATUSES = ("passing", "failing", "pending", "error", "not_applicable")
@@ -17,8 +17,8 @@ _SUBJECT = ("test_id", "subject_id", "repository")
 JUDGE_AGAIN = "clear the security test named in the rows; if they stay, its verdict file is wrong"
 
 
-def expectations(numbers: Numbers) -> tuple[Expectation, ...]:
-    """The suite under a policy's numbers."""
+def expectations(thresholds: Thresholds) -> tuple[Expectation, ...]:
+    """The suite under a policy's thresholds."""
     return (
         *keyed("verdicts", "verdict_key", "verdict", _SUBJECT, JUDGE_AGAIN),
         no_rows(
@@ -57,9 +57,9 @@ def expectations(numbers: Numbers) -> tuple[Expectation, ...]:
         Expectation(
             "passing_verdicts",
             "ExpectColumnValuesToBeBetween",
-            f"nothing passes on data older than {numbers.max_data_age_hours:g} hours",
+            f"nothing passes on data older than {thresholds.max_data_age_hours:g} hours",
             "critical",
-            {"column": "data_age_hours", "max_value": numbers.max_data_age_hours},
+            {"column": "data_age_hours", "max_value": thresholds.max_data_age_hours},
             "run with full_refresh, or look why the extract could not read",
             _SUBJECT,
         ),
@@ -84,7 +84,7 @@ def expectations(numbers: Numbers) -> tuple[Expectation, ...]:
         no_rows(
             "unsupported_verdicts",
             "no verdict rests on evidence that is not accepted, was captured later than the run, is about another"
-            f" test, or is past its {numbers.evidence_validity_days} days",
+            f" test, or is past its {thresholds.evidence_validity_days} days",
             "critical",
             "clear the security test named in the rows: the evidence was withdrawn or has run out since; "
             "submit newer evidence",

@@ -6,33 +6,14 @@ Critical is what could turn a verdict wrong or hide a subject; what Bitbucket ma
 from bitbucket_compliance.pipeline.gate.expectations.model import (
     STAGE_AGAIN,
     Expectation,
-    Numbers,
+    Thresholds,
     keyed,
     known,
     no_rows,
     one_of,
 )
+from bitbucket_compliance.security_tests.restriction_kinds import RESTRICTION_KINDS
 
-RESTRICTION_KINDS = (
-    "push",
-    "restrict_merges",
-    "force",
-    "delete",
-    "require_approvals_to_merge",
-    "require_default_reviewer_approvals_to_merge",
-    "require_review_group_approvals_to_merge",
-    "require_passing_builds_to_merge",
-    "require_commits_behind",
-    "require_tasks_to_be_completed",
-    "require_no_changes_requested",
-    "require_all_comments_resolved",
-    "require_all_dependencies_merged",
-    "reset_pullrequest_approvals_on_change",
-    "smart_reset_pullrequest_approvals",
-    "reset_pullrequest_changes_requested_on_change",
-    "enforce_merge_checks",
-    "allow_auto_merge_when_builds_pass",
-)
 BRANCH_TYPES = ("feature", "bugfix", "release", "hotfix")
 PIPELINE_STATES = ("PENDING", "IN_PROGRESS", "COMPLETED")
 PIPELINE_RESULTS = ("SUCCESSFUL", "FAILED", "ERROR", "STOPPED", "EXPIRED")
@@ -43,8 +24,8 @@ _MEMBER = ("member_id",)
 _COVERED = ("repository_id", "resource")
 
 
-def expectations(numbers: Numbers) -> tuple[Expectation, ...]:
-    """The suite under a policy's numbers."""
+def expectations(thresholds: Thresholds) -> tuple[Expectation, ...]:
+    """The suite under a policy's thresholds."""
     return (
         *_WORKSPACE,
         *_MEMBERS,
@@ -56,29 +37,29 @@ def expectations(numbers: Numbers) -> tuple[Expectation, ...]:
         Expectation(
             "error_share",
             "ExpectColumnMaxToBeBetween",
-            f"calls failed on no more than {numbers.max_error_share:.0%} of the repositories",
+            f"calls failed on no more than {thresholds.max_error_share:.0%} of the repositories",
             "critical",
-            {"column": "share", "max_value": numbers.max_error_share},
-            way_out="staging.coverage names the calls that failed; run again, or raise numbers.max_error_share",
+            {"column": "share", "max_value": thresholds.max_error_share},
+            hint="staging.coverage names the calls that failed; run again, or raise thresholds.max_error_share",
             rows_from="failed_calls",
         ),
         Expectation(
             "shrink",
             "ExpectColumnMaxToBeBetween",
-            f"no listing is more than {numbers.max_shrink_share:.0%} shorter than the last published one",
+            f"no listing is more than {thresholds.max_shrink_share:.0%} shorter than the last published one",
             "critical",
-            {"column": "share", "max_value": numbers.max_shrink_share},
-            way_out="the identity may have lost sight of objects: check its access; if they were really removed, "
-            "raise numbers.max_shrink_share for one run",
+            {"column": "share", "max_value": thresholds.max_shrink_share},
+            hint="the identity may have lost sight of objects: check its access; if they were really removed, "
+            "raise thresholds.max_shrink_share for one run",
             rows_from="missing_objects",
         ),
         Expectation(
             "roster_age",
             "ExpectColumnMaxToBeBetween",
-            f"a roster was imported in the last {numbers.roster_max_age_days:g} days",
+            f"a roster was imported in the last {thresholds.roster_max_age_days:g} days",
             "warning",
-            {"column": "age_days", "max_value": numbers.roster_max_age_days},
-            way_out="import a current roster: make import ROSTER=file.csv",
+            {"column": "age_days", "max_value": thresholds.roster_max_age_days},
+            hint="import a current roster: make import ROSTER=file.csv",
             rows_from="roster_age",
         ),
     )

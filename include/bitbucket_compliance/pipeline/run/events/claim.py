@@ -103,13 +103,13 @@ def _claim_affordable(connection: Connection, run: Run, repository_cost: float, 
         _claim(connection, run, {one.repository_id for one in waiting})
         return
     spent = one_row(run_sql(connection, f"{_SQL}/spent.sql"))["requests"]
-    share = hourly * run.policy.numbers.events_budget_share
+    share = hourly * run.policy.thresholds.events_budget_share
     listing_cost = math.ceil((listed_repositories(connection, run) + 1) / PAGE)
     chosen = affordable(waiting, repository_cost, listing_cost, share - spent)
     _claim(connection, run, chosen)
     if len(chosen) < len(waiting):
         log.warning(
-            "events may spend %.0f of %d requests an hour (numbers.events_budget_share), %d are spent: events on "
+            "events may spend %.0f of %d requests an hour (thresholds.events_budget_share), %d are spent: events on "
             "%d of %d repositories wait for a quarter of an hour, or for the next polling run",
             share,
             hourly,

@@ -1,0 +1,17 @@
+-- Purpose: the part of a verdict's detail that names what people declared, where that decided.
+
+CREATE FUNCTION judging.declared(reason_code text, entry text, evidence_id uuid, captured_on date) RETURNS jsonb
+LANGUAGE sql STABLE
+AS $declared$
+    SELECT CASE reason_code
+        WHEN 'non_production' THEN jsonb_build_object('entry', entry)
+        WHEN 'evidence_accepted'
+            THEN jsonb_build_object('evidence_id', evidence_id, 'captured_on', captured_on)
+        ELSE '{}'
+    END
+$declared$;
+
+COMMENT ON FUNCTION judging.declared(text, text, uuid, date) IS
+'The classification entry or the evidence that decided; an empty object where neither did.';
+
+GRANT EXECUTE ON FUNCTION judging.declared(text, text, uuid, date) TO compliance_pipeline;

@@ -1,0 +1,17 @@
+-- Purpose: how the look-up of declared addresses ended.
+
+CREATE FUNCTION judging.email_lookup(in_workspace text) RETURNS TABLE (outcome text)
+LANGUAGE sql STABLE
+AS $email_lookup$
+    SELECT coverage.outcome
+    FROM staging.coverage AS coverage
+    WHERE
+        coverage.workspace = in_workspace
+        AND coverage.repository_id = ''
+        AND coverage.resource = 'member_emails'
+$email_lookup$;
+
+COMMENT ON FUNCTION judging.email_lookup(text) IS
+'How the look-up of declared addresses ended in the newest run; no row: there was nothing to look up.';
+
+GRANT EXECUTE ON FUNCTION judging.email_lookup(text) TO compliance_pipeline;

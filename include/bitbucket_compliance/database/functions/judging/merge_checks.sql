@@ -1,0 +1,45 @@
+-- Purpose: what a repository's own rules require before a merge into the main branch, of the kinds of check given.
+
+CREATE FUNCTION judging.merge_checks(in_workspace text, only_subjects text[], kinds text[], at_least integer)
+RETURNS TABLE (repository_id text, own text, is_certain boolean, rules jsonb)
+LANGUAGE sql STABLE
+AS $merge_checks$
+    WITH found AS (
+        SELECT
+            rules.repository_id,
+            max(rules.value) FILTER (
+                WHERE rules.kind <> 'enforce_merge_checks' AND rules.matches_main_branch
+            ) AS required,
+            coalesce(
+                bool_or(rules.kind = 'enforce_merge_checks' AND rules.matches_main_branch), false
+            ) AS enforced,
+            -- with the rules whose branching model was not read: what may apply
+            max(rules.value) FILTER (WHERE rules.kind <> 'enforce_merge_checks') AS required_at_most,
+            bool_or(rules.kind = 'enforce_merge_checks') AS enforced_at_most,
+            jsonb_agg(rules.rule ORDER BY rules.restriction_id) FILTER (WHERE rules.matches_main_branch) AS matched
+        FROM staging.main_branch_rules AS rules
+        WHERE
+            rules.workspace = in_workspace
+            AND (only_subjects IS null OR rules.repository_id = any(only_subjects))
+            AND rules.kind = any(kinds || '{enforce_merge_checks}')
+        GROUP BY rules.repository_id
+    )
+
+    SELECT
+        found.repository_id,
+        CASE
+            WHEN found.required >= at_least AND found.enforced THEN 'enforced'
+            WHEN found.required >= at_least THEN 'advisory'
+            WHEN found.required IS NOT null THEN 'too_low'
+            ELSE 'none'
+        END,
+        coalesce(found.required_at_most, 0) < at_least
+        OR coalesce(found.required >= at_least AND found.enforced = found.enforced_at_most, false),
+        coalesce(found.matched, '[]')
+    FROM found
+$merge_checks$;
+
+COMMENT ON FUNCTION judging.merge_checks(text, text[], text[], integer) IS
+'Of each repository that has such rules: own (enforced; advisory: unmet checks only warn; too_low: asks for less than at_least; none), whether a branching model that was not read could not change it, and the rules that match.';
+
+GRANT EXECUTE ON FUNCTION judging.merge_checks(text, text[], text[], integer) TO compliance_pipeline;

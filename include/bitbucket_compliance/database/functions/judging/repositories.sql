@@ -1,0 +1,46 @@
+-- Purpose: the repositories to judge: what is declared of each, and how the calls ended that read it.
+
+CREATE FUNCTION judging.repositories(in_workspace text, only_subjects text[], oldest_reading timestamptz)
+RETURNS TABLE (
+    subject_id text, main_branch text, classification text, entry text, not_read_yet text,
+    branch_restrictions text, branching_model text, pull_requests text, pull_request_statuses text,
+    pipelines_config text, pipelines text, another_call_succeeded boolean
+)
+LANGUAGE sql STABLE
+AS $repositories$
+    SELECT
+        repositories.repository_id,
+        repositories.main_branch,
+        classification.classification,
+        classification.target_type || ' ' || classification.target,
+        CASE
+            WHEN coverage.read_at IS null THEN 'Not read yet: it waits for its turn in the request budget.'
+            WHEN coverage.data_as_of < oldest_reading
+                THEN format(
+                    'Last read on %s, too long ago to tell: it waits for its turn in the request budget.',
+                    (coverage.data_as_of AT TIME ZONE 'UTC')::date
+                )
+        END,
+        coverage.branch_restrictions,
+        coverage.branching_model,
+        coverage.pull_requests,
+        coverage.pull_request_statuses,
+        coverage.pipelines_config,
+        coverage.pipelines,
+        coverage.another_call_succeeded
+    FROM staging.repositories AS repositories
+    INNER JOIN staging.repository_coverage AS coverage
+        ON repositories.workspace = coverage.workspace AND repositories.repository_id = coverage.repository_id
+    LEFT JOIN registry.repository_classification AS classification
+        ON
+            repositories.workspace = classification.workspace
+            AND repositories.repository_id = classification.repository_id
+    WHERE
+        repositories.workspace = in_workspace
+        AND (only_subjects IS null OR repositories.repository_id = any(only_subjects))
+$repositories$;
+
+COMMENT ON FUNCTION judging.repositories(text, text[], timestamptz) IS
+'The repositories to judge, all of the workspace where only_subjects is null. not_read_yet: why what is known of one is too little or too old to judge by; null: it is not.';
+
+GRANT EXECUTE ON FUNCTION judging.repositories(text, text[], timestamptz) TO compliance_pipeline;

@@ -1,0 +1,23 @@
+-- Purpose: the roster in force, with when it was imported; one for all workspaces.
+
+CREATE FUNCTION judging.roster(in_workspace text)
+RETURNS TABLE (
+    line integer, email text, name text, status text, end_date date, account_id text, imported_at timestamptz
+)
+LANGUAGE sql STABLE
+AS $roster$
+    SELECT
+        roster.line,
+        roster.email,
+        roster.name,
+        roster.status,
+        roster.end_date,
+        roster.account_id,
+        roster.imported_at
+    FROM registry.roster AS roster
+    ORDER BY roster.line ASC
+$roster$;
+
+COMMENT ON FUNCTION judging.roster(text) IS 'The roster in force, the same one for every workspace.';
+
+GRANT EXECUTE ON FUNCTION judging.roster(text) TO compliance_pipeline;

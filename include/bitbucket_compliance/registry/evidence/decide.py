@@ -1,0 +1,122 @@
+"""Decide on evidence: somebody else accepts or rejects it, anybody withdraws it.
+
+Accepting freezes the subjects that evidence covers: those in its scope that existed on the day of capture. Whether it
+is past its validity is computed when it is read (``compliance.evidence``).
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from bitbucket_compliance.core.database import Connection, one_row, run_sql
+from bitbucket_compliance.core.errors import EvidenceRefused
+from bitbucket_compliance.policy.model import Thresholds
+from bitbucket_compliance.registry.evidence.mfa_import import unmatched_lines
+from bitbucket_compliance.registry.evidence.rows import insert_decision, locked_evidence, today_of
+from bitbucket_compliance.registry.evidence.rules import text
+from bitbucket_compliance.security_tests import BY_ID
+from bitbucket_compliance.security_tests.policies import policy_of
+
+OUTCOMES: Mapping[str, str] = {"accept": "accepted", "reject": "rejected", "withdraw": "withdrawn"}
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Evidence that was decided on: its status now, how many subjects it covers, what the person should know."""
+
+    evidence_id: str
+    status: str
+    subjects: int = 0
+    lines: tuple[str, ...] = ()
+
+
+def decide(
+    connection: Connection, evidence_id: str, decision: str, *, decided_by: str, reason: str | None = None
+) -> Decided:
+    """Accept or reject evidence that waits, as somebody other than its submitter; or withdraw it.
+
+    Anybody may withdraw, with a reason: its submitter as well as a reviewer.
+
+    Args:
+        decision: ``accept``, ``reject`` or ``withdraw``. reason: needed for the latter two.
+
+    Raises:
+        EvidenceRefused: says why this can't be decided so; nothing is stored then.
+    """
+    if decision not in OUTCOMES:
+        raise EvidenceRefused(f"there is no decision {decision!r}; decide accept, reject or withdraw")
+    person = text("who decides", decided_by, needed=True)
+    reason = text("the reason", reason)
+    if decision != "accept" and not reason:
+        raise EvidenceRefused(f"a reason is missing; say why evidence {evidence_id} is {OUTCOMES[decision]}")
+    with connection.transaction():
+        row = locked_evidence(connection, evidence_id)
+        thresholds = policy_of(connection, row["workspace"]).thresholds
+        if decision == "withdraw":
+            _may_be_withdrawn(row)
+        else:
+            _may_be_decided(row, person, thresholds)
+        subjects, lines = _freeze(connection, row, thresholds) if decision == "accept" else (0, [])
+        insert_decision(connection, row["evidence_id"], OUTCOMES[decision], person, reason)
+    return Decided(row["evidence_id"], OUTCOMES[decision], subjects, tuple(lines))
+
+
+def _may_be_withdrawn(row: Mapping[str, Any]) -> None:
+    if row["status"] not in ("submitted", "accepted"):
+        raise EvidenceRefused(f"evidence {row['evidence_id']} is {_as_told(row)}; there is nothing to withdraw")
+
+
+def _may_be_decided(row: Mapping[str, Any], person: str, thresholds: Thresholds) -> None:
+    if row["status"] != "submitted":
+        raise EvidenceRefused(
+            f"evidence {row['evidence_id']} is {_as_told(row)}; what is decided stays, withdraw it or submit it anew"
+        )
+    if _same_person(person, row["submitted_by"]) and not thresholds.allow_self_review:
+        raise EvidenceRefused(
+            f"evidence {row['evidence_id']} was submitted by {row['submitted_by']}; somebody else has to decide "
+            "(policy thresholds.allow_self_review relaxes this, withdraw takes it back)"
+        )
+
+
+def _as_told(row: Mapping[str, Any]) -> str:
+    return f"{row['status']} already, by {row['decided_by']} at {row['decided_at']:%Y-%m-%d %H:%M}"
+
+
+def _same_person(one: str, other: str) -> bool:
+    return (
+        unicodedata.normalize("NFKC", one).strip().casefold() == unicodedata.normalize("NFKC", other).strip().casefold()
+    )
+
+
+def _freeze(connection: Connection, row: Mapping[str, Any], thresholds: Thresholds) -> tuple[int, list[str]]:
+    """Write down what the evidence covers; (how many subjects, what is named and not found)."""
+    until = row["captured_on"] + timedelta(days=thresholds.evidence_validity_days)
+    if until <= today_of(thresholds):
+        raise EvidenceRefused(
+            f"evidence {row['evidence_id']} is past its validity: captured on {row['captured_on']}, it held until "
+            f"{until}; capture it again and submit that"
+        )
+    key = {"evidence_id": row["evidence_id"]}
+    if row["kind"] == "mfa_export":
+        listed = connection.execute(
+            "SELECT count(*) AS rows FROM registry.evidence_members WHERE evidence_id = %(evidence_id)s", key
+        )
+        return int(one_row(listed)["rows"]), unmatched_lines(connection, row["evidence_id"], row["file_name"])
+    subject_type = BY_ID[row["test_id"]].subject_type
+    plural = {"repository": "repositories", "member": "members", "workspace": "workspace"}[subject_type]
+    values = key | ({} if subject_type == "workspace" else {"time_zone": thresholds.time_zone})
+    count = run_sql(connection, f"registry/evidence/freeze_{plural}.sql", values).rowcount
+    if not count:
+        raise EvidenceRefused(
+            f"evidence {row['evidence_id']} would cover nothing: no {subject_type} of workspace {row['workspace']} "
+            f"that was read is in its scope and existed on {row['captured_on']}; run the workspace first "
+            f"(make run WORKSPACE={row['workspace']}), or submit it with other targets"
+        )
+    unmatched = run_sql(connection, "registry/evidence/unmatched_targets.sql", key).fetchall()
+    return count, [
+        f"unmatched: {target['target']}: no {subject_type} that was read and existed on {row['captured_on']} "
+        "is called so"
+        for target in unmatched
+    ]

@@ -1,0 +1,112 @@
+"""Rows of evidence and of decisions on it; they are only ever added."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import psycopg
+
+from bitbucket_compliance.core.database import Connection, copy_rows, one_row
+from bitbucket_compliance.core.errors import EvidenceRefused
+from bitbucket_compliance.policy.model import Thresholds
+from bitbucket_compliance.policy.overrides import plain
+from bitbucket_compliance.registry.evidence.files.types import CleanFile
+from bitbucket_compliance.registry.evidence.mfa_export import ExportRow
+from bitbucket_compliance.registry.evidence.rules import Claim
+
+
+def insert_evidence(
+    connection: Connection,
+    claim: Claim,
+    file: CleanFile,
+    url: str,
+    people: Sequence[ExportRow],
+    import_id: int | None = None,
+) -> str:
+    """Add a piece of evidence with the people that it lists; returns its id. Joins the caller's transaction."""
+    cursor = connection.execute(
+        """
+        INSERT INTO registry.evidence (
+            test_id, scope, workspace, kind, captured_on, targets, note, submitted_by, submitted_at,
+            file_name, file_sha256, submitted_sha256, media_type, size_bytes, storage_url, import_id
+        )
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), %s, %s, %s, %s, %s, %s, %s)
+        RETURNING evidence_id::text AS evidence_id
+        """,
+        (
+            claim.test_id,
+            claim.scope,
+            claim.workspace,
+            file.type.kind,
+            claim.captured_on,
+            claim.targets,
+            claim.note,
+            claim.submitted_by,
+            file.name,
+            file.sha256,
+            file.submitted_sha256,
+            file.type.media_type,
+            len(file.content),
+            url,
+            import_id,
+        ),
+    )
+    evidence_id = str(one_row(cursor)["evidence_id"])
+    copy_rows(
+        connection,
+        "COPY registry.evidence_members (evidence_id, line, email, account_id, mfa_enabled) FROM STDIN",
+        ((evidence_id, row.line, row.email, row.account_id, row.mfa_enabled) for row in people),
+    )
+    return evidence_id
+
+
+def insert_decision(connection: Connection, evidence_id: str, outcome: str, person: str, reason: str | None) -> None:
+    """Add a decision on evidence.
+
+    Raises:
+        EvidenceRefused: somebody else decided in the same moment.
+    """
+    try:
+        connection.execute(
+            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, decided_at, reason)"
+            " VALUES (%s, %s, %s, clock_timestamp(), %s)",
+            (evidence_id, outcome, person, reason),
+        )
+    except psycopg.errors.UniqueViolation:
+        raise EvidenceRefused(f"evidence {evidence_id} was decided on by somebody else in this moment") from None
+
+
+def locked_evidence(connection: Connection, evidence_id: str) -> dict[str, Any]:
+    """One piece of evidence; nobody else decides on it before this transaction ends.
+
+    Raises:
+        EvidenceRefused: there is no such evidence.
+    """
+    try:
+        key = str(UUID(evidence_id.strip()))
+    except ValueError:
+        raise EvidenceRefused(f"{evidence_id!r} is no evidence id; make evidence lists them") from None
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('evidence ' || %s, 0))", (key,))
+    row = connection.execute(
+        "SELECT *, evidence_id::text AS evidence_id FROM registry.evidence_states WHERE evidence_id = %s::uuid", (key,)
+    ).fetchone()
+    if row is None:
+        raise EvidenceRefused(f"there is no evidence {key}; make evidence lists them")
+    return row
+
+
+def listed(connection: Connection, test_id: str = "", workspace: str = "") -> Iterator[dict[str, Any]]:
+    """Rows of ``compliance.evidence``, the newest first; empty: any."""
+    yield from connection.execute(
+        "SELECT * FROM compliance.evidence WHERE %(test_id)s::text IN ('', test_id)"
+        " AND (%(workspace)s::text = '' OR workspace IS NULL OR workspace = %(workspace)s)"
+        " ORDER BY submitted_at DESC, evidence_id",
+        {"test_id": test_id, "workspace": plain(workspace)},
+    )
+
+
+def today_of(thresholds: Thresholds) -> date:
+    """Today in the policy's time zone."""
+    return datetime.now(ZoneInfo(thresholds.time_zone)).date()

@@ -1,0 +1,207 @@
+"""The roster from elsewhere than a file: rows of a query over any Airflow SQL connection, users of a directory.
+
+Each source becomes the same ``File`` of text cells that a CSV becomes, so that one set of checks and one way into the
+registry serve all. Their rows are counted from 1.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from bitbucket_compliance.core.database import as_json
+from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong, one_line
+from bitbucket_compliance.registry.imports.csv_file import File
+from bitbucket_compliance.registry.imports.rows import ROSTER_COLUMNS
+from bitbucket_compliance.registry.scim import directory_of, read_users
+
+SOURCE_VARIABLE = "COMPLIANCE_ROSTER_SOURCE"
+SOURCE_USAGE = "write sql:<connection>:<query file>, scim:<connection> or file:<path of the CSV>"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a roster comes from: ``kind`` is ``file``, ``sql`` or ``scim``; ``path`` is of the CSV or the query."""
+
+    kind: str
+    conn_id: str = ""
+    path: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Source":
+        """``sql:<connection>:<query file>``, ``scim:<connection>`` or ``file:<path>``.
+
+        Raises:
+            SourceWrong: it is none of these.
+        """
+        kind, _, rest = text.strip().partition(":")
+        if kind == "file" and rest:
+            return cls("file", path=rest)
+        conn_id, _, path = rest.partition(":")
+        try:
+            return cls.of(kind, conn_id, path)
+        except SourceWrong:
+            raise SourceWrong(f"{SOURCE_VARIABLE}={text!r} is no source of a roster: {SOURCE_USAGE}") from None
+
+    @classmethod
+    def of(cls, kind: str, conn_id: str, query_file: str) -> "Source":
+        """A connection that holds a roster.
+
+        Raises:
+            SourceWrong: the kind is unknown, or what it needs is missing.
+        """
+        if kind not in ("sql", "scim"):
+            raise SourceWrong(f"unknown source {kind!r} of a roster; known: file, sql, scim")
+        if not conn_id:
+            raise SourceWrong(f"a roster from {kind} needs conn_id, the id of an Airflow connection")
+        if (kind == "sql") != bool(query_file):
+            raise SourceWrong("a roster from sql needs query_file, the path of a query; one from scim has none")
+        return cls(kind, conn_id, query_file)
+
+    def read(self) -> File:
+        """The roster that the connection holds; see ``read_sql`` and ``read_scim``."""
+        return read_sql(self.conn_id, Path(self.path)) if self.kind == "sql" else read_scim(self.conn_id)
+
+
+# ------------------------------------------------------------------------ SQL
+
+
+def read_sql(conn_id: str, query_file: Path) -> File:
+    """Run a query over an Airflow connection of any SQL type whose provider is installed.
+
+    Args:
+        query_file: text of one query with the columns ``email`` and ``status``; ``name``, ``end_date`` and
+            ``account_id`` where there are such.
+
+    Raises:
+        SourceWrong: no such file or connection, no SQL connection, or a statement that brings no rows.
+        SourceUnavailable: the database doesn't answer, or refuses the query.
+        ImportRefused: a value is no text.
+    """
+    query = _query(query_file)
+    columns, rows = _fetched(conn_id, query)
+    return roster_file(f"sql:{conn_id}", "sql", columns, rows)
+
+
+def _query(path: Path) -> str:
+    try:
+        query = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as unreadable:
+        reason = getattr(unreadable, "strerror", None) or "not UTF-8 text"
+        raise SourceWrong(f"{path}: the query file can't be read ({reason})") from unreadable
+    if not query:
+        raise SourceWrong(f"{path}: the query file is empty")
+    return query
+
+
+def _fetched(conn_id: str, query: str) -> tuple[list[str], list[Sequence[object]]]:
+    hook, password = _sql_hook(conn_id)
+
+    def all_rows(cursor: Any) -> tuple[list[str], list[Sequence[object]]] | None:
+        return ([column[0] for column in cursor.description], cursor.fetchall()) if cursor.description else None
+
+    try:
+        fetched: tuple[list[str], list[Sequence[object]]] | None = hook.run(query, handler=all_rows)
+    except Exception as error:  # each driver has errors of its own
+        reason = one_line(error)
+        reason = reason.replace(password, "***") if password else reason
+        raise SourceUnavailable(
+            f"sql:{conn_id}: the query failed ({type(error).__name__}: {reason}); check the connection and the query"
+        ) from None
+    if fetched is None:
+        raise SourceWrong(f"sql:{conn_id}: the query brings no rows: write one SELECT")
+    return fetched
+
+
+def _sql_hook(conn_id: str) -> tuple[Any, str]:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+        hook: Any = connection.get_hook()  # type: ignore[no-untyped-call]
+    except (AirflowException, ImportError) as error:
+        raise SourceWrong(f"sql:{conn_id}: no such Airflow connection can be used ({one_line(error)})") from error
+    if not isinstance(hook, DbApiHook):
+        raise SourceWrong(f"sql:{conn_id}: a connection of type {connection.conn_type} answers no SQL")
+    return hook, connection.password or ""
+
+
+# ----------------------------------------------------------------------- SCIM
+
+
+def read_scim(conn_id: str) -> File:
+    """The users of a SCIM directory: active ones are ``active``, the others ``terminated``.
+
+    SCIM knows neither leave nor a last day; an attribute that the connection names may hold the latter.
+
+    Raises:
+        SourceWrong, SourceUnavailable: see ``scim``.
+        ImportRefused: the directory doesn't say of a user whether the account is active, or a value is no text.
+    """
+    directory = directory_of(conn_id)
+    rows: list[Sequence[object]] = []
+    problems: list[str] = []
+    for number, user in enumerate(read_users(directory), start=1):
+        if user.active is None:
+            problems.append(f"scim:{conn_id}: row {number}: attribute active: is missing or neither true nor false")
+        end_date = user.text(directory.end_date_attribute) if directory.end_date_attribute else ""
+        account_id = user.text(directory.account_id_attribute) if directory.account_id_attribute else ""
+        rows.append((user.email, user.name, "active" if user.active else "terminated", end_date, account_id))
+    _refuse_if_any(f"scim:{conn_id}", problems)
+    return roster_file(f"scim:{conn_id}", "scim", ROSTER_COLUMNS, rows)
+
+
+# ----------------------------------------------------------------------- both
+
+
+def roster_file(name: str, source: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> File:
+    """Rows of values of any type as the rows of text that a CSV would have; the hash is of these in any order.
+
+    Raises:
+        ImportRefused: a value holds what no text holds; names row and column.
+    """
+    problems: list[str] = []
+    texts: list[list[str]] = []
+    for number, row in enumerate(rows, start=1):
+        cells = [_text(value, column) for value, column in zip(row, columns, strict=True)]
+        for column, cell in zip(columns, cells, strict=True):
+            if "\x00" in cell or any("\ud800" <= letter <= "\udfff" for letter in cell):
+                problems.append(f"{name}: row {number}: column {column}: holds a character that no text has")
+        texts.append(cells)
+    _refuse_if_any(name, problems)
+    sha256 = hashlib.sha256(as_json([list(columns), *sorted(texts)]).encode()).hexdigest()
+    numbered = tuple((number, dict(zip(columns, cells, strict=True))) for number, cells in enumerate(texts, start=1))
+    return File(name, sha256, tuple(columns), numbered, counted_in="row", source=source)
+
+
+def _refuse_if_any(name: str, problems: list[str]) -> None:
+    if problems:
+        raise ImportRefused(
+            f"{name} was refused, nothing of it was taken: {len(problems)} bad "
+            f"{'value' if len(problems) == 1 else 'values'}; first: {problems[0]}",
+            problems[:50],
+        )
+
+
+def _text(value: object, column: str) -> str:
+    """A value as a CSV would write it; what is missing is empty, and a point in time is its day."""
+    if value is None or value != value:  # NaN and NaT differ from themselves
+        return ""
+    if isinstance(value, datetime):
+        return value.date().isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    text = str(value).strip()
+    return _day(text) if column.replace("_", "").lower() == "enddate" else text
+
+
+def _day(text: str) -> str:
+    """The day of a point in time written as text, as SQLite and directories do; other text stays."""
+    try:
+        return datetime.fromisoformat(text).date().isoformat() if len(text) > len("YYYY-MM-DD") else text
+    except ValueError:
+        return text

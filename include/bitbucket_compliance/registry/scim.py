@@ -1,0 +1,298 @@
+"""The users of a SCIM 2.0 directory (RFC 7643, RFC 7644), read through an Airflow connection of type ``http``.
+
+Host: the base address, such as https://directory.example.com/scim/v2. Password: the bearer token. Optional extras:
+``end_date_attribute`` and ``account_id_attribute``, names of attributes as ``User.attribute`` takes them; ``timeout``,
+seconds.
+
+A directory is read whole or not at all. No message holds the token or anything of an answer's body.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.util import Retry
+
+from bitbucket_compliance.core.errors import SourceUnavailable, SourceWrong, one_line
+
+EXAMPLE: Final = "https://directory.example.com/scim/v2"
+PAGE_SIZE: Final = 100
+# A request is tried again at once, then after twice BACKOFF seconds, four times and so on, up to LONGEST_WAIT.
+TRIES = 5
+BACKOFF = 1.0
+LONGEST_WAIT: Final = 60
+MOST_REDIRECTS: Final = 3
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where a directory is and how to ask it."""
+
+    conn_id: str
+    base_url: str
+    token: str = field(repr=False)
+    end_date_attribute: str = ""
+    account_id_attribute: str = ""
+    timeout: float = 60.0
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"Airflow connection {self.conn_id}: {self.base_url}/Users"
+
+
+@dataclass(frozen=True)
+class User:
+    """One resource of ``/Users``: attribute names compare without case, values may be missing (RFC 7643 §4.1)."""
+
+    resource: Mapping[str, Any]
+
+    @property
+    def active(self) -> bool | None:
+        """Whether the account may be used; None where the directory doesn't say."""
+        value = self.attribute("active")
+        if isinstance(value, str):  # some directories write booleans as text
+            return {"true": True, "false": False}.get(value.strip().lower())
+        return value if isinstance(value, bool) else None
+
+    @property
+    def email(self) -> str:
+        """The primary address, else the first one, else the user name where it is an address; may be empty."""
+        emails = self.attribute("emails")
+        entries = [entry for entry in emails if isinstance(entry, dict)] if isinstance(emails, list) else []
+        entries.sort(key=lambda entry: str(_get(entry, "primary")).lower() != "true")
+        addresses = [str(value).strip() for entry in entries if (value := _get(entry, "value"))]
+        return addresses[0] if addresses else self._address
+
+    @property
+    def name(self) -> str:
+        """The name that people see; the user name where there is none and it is no address; may be empty."""
+        parts = " ".join(part for part in (self.text("name.givenName"), self.text("name.familyName")) if part)
+        shown = self.text("displayName") or self.text("name.formatted") or parts
+        return shown or ("" if self._address else self.text("userName"))
+
+    @property
+    def _address(self) -> str:
+        """The user name where it is an e-mail address."""
+        name = self.text("userName")
+        local, _, domain = name.partition("@")
+        return name if local and domain and not any(character.isspace() for character in name) else ""
+
+    def text(self, path: str) -> str:
+        """``attribute`` as text without white space around it; empty where it is missing or no single value."""
+        value = self.attribute(path)
+        return "" if value is None or isinstance(value, dict | list) else str(value).strip()
+
+    def attribute(self, path: str) -> Any:
+        """A value by its path: ``userName``, ``name.formatted``, or an extension's ``urn:…:User:endDate``.
+
+        None where it is missing.
+        """
+        schema, _, name = path.rpartition(":")
+        value: Any = _get(self.resource, schema) if schema else self.resource
+        for part in name.split("."):
+            value = _get(value, part)
+        return value
+
+
+# ----------------------------------------------------------------------------------------------- the connection
+
+
+def directory_of(conn_id: str) -> Directory:
+    """Read and check the Airflow connection.
+
+    Raises:
+        SourceWrong: there is none of this id, or a field can't be used; names it.
+    """
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowException
+    from airflow.sdk.log import mask_secret
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowException as error:
+        raise SourceWrong(f"scim:{conn_id}: no such Airflow connection can be used ({one_line(error)})") from None
+    try:
+        token = _token(connection.password)
+        mask_secret(token)
+        return Directory(conn_id, _base_url(connection), token, **_extras(connection.extra_dejson))
+    except ValueError as wrong:
+        raise SourceWrong(f"Airflow connection {conn_id}: {wrong}") from None
+
+
+def _token(password: str | None) -> str:
+    token = (password or "").strip()
+    if not token:
+        raise ValueError("password is empty; enter the directory's bearer token")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise ValueError("password holds characters that no token has; paste it again")
+    return token
+
+
+def _base_url(connection: Any) -> str:
+    host = (connection.host or "").strip().rstrip("/")
+    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    origin = _origin(url)
+    if origin is None or "?" in url or "#" in url:
+        raise ValueError(f"host must be an address such as {EXAMPLE}, without a user or a query")
+    if origin[0] == "http" and not _is_this_machine(origin[1]):
+        raise ValueError("host is plain http: anybody on the way could read the token; use https")
+    parts = urlsplit(url)
+    port = f":{int(connection.port)}" if connection.port and not parts.port else ""
+    return f"{parts.scheme}://{parts.netloc}{port}{parts.path.removesuffix('/Users')}"
+
+
+def _extras(extra: Any) -> dict[str, Any]:
+    if not isinstance(extra, dict):
+        raise ValueError("extra is no JSON object")
+    found: dict[str, Any] = {}
+    for name in ("end_date_attribute", "account_id_attribute"):
+        value = extra.get(name) or ""
+        if not isinstance(value, str):
+            raise ValueError(f"extra {name} must be the name of an attribute")
+        found[name] = value.strip()
+    try:
+        found["timeout"] = float(extra.get("timeout") or 60)
+    except (TypeError, ValueError):
+        found["timeout"] = 0.0
+    if not 0 < found["timeout"] <= 600:
+        raise ValueError("extra timeout must be a number of seconds, at most 600")
+    return found
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of a URL; None where it has none, or carries a user."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname, port or _PORTS[parts.scheme]
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+# -------------------------------------------------------------------------------------------------- the listing
+
+
+def read_users(directory: Directory) -> list[User]:
+    """All users, page by page (RFC 7644 §3.4.2).
+
+    Raises:
+        SourceWrong: the token is refused, or what answers is no SCIM list of users.
+        SourceUnavailable: no answer, or none but errors, after all tries; or fewer users came than the directory says
+            it has, or some came twice.
+    """
+    found: dict[str, User] = {}
+    came = 0
+    with requests.Session() as session:
+        session.auth = _Bearer(directory.token)
+        session.headers["Accept"] = "application/scim+json, application/json"
+        for scheme in _PORTS:
+            session.mount(f"{scheme}://", HTTPAdapter(max_retries=_retries()))
+        while True:
+            total, resources = _page(_get_page(session, directory, came + 1), directory)
+            found |= {resource["id"]: User(resource) for resource in resources}
+            came += len(resources)
+            if came >= total or not resources:
+                break
+    if not came == len(found) == total:
+        raise SourceUnavailable(
+            f"{directory.name}: the listing brought {len(found)} users of {total}, {came - len(found)} of them twice; "
+            "half a directory is no roster: try again, and look at the server's paging if it stays so"
+        )
+    return list(found.values())
+
+
+class _Bearer(AuthBase):
+    """As an ``auth`` object, so that a password of ``.netrc`` doesn't replace the header."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _retries() -> Retry:
+    """Tries a request again after no answer, 429 or 5xx; waits as long as Retry-After asks for, within a limit."""
+    return Retry(
+        total=TRIES - 1,
+        status_forcelist=[429, *range(500, 600)],
+        backoff_factor=BACKOFF,
+        backoff_max=LONGEST_WAIT,
+        retry_after_max=LONGEST_WAIT,
+        raise_on_status=False,
+    )
+
+
+def _get_page(session: requests.Session, directory: Directory, start: int) -> requests.Response:
+    """The answer to one request; redirects are followed on the same host, for the token must not leave it."""
+    url = f"{directory.base_url}/Users?startIndex={start}&count={PAGE_SIZE}"
+    for _ in range(MOST_REDIRECTS + 1):
+        try:
+            response = session.get(url, timeout=directory.timeout, allow_redirects=False)
+        except requests.RequestException as error:
+            # The original holds the whole URL, proxies included: name the kind alone.
+            raise SourceUnavailable(
+                f"{directory.name}: no answer ({type(error).__name__}); check the host, the network and any proxy"
+            ) from None
+        if not response.is_redirect:
+            break
+        url = urljoin(url, response.headers["Location"])
+        target = _origin(url)
+        if target != _origin(directory.base_url):
+            raise SourceWrong(
+                f"{directory.name}: redirects to {target[1] if target else 'another host'}; the token is not sent "
+                "there: give that address as the connection's host if it is the directory's"
+            )
+    return response
+
+
+def _page(response: requests.Response, directory: Directory) -> tuple[int, list[dict[str, Any]]]:
+    """How many users the directory says it has, and the users of this page."""
+    status = response.status_code
+    if status in (401, 403):
+        raise SourceWrong(f"{directory.name}: the token was refused (HTTP {status}); renew it, or let it list users")
+    if status == 429 or status >= 500:
+        raise SourceUnavailable(f"{directory.name}: the directory answers with HTTP {status}; try again later")
+    resources: Any
+    try:
+        body = response.json() if status == 200 else {}
+        total, resources = body["totalResults"], body.get("Resources")
+        resources = [] if resources is None else resources  # a list of nobody may leave it out
+        is_list = type(total) is int and isinstance(resources, list) and all(map(_has_id, resources))
+    except (ValueError, TypeError, KeyError):
+        is_list = False
+    if not is_list:
+        raise SourceWrong(
+            f"{directory.name}: the answer (HTTP {status}) is no SCIM 2.0 list of users; check the base address"
+        )
+    return total, resources
+
+
+def _has_id(resource: Any) -> bool:
+    return isinstance(resource, dict) and isinstance(resource.get("id"), str) and bool(resource["id"])
+
+
+def _get(holder: Any, name: str) -> Any:
+    if not isinstance(holder, Mapping):
+        return None
+    wanted = name.lower()
+    return next((value for key, value in holder.items() if str(key).lower() == wanted), None)

@@ -1,0 +1,99 @@
+-- Purpose: the results of a workspace as they were published at an instant, with the dates they had then, in the
+-- order and the columns of results_now.sql. What history does not keep is null: evaluated_at, fresh_until, and
+-- is_stale unless the workspace's newest run was too old by then, whatever it had read.
+
+WITH known AS (
+    SELECT
+        history.test_id,
+        history.subject_id,
+        history.valid_from,
+        history.status,
+        history.reason_code IN ('removed_or_invisible', 'test_disabled') AS is_absent
+    FROM compliance.result_history AS history
+    WHERE history.workspace = %(workspace)s AND history.valid_from <= %(as_of)s
+),
+
+marked AS (
+    SELECT
+        known.*,
+        min(known.valid_from) OVER (PARTITION BY known.test_id, known.subject_id) AS first_seen_at,
+        -- A failure goes on through pending and error, and ends where the subject passes or the test does not apply.
+        count(*) FILTER (WHERE known.status IN ('passing', 'not_applicable')) OVER by_time AS stretch,
+        (
+            known.status IS DISTINCT FROM lag(known.status) OVER by_time
+            OR lag(known.is_absent) OVER by_time IS DISTINCT FROM false
+        )::integer AS begins
+    FROM known
+    WINDOW by_time AS (PARTITION BY known.test_id, known.subject_id ORDER BY known.valid_from)
+),
+
+numbered AS (
+    SELECT
+        marked.*,
+        sum(marked.begins) OVER (
+            PARTITION BY marked.test_id, marked.subject_id
+            ORDER BY marked.valid_from
+        ) AS status_number
+    FROM marked
+),
+
+dated AS (
+    SELECT
+        numbered.test_id,
+        numbered.subject_id,
+        numbered.valid_from,
+        numbered.first_seen_at,
+        min(numbered.valid_from) OVER (
+            PARTITION BY numbered.test_id, numbered.subject_id, numbered.status_number
+        ) AS status_since,
+        min(numbered.valid_from) FILTER (WHERE numbered.status = 'failing') OVER (
+            PARTITION BY numbered.test_id, numbered.subject_id, numbered.stretch
+        ) AS failing_since
+    FROM numbered
+)
+
+SELECT
+    results.workspace,
+    results.test_id,
+    tests.test_title,
+    results.severity,
+    results.subject_type,
+    results.subject_id,
+    results.subject_name,
+    results.status,
+    results.basis,
+    results.reason_code,
+    results.reason,
+    codes.remediation,
+    results.detail,
+    dated.first_seen_at,
+    dated.status_since,
+    dated.failing_since,
+    dated.failing_since + make_interval(
+        days => (policies.body #>> ARRAY['thresholds', 'due_days_' || results.severity])::integer
+    ) AS due_at,
+    results.exception_id::text AS exception_id,
+    results.data_as_of,
+    null::timestamptz AS fresh_until,
+    CASE
+        WHEN
+            %(as_of)s - make_interval(secs => 3600.0 * (policies.body #>> '{thresholds,max_data_age_hours}')::float)
+            > %(last_run_at)s
+            THEN true
+    END AS is_stale,
+    null::timestamptz AS evaluated_at,
+    results.run_id,
+    results.policy_version,
+    results.facts_hash
+FROM compliance.results_as_of(%(as_of)s) AS results
+INNER JOIN dated
+    ON
+        results.test_id = dated.test_id
+        AND results.subject_id = dated.subject_id
+        AND results.valid_from = dated.valid_from
+LEFT JOIN compliance.tests AS tests ON results.test_id = tests.test_id
+LEFT JOIN compliance.reason_codes AS codes
+    ON results.test_id = codes.test_id AND results.reason_code = codes.reason_code
+LEFT JOIN registry.policy_versions AS policies ON results.policy_version = policies.policy_version
+WHERE results.workspace = %(workspace)s
+ORDER BY tests.display_order, results.test_id, results.subject_id;

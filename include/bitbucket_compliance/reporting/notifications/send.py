@@ -1,0 +1,165 @@
+"""Send a message through an Airflow connection: Slack, e-mail or a webhook, each by the hook of Airflow's own provider.
+
+No error and no log line holds the receiver's address, its answer or a secret: addresses of webhooks are secrets, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import smtplib
+from collections.abc import Callable, Mapping, Sequence
+from email.message import EmailMessage
+from email.utils import formatdate
+from http.client import HTTPException
+from logging import CRITICAL, Logger
+from typing import Final, cast
+
+import requests
+from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
+
+from bitbucket_compliance.reporting.notifications import escaping
+from bitbucket_compliance.reporting.notifications.changes import Change
+from bitbucket_compliance.reporting.notifications.errors import NotificationNotSent
+from bitbucket_compliance.reporting.notifications.render import Message, render
+from bitbucket_compliance.reporting.notifications.settings import RECIPIENTS, Settings
+
+SIGNATURE: Final = "X-Hub-Signature-256"
+SIGNING_KEY: Final = "hmac_secret"
+TIMEOUT: Final = 30
+# What a server may answer today and not tomorrow; also every 5xx.
+_PASSING_STATUSES: Final = (408, 425, 429)
+
+
+def send(changes: Sequence[Change], settings: Settings) -> None:
+    """Send one message about at least one change through the connection of the settings.
+
+    Raises:
+        NotificationNotSent: it did not go out, or there is no connection of this id and of a known type.
+    """
+    try:
+        connection = BaseHook.get_connection(settings.conn_id)
+    except AirflowNotFoundException:
+        raise NotificationNotSent(
+            f"connection {settings.conn_id}: there is none of this id; add it in Airflow under Admin, Connections",
+            retryable=False,
+        ) from None
+    channel = _CHANNELS.get(connection.conn_type or "")
+    if channel is None:
+        raise NotificationNotSent(
+            f"connection {settings.conn_id} is of type {connection.conn_type}: choose slackwebhook, smtp or http",
+            retryable=False,
+        )
+    escape, send_message = channel
+    send_message(connection, settings, render(changes, escape))
+
+
+def _send_to_slack(connection: Connection, settings: Settings, message: Message) -> None:
+    """An incoming webhook of Slack: plain text, no links, no mentions. The password is its token or its whole URL."""
+    from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
+
+    if not (connection.password or "").strip():
+        raise _wrong(connection, "the webhook's token is missing; enter it as password")
+    quiet = Logger("slack", CRITICAL)  # the client's own log lines hold the URL
+    hook = SlackWebhookHook(slack_webhook_conn_id=settings.conn_id, retry_handlers=[], logger=quiet)
+    body = {"text": message.text, "mrkdwn": False, "parse": "none", "link_names": False}
+    try:
+        answer = hook.client.send_dict({**body, "unfurl_links": False, "unfurl_media": False})
+    except Exception as error:  # the client lets through whatever urllib and http.client raise
+        raise _not_sent(connection, error, retryable=isinstance(error, OSError | HTTPException)) from None
+    _check(connection, answer.status_code)
+    if str(answer.headers.get("Content-Type", "")).startswith("text/html"):
+        raise _wrong(connection, "a web page answered, perhaps after a redirect; check the address")
+
+
+def _post(connection: Connection, settings: Settings, message: Message) -> None:
+    """A POST of JSON with what Airflow's HTTP connection offers: Basic login, further headers as extras, a proxy.
+
+    With the extra ``hmac_secret`` the body is signed as GitHub signs its own: ``X-Hub-Signature-256: sha256=…``.
+    """
+    from airflow.providers.http.hooks.http import HttpHook
+
+    if "://" not in (connection.host or "") and not (connection.host and connection.schema in ("http", "https")):
+        raise _wrong(connection, "host is no URL; enter the whole one, such as https://example.com/hook")
+    content = {"subject": message.subject, "text": message.text, "key": message.key, **message.data}
+    body = json.dumps(content, ensure_ascii=False).encode()
+    headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": message.key}
+    secret = str(connection.extra_dejson.get(SIGNING_KEY) or "")
+    if secret:
+        headers[SIGNATURE] = f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+    try:
+        # Not hook.run: it follows redirects, and logs the URL and the answer of what failed.
+        hook = HttpHook(http_conn_id=settings.conn_id)
+        with hook.get_conn(headers) as session:
+            session.headers.pop(SIGNING_KEY, None)  # the hook takes every extra for a header
+            session.auth = session.auth or _no_login
+            timeout = hook.merged_extra.get("timeout") or TIMEOUT
+            answer = session.post(hook.url_from_endpoint(None), data=body, timeout=timeout, allow_redirects=False)
+    except (requests.RequestException, AirflowException, ValueError) as error:
+        raise _not_sent(connection, error, retryable=not isinstance(error, ValueError)) from None
+    _check(connection, answer.status_code)
+
+
+def _send_mail(connection: Connection, settings: Settings, message: Message) -> None:
+    """A plain text e-mail to ``COMPLIANCE_NOTIFY_TO``, through an SMTP connection with the extra ``from_email``."""
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    sender = connection.extra_dejson.get("from_email")
+    if not sender:
+        raise _wrong(connection, "extra from_email is missing; enter the sender's address")
+    if not settings.recipients:
+        raise _wrong(connection, f"it sends e-mail, and no recipient is named; set {RECIPIENTS}")
+    mail = EmailMessage()
+    mail["Subject"] = message.subject
+    mail["From"] = sender
+    mail["To"] = ", ".join(settings.recipients)
+    mail["Date"] = formatdate()
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["Message-ID"] = f"<{message.key}@bitbucket-compliance.invalid>"
+    mail.set_content(message.text, cte="quoted-printable")
+    try:
+        with SmtpHook(smtp_conn_id=settings.conn_id) as hook:
+            # Not hook.send_email_smtp: it sends HTML only, and does not say which recipients were refused.
+            refused = cast(smtplib.SMTP, hook._smtp_client).send_message(mail)
+    except (smtplib.SMTPException, OSError, AirflowException) as error:
+        refused_for_good = isinstance(error, smtplib.SMTPAuthenticationError) or (
+            isinstance(error, smtplib.SMTPResponseException) and 500 <= error.smtp_code < 600
+        )
+        raise _not_sent(connection, error, retryable=not refused_for_good) from None
+    if refused:
+        raise _wrong(connection, f"the server refused {', '.join(sorted(refused))}")
+
+
+_Send = Callable[[Connection, Settings, Message], None]
+_CHANNELS: Final[Mapping[str, tuple[Callable[[str], str], _Send]]] = {
+    # type of the connection: (makes a text harmless, sends a message)
+    "slackwebhook": (escaping.slack, _send_to_slack),
+    "smtp": (escaping.plain, _send_mail),
+    "http": (escaping.mentionless, _post),
+}
+
+
+def _check(connection: Connection, status: int) -> None:
+    """Raise unless the receiver took the message."""
+    if not 200 <= status < 300:
+        retryable = status in _PASSING_STATUSES or status >= 500
+        raise NotificationNotSent(
+            f"connection {connection.conn_id}: the receiver answered {status}", retryable=retryable
+        )
+
+
+def _wrong(connection: Connection, problem: str) -> NotificationNotSent:
+    return NotificationNotSent(f"connection {connection.conn_id}: {problem}", retryable=False)
+
+
+def _not_sent(connection: Connection, error: Exception, *, retryable: bool) -> NotificationNotSent:
+    return NotificationNotSent(
+        f"connection {connection.conn_id}: not sent ({type(error).__name__})", retryable=retryable
+    )
+
+
+def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """In the place of a login: without one, requests would look for it in .netrc."""
+    return request

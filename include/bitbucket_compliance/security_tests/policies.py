@@ -1,0 +1,77 @@
+"""The policy in force: what each test of the catalogue is by default, with what was changed on top of it.
+
+``bitbucket_compliance.policy`` does the work and knows no test; here it is told which tests there are.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bitbucket_compliance.core.database import Connection
+from bitbucket_compliance.policy import model, overrides
+from bitbucket_compliance.policy.model import Policy
+from bitbucket_compliance.policy.overrides import Difference
+from bitbucket_compliance.security_tests import CATALOGUE
+
+#: The policy where nobody changed anything.
+DELIVERED: Final[Policy] = model.delivered(CATALOGUE)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of the policy, as ``thresholds.min_approvals``, with its default and what it means."""
+
+    name: str
+    default: Any
+    meaning: str
+
+
+def load_policy(override: Path | None = None) -> Policy:
+    """The policy of no workspace in particular: as delivered, with what ``override`` changes.
+
+    Args:
+        override: a YAML file; None: the one that ``COMPLIANCE_POLICY_FILE`` names, where it names one.
+
+    Raises:
+        PolicyInvalid: the file holds something unknown; names file and key.
+    """
+    return model.load_policy(DELIVERED, override)
+
+
+def policy_of(connection: Connection, workspace: str | None) -> Policy:
+    """The policy that is in force for a workspace now; for None the one of no workspace in particular.
+
+    Joins the caller's transaction.
+
+    Raises:
+        PolicyInvalid: the file, or what stands in the registry for the workspace, holds something unknown.
+    """
+    base = load_policy()
+    return base if workspace is None else overrides.policy_of(connection, workspace, base)
+
+
+def set_override(
+    connection: Connection, workspace: str, changes: Mapping[str, Any], *, set_by: str, reason: str | None = None
+) -> Policy:
+    """Let a workspace's policy differ from its next run on; see ``policy.overrides.set_override``."""
+    return overrides.set_override(connection, workspace, changes, load_policy(), set_by=set_by, reason=reason)
+
+
+def differences(connection: Connection, workspace: str) -> list[Difference]:
+    """The keys of a workspace's policy that are not as delivered; see ``policy.overrides.differences``."""
+    return overrides.differences(connection, workspace, DELIVERED, load_policy())
+
+
+def recorded(body: Mapping[str, Any]) -> Policy:
+    """The policy that ``registry.policy_versions`` keeps."""
+    return type(DELIVERED).model_validate(body)
+
+
+def keys() -> Iterator[Key]:
+    """Every key there is, in the order of the catalogue."""
+    for test in CATALOGUE:
+        yield Key(f"tests.{test.test_id}.enabled", test.enabled, f"Whether to judge: {test.title}.")
+        yield Key(f"tests.{test.test_id}.severity", test.severity, f"How severe a failure is: {test.title}.")
+    for name, field in type(DELIVERED.thresholds).model_fields.items():
+        yield Key(f"thresholds.{name}", field.get_default(), field.description or "")

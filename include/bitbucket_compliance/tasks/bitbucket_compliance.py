@@ -1,0 +1,100 @@
+"""The bodies of the tasks of the DAG bitbucket_compliance, one function a task."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from bitbucket_compliance.core.database import Connection
+from bitbucket_compliance.pipeline import extract
+from bitbucket_compliance.pipeline.gate import gate as gates
+from bitbucket_compliance.pipeline.judge import judge as judging
+from bitbucket_compliance.pipeline.publish import publish as publishing
+from bitbucket_compliance.pipeline.run import lifecycle
+from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.pipeline.run.task_frame import task_frame
+from bitbucket_compliance.pipeline.stage import stage as staging
+from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
+
+T = TypeVar("T")
+
+
+def start_run(
+    workspace: str, run_id: str, full_refresh: bool, incremental: bool = False, asked_at: datetime | None = None
+) -> None:
+    """Open the run; see ``bitbucket_compliance.pipeline.run.lifecycle.start_run``."""
+    with fail_without_retry():
+        lifecycle.start_run(workspace, run_id, full_refresh=full_refresh, incremental=incremental, asked_at=asked_at)
+
+
+def finish_run(workspace: str, run_id: str) -> None:
+    """Give the workspace back; see ``bitbucket_compliance.pipeline.run.lifecycle.finish_run``."""
+    with fail_without_retry():
+        lifecycle.finish_run(workspace, run_id)
+
+
+def preflight(workspace: str, run_id: str) -> None:
+    """Learn what the grant allows."""
+    # One request, and a person may be waiting for it: no long series of retries before the first answer.
+    _reading_step("preflight", workspace, run_id, extract.preflight, retry_attempts=3)
+
+
+def list_workspace(workspace: str, run_id: str) -> None:
+    """Land the listings of the workspace."""
+    _reading_step("list_workspace", workspace, run_id, extract.list_workspace)
+
+
+def plan_reading(workspace: str, run_id: str) -> list[int]:
+    """Choose the repositories that are due and split them into chunks; returns the numbers of the chunks."""
+    return _reading_step(
+        "plan_reading",
+        workspace,
+        run_id,
+        lambda connection, this_run, client: extract.plan_reading(connection, this_run, client.limiter),
+    )
+
+
+def read_chunk(workspace: str, run_id: str, chunk: int) -> None:
+    """Read one chunk of repositories."""
+    _reading_step(
+        f"read_repositories {chunk}",
+        workspace,
+        run_id,
+        lambda connection, this_run, client: extract.read_chunk(connection, this_run, client, chunk),
+    )
+
+
+def stage(workspace: str, run_id: str) -> None:
+    """Stage what the run landed."""
+    _step("stage", workspace, run_id, staging.stage_landing)
+
+
+def gate(workspace: str, run_id: str, name: str) -> None:
+    """Validate one gate: ``staging`` or ``results``."""
+    _step(f"gate {name}", workspace, run_id, lambda connection, this_run: gates.gate(connection, this_run, name))
+
+
+def judge(workspace: str, run_id: str, test_id: str) -> None:
+    """Judge by one security test."""
+    _step(test_id, workspace, run_id, lambda connection, this_run: judging.judge(connection, this_run, test_id))
+
+
+def publish(workspace: str, run_id: str) -> None:
+    """Publish the run."""
+    _step("publish", workspace, run_id, publishing.publish)
+
+
+def _reading_step(
+    step: str, workspace: str, run_id: str, body: Callable[[Connection, Run, Any], T], **settings: Any
+) -> T:
+    """A step that asks Bitbucket; ``settings`` are those of ``bitbucket_client``."""
+    with (
+        fail_without_retry(),
+        task_frame(step, workspace, run_id) as (connection, this_run),
+        bitbucket_client(**settings) as client,
+    ):
+        return body(connection, this_run, client)
+
+
+def _step(step: str, workspace: str, run_id: str, body: Callable[[Connection, Run], None]) -> None:
+    with fail_without_retry(), task_frame(step, workspace, run_id) as (connection, this_run):
+        body(connection, this_run)

@@ -1,0 +1,68 @@
+"""What the bodies of all DAGs' tasks share: failing at once or trying again, the connection, Bitbucket's client."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from bitbucket_compliance.core.bitbucket import CONFIGURATION
+from bitbucket_compliance.core.database import Connection, connect
+from bitbucket_compliance.core.errors import PipelineError, postgres_errors
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def fail_without_retry() -> Iterator[None]:
+    """Fail a task at once for an error that waiting cannot cure; every other error is left to Airflow's retries."""
+    try:
+        yield
+    except PipelineError as error:
+        log.error("%s", error)
+        if error.retryable:
+            raise
+        raise AirflowFailException(str(error)) from None
+
+
+@contextmanager
+def compliance_postgres() -> Iterator[Connection]:
+    """A connection to the compliance database for one task.
+
+    Errors of the server become those of ``core.errors``, and fail the task at once where waiting cannot cure them.
+    """
+    with fail_without_retry(), postgres_errors(), closing(connect()) as connection:
+        yield connection
+
+
+@contextmanager
+def bitbucket_client(**settings: Any) -> Iterator[Any]:
+    """The client of the Bitbucket connection, whose errors become those of ``core.errors``.
+
+    Args:
+        settings: replace what the Airflow connection sets, as ``BitbucketHook.get_conn`` takes it.
+
+    Raises:
+        ConnectionRefused: the credentials or scopes of the connection do not suffice.
+        WaitForRequests: the hour's requests are used up.
+        BitbucketUnavailable: Bitbucket does not answer.
+    """
+    from bitbucket_cloud.client import errors as bitbucket
+    from bitbucket_cloud.hooks.bitbucket import BitbucketHook
+    from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused
+    from bitbucket_compliance.pipeline.extract.fetch import wait_for_requests
+
+    try:
+        with BitbucketHook(configuration=CONFIGURATION).get_conn(**settings) as client:
+            yield client
+    except (
+        bitbucket.AuthenticationError,
+        bitbucket.ConfigurationError,
+        bitbucket.EndpointNotAllowed,
+    ) as error:
+        raise ConnectionRefused(str(error)) from error
+    except bitbucket.RateLimited as error:
+        raise wait_for_requests(error) from error
+    except bitbucket.BitbucketError as error:
+        raise BitbucketUnavailable(str(error)) from error

@@ -1,0 +1,208 @@
+"""How requests are signed: ``requests`` auth classes that put a bearer token on them.
+
+A token is only ever put on a request to the API's own scheme, host and port. Grants: access token; OAuth client
+credentials; and a person's grant (``authorization_code``), whose tokens come from the vault. The tokens of the latter
+two are renewed ahead of the expiry that Bitbucket states, and once after a 401.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import requests
+from requests.auth import AuthBase
+
+from bitbucket_cloud.auth.encryption import Holder
+from bitbucket_cloud.auth.token_endpoint import TokenEndpoint
+from bitbucket_cloud.auth.vault.refresh import usable_grant
+from bitbucket_cloud.auth.vault.vault import TokenVault
+from bitbucket_cloud.client.errors import AuthenticationError, ConfigurationError, EndpointNotAllowed
+from bitbucket_cloud.client.redaction import Redactor
+from bitbucket_cloud.client.transport import Transport
+from bitbucket_cloud.client.urls import origin_of
+from bitbucket_cloud.database import Database
+from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
+
+#: Seconds for which a refusal is remembered, so that waiting threads don't all repeat it.
+REFUSAL_REMEMBERED = 30.0
+
+#: Told of each secret before it is used, so that it is masked.
+Mask = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token and the ``time.monotonic()`` at which to renew it."""
+
+    value: str = field(repr=False)
+    renew_at: float
+
+
+#: Gets a token other than the one that was refused, if any was.
+Obtain = Callable[[str | None], Token]
+
+
+class BearerAuth(AuthBase, ABC):
+    """Puts ``Authorization: Bearer …`` on requests to the host of a connection, and on no others."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._origin = origin_of(settings.api_url)
+
+    @abstractmethod
+    def token(self) -> str:
+        """The token to send now."""
+
+    @abstractmethod
+    def renew(self, refused: str) -> bool:
+        """After a 401: whether there is another token than the ``refused`` one to try."""
+
+    # named as in AuthBase
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign ``r``.
+
+        Raises:
+            EndpointNotAllowed: it goes to another host.
+            BitbucketError: a token is needed and can't be had; see ``token``.
+        """
+        if self._origin is None or origin_of(r.url) != self._origin:
+            raise EndpointNotAllowed("the token is only sent to the host of the Airflow connection; refused")
+        r.headers["Authorization"] = f"Bearer {self.token()}"
+        return r
+
+
+class AccessTokenAuth(BearerAuth):
+    """A repository, project or workspace access token; it can't be renewed."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._token = settings.password
+
+    def token(self) -> str:
+        """The token of the connection."""
+        return self._token
+
+    def renew(self, refused: str) -> bool:
+        """False: there is no other token."""
+        return False
+
+
+class RenewingAuth(BearerAuth):
+    """Tokens that expire; one thread gets the next one while the others wait."""
+
+    def __init__(self, settings: Settings, obtain: Obtain) -> None:
+        super().__init__(settings)
+        self._obtain = obtain
+        self._lock = threading.Lock()
+        self._current: Token | None = None
+        self._refusal: tuple[float, AuthenticationError] | None = None
+
+    def token(self) -> str:
+        """The current token; a new one where there is none or its time is nearly up.
+
+        Raises:
+            AuthenticationError: key, secret or grant are refused; NeedsReconnect where a person has to consent.
+            BitbucketError: the token endpoint can't be reached, limits the rate or fails.
+            DatabaseUnavailable, ConfigurationError: the vault can't be used.
+        """
+        current = self._current
+        if current is not None and time.monotonic() < current.renew_at:
+            return current.value
+        with self._lock:
+            current = self._current
+            if current is None or time.monotonic() >= current.renew_at:
+                current = self._renewed(None)
+            return current.value
+
+    def renew(self, refused: str) -> bool:
+        """True once there is a token other than ``refused``; raises as ``token`` does."""
+        with self._lock:
+            if self._current is None or self._current.value == refused:
+                self._renewed(refused)
+            return True
+
+    def _renewed(self, refused: str | None) -> Token:
+        """Get a token and keep it; the caller holds the lock."""
+        if self._refusal is not None:
+            since, refusal = self._refusal
+            if time.monotonic() - since < REFUSAL_REMEMBERED:
+                raise type(refusal)(str(refusal), status=refusal.status)
+        try:
+            # Not retried here: the request that needs the token is, and two loops would multiply.
+            self._current = self._obtain(refused)
+        except AuthenticationError as refusal:
+            self._refusal = (time.monotonic(), refusal)
+            raise
+        self._refusal = None
+        return self._current
+
+
+def _by_client_credentials(settings: Settings, endpoint: TokenEndpoint, mask: Mask) -> Obtain:
+    """Key and secret are exchanged for a token; each process has its own."""
+
+    def obtain(refused: str | None) -> Token:
+        answer = endpoint.client_credentials()
+        mask(answer.access_token)
+        # A short-lived token keeps three quarters of its life, or it would be renewed without end.
+        lead = min(settings.token_lead, answer.lifetime / 4)
+        return Token(answer.access_token, answer.asked_at + answer.lifetime - lead)
+
+    return obtain
+
+
+def _from_vault(settings: Settings, endpoint: TokenEndpoint, mask: Mask, vault: TokenVault) -> Obtain:
+    """A person's grant: all processes of the connection share its tokens."""
+    patience = settings.connect_timeout + settings.read_timeout
+
+    def obtain(refused: str | None) -> Token:
+        holder, lead = Holder.of(settings), settings.token_lead
+        grant = usable_grant(vault, holder, endpoint.refresh, lead=lead, refused=refused, patience=patience)
+        mask(grant.access_token)
+        mask(grant.refresh_token)
+        return Token(grant.access_token, time.monotonic() + grant.remaining - grant.lead(lead))
+
+    return obtain
+
+
+def make_auth(
+    settings: Settings,
+    transport: Transport,
+    redactor: Redactor,
+    on_token: Mask | None = None,
+    database: Database | None = None,
+) -> BearerAuth:
+    """The auth that a connection asks for.
+
+    Args:
+        settings: key, secret, URLs, lead time in seconds.
+        transport: to the token endpoint.
+        redactor: told of every token.
+        on_token: told too, for Airflow's own log masking.
+        database: with the vault of a person's grant.
+
+    Raises:
+        ConfigurationError: its grant needs the vault, and there is no database or no key for it.
+    """
+    if settings.auth == ACCESS_TOKEN:
+        redactor.add(settings.password)
+        return AccessTokenAuth(settings)
+    redactor.add(settings.password, login=settings.login)
+
+    def mask(token: str) -> None:
+        redactor.add(token)
+        if on_token is not None:
+            on_token(token)
+
+    endpoint = TokenEndpoint(settings, transport)
+    if settings.auth != AUTHORIZATION_CODE:
+        return RenewingAuth(settings, _by_client_credentials(settings, endpoint, mask))
+    if database is None:
+        raise ConfigurationError(
+            f"Airflow connection {settings.conn_id}: extra auth {AUTHORIZATION_CODE} keeps its tokens in a Postgres, "
+            "and none was named; pass the hook a configuration with database_conn_id, or use client_credentials or "
+            "access_token"
+        )
+    return RenewingAuth(settings, _from_vault(settings, endpoint, mask, TokenVault(database)))

@@ -1,0 +1,3 @@
+-- Purpose: forget a connection's tokens.
+DELETE FROM integration.token_vault
+WHERE conn_id = %(conn_id)s;

@@ -1,0 +1,221 @@
+"""One call: a request with its retries, pauses, redirects and the renewal of its token.
+
+What reads, or is the same when it is done twice, is repeated when it fails. A POST is not, unless Bitbucket can't have
+done it: its caller has to look first whether it was done.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+import requests
+import tenacity
+
+from bitbucket_cloud.auth.bearer import BearerAuth
+from bitbucket_cloud.client.endpoints import Endpoint
+from bitbucket_cloud.client.errors import BitbucketError, EndpointNotAllowed, NeverReached, RateLimited
+from bitbucket_cloud.client.pagination import Answer
+from bitbucket_cloud.client.redaction import Redactor
+from bitbucket_cloud.client.responses import Asked, error_of, read_object
+from bitbucket_cloud.client.scopes import expand, parse
+from bitbucket_cloud.client.transport import Transport
+from bitbucket_cloud.client.urls import origin_of, path_of
+from bitbucket_cloud.rate_limit.limiter import RateLimiter
+from bitbucket_cloud.settings import API_ROOT, Settings
+
+log = logging.getLogger(__name__)
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: A renamed repository answers with one redirect; more than this is no renaming.
+MOST_REDIRECTS = 3
+#: Seconds that a wait between two tries never exceeds, what is added at random aside.
+LONGEST_WAIT = 30.0
+
+
+class Caller:
+    """Makes the calls of one client, from any number of threads.
+
+    Attributes:
+        requests_sent: API requests of all threads so far.
+        granted_scopes: scopes of the token as the last answer stated them, included ones too; None until one did.
+    """
+
+    def __init__(
+        self, settings: Settings, transport: Transport, auth: BearerAuth, limiter: RateLimiter, redactor: Redactor
+    ) -> None:
+        self.settings = settings
+        self.transport = transport
+        self.auth = auth
+        self.limiter = limiter
+        self.redactor = redactor
+        self.requests_sent = 0
+        self.granted_scopes: frozenset[str] | None = None
+        self._origin = origin_of(settings.api_url)
+        self._lock = threading.Lock()
+
+    def call(
+        self,
+        endpoint: Endpoint,
+        path: str,
+        query: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> Answer:
+        """The answer of an endpoint at its filled-in path; ``body`` is sent as JSON. Raises as the client does."""
+        url = self.settings.api_url + API_ROOT + path
+        return self._repeat(endpoint, self.prepare(endpoint, url, "the request", query, body))
+
+    def follow(self, endpoint: Endpoint, link: str) -> Answer:
+        """The answer behind a link that Bitbucket gave."""
+        return self._repeat(endpoint, self.prepare(endpoint, link, "a next link"))
+
+    def prepare(
+        self,
+        endpoint: Endpoint,
+        url: str,
+        what: str,
+        query: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> requests.PreparedRequest:
+        """A request as it will be sent.
+
+        Raises:
+            EndpointNotAllowed: it is not this endpoint's, or not on the connection's own host; ``what`` names it.
+        """
+        try:
+            request = requests.Request(
+                endpoint.method, url, params=dict(query or {}), json=None if body is None else dict(body)
+            )
+            prepared = self.transport.prepare(request)
+            path = path_of(prepared.url)
+            is_inside = path.startswith(API_ROOT + "/") and endpoint.matches(path[len(API_ROOT) :])
+            is_allowed = is_inside and self._origin is not None and origin_of(prepared.url) == self._origin
+        except (requests.RequestException, ValueError):
+            is_allowed = False
+        if not is_allowed:
+            raise EndpointNotAllowed(
+                f"{what} of endpoint {endpoint.name} leads away from {self.settings.api_url}{API_ROOT}"
+                f"{endpoint.path}; refused",
+                endpoint=endpoint.name,
+                path=endpoint.path,
+            )
+        return prepared
+
+    def exchange(self, signed: requests.PreparedRequest) -> requests.Response:
+        """Send a request and learn the scopes from its answer."""
+        with self._lock:
+            self.requests_sent += 1
+        response = self.transport.exchange(signed)
+        header = response.headers.get("X-OAuth-Scopes")
+        if header is not None:
+            self.granted_scopes = expand(parse(header))
+        return response
+
+    def _repeat(self, endpoint: Endpoint, prepared: requests.PreparedRequest) -> Answer:
+        """The answer to a request, retried as the settings say."""
+        call = _Call(self, endpoint, prepared)
+        wait = self.settings.retry_wait
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(self.settings.retry_attempts),
+            # Twice as long each time, and up to ``wait`` more at random so that threads don't come back together.
+            wait=tenacity.wait_exponential_jitter(multiplier=wait, max=LONGEST_WAIT, jitter=wait),
+            retry=tenacity.retry_if_exception(call.may_repeat),
+            reraise=True,
+        )
+        try:
+            body = retrying(call.attempt)
+        except BitbucketError as error:
+            error.requests = call.requests
+            error.endpoint, error.path = endpoint.name, call.asked.path
+            raise
+        return Answer(body, call.requests)
+
+
+class _Call:
+    """One call of one thread: its request, and what it has cost so far."""
+
+    def __init__(self, caller: Caller, endpoint: Endpoint, prepared: requests.PreparedRequest) -> None:
+        self.caller = caller
+        self.endpoint = endpoint
+        self.prepared = prepared
+        self.asked = Asked(endpoint, path_of(prepared.url)[len(API_ROOT) :], caller.settings.conn_id)
+        self.requests = 0
+        self._may_be_done = False
+
+    def may_repeat(self, error: BaseException) -> bool:
+        """Whether another try may succeed, and can't do it twice."""
+        is_retryable = isinstance(error, BitbucketError) and error.retryable
+        return is_retryable and (self.endpoint.method != "POST" or not self._may_be_done)
+
+    def attempt(self) -> dict[str, Any]:
+        """One attempt; 429s, a single renewal of the token and redirects on the spot are part of it."""
+        is_renewed = False
+        redirects = 0
+        prepared = self.prepared
+        while True:
+            signed = self.caller.auth(prepared.copy())
+            response = self._send(signed)
+            if response is None:
+                continue
+            status = response.status_code
+            if 200 <= status < 300:
+                return read_object(response, self.asked)
+            if status == 401 and not is_renewed and self._renew(signed):
+                is_renewed = True
+                continue
+            # What writes names repositories by uuid, which no renaming redirects.
+            if status in _REDIRECTS and redirects < MOST_REDIRECTS and not self.endpoint.writes:
+                target = urljoin(prepared.url or "", response.headers.get("Location", ""))
+                prepared = self.caller.prepare(self.endpoint, target, "a redirect")
+                redirects += 1
+                continue
+            raise error_of(response, self.asked, self.caller.redactor)
+
+    def _send(self, signed: requests.PreparedRequest) -> requests.Response | None:
+        """The answer; None: it was a 429 that is worth another try after the pause.
+
+        Raises:
+            RateLimited: no request may be sent now, or it was a 429 that is not worth another try.
+        """
+        limiter = self.caller.limiter
+        entry = limiter.acquire()
+        try:
+            response = self._exchange(signed)
+        except BaseException:
+            limiter.settle(entry, None, {})
+            raise
+        may_go_on = limiter.settle(entry, response.status_code, response.headers)
+        if response.status_code != 429:
+            return response
+        if may_go_on:
+            return None
+        error = error_of(response, self.asked, self.caller.redactor)
+        if isinstance(error, RateLimited):
+            error.resume_at = limiter.pauses.resume_at
+        raise error
+
+    def _exchange(self, signed: requests.PreparedRequest) -> requests.Response:
+        self.requests += 1
+        self._may_be_done = True
+        began = time.monotonic()
+        outcome: object = "no answer"
+        try:
+            response = self.caller.exchange(signed)
+            outcome = response.status_code
+        except NeverReached:
+            self._may_be_done = False
+            raise
+        finally:
+            milliseconds = (time.monotonic() - began) * 1000
+            log.debug("%s %s %s %.0f ms", self.endpoint.method, self.endpoint.path, outcome, milliseconds)
+        # 4xx says that nothing was done.
+        self._may_be_done = not 400 <= response.status_code < 500
+        return response
+
+    def _renew(self, signed: requests.PreparedRequest) -> bool:
+        refused = signed.headers["Authorization"].removeprefix("Bearer ")
+        return self.caller.auth.renew(refused)

@@ -1,0 +1,20 @@
+-- Purpose: what is kept of a consumer, the bins of the window (their starts as seconds since 1970), and the time now.
+
+SELECT
+    clock.moment,
+    budgets.stated_limit,
+    budgets.stated_at,
+    budgets.paused_at,
+    budgets.paused_until,
+    coalesce(budgets.pauses_in_a_row, 0) AS pauses_in_a_row,
+    coalesce(used.bins, '{}') AS bins,
+    coalesce(used.requests, '{}') AS requests
+FROM (SELECT coalesce(%(now)s::timestamptz, clock_timestamp()) AS moment) AS clock
+LEFT JOIN integration.request_budgets AS budgets ON budgets.consumer = %(consumer)s
+CROSS JOIN LATERAL (
+    SELECT
+        array_agg(extract(EPOCH FROM ledger.bin)::bigint) AS bins,
+        array_agg(ledger.requests) AS requests
+    FROM integration.request_ledger AS ledger
+    WHERE ledger.consumer = %(consumer)s AND ledger.bin > clock.moment - make_interval(secs => %(window)s)
+) AS used;

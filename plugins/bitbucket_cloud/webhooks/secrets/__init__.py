@@ -1,0 +1,1 @@
+"""The secrets that Bitbucket signs its deliveries with."""

@@ -1,0 +1,196 @@
+"""Listings: next links as they come, on one host, without loops, at the greatest page length allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bitbucket_cloud.client import errors
+from bitbucket_cloud.client.endpoints import ENDPOINTS
+
+REPOSITORIES = "/repositories/acme"
+
+
+def serve(fake: Any, reply: Any, pages: dict[str | None, dict[str, Any]]) -> None:
+    """Pages by their opaque cursor; None is the first."""
+    fake.call(REPOSITORIES, lambda seen: reply(200, pages[(seen.query.get("page") or [None])[0]]))
+
+
+def link(fake: Any, cursor: str) -> str:
+    return f"{fake.url}/2.0{REPOSITORIES}?page={cursor}&odd=a%2Bb%20c"
+
+
+def test_opaque_next_links_are_followed_as_given(fake: Any, client: Any, reply: Any) -> None:
+    serve(
+        fake,
+        reply,
+        {
+            None: {"values": [{"id": 1}, {"id": 2}], "next": link(fake, "8xhd"), "size": 3},
+            "8xhd": {"values": [{"id": 3}], "size": 4},
+        },
+    )
+    listing = client.paginate("repositories", fields=["values.id"], params={"sort": "slug"}, workspace="acme")
+    assert [value["id"] for value in listing.values] == [1, 2, 3]
+    assert (listing.size, listing.pages, listing.requests) == (4, 2, 2)
+    first, second = fake.api()
+    assert first.query == {"sort": ["slug"], "fields": ["values.id,next,size"], "pagelen": ["100"]}
+    assert second.target == link(fake, "8xhd").removeprefix(fake.url)
+
+
+def test_a_listing_without_size_is_read_to_its_end(fake: Any, client: Any, reply: Any) -> None:
+    serve(fake, reply, {None: {"values": [{}], "next": link(fake, "b")}, "b": {"values": []}})
+    listing = client.paginate("repositories", workspace="acme")
+    assert (len(listing.values), listing.size, listing.pages) == (1, None, 2)
+
+
+def test_pages_are_fetched_only_when_asked_for(fake: Any, client: Any, reply: Any) -> None:
+    serve(fake, reply, {None: {"values": [{}], "next": link(fake, "b")}, "b": {"values": []}})
+    page = next(client.pages("repositories", workspace="acme"))
+    assert len(page.values) == 1 and len(fake.api()) == 1
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "http://127.0.0.1:1/2.0/repositories/acme?page=2",
+        "http://localhost:{port}/2.0/repositories/acme?page=2",
+        "https://127.0.0.1:{port}/2.0/repositories/acme?page=2",
+        "http://user@127.0.0.1:{port}/2.0/repositories/acme?page=2",
+        "http://127.0.0.1:{port}@evil.example/2.0/repositories/acme",
+        "http://evil.example\\@127.0.0.1:{port}/2.0/repositories/acme",
+        "//evil.example/2.0/repositories/acme",
+        "/2.0/repositories/acme?page=2",
+        "http://127.0.0.1:{port}/2.0/repositories/acme/app/src",
+        "http://127.0.0.1:{port}/2.0/repositories/acme/../../admin",
+        "http://127.0.0.1:{port}/2.0/repositories/%2e%2e",
+        "http://127.0.0.1:{port}/2.0/user",
+        "http://127.0.0.1:{port}/internal/repositories/acme",
+        "file:///etc/passwd",
+        "http://[broken",
+        " ",
+    ],
+)
+def test_a_next_link_that_leaves_host_or_endpoint_is_refused(
+    fake: Any, client: Any, reply: Any, elsewhere: str
+) -> None:
+    target = elsewhere.replace("{port}", str(fake.server.server_port))
+    fake.on(REPOSITORIES, reply(200, {"values": [], "next": target}))
+    with pytest.raises(errors.EndpointNotAllowed, match="refused") as caught:
+        client.paginate("repositories", workspace="acme")
+    assert len(fake.api()) == caught.value.requests == 1
+    assert "evil" not in str(caught.value)
+
+
+def test_a_next_link_may_name_the_workspace_by_its_uuid(fake: Any, client: Any, reply: Any) -> None:
+    path = "/repositories/%7Babc%7D"
+    fake.on(REPOSITORIES, reply(200, {"values": [], "next": f"{fake.url}/2.0/repositories/{{abc}}?page=2"}))
+    fake.on(path, reply(200, {"values": [{"id": 9}]}))
+    assert client.paginate("repositories", workspace="acme").values == [{"id": 9}]
+
+
+def test_next_links_that_go_round_are_an_error_not_a_loop(fake: Any, client: Any, reply: Any) -> None:
+    serve(
+        fake,
+        reply,
+        {
+            None: {"values": [], "next": link(fake, "a")},
+            "a": {"values": [], "next": link(fake, "b")},
+            "b": {"values": [], "next": link(fake, "a")},
+        },
+    )
+    with pytest.raises(errors.PagingLoop) as caught:
+        client.paginate("repositories", workspace="acme")
+    assert caught.value.requests == 3
+    assert (caught.value.endpoint, caught.value.path) == ("repositories", REPOSITORIES)
+
+
+def test_an_error_on_a_later_page_counts_the_pages_before(fake: Any, client: Any, reply: Any) -> None:
+    def answer(seen: Any) -> Any:
+        return reply(404, "Not Found") if "page" in seen.query else reply(200, {"values": [], "next": link(fake, "b")})
+
+    fake.call(REPOSITORIES, answer)
+    with pytest.raises(errors.NotFound) as caught:
+        client.paginate("repositories", workspace="acme")
+    assert caught.value.requests == 2 == client.requests_sent
+
+
+@pytest.mark.parametrize("body", [{}, {"values": None}, {"values": {}}, {"values": [1]}, {"values": [], "next": 2}])
+def test_what_is_no_listing_never_passes_for_an_empty_one(
+    fake: Any, client: Any, reply: Any, body: dict[str, Any]
+) -> None:
+    fake.on(REPOSITORIES, reply(200, body))
+    with pytest.raises(errors.UnreadableBody):
+        client.paginate("repositories", workspace="acme")
+
+
+def test_a_listing_trimmed_to_its_size_of_zero_is_empty(fake: Any, client: Any, reply: Any) -> None:
+    fake.on(REPOSITORIES, reply(200, {"size": 0}))
+    assert client.paginate("repositories", workspace="acme").values == []
+
+
+@pytest.mark.parametrize("name", [name for name, endpoint in ENDPOINTS.items() if endpoint.paged])
+def test_each_listing_is_asked_for_in_its_longest_pages(fake: Any, client: Any, reply: Any, name: str) -> None:
+    endpoint = ENDPOINTS[name]
+    path = dict.fromkeys(endpoint.parameters, "1")
+    fake.on(endpoint.fill(path), reply(200, {"values": []}))
+    client.paginate(name, **path)
+    client.paginate(name, pagelen=1000, **path)
+    client.paginate(name, pagelen=7, **path)
+    client.get(name, params={"pagelen": 1}, **path)
+    client.get(name, **path)
+    longest = "50" if name == "pull_requests" else "100"
+    assert [seen.query["pagelen"] for seen in fake.api()] == [[longest], [longest], ["7"], ["1"], [longest]]
+
+
+@pytest.mark.parametrize("pagelen", [0, -1, "many"])
+def test_a_page_length_that_is_none_is_refused_before_asking(fake: Any, client: Any, pagelen: Any) -> None:
+    with pytest.raises(ValueError, match="pagelen"):
+        client.paginate("repositories", pagelen=pagelen, workspace="acme")
+    assert not fake.seen
+
+
+def test_single_objects_have_no_page_length_and_paginate_refuses_them(fake: Any, client: Any, reply: Any) -> None:
+    fake.on("/user", reply(200, {}))
+    client.get("current_user", params={"pagelen": 5})
+    assert fake.api()[0].query == {}
+    with pytest.raises(errors.EndpointNotAllowed, match="no listing"):
+        client.paginate("current_user")
+
+
+@pytest.mark.parametrize(
+    ("fields", "sent"),
+    [
+        ((), None),
+        (("values.id", "values.slug"), "values.id,values.slug,next,size"),
+        (("values.id", "next"), "values.id,next,size"),
+        (("-values.links",), "-values.links"),
+        (("+values.user.email",), "+values.user.email"),
+        (("values.id", "+values.user.email"), "values.id,+values.user.email,next,size"),
+    ],
+)
+def test_fields_are_joined_and_keep_what_paging_needs(
+    fake: Any, client: Any, reply: Any, fields: tuple[str, ...], sent: str | None
+) -> None:
+    fake.on(REPOSITORIES, reply(200, {"values": []}))
+    client.paginate("repositories", fields=fields, workspace="acme")
+    request = fake.api()[0]
+    assert request.query.get("fields") == (None if sent is None else [sent])
+    assert "+" not in request.target  # a plus that isn't encoded arrives as a space
+
+
+def test_get_sends_the_fields_it_was_given_and_no_others(fake: Any, client: Any, reply: Any) -> None:
+    fake.on("/user", reply(200, {}))
+    client.get("current_user", fields=["uuid", "nickname"])
+    assert fake.api()[0].query == {"fields": ["uuid,nickname"]}
+
+
+def test_query_values_arrive_as_bitbucket_reads_them(fake: Any, client: Any, reply: Any) -> None:
+    fake.on(REPOSITORIES, reply(200, {"values": []}))
+    q = 'user.email IN ("a+b@example.org","c&d@example.org")'
+    client.get(
+        "repositories",
+        params={"q": q, "none": None, "yes": True, "state": ["OPEN", "MERGED"]},
+        workspace="acme",
+    )
+    assert fake.api()[0].query == {"q": [q], "yes": ["true"], "state": ["OPEN", "MERGED"], "pagelen": ["100"]}

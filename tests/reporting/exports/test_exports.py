@@ -1,0 +1,481 @@
+"""Exports: of one run or one instant, valid by published models, with the same counts when they are read back."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.abc
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from psycopg.rows import dict_row
+from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding
+from trestle.oscal.assessment_results import AssessmentResults
+
+from bitbucket_compliance.reporting.explain.chain import NothingToExplain
+from bitbucket_compliance.reporting.exports.export import Exported, export
+from bitbucket_compliance.reporting.exports.formats import NAMES, csv_table, ocsf
+from bitbucket_compliance.reporting.exports.model import ExportRefused, ExportWrong, Snapshot, Verdict
+from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest, snapshots, unchanging
+from bitbucket_compliance.tasks import export_results
+from local import __main__ as command_line
+from local.export import export as make_export
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
+from tests.harness import DEMO, Pipeline
+from tests.pipeline.small import ACME, small_state, whole_run
+
+Write = Callable[..., Exported]
+FORMATS = "bitbucket_compliance.reporting.exports.formats"
+ANY_FORMAT = pytest.mark.parametrize("name", NAMES)
+
+
+def stored(pipeline: Pipeline) -> Counter[tuple[str, str]]:
+    rows = pipeline.query("SELECT test_id, status, count(*) AS n FROM compliance.current_results GROUP BY 1, 2")
+    return Counter({(row["test_id"], row["status"]): row["n"] for row in rows})
+
+
+def oscal(made: Exported) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(Path(made.file).read_text())["assessment-results"]
+    return document
+
+
+def props(item: dict[str, Any]) -> dict[str, str]:
+    return {prop["name"]: prop["value"] for prop in item["props"]}
+
+
+# ------------------------------------------------------------------------------------------------- the formats
+
+
+def test_every_ocsf_line_is_a_compliance_finding_and_says_what_the_database_says(demo: Pipeline, write: Write) -> None:
+    lines = Path(write(demo.dsn, "ocsf").file).read_text().splitlines()
+    findings = [ComplianceFinding.model_validate_json(line) for line in lines]
+    said = {1: "passing", 2: "pending", 3: "failing", 0: "error", 99: "not_applicable"}
+    counts = Counter((finding.finding_info.analytic.uid, said[finding.compliance.status_id]) for finding in findings)
+    assert counts == stored(demo)
+    assert {finding.class_uid for finding in findings} == {2003}
+    assert {finding.type_uid for finding in findings} == {200301}
+    assert len({finding.finding_info.uid for finding in findings}) == len(findings)
+
+
+def test_an_ocsf_finding_names_controls_subject_and_what_decided(demo: Pipeline, write: Write) -> None:
+    lines = [json.loads(line) for line in Path(write(demo.dsn, "ocsf").file).read_text().splitlines()]
+    [row] = demo.query(
+        "SELECT * FROM compliance.current_results WHERE test_id = 'peer_review_required' AND status = 'failing' "
+        "ORDER BY subject_id LIMIT 1"
+    )
+    [line] = [
+        one
+        for one in lines
+        if one["resources"][0]["uid"] == row["subject_id"]
+        and one["status_code"] == row["reason_code"]
+        and one["finding_info"]["analytic"]["uid"] == row["test_id"]
+    ]
+    assert line["finding_info"]["uid"] == f"bitbucket-compliance:{DEMO}:peer_review_required:{row['subject_id']}"
+    assert line["resources"][0]["name"] == row["subject_name"]
+    assert {"SOC 2", "ISO 27001:2022"} <= set(line["compliance"]["standards"])
+    assert "SOC 2 CC8.1" in line["compliance"]["requirements"]
+    assert line["status_id"] == 1 and line["severity_id"] == 4
+    assert line["remediation"]["desc"] == row["remediation"]
+    assert line["time"] == round(row["data_as_of"].timestamp() * 1000)
+    assert {name: line["unmapped"][name] for name in ("basis", "facts_hash", "policy_version", "detail")} == {
+        name: row[name] for name in ("basis", "facts_hash", "policy_version", "detail")
+    }
+
+
+def test_an_oscal_document_is_read_whole_by_trestle(demo: Pipeline, write: Write) -> None:
+    made = write(demo.dsn, "oscal")
+    read = AssessmentResults.oscal_read(Path(made.file))
+    assert read is not None
+    [result] = read.results
+    assert len(result.observations) == sum(stored(demo).values())
+    again = Counter((props(one)["test-id"], props(one)["status"]) for one in oscal(made)["results"][0]["observations"])
+    assert again == stored(demo)
+
+
+def test_only_a_test_that_every_subject_passes_is_satisfied(demo: Pipeline, write: Write) -> None:
+    findings = {
+        finding["target"]["target-id"]: finding["target"]["status"]
+        for finding in oscal(write(demo.dsn, "oscal"))["results"][0]["findings"]
+    }
+    assert findings["peer_review_required"] == {"state": "not-satisfied", "reason": "fail"}
+    # The workspace's own evidence is missing: nobody fails, and nothing looks satisfied.
+    assert findings["workspace_mfa_enforced"]["state"] == "not-satisfied"
+    assert findings["workspace_mfa_enforced"]["reason"] == "other"
+    assert "pipelines_enabled" not in findings  # switched off
+
+
+def test_a_passing_workspace_is_satisfied_as_long_as_its_data_is_fresh(
+    pipeline: Pipeline, serve: Callable[[SandboxState], SandboxServer], write: Write
+) -> None:
+    whole_run(pipeline, serve(small_state(2)))
+
+    def status_of(test_id: str) -> dict[str, Any]:
+        findings = oscal(write(pipeline.dsn, "oscal"))["results"][0]["findings"]
+        [status] = [one["target"]["status"] for one in findings if one["target"]["target-id"] == test_id]
+        return dict(status)
+
+    assert status_of("peer_review_required") == {"state": "satisfied", "reason": "pass"}
+    with psycopg.connect(pipeline.dsn) as connection:
+        connection.execute("UPDATE compliance.results SET fresh_until = now() - interval '1 second'")
+    assert status_of("peer_review_required")["reason"] == "other"
+    lines = [json.loads(line) for line in Path(write(pipeline.dsn, "ocsf").file).read_text().splitlines()]
+    assert not [line for line in lines if line["compliance"]["status_id"] == ocsf.StatusID.Pass]
+
+
+def test_everything_an_oscal_document_points_to_is_in_it(demo: Pipeline, write: Write) -> None:
+    document = oscal(write(demo.dsn, "oscal"))
+    [result] = document["results"]
+    local = result["local-definitions"]
+    defined = {item["uuid"] for name in ("inventory-items", "users", "components") for item in local[name]}
+    tool = {component["uuid"] for component in local["assessment-assets"]["components"]}
+    observed = {one["uuid"] for one in result["observations"]}
+    assert {subject["subject-uuid"] for one in result["observations"] for subject in one["subjects"]} <= defined
+    assert {actor["actor-uuid"] for one in result["observations"] for actor in one["origins"][0]["actors"]} == tool
+    related = [link["observation-uuid"] for one in result["findings"] for link in one["related-observations"]]
+    assert set(related) <= observed and len(set(related)) == len(related)
+    assert document["import-ap"]["href"] == f"#{document['back-matter']['resources'][0]['uuid']}"
+    assert len(observed) == len(result["observations"])
+
+
+def test_the_method_of_an_observation_says_whether_the_pipeline_looked_itself(demo: Pipeline, write: Write) -> None:
+    methods: dict[str, set[str]] = {}
+    for one in oscal(write(demo.dsn, "oscal"))["results"][0]["observations"]:
+        methods.setdefault(props(one).get("basis", "none"), set()).update(one["methods"])
+    assert methods["configuration"] == methods["behaviour"] == {"TEST"}
+    assert methods["registry"] == methods["evidence"] == {"EXAMINE"}
+    assert methods["none"] == {"UNKNOWN"}
+
+
+def test_a_parquet_file_has_types_and_says_what_it_is_of(demo: Pipeline, write: Write) -> None:
+    made = write(demo.dsn, "parquet")
+    table = pq.read_table(made.file)
+    assert table.schema.field("failing_since").type == pa.timestamp("us", tz="UTC")
+    assert table.schema.field("is_stale").type == pa.bool_()
+    assert json.loads(table.schema.metadata[b"bitbucket_compliance"])["as_of"] == made.snapshot.describe()["as_of"]
+    rows = demo.query("SELECT * FROM compliance.current_results")
+    expected = {(row["test_id"], row["subject_id"]): row for row in rows}
+    for row in table.to_pylist():
+        stored_row = expected.pop((row["test_id"], row["subject_id"]))
+        assert json.loads(row["detail"]) == stored_row["detail"]
+        assert row["due_at"] == stored_row["due_at"] and row["reason"] == stored_row["reason"]
+    assert not expected
+
+
+def test_tables_have_the_columns_of_the_published_results(demo: Pipeline, write: Write) -> None:
+    [columns] = demo.query(
+        "SELECT array_agg(column_name::text ORDER BY ordinal_position) AS names FROM information_schema.columns"
+        " WHERE table_schema = 'compliance' AND table_name = 'current_results'"
+    )
+    expected = ["as_of", "as_of_run", *columns["names"]]
+    assert pq.read_schema(write(demo.dsn, "parquet").file).names == expected
+    header = Path(write(demo.dsn, "csv").file).read_bytes().decode().partition("\r\n")[0]
+    assert header.split(",") == expected
+
+
+# -------------------------------------------------------------------------------------------- what it is of
+
+
+@ANY_FORMAT
+def test_an_export_says_of_what_it_is_and_a_manifest_stands_beside_it(name: str, demo: Pipeline, write: Write) -> None:
+    made = write(demo.dsn, name)
+    manifest = json.loads(Path(made.manifest).read_text())
+    assert manifest["sha256"] == hashlib.sha256(Path(made.file).read_bytes()).hexdigest()
+    assert (manifest["workspace"], manifest["run_id"], manifest["format"]) == (DEMO, made.snapshot.run_id, name)
+    assert manifest["verdicts"] == sum(stored(demo).values()) == sum(manifest["by_status"].values())
+    assert Path(made.file).name.startswith(f"{DEMO}_{made.snapshot.as_of:%Y%m%dT%H%M%S}")
+    said = Path(made.file).read_bytes()
+    assert (made.snapshot.run_id.encode() in said and manifest["as_of"].encode() in said) or name == "parquet"
+
+
+@ANY_FORMAT
+def test_the_same_run_gives_the_same_bytes(name: str, demo: Pipeline, write: Write, tmp_path: Path) -> None:
+    run_id = write(demo.dsn, name).snapshot.run_id
+    once = write(demo.dsn, name, tmp_path / "1", run_id=run_id)
+    again = write(demo.dsn, name, tmp_path / "2", run_id=run_id)
+    assert Path(once.file).name == Path(again.file).name and f"run-{run_id}" in Path(once.file).name
+    assert Path(once.file).read_bytes() == Path(again.file).read_bytes()
+    assert Path(once.manifest).read_bytes() == Path(again.manifest).read_bytes()
+
+
+def test_a_run_and_an_instant_show_the_state_of_then(
+    pipeline: Pipeline, serve: Callable[[SandboxState], SandboxServer], write: Write
+) -> None:
+    acme = serve(small_state(3))
+    first_run = whole_run(pipeline, acme)
+    between = pipeline.query("SELECT clock_timestamp() AS moment")[0]["moment"]
+    acme.state.workspaces[0].repositories[0].restrictions = []
+    acme.state.workspaces[0].repositories.pop()
+    second_run = whole_run(pipeline, acme)
+
+    def seen(**wanted: Any) -> dict[tuple[str, str], str]:
+        table = pq.read_table(write(pipeline.dsn, "parquet", **wanted).file).to_pylist()
+        return {(row["test_id"], row["subject_name"]): row["status"] for row in table}
+
+    before, after = seen(run_id=first_run), seen(run_id=second_run)
+    assert seen(at=between.isoformat()) == before
+    assert seen() == seen(at=f"{datetime.now(UTC):%Y-%m-%d}") == after
+    assert before["peer_review_required", "repo-0"] == "passing"
+    assert after["peer_review_required", "repo-0"] == "failing"
+    assert ("repo_classified", "repo-2") in before and ("repo_classified", "repo-2") not in after
+
+
+def test_dates_of_an_instant_are_those_that_were_published_then(
+    pipeline: Pipeline, serve: Callable[[SandboxState], SandboxServer], write: Write
+) -> None:
+    """Through failing, an error, failing again, a fix and a subject that left and came back."""
+    acme = serve(small_state(3))
+    repositories = acme.state.workspaces[0].repositories
+    published, away = [], repositories[2]
+    kept = list(repositories[0].restrictions)
+    for step in (
+        lambda: None,
+        lambda: repositories[0].restrictions.clear(),
+        lambda: repositories.remove(away),
+        lambda: repositories[0].restrictions.extend(kept),
+        lambda: repositories.append(away),
+        lambda: repositories[1].restrictions.clear(),
+    ):
+        step()
+        run_id = whole_run(pipeline, acme)
+        published.append(
+            (run_id, pipeline.query("SELECT * FROM compliance.current_results ORDER BY test_id, subject_id"))
+        )
+    kept_columns = (
+        "test_id",
+        "subject_id",
+        "subject_name",
+        "status",
+        "basis",
+        "reason_code",
+        "reason",
+        "remediation",
+        "severity",
+        "test_title",
+        "first_seen_at",
+        "status_since",
+        "failing_since",
+        "due_at",
+        "policy_version",
+        "facts_hash",
+    )
+    for run_id, rows in published:
+        table = pq.read_table(write(pipeline.dsn, "parquet", run_id=run_id).file).to_pylist()
+        table.sort(key=lambda row: (row["test_id"], row["subject_id"]))
+        assert [{name: row[name] for name in kept_columns} for row in table] == [
+            {name: row[name] for name in kept_columns} for row in rows
+        ]
+
+
+def test_what_was_too_old_at_an_instant_is_stale_there(demo: Pipeline, write: Write) -> None:
+    with psycopg.connect(demo.dsn, row_factory=dict_row) as connection, unchanging(connection):
+        [snapshot] = snapshots(connection, ExportRequest(run_id=write(demo.dsn, "csv").snapshot.run_id))
+        from bitbucket_compliance.core.database import run_sql
+
+        keys = {"workspace": DEMO, "last_run_at": snapshot.last_run_at}
+        for hours, expected in ((47, {None}), (49, {True})):
+            at_that_time = {**keys, "as_of": snapshot.as_of + timedelta(hours=hours)}
+            rows = run_sql(connection, "reporting/exports/snapshot/results_at.sql", at_that_time)
+            assert {row["is_stale"] for row in rows} == expected
+
+
+# ------------------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"workspace": "nowhere"}, f"'nowhere' was ever published; there are {DEMO}"),
+        ({"run_id": "nope"}, "RUN=nope: no such run has published"),
+        ({"at": "2020-01-01"}, "no result was published by 2020-01-01 23:59:59 UTC"),
+        ({"at": "2020-01-01", "run_id": "r"}, "give AT or RUN, not both"),
+        ({"at": "yesterday"}, "AT=yesterday is no date"),
+        ({"at": "2999-01-01"}, "AT=2999-01-01 lies in the future"),
+    ],
+)
+def test_what_can_not_be_exported_is_refused_in_one_line(
+    wanted: dict[str, str], said: str, demo: Pipeline, write: Write, tmp_path: Path
+) -> None:
+    with pytest.raises((ExportRefused, NothingToExplain)) as refused:
+        write(demo.dsn, "csv", **wanted)
+    assert said in str(refused.value) and "\n" not in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_another_workspace_is_refused(demo: Pipeline, write: Write) -> None:
+    run_id = write(demo.dsn, "csv").snapshot.run_id
+    with pytest.raises(ExportRefused, match=f"is a run of {DEMO}, not of {ACME}"):
+        write(demo.dsn, "csv", run_id=run_id, workspace=ACME)
+
+
+def test_a_database_without_results_is_told_what_to_do(dsn: str, write: Write) -> None:
+    with pytest.raises(ExportRefused, match="nothing was published yet: run `make run"):
+        write(dsn, "csv")
+
+
+def test_a_folder_that_can_not_be_written_to_is_named(demo: Pipeline, write: Write, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ExportRefused, match="file: can't be written to"):
+        write(demo.dsn, "csv", tmp_path / "file")
+
+
+@ANY_FORMAT
+def test_a_file_that_lost_a_row_is_an_error_and_leaves_nothing_behind(
+    name: str, demo: Pipeline, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bitbucket_compliance.reporting.exports import export as module
+
+    whole = module.load(name)
+
+    def lose_one(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> None:
+        whole.write(file, snapshot, list(verdicts)[1:])
+
+    monkeypatch.setattr(module, "load", lambda _: replace(whole, write=lose_one))
+    with pytest.raises(ExportWrong, match="the file was removed"):
+        write(demo.dsn, name)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_publication_in_the_middle_of_an_export_is_not_in_it(demo: Pipeline, pipeline: Pipeline) -> None:
+    with psycopg.connect(demo.dsn, row_factory=dict_row) as connection, unchanging(connection):
+        before = snapshots(connection, ExportRequest())
+        with psycopg.connect(demo.dsn) as other:
+            other.execute("CREATE TABLE public.mark AS SELECT 1")
+            other.execute("UPDATE compliance.results SET status = 'failing' WHERE test_id = 'repo_classified'")
+            with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+                connection.execute("DELETE FROM compliance.results")
+            other.rollback()
+    assert before[0].counts == stored(demo)
+
+
+# -------------------------------------------------------------------------------------------------- ways in
+
+
+def test_the_dag_s_task_writes_to_an_address_and_to_a_folder(
+    demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
+    for name in NAMES:
+        for target in (str(tmp_path / "folder"), f"file://{tmp_path}/address"):
+            [file] = export_results.export_results(name, DEMO, "", "", target)
+            assert Path(file.removeprefix("file://")).stat().st_size > 0
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".jsonl", ".json", ".csv", ".parquet"}
+    assert len(list(tmp_path.rglob("*.manifest.json"))) == 8
+
+
+def test_the_dag_s_task_writes_to_an_object_store(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+    from airflow.sdk.io import attach
+
+    store = fsspec.filesystem("memory")
+    attach("memory", fs=store)
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
+    for name in NAMES:
+        [file] = export_results.export_results(name, DEMO, "", "", "memory://bucket/exports")
+        assert file.startswith("memory://bucket/exports/demo-workspace_")
+    names = [path.rpartition("/")[2] for path in store.find("/bucket/exports")]
+    assert len(names) == 8 and not [one for one in names if one.endswith(".part")]
+
+
+def test_the_dag_s_task_fails_for_good_where_waiting_can_not_help(
+    demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
+    with pytest.raises(AirflowFailException, match="'nowhere' was ever published"):
+        export_results.export_results("csv", "nowhere", "", "", str(tmp_path))
+    for target in ("s3://bucket", "nosuch://bucket"):
+        with pytest.raises(AirflowFailException, match=f"target {target}: .*; install Airflow's provider"):
+            export_results.export_results("csv", DEMO, "", "", target)
+
+
+def test_a_login_that_is_the_pipeline_and_no_more_can_export(demo: Pipeline, write: Write) -> None:
+    role = f"{demo.dsn}?options=-c%20role%3Dcompliance_pipeline"
+    for request in ({}, {"at": datetime.now(UTC).isoformat()}):
+        assert write(role, "csv", **request).snapshot.verdicts == sum(stored(demo).values())
+
+
+def test_make_export_prints_file_and_counts(
+    demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
+    assert make_export("csv", "", "", "", str(tmp_path)) == 0
+    [file] = tmp_path.glob("*.csv")
+    printed = capsys.readouterr().out
+    assert str(file) in printed and "46 failing" in printed
+
+
+@pytest.mark.parametrize(("name", "module"), [("ocsf", "py_ocsf_models"), ("oscal", "trestle"), ("parquet", "pyarrow")])
+def test_a_format_whose_library_is_not_installed_says_what_to_install(
+    name: str, module: str, demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
+    for loaded in [one for one in sys.modules if one.partition(".")[0] == module or f"{FORMATS}." in one]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setattr(sys, "meta_path", [_Missing(module), *sys.meta_path])
+    said = rf"FORMAT={name}: the Python module {module}\S* is not installed; run: pip install -r (\S+)"
+    with pytest.raises(AirflowFailException, match=said):
+        export_results.export_results(name, DEMO, "", "", str(tmp_path))
+    assert command_line.main(["export", "--format", name, "--out", str(tmp_path)]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    found = re.search(said, line)
+    assert found and Path(found[1]).is_file()
+    assert list(tmp_path.iterdir()) == []
+    # CSV needs none of them.
+    assert export_results.export_results("csv", DEMO, "", "", str(tmp_path))
+
+
+class _Missing(importlib.abc.MetaPathFinder):
+    """As if a package were not installed."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        if name.partition(".")[0] == self._package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "usage: make export FORMAT=ocsf|oscal|csv|parquet"),
+        (["--format", "xml"], "FORMAT=xml: choose one of ocsf, oscal, csv, parquet"),
+        (["--format", "csv", "--out", "s3://bucket"], "give a folder of this machine"),
+    ],
+)
+def test_a_wrong_call_ends_with_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["export", *arguments]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_csv_reads_back_every_cell(demo: Pipeline, write: Write) -> None:
+    rows = {(row["test_id"], row["subject_id"]): row for row in demo.query("SELECT * FROM compliance.current_results")}
+    with Path(write(demo.dsn, "csv").file).open("rb") as file:
+        for cells in csv_table.read(file):
+            row = rows.pop((cells["test_id"], cells["subject_id"]))
+            assert cells["subject_name"] == row["subject_name"]
+            assert json.loads(cells["detail"]) == row["detail"]
+    assert not rows
+
+
+def test_two_workspaces_are_two_files(
+    demo: Pipeline, tmp_path: Path, pipeline: Pipeline, serve: Callable[[SandboxState], SandboxServer]
+) -> None:
+    whole_run(pipeline, serve(small_state(1)))
+    whole_run(pipeline, serve(small_state(1, slug="other")), workspace="other")
+    with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
+        made = export(connection, "csv", ExportRequest(), tmp_path)
+    assert [one.snapshot.workspace for one in made] == [ACME, "other"]
+    assert len({one.file for one in made}) == 2

@@ -1,0 +1,91 @@
+"""A workspace that is run again and again, and receivers for what is told of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from local.postgres import EmbeddedPostgres
+from sandbox.model import Repository
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
+from tests.harness import Pipeline, bitbucket_connection
+from tests.pipeline.small import FAST, small_state, whole_run
+from tests.reporting.notifications.receivers import MailReceiver, WebReceiver, mail_receiver, web_receiver
+
+Connect = Callable[..., None]
+
+
+def first(server: SandboxServer) -> Repository:
+    """The repository that changes."""
+    return server.state.workspaces[0].repositories[0]
+
+
+def drop_approvals(repository: Repository) -> None:
+    """Let it no longer ask for approvals."""
+    repository.restrictions = [rule for rule in repository.restrictions if rule.kind != "require_approvals_to_merge"]
+
+
+@pytest.fixture(scope="session")
+def two_runs(postgres: EmbeddedPostgres) -> str:
+    """A database to copy, with two runs, the second of which found that a repository asks for no approvals."""
+    name = "notifications_news"
+    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_compliance")
+    with SandboxServer(small_state(2)) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", postgres.uri(name))
+        patch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(bitbucket_connection(server.url, **FAST)))
+        pipeline = Pipeline(postgres.uri(name), lambda *_, **__: None)
+        whole_run(pipeline, server)
+        drop_approvals(first(server))
+        whole_run(pipeline, server)
+    return name
+
+
+@pytest.fixture
+def news(pipeline: Pipeline, postgres: EmbeddedPostgres, two_runs: str) -> Pipeline:
+    """Those two runs in a database of one's own."""
+    name = pipeline.dsn.partition("?")[0].rpartition("/")[2]
+    with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {two_runs} OWNER compliance")
+    return pipeline
+
+
+@pytest.fixture
+def acme(serve: Callable[[SandboxState], SandboxServer]) -> SandboxServer:
+    """The workspace as the second run found it."""
+    state = small_state(2)
+    server = serve(state)
+    drop_approvals(first(server))
+    return server
+
+
+@pytest.fixture
+def web() -> Iterator[WebReceiver]:
+    with web_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def mail() -> Iterator[MailReceiver]:
+    with mail_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Make an Airflow connection and let notifications use it."""
+
+    def made(conn_id: str, conn_type: str, port: int | None, *, to: str = "", digest: str = "", **more: Any) -> None:
+        connection = {"conn_type": conn_type, "host": "127.0.0.1", "port": port, "schema": "http", **more}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+        monkeypatch.setenv("COMPLIANCE_NOTIFY_CONN_ID", conn_id)
+        monkeypatch.setenv("COMPLIANCE_NOTIFY_TO", to)
+        monkeypatch.setenv("COMPLIANCE_NOTIFY_DIGEST", digest)
+
+    return made
