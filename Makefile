@@ -96,8 +96,9 @@ format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff format .
 	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
 
-docs: setup ## write docs/verdicts.md, docs/policy.md, docs/data-dictionary.md and docs/queries.md from what they document
+docs: setup ## write docs/verdicts.md, docs/policy.md, docs/resources.md, docs/data-dictionary.md and docs/queries.md from what they document
 	@$(PYTHON_BIN) -m bitbucket_compliance.security_tests.document
+	@$(PYTHON_BIN) -m bitbucket_compliance.pipeline.extract.document
 	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract.dictionary
 	@$(PYTHON_BIN) -m tests.reporting.document
 

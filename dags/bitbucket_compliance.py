@@ -20,7 +20,7 @@ with DAG(
     catchup=False,
     # It runs only when somebody or something asks; a paused one would leave them waiting.
     is_paused_upon_creation=False,
-    # Two runs of one workspace are kept apart by a lease in Postgres; workspaces don't wait for each other.
+    # Of two runs of one workspace the later one is skipped, by a lease in Postgres.
     max_active_runs=8,
     params={
         "workspace": Param(
@@ -29,7 +29,7 @@ with DAG(
         "full_refresh": Param(
             False, type="boolean", description="Read every repository again, whatever earlier runs know already"
         ),
-        "only_events": Param(
+        "incremental": Param(
             False, type="boolean", description="Read and judge only what webhooks announced since the last run"
         ),
     },
@@ -143,9 +143,10 @@ with DAG(
 
     started = StartRunOperator(
         task_id="start_run",
+        asked_at="{{ dag_run.start_date.isoformat() }}",
         full_refresh="{{ params.full_refresh }}",
-        only_events="{{ params.only_events }}",
-        doc_md="Take the workspace's lease, validate the policy, open the run; waits while another run holds it.",
+        incremental="{{ params.incremental }}",
+        doc_md="Take the workspace's lease, validate the policy, open the run; skipped while another run is at work.",
         **KEYS,
     )
     finished = finish_run(**KEYS).as_teardown(setups=started)

@@ -11,7 +11,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from bitbucket_cloud.triggers.webhook_events import WebhookEventTrigger
-from bitbucket_compliance.pipeline.run.limits import SILENCE
+from bitbucket_compliance.pipeline.run import SILENCE
 from bitbucket_compliance.tasks import callbacks
 
 EVENTS = Asset(
@@ -57,5 +57,5 @@ with DAG(
         task_id="start_run",
         trigger_dag_id="bitbucket_compliance",
         map_index_template="{{ task.conf['workspace'] }}",
-        doc_md="One run a workspace; it takes up whatever waits by then, and is skipped where another run has.",
+        doc_md="One run a workspace; it answers whatever waits by then, and is skipped where another run has.",
     ).expand(conf=workspaces_with_events())

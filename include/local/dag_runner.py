@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from bitbucket_compliance.core.errors import one_line
 
-MESSAGE_PREFIXES: Final = ("imported:", "unmatched:", "refused:")
+MESSAGE_PREFIXES: Final = ("imported:", "unmatched:", "refused:", "skipped:")
 
 
 class Terminal(logging.Handler):
@@ -33,6 +33,7 @@ class Terminal(logging.Handler):
         super().__init__(logging.INFO)
         self._descriptor = descriptor
         self.problems: list[str] = []
+        self.is_skipped = False
 
     def say(self, line: str) -> None:
         """Write a line, at once."""
@@ -45,6 +46,9 @@ class Terminal(logging.Handler):
             self.say(f"           {text.removeprefix('progress:').strip()}")
         elif text.startswith(MESSAGE_PREFIXES):
             self.say(f"  {text}")
+        if text.startswith("skipped:"):
+            self.is_skipped = True
+            self.problems.append(text.removeprefix("skipped:").strip())
 
     def show_task(self, state: str, task_instance: Any, error: BaseException | str | None = None) -> None:
         """A line for a task instance that ended."""
@@ -102,7 +106,7 @@ def run_jobs(jobs: list[dict[str, Any]], terminal: Terminal, seconds: dict[str, 
         states = [str(instance.state) for instance in dag_run.get_task_instances()]
         if count := states.count("upstream_failed"):
             terminal.say(f"  {count} tasks behind it did not start")
-        if str(dag_run.state) != "success":
+        if str(dag_run.state) != "success" or terminal.is_skipped:
             return False
     return True
 

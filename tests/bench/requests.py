@@ -11,7 +11,7 @@
 Real in 1 and 2: the bodies of the tasks from start to stage, the client, Postgres, and the sandbox, at which requests
 are counted as they arrive: retries and requests for nothing included, requests for tokens apart. Verdicts are left out,
 they ask for nothing. The connection has no limit, so that no run waits for a real hour; where 3 gives it one, the
-policy's ``reading_hours`` is 0, so that a run leaves the rest as if another one were next in line, and the ledger is
+policy's ``reading_hours`` is 0, so that a run leaves the rest to the next one, and the ledger is
 emptied between two runs.
 
 Modelled: the hours between two runs. All times that the pipeline wrote down with its own clock are moved an hour into

@@ -37,9 +37,8 @@ from bitbucket_cloud.rate_limit.ledger import PostgresLedger, consumer_of
 from bitbucket_cloud.rate_limit.limiter import RateLimiter
 from bitbucket_cloud.settings import ACCESS_TOKEN, CLIENT_CREDENTIALS, Settings
 from bitbucket_compliance.core.database import Connection, run_sql
-from bitbucket_compliance.pipeline.extract import plan
-from bitbucket_compliance.pipeline.publish.publish import RUNS_KEPT
-from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.pipeline.extract.plan import plan
+from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
 from bitbucket_compliance.security_tests.policies import load_policy
 
 SIZES = (500, 2_000, 10_000)
@@ -309,7 +308,7 @@ class _Workspace:
         return min(math.floor(found + 1e-9), due)
 
     def _note(self, run: Run, before: int, done: int) -> None:
-        run_sql(self._connection, "pipeline/extract/make_incoming.sql")
+        run_sql(self._connection, "pipeline/extract/landing/make_incoming.sql")
         self._connection.execute(
             """
             INSERT INTO incoming_reads (repository_id, read_at, complete)
@@ -319,7 +318,7 @@ class _Workspace:
             """,
             {**run.keys, "now": self._clock.now, "before": before, "done": done},
         )
-        run_sql(self._connection, "pipeline/extract/land_reads.sql", run.keys)
+        run_sql(self._connection, "pipeline/extract/landing/land_reads.sql", run.keys)
         self._connection.commit()
 
     def _note_rest(self, run: Run, done: int, new: int) -> None:

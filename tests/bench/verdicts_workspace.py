@@ -16,8 +16,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import run_sql
-from bitbucket_compliance.pipeline.extract.plan import plan_reading
-from bitbucket_compliance.pipeline.run.run import Run, run_step
+from bitbucket_compliance.pipeline.extract.plan.plan import plan_reading
+from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.pipeline.run.task_frame import task_frame
 
 SQL = Path(__file__).with_name("workspace")
 WORKSPACE = "bench"
@@ -69,7 +70,7 @@ class MadeUp:
 
     def land(self, run_id: str) -> Landed:
         """What extract does in a run: land the listings, plan, land what is due."""
-        with run_step("landing", WORKSPACE, run_id) as (connection, run):
+        with task_frame("landing", WORKSPACE, run_id) as (connection, run):
             keys = {"run_id": run_id, "fetched_at": datetime.now(UTC)}
             seconds = self._incoming(connection, run, "listings.sql", keys)
             started = time.monotonic()
@@ -110,11 +111,11 @@ class MadeUp:
 
     def _incoming(self, connection: psycopg.Connection[Any], run: Run, file: str, keys: dict[str, Any]) -> float:
         """Make answers and land them; returns the seconds that landing took."""
-        run_sql(connection, "pipeline/extract/make_incoming.sql")
+        run_sql(connection, "pipeline/extract/landing/make_incoming.sql")
         self._run(connection, file, keys)
         started = time.monotonic()
         for landed in ("objects", "calls", "reads"):
-            run_sql(connection, f"pipeline/extract/land_{landed}.sql", run.keys)
+            run_sql(connection, f"pipeline/extract/landing/land_{landed}.sql", run.keys)
         connection.commit()
         return time.monotonic() - started
 

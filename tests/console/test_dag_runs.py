@@ -30,7 +30,7 @@ except dag_runs.RunNotStarted as refusal:
     found["paused"] = str(refusal)
 with create_session() as session:
     session.get(DagModel, DAG_ID).is_paused = False
-conf = {"workspace": "demo", "only_events": True}
+conf = {"workspace": "demo", "incremental": True}
 of_events = trigger_dag(DAG_ID, triggered_by=DagRunTriggeredByType.OPERATOR, conf=conf)
 found["of_events"] = [dag_runs.under_way("demo") == of_events.run_id, dag_runs.under_way("demo", whole=True)]
 with create_session() as session:

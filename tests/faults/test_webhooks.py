@@ -222,13 +222,13 @@ def test_a_run_that_died_with_events_in_its_hands_leaves_them_to_the_next(
     for _ in range(4):
         something_happens(acme, random)
     acme.state.deliveries.drain()
-    tasks.start_run(ACME, "dies", full_refresh=False, only_events=True)
+    tasks.start_run(ACME, "dies", full_refresh=False, incremental=True)
     tasks.preflight(ACME, "dies")
     tasks.list_workspace(ACME, "dies")
     # kill -9: no teardown. Its lease is silent after a minute.
     pipeline.query("UPDATE integration.workspace_leases SET renewed_at = now() - interval '2 minutes' RETURNING 1")
     rows = pipeline.query("SELECT * FROM integration.announce_events(0, 0, 60)")
     assert [(row["waiting_workspace"], row["announced"]) for row in rows] == [(ACME, True)]
-    assert bitbucket_events.workspaces_with_events() == [{"workspace": ACME, "only_events": True}]
+    assert bitbucket_events.workspaces_with_events() == [{"workspace": ACME, "incremental": True}]
     settle(pipeline, acme)
     assert_as_after_a_whole_run(pipeline, acme)

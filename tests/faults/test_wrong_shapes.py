@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bitbucket_compliance.pipeline.extract.resources import BY_NAME
+from bitbucket_compliance.resources.catalogue import BY_NAME
 from sandbox import render
 from sandbox.model import Repository, Workspace
 from sandbox.partial import project
@@ -132,7 +132,7 @@ def body_of(endpoint: str, wrong: Wrong, workspace: Workspace, one: Repository) 
     else:
         runs = sorted(one.pipelines, key=lambda run: run.created_on, reverse=True)
         real = [render.pipeline(workspace, one, run) for run in runs[:1]]
-    rendered = project({"values": real}, ",".join(BY_NAME[endpoint].fields))["values"]
+    rendered = project({"values": real}, ",".join(BY_NAME[endpoint].response_fields))["values"]
     values = [wrong(rendered[0]), *rendered[1:]]
     return json.dumps({"values": values, "size": len(values), "pagelen": 100})
 

@@ -47,7 +47,7 @@ def waiting(pipeline: Pipeline) -> int:
 
 def begin(run_id: str, workspace: str = ACME) -> str:
     """Start a run for events."""
-    tasks.start_run(workspace, run_id, full_refresh=False, only_events=True)
+    tasks.start_run(workspace, run_id, full_refresh=False, incremental=True)
     return run_id
 
 

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitbucket_compliance.core.errors import NothingToAdd, WaitForRequests, WaitForTurn
-from bitbucket_compliance.pipeline.extract.plan import make_plan, readings_a_day
-from bitbucket_compliance.pipeline.extract.resources import BY_NAME
-from bitbucket_compliance.pipeline.extract.shapes import SHAPES
+from bitbucket_compliance.core.errors import RunNotNeeded, WaitForRequests
+from bitbucket_compliance.pipeline.extract.plan.costs import readings_a_day
+from bitbucket_compliance.pipeline.extract.plan.plan import make_plan
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
@@ -229,10 +228,6 @@ def test_readings_a_day_are_no_fewer_than_age_demands_nor_than_changes(
     assert found <= (24 / (0.9 * reread_hours) + 24 * changed / hours) * (1 + 1e-9)
 
 
-def test_every_kind_of_object_has_its_shape() -> None:
-    assert SHAPES.keys() == BY_NAME.keys()
-
-
 # ------------------------------------------------------------------------------- waiting for requests
 
 
@@ -273,19 +268,17 @@ def _requests_of_a_quiet_run(pipeline: Pipeline, server: SandboxServer) -> list[
     return _api(server)
 
 
-def test_a_run_that_another_one_waits_for_publishes_what_it_has_and_leaves_the_rest(
-    pipeline: Pipeline, acme: SandboxServer
+def test_what_a_run_leaves_when_its_time_is_up_waits_for_the_next_one(
+    pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    run_id = use_up(pipeline, acme, 14)
-    with pytest.raises(WaitForTurn) as caught:
-        start()
-    assert run_id in str(caught.value)
-    with pytest.raises(NothingToAdd, match="next in line"):
-        start()
-    tasks.read_chunk(ACME, run_id, 0)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("thresholds: {reading_hours: 0}\n")
+    monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
+    pipeline.connect_to(acme, **FAST, requests_per_hour=14, connections=2)
+    run_id = start()
+    read(run_id)
     tasks.stage(ACME, run_id)
-    for gate in ("staging",):
-        tasks.gate(ACME, run_id, gate)
+    tasks.gate(ACME, run_id, "staging")
     pipeline.judge(run_id, ACME)
     tasks.gate(ACME, run_id, "results")
     tasks.publish(ACME, run_id)
@@ -300,6 +293,18 @@ def test_a_run_that_another_one_waits_for_publishes_what_it_has_and_leaves_the_r
     next_id = extract()
     planned = pipeline.query("SELECT count(*) AS n FROM landing.work_items WHERE run_id = %s", (next_id,))
     assert planned == [{"n": row["repositories_left"]}], "the next run begins with what was left"
+    pipeline.release(ACME)
+
+
+def test_a_run_that_meets_one_which_waits_for_requests_is_skipped(pipeline: Pipeline, acme: SandboxServer) -> None:
+    run_id = use_up(pipeline, acme, 14)
+    with pytest.raises(RunNotNeeded, match=rf"run {run_id} of workspace acme, at work since .* waits for requests"):
+        start()
+    assert pipeline.query("SELECT run_id FROM integration.workspace_leases") == [{"run_id": run_id}]
+    an_hour_later(pipeline)
+    tasks.read_chunk(ACME, run_id, 0)
+    left = pipeline.query("SELECT count(*) AS n FROM landing.work_items WHERE run_id = %s AND left_over", (run_id,))
+    assert left == [{"n": 0}], "nor does it leave anything for the sake of the other"
     pipeline.release(ACME)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bitbucket_compliance.pipeline.extract.preflight import bases
+from bitbucket_compliance.pipeline.extract.preflight import bases_available
 from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
@@ -42,8 +42,8 @@ def test_one_request_tells_scopes_role_and_what_can_be_decided(
     assert [record.endpoint for record in acme.state.requests] == ["access_token", "user_workspace_permission"]
     assert set(row["scopes_granted"]) == FIVE, "implied scopes are left out of the header and added again"  # type: ignore[call-overload]
     assert row["identity_role"] == "owner"
-    assert row["decidable"]["branch_protection_enforced"] == {"configuration": "scope repository:admin"}  # type: ignore[index]
-    assert row["decidable"]["status_checks_required"]["behaviour"] is None  # type: ignore[index]
+    assert row["bases_available"]["branch_protection_enforced"] == {"configuration": "scope repository:admin"}  # type: ignore[index]
+    assert row["bases_available"]["status_checks_required"]["behaviour"] is None  # type: ignore[index]
     for test_id in ("status_checks_required", "peer_review_required", "branch_protection_enforced"):
         assert f"{test_id} can't be decided by configuration: scope repository:admin would change that" in caplog.text
     assert "pipelines_enabled can't" not in caplog.text, "a test that is switched off decides nothing"
@@ -73,9 +73,9 @@ def test_the_listings_come_after_it_with_no_request_that_can_only_fail(pipeline:
 def test_every_basis_names_resources_that_are_read() -> None:
     for test in CATALOGUE:
         assert test.bases, test.test_id
-        assert all(lack is None for lack in bases(test, None).values()), "unknown scopes are taken for enough"
+        assert all(lack is None for lack in bases_available(test, None).values()), "unknown scopes are taken for enough"
 
 
 def test_with_repository_admin_every_test_can_be_decided_by_configuration() -> None:
     for test_id in ("status_checks_required", "peer_review_required", "branch_protection_enforced"):
-        assert bases(BY_ID[test_id], FIVE | {"repository:admin"})["configuration"] is None
+        assert bases_available(BY_ID[test_id], FIVE | {"repository:admin"})["configuration"] is None

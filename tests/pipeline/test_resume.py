@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,11 +15,12 @@ from airflow.sdk.exceptions import AirflowFailException
 from psycopg import sql
 
 from bitbucket_compliance.core.database import run_sql
-from bitbucket_compliance.core.errors import PostgresUnavailable, WorkspaceBusy
-from bitbucket_compliance.pipeline.extract import repositories as chunk_module
-from bitbucket_compliance.pipeline.extract.landing import LandingWriter
+from bitbucket_compliance.core.errors import PostgresUnavailable, RunNotNeeded, WaitForOtherRun
+from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter
+from bitbucket_compliance.pipeline.extract.repositories import reader as chunk_module
 from bitbucket_compliance.pipeline.publish import publish as publish_module
-from bitbucket_compliance.pipeline.run import run as run_module
+from bitbucket_compliance.pipeline.run import lease as lease_module
+from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from local.postgres import EmbeddedPostgres
 from sandbox.process import SandboxServer
@@ -77,7 +79,7 @@ def landed(pipeline: Pipeline, run_id: str) -> int:
 def dies_after(monkeypatch: pytest.MonkeyPatch, answers: int, death: Callable[[], object]) -> Any:
     """Let the chunk's reader die once so many answers came."""
     taken = iter(range(1_000_000))
-    real = chunk_module._ChunkReader._take
+    real = chunk_module.ChunkReader.take
 
     def take(self: Any, repository: Any, answer: Any) -> None:
         if next(taken) == answers:
@@ -86,7 +88,7 @@ def dies_after(monkeypatch: pytest.MonkeyPatch, answers: int, death: Callable[[]
 
     context = monkeypatch.context()
     patch = context.__enter__()
-    patch.setattr(chunk_module._ChunkReader, "_take", take)
+    patch.setattr(chunk_module.ChunkReader, "take", take)
     return context
 
 
@@ -299,13 +301,15 @@ def test_staging_that_fails_in_the_middle_is_taken_back(
     tasks.read_chunk(ACME, run_id, 0)
     import bitbucket_compliance.pipeline.stage.stage as stage_module
 
-    def breaks(connection: Any, path: str, keys: Any) -> Any:
-        if path == "pipeline/stage/pull_requests.sql":
+    real = stage_module.fill
+
+    def breaks(connection: Any, table: str, keys: Any) -> None:
+        if table == "pull_requests":
             raise Killed
-        return run_sql(connection, path, keys)
+        real(connection, table, keys)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage_module, "run_sql", breaks)
+        patch.setattr(stage_module, "fill", breaks)
         with pytest.raises(Killed):
             tasks.stage(ACME, run_id)
     assert pipeline.query("SELECT * FROM staging.coverage ORDER BY repository_id, resource") == before
@@ -325,7 +329,7 @@ def test_a_run_that_was_superseded_stops_at_its_next_task_and_can_not_publish(
 ) -> None:
     old = extract()
     pipeline.judge(old, ACME)
-    monkeypatch.setattr(run_module, "SILENCE", 0.0)
+    monkeypatch.setattr(lease_module, "SILENCE", 0.0)
     new = start()
     assert lease(pipeline) == new
     acme.state.reset()
@@ -384,26 +388,43 @@ def _wait_for_locks_no_longer_than(pipeline: Pipeline, limit: str) -> None:
 def test_a_run_that_works_is_never_taken_over_however_long_it_is_silent(
     pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "SILENCE", 0.0)
-    monkeypatch.setattr(run_module, "WAIT_FOR_OTHER_RUN", 0.3)
+    monkeypatch.setattr(lease_module, "SILENCE", 0.0)
     old = start()
-    with run_module.run_step("long work", ACME, old):
-        with pytest.raises(WorkspaceBusy) as caught:
+    with task_frame("long work", ACME, old):
+        with pytest.raises(RunNotNeeded) as caught:
             start()
-        assert ACME in str(caught.value) and "\n" not in str(caught.value)
+        day = datetime.now(UTC).strftime("%Y-%m-%d")
+        assert f"run {old} of workspace {ACME}, at work since {day}" in str(caught.value)
+        assert "\n" not in str(caught.value)
         assert lease(pipeline) == old
     new = start()
     assert lease(pipeline) == new
 
 
+def test_a_run_that_meets_another_between_two_of_its_tasks_looks_again_and_is_skipped_once_it_worked_on(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
+    old = start()
+    asked_at = datetime.now(UTC)
+    with pytest.raises(WaitForOtherRun) as caught:
+        tasks.start_run(ACME, "later", False, asked_at=asked_at)
+    assert timedelta(seconds=50) < caught.value.resume_at - asked_at < timedelta(seconds=70)
+    tasks.preflight(ACME, old)
+    with pytest.raises(RunNotNeeded, match=f"run {old} of workspace {ACME}, at work since"):
+        tasks.start_run(ACME, "later", False, asked_at=asked_at)
+    assert lease(pipeline) == old
+    assert len(pipeline.query("SELECT 1 FROM integration.runs")) == 1, "a run that is skipped leaves no trace"
+
+
 def test_a_start_after_a_silent_lease_takes_over(
     pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "SILENCE", 1.0)
+    monkeypatch.setattr(lease_module, "SILENCE", 1.0)
     dead = start()
-    began = time.monotonic()
+    with pytest.raises(WaitForOtherRun, match=f"run {dead} .* may have been interrupted") as caught:
+        start()
+    time.sleep(max((caught.value.resume_at - datetime.now(UTC)).total_seconds(), 0.0))
     new = start()
-    assert 0.5 < time.monotonic() - began < 10, "it waited for the silence, and no longer"
     rows = {r["run_id"]: r for r in pipeline.query("SELECT run_id, status, error FROM compliance.runs")}
     assert (rows[dead]["status"], rows[dead]["error"]) == ("failed", "the run was interrupted")
     assert rows[new]["status"] == "running"
@@ -420,36 +441,30 @@ def test_a_task_that_starts_again_in_the_same_run_keeps_its_lease(pipeline: Pipe
     finish(pipeline, run_id)
 
 
-def test_two_runs_started_at_once_never_interleave(pipeline: Pipeline, acme: SandboxServer) -> None:
+def test_of_two_runs_started_at_once_one_works_and_the_other_does_not(pipeline: Pipeline, acme: SandboxServer) -> None:
     gate = threading.Barrier(2)
     done: list[str] = []
-    problems: list[BaseException] = []
+    refused: list[BaseException] = []
 
     def one_run() -> None:
+        gate.wait(5)
         try:
-            gate.wait(5)
             run_id = start()
-            read(run_id)
-            finish(pipeline, run_id)
-            done.append(run_id)
-        except BaseException as error:
-            problems.append(error)
+        except (RunNotNeeded, WaitForOtherRun) as reason:
+            refused.append(reason)
+            return
+        read(run_id)
+        finish(pipeline, run_id)
+        done.append(run_id)
 
     threads = [threading.Thread(target=one_run) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert problems == [] and len(done) == 2
-    steps = pipeline.query(
-        "SELECT run_id, min(started_at) AS began, max(finished_at) AS ended FROM integration.run_steps"
-        " GROUP BY run_id ORDER BY 2"
-    )
-    assert [row["run_id"] for row in steps] == done
-    assert steps[0]["ended"] <= steps[1]["began"]
-    assert {row["status"] for row in pipeline.query("SELECT status FROM compliance.runs")} == {"published"}
-    assert {row["run_id"] for row in results(pipeline)} == {done[1]}
-    assert len(history(pipeline)) == len(results(pipeline)), "the second run learned nothing new"
+    assert (len(done), len(refused)) == (1, 1)
+    assert pipeline.query("SELECT run_id, status FROM compliance.runs") == [{"run_id": done[0], "status": "published"}]
+    assert {row["run_id"] for row in results(pipeline)} == {done[0]}
 
 
 def test_runs_of_two_workspaces_do_not_wait_for_each_other(pipeline: Pipeline, acme: SandboxServer) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from psycopg.types.json import Jsonb
 
 from bitbucket_compliance.core.errors import PolicyInvalid
-from bitbucket_compliance.pipeline.run.run import finish_run, run_step, start_run
+from bitbucket_compliance.pipeline.run.lifecycle import finish_run, start_run
+from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.policy.overrides import history
 from bitbucket_compliance.security_tests.policies import DELIVERED, differences, policy_of, set_override
 from tests.conftest import Database
@@ -229,7 +230,7 @@ def test_each_run_goes_by_its_workspaces_policy_and_names_its_version(database: 
     versions = {}
     for workspace in ("acme", "beta"):
         start_run(workspace, f"run of {workspace}")
-        with run_step("look", workspace, f"run of {workspace}") as (_, run):
+        with task_frame("look", workspace, f"run of {workspace}") as (_, run):
             versions[workspace] = run.policy_version
             assert run.policy == policy_of(database, workspace)
             assert run.policy_version == run.policy.version
@@ -243,7 +244,7 @@ def test_each_run_goes_by_its_workspaces_policy_and_names_its_version(database: 
 def test_a_run_keeps_the_policy_that_it_started_with(database: Database) -> None:
     start_run("acme", "run 1")
     change(database, "acme", "thresholds: {min_approvals: 2}")
-    with run_step("look", "acme", "run 1") as (_, run):
+    with task_frame("look", "acme", "run 1") as (_, run):
         assert run.policy.thresholds.min_approvals == 1
 
 
@@ -251,7 +252,7 @@ def test_numbers_that_contradict_each_other_are_told_at_every_run(
     database: Database, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.write_text("thresholds: {reread_hours: 100}")
-    with caplog.at_level(logging.WARNING, "bitbucket_compliance.pipeline.run.run"):
+    with caplog.at_level(logging.WARNING, "bitbucket_compliance.pipeline.run.lifecycle"):
         start_run("acme", "run 1")
     assert "thresholds.reread_hours (100)" in caplog.text
 

@@ -17,9 +17,11 @@ import psycopg
 import pytest
 import yaml
 
-from bitbucket_compliance.pipeline.extract.landing import Answer, LandingWriter
+from bitbucket_compliance.pipeline.extract.landing.results import CallResult
+from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter
 from bitbucket_compliance.pipeline.judge.judge import judge
-from bitbucket_compliance.pipeline.run.run import finish_run, run_step, start_run
+from bitbucket_compliance.pipeline.run.lifecycle import finish_run, start_run
+from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage.stage import stage_landing
 from bitbucket_compliance.security_tests import CATALOGUE
 
@@ -172,7 +174,7 @@ class Repository:
         }
         return self
 
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[CallResult]:
         """As extract would hand them to the landing zone."""
         objects: dict[str, list[tuple[str, Row]]] = {
             "branch_restrictions": [(str(body["id"]), body) for body in self.restrictions],
@@ -182,7 +184,7 @@ class Repository:
             "pipelines": [(self.latest_pipeline["uuid"], self.latest_pipeline)] if self.latest_pipeline else [],
         }
         calls = [
-            Answer(
+            CallResult(
                 resource,
                 outcome,
                 self.repository_id,
@@ -194,10 +196,10 @@ class Repository:
         ]
         return [*calls, *self._status_calls()]
 
-    def _status_calls(self) -> list[Answer]:
+    def _status_calls(self) -> list[CallResult]:
         """One call a pull request: those with known builds went well; the outcome told, if not ok, is of one more."""
         calls = [
-            Answer(
+            CallResult(
                 "pull_request_statuses",
                 "ok",
                 self.repository_id,
@@ -210,7 +212,9 @@ class Repository:
         outcome = self.outcomes.get("pull_request_statuses", "ok")
         unknown = next((body["id"] for body in self.pull_requests if body["id"] not in self.builds), 0)
         if outcome != "ok":
-            calls.append(Answer("pull_request_statuses", outcome, self.repository_id, str(unknown), fetched_at=READ_AT))
+            calls.append(
+                CallResult("pull_request_statuses", outcome, self.repository_id, str(unknown), fetched_at=READ_AT)
+            )
         return calls
 
 
@@ -393,7 +397,7 @@ class World:
             "UPDATE integration.runs SET started_at = %s WHERE run_id = %s",
             (self.now, run_id),
         )
-        with run_step("everything", WORKSPACE, run_id) as (connection, run):
+        with task_frame("everything", WORKSPACE, run_id) as (connection, run):
             writer = LandingWriter(connection, run)
             for answer in self._answers():
                 writer.add(answer)
@@ -411,26 +415,26 @@ class World:
             if not repository.unread:
                 connection.execute(
                     "INSERT INTO landing.repository_reads (workspace, repository_id, run_id, read_at, complete,"
-                    " main_branch, non_production, reading_basis) VALUES (%s, %s, %s, %s, true, %s, false, '')"
+                    " main_branch, non_production, read_signature) VALUES (%s, %s, %s, %s, true, %s, false, '')"
                     " ON CONFLICT (workspace, repository_id) DO UPDATE"
                     " SET run_id = excluded.run_id, read_at = excluded.read_at, main_branch = excluded.main_branch",
                     (WORKSPACE, repository.repository_id, run_id, READ_AT, repository.main_branch),
                 )
 
-    def _answers(self) -> list[Answer]:
+    def _answers(self) -> list[CallResult]:
         listings = [
-            Answer("repositories", "ok", objects=[(r.repository_id, _listed(r)) for r in self.repositories]),
-            Answer("members", "ok", objects=[(body["user"]["uuid"], body) for body in self.members]),
-            Answer("workspace", "ok", objects=[(WORKSPACE_ID, {"uuid": WORKSPACE_ID, "slug": WORKSPACE})]),
+            CallResult("repositories", "ok", objects=[(r.repository_id, _listed(r)) for r in self.repositories]),
+            CallResult("members", "ok", objects=[(body["user"]["uuid"], body) for body in self.members]),
+            CallResult("workspace", "ok", objects=[(WORKSPACE_ID, {"uuid": WORKSPACE_ID, "slug": WORKSPACE})]),
         ]
         if self.lookup:
             confirmed = [
                 (f"{email} {member_id}", {"user": {"email": email, "uuid": member_id}})
                 for email, member_id in self.confirmed
             ]
-            listings.append(Answer("member_emails", "ok", objects=confirmed, item_key="0"))
+            listings.append(CallResult("member_emails", "ok", objects=confirmed, item_key="0"))
             if self.lookup != "ok":  # the next batch of addresses did not go so well
-                listings.append(Answer("member_emails", self.lookup, item_key="1"))
+                listings.append(CallResult("member_emails", self.lookup, item_key="1"))
         for answer in listings:
             object.__setattr__(answer, "fetched_at", READ_AT)
         return [*listings, *itertools.chain.from_iterable(r.answers() for r in self.repositories)]

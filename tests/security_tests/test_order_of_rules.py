@@ -182,7 +182,7 @@ def test_rules_of_an_earlier_run_do_not_count_once_they_can_not_be_read(world: W
 
 @every_test
 def test_every_repository_gets_exactly_one_verdict_also_when_the_test_runs_twice(world: World, test_id: str) -> None:
-    from bitbucket_compliance.pipeline.run.run import finish_run, start_run
+    from bitbucket_compliance.pipeline.run.lifecycle import finish_run, start_run
     from bitbucket_compliance.tasks.bitbucket_compliance import judge
 
     for number in range(3):

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from bitbucket_compliance.core.database import run_sql
+from bitbucket_compliance.pipeline.stage.stage import fill
 from bitbucket_compliance.security_tests import BY_ID
 from tests.conftest import Database
 from tests.security_tests.builders import NOW, TODAY, UNREADABLE, Repository, World, days_ago, identity
@@ -167,11 +167,7 @@ def test_branching_model_and_glob_rules_match_as_defined(connection: Database, r
                 (WORKSPACE, resource, repository_id, NOW),
             )
     for name in ("coverage", "branching_models", "branch_restrictions"):
-        run_sql(
-            connection,
-            f"pipeline/stage/{name}.sql",
-            {"workspace": WORKSPACE, "run_id": "r", "as_of": NOW, "lists_all": True},
-        )
+        fill(connection, name, {"workspace": WORKSPACE, "run_id": "r", "in_place_of_listing": ""})
     rows = connection.execute(
         "SELECT repositories.slug, rules.matches_main_branch FROM staging.branch_restrictions AS rules"
         " INNER JOIN staging.repositories AS repositories USING (workspace, repository_id)"

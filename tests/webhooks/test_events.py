@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import run_sql
-from bitbucket_compliance.core.errors import BitbucketUnavailable, NothingToAdd
-from bitbucket_compliance.pipeline.run.events import Touched, affordable
+from bitbucket_compliance.core.errors import BitbucketUnavailable, RunNotNeeded
+from bitbucket_compliance.pipeline.run.events.claim import Announced, affordable
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from bitbucket_compliance.tasks import bitbucket_events, housekeeping
 from sandbox.build import Pulls, midnight
@@ -326,7 +326,7 @@ def test_a_superseded_run_answers_nothing(pipeline: Pipeline, acme: SandboxServe
 
 
 def test_a_run_without_anything_to_answer_adds_nothing(pipeline: Pipeline, acme: SandboxServer) -> None:
-    with pytest.raises(NothingToAdd, match="no event of workspace acme waits"):
+    with pytest.raises(RunNotNeeded, match="no event of workspace acme waits"):
         begin("idle")
     assert pipeline.query("SELECT 1 FROM integration.workspace_leases") == []
 
@@ -335,7 +335,7 @@ def test_events_wait_while_another_run_is_at_work(pipeline: Pipeline, acme: Sand
     event_id = announce(pipeline, uuid(acme, "repo-0"))
     pipeline.query("UPDATE integration.webhook_events SET announced_at = now() RETURNING 1")
     tasks.start_run(ACME, "at-work", full_refresh=False)
-    with pytest.raises(NothingToAdd, match="another run of workspace acme is at work"):
+    with pytest.raises(RunNotNeeded, match="another run of workspace acme is at work"):
         begin("second")
     tasks.finish_run(ACME, "at-work")
     # It may ask for a run at once.
@@ -347,7 +347,7 @@ def test_a_workspace_that_was_never_judged_is_left_to_its_first_whole_run(pipeli
     server = serve(small_state(2))
     pipeline.connect_to(server)
     event_id = announce(pipeline, uuid(server, "repo-0"))
-    with pytest.raises(NothingToAdd, match="was never judged yet"):
+    with pytest.raises(RunNotNeeded, match="was never judged yet"):
         begin("early")
     assert event(pipeline, event_id)["waits_until"] > datetime.now(UTC)
     whole_run(pipeline, server)
@@ -361,7 +361,7 @@ def test_the_workspaces_to_start_runs_for_are_those_with_announced_events(
     announce(pipeline, uuid(acme, "repo-0"))
     assert bitbucket_events.workspaces_with_events() == []
     pipeline.query("SELECT * FROM integration.announce_events(0, 0, 60)")
-    assert bitbucket_events.workspaces_with_events() == [{"workspace": ACME, "only_events": True}]
+    assert bitbucket_events.workspaces_with_events() == [{"workspace": ACME, "incremental": True}]
     answer(pipeline, acme)
     assert bitbucket_events.workspaces_with_events() == []
 
@@ -398,7 +398,7 @@ def test_events_spend_their_share_of_the_hours_requests_and_no_more(pipeline: Pi
 
 @given(
     touched=st.lists(
-        st.builds(Touched, st.uuids().map(str), st.integers(1, 9), st.booleans(), st.booleans()),
+        st.builds(Announced, st.uuids().map(str), st.integers(1, 9), st.booleans(), st.booleans()),
         max_size=30,
         unique_by=lambda one: one.repository_id,
     ),
@@ -407,7 +407,7 @@ def test_events_spend_their_share_of_the_hours_requests_and_no_more(pipeline: Pi
     allowance=st.floats(-50, 400),
 )
 def test_what_is_chosen_never_costs_more_than_the_allowance(
-    touched: list[Touched], cost: float, listing: int, allowance: float
+    touched: list[Announced], cost: float, listing: int, allowance: float
 ) -> None:
     chosen = [one for one in touched if one.repository_id in affordable(touched, cost, listing, allowance)]
     price = len(chosen) * cost + (listing if any(one.needs_listing for one in chosen) else 0)

@@ -65,29 +65,29 @@ class WaitForRequests(Waiting):
     """The hour's requests are used up, or Bitbucket keeps limiting the rate.
 
     Attributes:
-        broken_off: calls that were under way (``landing.BrokenOff``); empty where none was.
+        checkpoints: where the calls that were under way stopped (``Checkpoint``); empty where none was.
     """
 
     def __init__(self, message: str, resume_at: datetime | None = None):
         super().__init__(message, resume_at)
-        self.broken_off: list[Any] = []
+        self.checkpoints: list[Any] = []
 
     def joined(self, other: "WaitForRequests | None") -> "WaitForRequests":
-        """One reason to wait out of two: the later time, and what both broke off."""
+        """One reason to wait out of two: the later time, and the checkpoints of both."""
         if other is None:
             return self
         later = self if self.resume_at >= other.resume_at else other
         both = WaitForRequests(str(later), later.resume_at)
-        both.broken_off = [*other.broken_off, *self.broken_off]
+        both.checkpoints = [*other.checkpoints, *self.checkpoints]
         return both
 
 
-class WaitForTurn(Waiting):
-    """Another run of the workspace waits for requests; it was asked to publish what it has."""
+class WaitForOtherRun(Waiting):
+    """Another run holds the workspace and may have been interrupted; later it shows whether it is still at work."""
 
 
-class NothingToAdd(Exception):
-    """A run of the workspace is at work and another one is next in line already: this one would add nothing."""
+class RunNotNeeded(Exception):
+    """No failure: another run of the workspace is at work, or there is nothing for this one to do. It is skipped."""
 
 
 class PolicyInvalid(PipelineError):

@@ -1,6 +1,7 @@
 """The bodies of the tasks of the DAG bitbucket_compliance, one function a task."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
 from bitbucket_compliance.core.database import Connection
@@ -8,23 +9,27 @@ from bitbucket_compliance.pipeline import extract
 from bitbucket_compliance.pipeline.gate import gate as gates
 from bitbucket_compliance.pipeline.judge import judge as judging
 from bitbucket_compliance.pipeline.publish import publish as publishing
-from bitbucket_compliance.pipeline.run import run
+from bitbucket_compliance.pipeline.run import lifecycle
+from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage import stage as staging
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
 
 T = TypeVar("T")
 
 
-def start_run(workspace: str, run_id: str, full_refresh: bool, only_events: bool = False) -> None:
-    """Open the run; see ``bitbucket_compliance.pipeline.run.run.start_run``."""
+def start_run(
+    workspace: str, run_id: str, full_refresh: bool, incremental: bool = False, asked_at: datetime | None = None
+) -> None:
+    """Open the run; see ``bitbucket_compliance.pipeline.run.lifecycle.start_run``."""
     with fail_without_retry():
-        run.start_run(workspace, run_id, full_refresh=full_refresh, only_events=only_events)
+        lifecycle.start_run(workspace, run_id, full_refresh=full_refresh, incremental=incremental, asked_at=asked_at)
 
 
 def finish_run(workspace: str, run_id: str) -> None:
-    """Give the workspace back; see ``bitbucket_compliance.pipeline.run.run.finish_run``."""
+    """Give the workspace back; see ``bitbucket_compliance.pipeline.run.lifecycle.finish_run``."""
     with fail_without_retry():
-        run.finish_run(workspace, run_id)
+        lifecycle.finish_run(workspace, run_id)
 
 
 def preflight(workspace: str, run_id: str) -> None:
@@ -79,17 +84,17 @@ def publish(workspace: str, run_id: str) -> None:
 
 
 def _reading_step(
-    step: str, workspace: str, run_id: str, body: Callable[[Connection, run.Run, Any], T], **settings: Any
+    step: str, workspace: str, run_id: str, body: Callable[[Connection, Run, Any], T], **settings: Any
 ) -> T:
     """A step that asks Bitbucket; ``settings`` are those of ``bitbucket_client``."""
     with (
         fail_without_retry(),
-        run.run_step(step, workspace, run_id) as (connection, this_run),
+        task_frame(step, workspace, run_id) as (connection, this_run),
         bitbucket_client(**settings) as client,
     ):
         return body(connection, this_run, client)
 
 
-def _step(step: str, workspace: str, run_id: str, body: Callable[[Connection, run.Run], None]) -> None:
-    with fail_without_retry(), run.run_step(step, workspace, run_id) as (connection, this_run):
+def _step(step: str, workspace: str, run_id: str, body: Callable[[Connection, Run], None]) -> None:
+    with fail_without_retry(), task_frame(step, workspace, run_id) as (connection, this_run):
         body(connection, this_run)

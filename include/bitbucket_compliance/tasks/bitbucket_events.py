@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bitbucket_compliance.pipeline.run.events import announced_workspaces
+from bitbucket_compliance.pipeline.run.events.waiting import announced_workspaces
 from bitbucket_compliance.tasks.frame import compliance_postgres
 
 
@@ -10,4 +10,4 @@ def workspaces_with_events() -> list[dict[str, Any]]:
     """A run's ``conf`` for each workspace whose events wait for a run."""
     with compliance_postgres() as connection:
         found = announced_workspaces(connection)
-    return [{"workspace": slug, "only_events": True} for slug in found]
+    return [{"workspace": slug, "incremental": True} for slug in found]

@@ -13,8 +13,7 @@ from typing import Any, Final
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.database import Connection, connect
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, postgres_errors
-from bitbucket_compliance.policy.model import Policy
-from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.pipeline.extract.selection import announced_events
 from bitbucket_compliance.security_tests.policies import policy_of
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
 from bitbucket_compliance.tasks.webhook_report import registered_lines, removed_lines
@@ -23,24 +22,6 @@ log = logging.getLogger(__name__)
 
 URL_VARIABLE: Final = "COMPLIANCE_WEBHOOK_URL"
 ACTIONS: Final = ("ensure", "rotate", "remove")
-#: What changes a verdict. Not project:updated: it would need the scope project, and repositories name their project.
-EVENTS: Final = (
-    "repo:created",
-    "repo:imported",
-    "repo:updated",
-    "repo:transfer",
-    "repo:deleted",
-    "pullrequest:created",
-    "pullrequest:updated",
-    "pullrequest:push",
-    "pullrequest:approved",
-    "pullrequest:unapproved",
-    "pullrequest:fulfilled",
-    "pullrequest:rejected",
-)
-#: Each build is two of them: only where a security test judges by pipelines that ran.
-BUILD_EVENTS: Final = ("repo:commit_status_created", "repo:commit_status_updated")
-BUILDS: Final = "pipelines"
 
 
 class WebhooksOff(Exception):
@@ -64,18 +45,6 @@ def url_from(environment: Mapping[str, str] | None = None) -> str:
             "such as https://host/webhooks/bitbucket"
         )
     return url
-
-
-def events_for(policy: Policy) -> tuple[str, ...]:
-    """What a workspace's webhook announces under its policy."""
-    read = {
-        resource
-        for test in CATALOGUE
-        if policy.enabled(test.test_id)
-        for resources in test.bases.values()
-        for resource in resources
-    }
-    return EVENTS + BUILD_EVENTS if BUILDS in read else EVENTS
 
 
 def plan_task(action: str, workspace: str) -> list[str]:
@@ -169,7 +138,7 @@ def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
     from bitbucket_cloud.webhooks.registration import ensure
 
     with postgres_errors(), closing(connect()) as connection:
-        events = events_for(policy_of(connection, workspace))
+        events = announced_events(policy_of(connection, workspace))
         known = _known_repositories(connection, workspace)
     with bitbucket_client() as client:
         repositories = known or _repositories_at_bitbucket(client, workspace)

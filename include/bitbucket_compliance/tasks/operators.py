@@ -59,30 +59,45 @@ class _WaitingOperator(BaseOperator):
 
 
 class StartRunOperator(_WaitingOperator):
-    """Opens a run; waits its turn while another run of the workspace waits for requests.
+    """Opens a run, or skips it where another run of the workspace is at work or there is nothing to do.
+
+    Where another run was at work a moment ago and may have been interrupted, it comes back when that shows.
 
     Args:
+        asked_at: when the run was asked for, in ISO 8601.
         full_refresh: "True" reads every repository again.
-        only_events: "True" reads what webhooks announced, and nothing else.
+        incremental: "True" reads what webhooks announced, and nothing else.
     """
 
-    template_fields: Sequence[str] = ("workspace", "run", "full_refresh", "only_events")
+    template_fields: Sequence[str] = ("workspace", "run", "asked_at", "full_refresh", "incremental")
 
-    def __init__(self, *, full_refresh: str = "False", only_events: str = "False", **kwargs: Any) -> None:
+    def __init__(
+        self, *, asked_at: str, full_refresh: str = "False", incremental: str = "False", **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.asked_at = asked_at
         self.full_refresh = full_refresh
-        self.only_events = only_events
+        self.incremental = incremental
 
     def step(self) -> None:
-        """See ``bitbucket_compliance.pipeline.run.run.start_run``; skips the run where it would add nothing."""
+        """See ``bitbucket_compliance.pipeline.run.run.start_run``."""
+        from datetime import datetime
+
         from airflow.sdk.exceptions import AirflowSkipException
 
-        from bitbucket_compliance.core.errors import NothingToAdd
+        from bitbucket_compliance.core.errors import RunNotNeeded
         from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
         try:
-            tasks.start_run(self.workspace, self.run, str(self.full_refresh) == "True", str(self.only_events) == "True")
-        except NothingToAdd as reason:
+            tasks.start_run(
+                self.workspace,
+                self.run,
+                full_refresh=str(self.full_refresh) == "True",
+                incremental=str(self.incremental) == "True",
+                asked_at=datetime.fromisoformat(self.asked_at),
+            )
+        except RunNotNeeded as reason:
+            log.info("skipped: %s", reason)
             raise AirflowSkipException(str(reason)) from None
 
 

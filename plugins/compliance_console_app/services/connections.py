@@ -15,7 +15,7 @@ from bitbucket_cloud.errors import BitbucketError
 from bitbucket_cloud.rate_limit.ledger import consumer_of
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 from bitbucket_compliance.core.errors import PipelineError, one_line
-from bitbucket_compliance.pipeline.extract.preflight import bases
+from bitbucket_compliance.pipeline.extract.preflight import bases_available
 from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app.database import Connection, row, rows
 from compliance_console_app.permissions import CONNECTION_ID
@@ -130,7 +130,7 @@ class View:
         """For each test, by which bases these scopes let it be decided, and what the others lack."""
         found = []
         for test in CATALOGUE:
-            by_basis = bases(test, self.granted)
+            by_basis = bases_available(test, self.granted)
             able = [basis for basis, lack in by_basis.items() if lack is None]
             if "evidence_accepted" in test.reasons and "evidence" not in able:
                 able.append("accepted evidence")

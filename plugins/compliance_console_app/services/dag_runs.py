@@ -78,7 +78,7 @@ def under_way(workspace: str, *, whole: bool = False) -> str | None:
         for run_id, conf in session.execute(wanted):
             if not isinstance(conf, dict) or conf.get("workspace") != workspace:
                 continue
-            if not (whole and conf.get("only_events")):
+            if not (whole and conf.get("incremental")):
                 return str(run_id)
     return None
 

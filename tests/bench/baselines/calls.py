@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bitbucket_compliance.pipeline.extract import resources
-from bitbucket_compliance.pipeline.extract.resources import Resource
+from bitbucket_compliance.resources import catalogue
+from bitbucket_compliance.resources.model import Resource
 from tests.bench.baselines.contender import WORKSPACE
 
 API = "/2.0"
@@ -26,7 +26,7 @@ class Asked:
     def query(self, *, trimmed: bool) -> dict[str, str | int]:
         """The query parameters; trimmed: with the fields that our extraction names."""
         paging = ("next", "size") if self.listing else ()
-        fields = {"fields": ",".join((*self.resource.fields, *paging))} if trimmed else {}
+        fields = {"fields": ",".join((*self.resource.response_fields, *paging))} if trimmed else {}
         return {**self.params, **fields}
 
 
@@ -36,15 +36,15 @@ def _recent() -> str:
     return f'state = "OPEN" OR (state = "MERGED" AND updated_on >= {since})'
 
 
-REPOSITORIES = Asked(resources.REPOSITORIES, f"/repositories/{WORKSPACE}", {"pagelen": 100})
+REPOSITORIES = Asked(catalogue.REPOSITORIES, f"/repositories/{WORKSPACE}", {"pagelen": 100})
 OF_WORKSPACE = (
-    Asked(resources.MEMBERS, f"/workspaces/{WORKSPACE}/members", {"pagelen": 100}),
-    Asked(resources.MEMBER_ROLES, f"/workspaces/{WORKSPACE}/permissions", {"pagelen": 100}),
+    Asked(catalogue.MEMBERS, f"/workspaces/{WORKSPACE}/members", {"pagelen": 100}),
+    Asked(catalogue.MEMBER_ROLES, f"/workspaces/{WORKSPACE}/permissions", {"pagelen": 100}),
 )
 _REPOSITORY = f"/repositories/{WORKSPACE}/{{slug}}"
 OF_REPOSITORY = (
-    Asked(resources.BRANCH_RESTRICTIONS, f"{_REPOSITORY}/branch-restrictions", {"pagelen": 100}),
-    Asked(resources.PULL_REQUESTS, f"{_REPOSITORY}/pullrequests", {"pagelen": 50, "q": _recent()}),
-    Asked(resources.PIPELINES_CONFIG, f"{_REPOSITORY}/pipelines_config", {}, listing=False),
-    Asked(resources.LATEST_PIPELINE, f"{_REPOSITORY}/pipelines", {"pagelen": 1, "sort": "-created_on"}, listing=False),
+    Asked(catalogue.BRANCH_RESTRICTIONS, f"{_REPOSITORY}/branch-restrictions", {"pagelen": 100}),
+    Asked(catalogue.PULL_REQUESTS, f"{_REPOSITORY}/pullrequests", {"pagelen": 50, "q": _recent()}),
+    Asked(catalogue.PIPELINES_CONFIG, f"{_REPOSITORY}/pipelines_config", {}, listing=False),
+    Asked(catalogue.LATEST_PIPELINE, f"{_REPOSITORY}/pipelines", {"pagelen": 1, "sort": "-created_on"}, listing=False),
 )

@@ -17,18 +17,19 @@ from bitbucket_cloud.client.client import BitbucketClient
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import Settings
 from bitbucket_compliance.pipeline import extract
-from bitbucket_compliance.pipeline.extract import repositories
-from bitbucket_compliance.pipeline.extract.landing import Answer, LandingWriter
-from bitbucket_compliance.pipeline.run import run
+from bitbucket_compliance.pipeline.extract.landing.results import CallResult
+from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter
+from bitbucket_compliance.pipeline.extract.repositories import reader
+from bitbucket_compliance.pipeline.run import lifecycle, task_frame
 from tests.bench.baselines.contender import KEY, SECRET, WORKSPACE, Measured, parser, timed
 
 RUN_ID = "bench"
 
 
 class Discarding(LandingWriter):
-    """Takes answers as the real one does, and forgets them."""
+    """Takes results as the real one does, and forgets them."""
 
-    def add(self, answer: Answer) -> None:
+    def add(self, result: CallResult) -> None:
         """Land nothing."""
 
     def add_read(self, repository_id: str, *, complete: bool) -> None:
@@ -50,16 +51,16 @@ def settings(url: str, connections: int) -> Settings:
 
 def read(client: BitbucketClient, *, lands: bool) -> None:
     """The steps from the run's start to the last repository, each in the frame its task has."""
-    run.start_run(WORKSPACE, RUN_ID)
-    with run.run_step("preflight", WORKSPACE, RUN_ID) as (connection, this_run):
+    lifecycle.start_run(WORKSPACE, RUN_ID)
+    with task_frame.task_frame("preflight", WORKSPACE, RUN_ID) as (connection, this_run):
         extract.preflight(connection, this_run, client)
-    with run.run_step("list_workspace", WORKSPACE, RUN_ID) as (connection, this_run):
+    with task_frame.task_frame("list_workspace", WORKSPACE, RUN_ID) as (connection, this_run):
         extract.list_workspace(connection, this_run, client)
-    with run.run_step("plan_reading", WORKSPACE, RUN_ID) as (connection, this_run):
+    with task_frame.task_frame("plan_reading", WORKSPACE, RUN_ID) as (connection, this_run):
         chunks = extract.plan_reading(connection, this_run, client.limiter)
-    with patch.object(repositories, "LandingWriter", LandingWriter if lands else Discarding):
+    with patch.object(reader, "LandingWriter", LandingWriter if lands else Discarding):
         for number in chunks:
-            with run.run_step(f"read_repositories {number}", WORKSPACE, RUN_ID) as (connection, this_run):
+            with task_frame.task_frame(f"read_repositories {number}", WORKSPACE, RUN_ID) as (connection, this_run):
                 extract.read_chunk(connection, this_run, client, number)
 
 
@@ -89,7 +90,8 @@ def main() -> None:
     measured = Measured()
     database = Database(connect, "the bench's database")
     with (
-        patch.object(run, "connect", connect),
+        patch.object(lifecycle, "connect", connect),
+        patch.object(task_frame, "connect", connect),
         timed(measured, lands=given.land),
         BitbucketClient(settings(given.url, given.connections), database=database) as client,
     ):

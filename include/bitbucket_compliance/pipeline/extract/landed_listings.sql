@@ -10,5 +10,5 @@ FROM landing.calls AS calls
 WHERE
     calls.workspace = %(workspace)s
     AND calls.run_id = %(run_id)s
-    AND (calls.repository_id = '' OR calls.resource = 'repository')
+    AND (calls.repository_id = '' OR calls.resource = %(repository)s)
     AND calls.outcome <> 'failed';

@@ -158,7 +158,7 @@ def _clear_away(connection: Connection, run: Run) -> None:
         ORDER BY started_at DESC
         OFFSET %s
         """,
-        (run.workspace, "events" if run.only_events else "polling", RUNS_KEPT),
+        (run.workspace, "events" if run.incremental else "polling", RUNS_KEPT),
     ).fetchall()
     for row in old:
         pages = [Path(page.removeprefix(LOCAL)) for page in row["data_docs"].values() if page.startswith(LOCAL)]

@@ -16,8 +16,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from bitbucket_compliance.core.database import CONNECTION_ID
+from bitbucket_compliance.pipeline.extract.selection import read_of_repositories
 from bitbucket_compliance.pipeline.gate.expectations.model import Expectation
 from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.resources.catalogue import RESOURCES
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
@@ -210,7 +212,14 @@ def _datasource(context: Any, run: Run) -> "SQLDatasource":
 
     url = PostgresHook(postgres_conn_id=CONNECTION_ID).sqlalchemy_url.set(drivername="postgresql+psycopg")
     # Compiling these queries costs more than running them.
-    settings = {"compliance.workspace": run.workspace, "compliance.run_id": run.run_id, "jit": "off", "timezone": "UTC"}
+    settings = {
+        "compliance.workspace": run.workspace,
+        "compliance.run_id": run.run_id,
+        "compliance.always_read": ",".join(one.name for one in read_of_repositories(run.policy) if not one.on_demand),
+        "compliance.may_be_absent": ",".join(one.name for one in RESOURCES if one.may_be_absent),
+        "jit": "off",
+        "timezone": "UTC",
+    }
     arguments: dict[str, str] = {"options": " ".join(f"-c {key}={_escaped(value)}" for key, value in settings.items())}
     if url.host and url.host.startswith("/"):  # a socket's folder can't stand in a URL
         arguments["host"] = url.host

@@ -41,9 +41,9 @@ work_items AS (
     WHERE items.workspace = %(workspace)s AND items.run_id = old_runs.run_id
 ),
 
-unfinished_listings AS (
-    DELETE FROM landing.unfinished_listings AS unfinished
-    WHERE unfinished.workspace = %(workspace)s
+checkpoints AS (
+    DELETE FROM landing.checkpoints AS checkpoints
+    WHERE checkpoints.workspace = %(workspace)s
 )
 
 DELETE FROM landing.calls AS calls

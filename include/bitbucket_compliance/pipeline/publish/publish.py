@@ -8,7 +8,8 @@ from typing import Any
 from bitbucket_compliance.core.database import Connection, as_json, refresh_statistics, run_sql
 from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.judge.judge import judged_subjects
-from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run, renew_lease
+from bitbucket_compliance.pipeline.run.lease import renew_lease
+from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
 from bitbucket_compliance.security_tests import CATALOGUE
 
 log = logging.getLogger(__name__)
@@ -37,13 +38,13 @@ def publish(connection: Connection, run: Run) -> None:
     run_sql(connection, "pipeline/publish/repositories.sql", keys)
     if subjects is None:
         _publish_members(connection, run, keys)
-    if not run.only_events:
-        run_sql(connection, "pipeline/run/note_gaps.sql", keys)
-    run_sql(connection, "pipeline/run/answer.sql", keys)
+    if not run.incremental:
+        run_sql(connection, "pipeline/run/events/note_gaps.sql", keys)
+    run_sql(connection, "pipeline/run/events/answer.sql", keys)
     run_sql(connection, "pipeline/publish/run.sql", keys)
     run_sql(connection, "pipeline/publish/forget_old_runs.sql", {**keys, "runs_kept": RUNS_KEPT})
     # The last word before the commit: a run that was taken over must not publish.
-    renew_lease(connection, run)
+    renew_lease(connection, run.workspace, run.run_id)
     connection.commit()
     log.info("progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone)
 

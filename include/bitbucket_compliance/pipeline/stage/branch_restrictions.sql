@@ -1,5 +1,5 @@
--- Purpose: stage branch restrictions with whether each applies to the main branch, and forget those gone from a
--- complete listing. Matching: design, section 5; a branching_model rule whose model was not read matches "unknown".
+-- Purpose: branch restrictions with whether each applies to the main branch. Matching: design, section 5; a
+-- branching_model rule whose model was not read matches "unknown".
 
 WITH fetched AS (
     SELECT
@@ -25,92 +25,34 @@ WITH fetched AS (
         objects.workspace = %(workspace)s
         AND objects.resource = 'branch_restrictions'
         AND objects.run_id = %(run_id)s
-),
-
-matched AS (
-    SELECT
-        fetched.*,
-        CASE
-            WHEN repositories.main_branch IS null THEN false
-            WHEN fetched.branch_match_kind = 'glob'
-                THEN staging.glob_matches(fetched.pattern, repositories.main_branch)
-            WHEN fetched.branch_match_kind <> 'branching_model' OR models.repository_id IS null THEN null
-            WHEN fetched.branch_type = 'production'
-                THEN
-                    coalesce(models.production_use_mainbranch, false)
-                    OR coalesce(models.production_name = repositories.main_branch, false)
-            WHEN fetched.branch_type = 'development'
-                THEN
-                    coalesce(models.development_use_mainbranch, false)
-                    OR coalesce(models.development_name = repositories.main_branch, false)
-            ELSE EXISTS (
-                SELECT 1
-                FROM jsonb_array_elements(models.branch_types) AS types (body)
-                WHERE
-                    types.body ->> 'kind' = fetched.branch_type
-                    AND coalesce(types.body ->> 'prefix', '') <> ''
-                    AND starts_with(repositories.main_branch, types.body ->> 'prefix')
-            )
-        END AS matches_main_branch
-    FROM fetched
-    INNER JOIN staging.repositories AS repositories
-        ON fetched.workspace = repositories.workspace AND fetched.repository_id = repositories.repository_id
-    LEFT JOIN staging.branching_models AS models
-        ON fetched.workspace = models.workspace AND fetched.repository_id = models.repository_id
-),
-
-forgotten AS (
-    DELETE FROM staging.branch_restrictions AS staged
-    USING staging.coverage AS coverage
-    WHERE
-        staged.workspace = %(workspace)s
-        AND coverage.workspace = staged.workspace
-        AND coverage.repository_id = staged.repository_id
-        AND coverage.resource = 'branch_restrictions'
-        AND coverage.run_id = %(run_id)s
-        AND coverage.complete
-        AND NOT EXISTS (
-            SELECT 1 FROM matched
-            WHERE matched.repository_id = staged.repository_id AND matched.restriction_id = staged.restriction_id
-        )
 )
 
-INSERT INTO staging.branch_restrictions (
-    workspace,
-    repository_id,
-    restriction_id,
-    kind,
-    branch_match_kind,
-    pattern,
-    branch_type,
-    value,
-    users,
-    groups,
-    matches_main_branch,
-    data_as_of
-)
 SELECT
-    matched.workspace,
-    matched.repository_id,
-    matched.restriction_id,
-    matched.kind,
-    matched.branch_match_kind,
-    matched.pattern,
-    matched.branch_type,
-    matched.value,
-    matched.users,
-    matched.groups,
-    matched.matches_main_branch,
-    matched.data_as_of
-FROM matched
-ON CONFLICT (workspace, repository_id, restriction_id) DO UPDATE
-    SET
-        kind = excluded.kind,
-        branch_match_kind = excluded.branch_match_kind,
-        pattern = excluded.pattern,
-        branch_type = excluded.branch_type,
-        value = excluded.value,
-        users = excluded.users,
-        groups = excluded.groups,
-        matches_main_branch = excluded.matches_main_branch,
-        data_as_of = excluded.data_as_of;
+    fetched.*,
+    CASE
+        WHEN repositories.main_branch IS null THEN false
+        WHEN fetched.branch_match_kind = 'glob'
+            THEN staging.glob_matches(fetched.pattern, repositories.main_branch)
+        WHEN fetched.branch_match_kind <> 'branching_model' OR models.repository_id IS null THEN null
+        WHEN fetched.branch_type = 'production'
+            THEN
+                coalesce(models.production_use_mainbranch, false)
+                OR coalesce(models.production_name = repositories.main_branch, false)
+        WHEN fetched.branch_type = 'development'
+            THEN
+                coalesce(models.development_use_mainbranch, false)
+                OR coalesce(models.development_name = repositories.main_branch, false)
+        ELSE EXISTS (
+            SELECT 1
+            FROM jsonb_array_elements(models.branch_types) AS types (body)
+            WHERE
+                types.body ->> 'kind' = fetched.branch_type
+                AND coalesce(types.body ->> 'prefix', '') <> ''
+                AND starts_with(repositories.main_branch, types.body ->> 'prefix')
+        )
+    END AS matches_main_branch
+FROM fetched
+INNER JOIN staging.repositories AS repositories
+    ON fetched.workspace = repositories.workspace AND fetched.repository_id = repositories.repository_id
+LEFT JOIN staging.branching_models AS models
+    ON fetched.workspace = models.workspace AND fetched.repository_id = models.repository_id;

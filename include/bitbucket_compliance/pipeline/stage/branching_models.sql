@@ -1,59 +1,19 @@
--- Purpose: stage effective branching models where a rule refers to one; forgotten where the rules were read again and
--- no longer do.
+-- Purpose: effective branching models, where a rule refers to one.
 
-WITH fetched AS (
-    SELECT
-        objects.workspace,
-        objects.repository_id,
-        objects.body,
-        objects.fetched_at
-    FROM landing.run_objects AS objects
-    WHERE
-        objects.workspace = %(workspace)s
-        AND objects.resource = 'effective_branching_model'
-        AND objects.run_id = %(run_id)s
-),
-
-forgotten AS (
-    DELETE FROM staging.branching_models AS staged
-    USING staging.coverage AS coverage
-    WHERE
-        staged.workspace = %(workspace)s
-        AND coverage.workspace = staged.workspace
-        AND coverage.repository_id = staged.repository_id
-        AND coverage.resource = 'branch_restrictions'
-        AND coverage.run_id = %(run_id)s
-        AND NOT EXISTS (SELECT 1 FROM fetched WHERE fetched.repository_id = staged.repository_id)
-)
-
-INSERT INTO staging.branching_models (
-    workspace,
-    repository_id,
-    development_name,
-    development_use_mainbranch,
-    production_name,
-    production_use_mainbranch,
-    branch_types,
-    data_as_of
-)
 SELECT
-    fetched.workspace,
-    fetched.repository_id,
-    fetched.body #>> '{development,name}',
-    (fetched.body #>> '{development,use_mainbranch}')::boolean,
-    fetched.body #>> '{production,name}',
-    (fetched.body #>> '{production,use_mainbranch}')::boolean,
+    objects.workspace,
+    objects.repository_id,
+    objects.body #>> '{development,name}' AS development_name,
+    (objects.body #>> '{development,use_mainbranch}')::boolean AS development_use_mainbranch,
+    objects.body #>> '{production,name}' AS production_name,
+    (objects.body #>> '{production,use_mainbranch}')::boolean AS production_use_mainbranch,
     CASE
-        WHEN jsonb_typeof(fetched.body -> 'branch_types') = 'array' THEN fetched.body -> 'branch_types'
+        WHEN jsonb_typeof(objects.body -> 'branch_types') = 'array' THEN objects.body -> 'branch_types'
         ELSE '[]'
-    END,
-    fetched.fetched_at
-FROM fetched
-ON CONFLICT (workspace, repository_id) DO UPDATE
-    SET
-        development_name = excluded.development_name,
-        development_use_mainbranch = excluded.development_use_mainbranch,
-        production_name = excluded.production_name,
-        production_use_mainbranch = excluded.production_use_mainbranch,
-        branch_types = excluded.branch_types,
-        data_as_of = excluded.data_as_of;
+    END AS branch_types,
+    objects.fetched_at AS data_as_of
+FROM landing.run_objects AS objects
+WHERE
+    objects.workspace = %(workspace)s
+    AND objects.resource = 'effective_branching_model'
+    AND objects.run_id = %(run_id)s;

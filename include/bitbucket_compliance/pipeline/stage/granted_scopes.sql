@@ -1,12 +1,9 @@
--- Purpose: stage the scopes that Bitbucket said the token has.
+-- Purpose: the scopes that Bitbucket said the token has.
 
-INSERT INTO staging.granted_scopes (workspace, run_id, scopes, data_as_of)
 SELECT
     runs.workspace,
     runs.run_id,
-    runs.scopes_granted,
-    runs.started_at
+    runs.scopes_granted AS scopes,
+    runs.started_at AS data_as_of
 FROM integration.runs AS runs
-WHERE runs.run_id = %(run_id)s AND runs.workspace = %(workspace)s
-ON CONFLICT (workspace) DO UPDATE
-    SET run_id = excluded.run_id, scopes = excluded.scopes, data_as_of = excluded.data_as_of;
+WHERE runs.run_id = %(run_id)s AND runs.workspace = %(workspace)s;

@@ -1,35 +1,86 @@
 """Stage: from landed JSON to typed tables, one current row per object, by SQL alone.
 
-A row disappears only when a listing that was read whole no longer names it. Each file is one set-based statement,
-safe to run again.
+A file of this folder is a query that bears the name of a table of ``staging`` and gives its rows as this run brought
+them; ``fill`` puts them in the place of those with the same key. A row disappears only when what was read whole no
+longer names it. All of it is safe to run again.
 """
 
 import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
+from psycopg import sql
+
+from bitbucket_compliance.core.database import PACKAGE, Connection, refresh_statistics, run_sql
 from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.resources.catalogue import REPOSITORY, RESOURCES
+from bitbucket_compliance.resources.model import Resource
 
 log = logging.getLogger(__name__)
 
-# In the order of their needs: coverage before what forgets by it, branching models before the rules that use them.
-_AFTER_LISTING = ("workspaces", "granted_scopes", "repositories", "members", "member_emails")
-# A run for events asks for no members: those of the last listing stay.
-_AFTER_EVENTS = ("granted_scopes", "repositories")
-_AFTER_READING = (
-    "branching_models",
-    "branch_restrictions",
-    "pull_requests",
-    "pull_request_builds",
-    "pipelines_configs",
-    "latest_pipelines",
-    "forget_repositories",
-)
+_SQL = "pipeline/stage"
+_BELOW_REPOSITORIES = [one for one in RESOURCES if one.of == "repository" and one.table]
+
+_KEY_COLUMNS = """
+SELECT attributes.attname
+FROM pg_index AS indexes
+INNER JOIN pg_attribute AS attributes
+    ON indexes.indrelid = attributes.attrelid AND attributes.attnum = any(indexes.indkey)
+WHERE indexes.indisprimary AND indexes.indrelid = format('staging.%%I', %(table)s::text)::regclass
+"""
+# Rows that this run staged are as new as its calls; older ones it did not find any more.
+_FORGET_UNLISTED = sql.SQL("""
+DELETE FROM staging.{table} AS staged
+WHERE
+    staged.workspace = %(workspace)s
+    AND (
+        NOT %(needs_whole)s
+        OR EXISTS (
+            SELECT 1 FROM landing.calls AS calls
+            WHERE
+                calls.workspace = staged.workspace
+                AND calls.run_id = %(run_id)s
+                AND calls.resource = %(resource)s
+                AND calls.complete
+        )
+    )
+    AND NOT EXISTS (
+        SELECT 1 FROM landing.calls AS calls
+        WHERE
+            calls.workspace = staged.workspace
+            AND calls.run_id = %(run_id)s
+            AND calls.fetched_at = staged.data_as_of
+            AND calls.resource = any(%(resources)s::text[])
+    )
+""")
+_FORGET_GONE = sql.SQL("""
+DELETE FROM staging.{table} AS staged
+USING staging.coverage AS coverage
+WHERE
+    staged.workspace = %(workspace)s
+    AND coverage.workspace = staged.workspace
+    AND coverage.repository_id = staged.repository_id
+    AND coverage.resource = %(resource)s
+    AND coverage.run_id = %(run_id)s
+    AND (coverage.complete OR NOT %(needs_whole)s)
+    AND staged.data_as_of < coverage.data_as_of
+""")
+_FORGET_LEFT = sql.SQL("""
+DELETE FROM staging.{table} AS staged
+WHERE
+    staged.workspace = %(workspace)s
+    AND staged.repository_id <> ''
+    AND NOT EXISTS (
+        SELECT 1 FROM staging.repositories AS repositories
+        WHERE repositories.workspace = staged.workspace AND repositories.repository_id = staged.repository_id
+    )
+""")
 
 
 def stage_listing(connection: Connection, run: Run) -> None:
     """Stage what the listings of the workspace brought; commits."""
     refresh_statistics(connection, "landing")
-    _run_files(connection, run, _listed(run))
+    _stage_listings(connection, run)
     refresh_statistics(connection, "staging")
     connection.commit()
 
@@ -37,22 +88,69 @@ def stage_listing(connection: Connection, run: Run) -> None:
 def stage_landing(connection: Connection, run: Run) -> None:
     """Stage everything this run landed, in one transaction, so that the gate never sees half of it; commits."""
     refresh_statistics(connection, "landing")
-    _run_files(connection, run, (*_listed(run), "coverage"))
+    _stage_listings(connection, run)
+    keys = {**run.keys, "lists_all": not run.incremental, "in_place_of_listing": REPOSITORY.name}
+    fill(connection, "coverage", keys)
+    run_sql(connection, f"{_SQL}/forget_coverage.sql", keys)
     # All that follows is joined with these two, which may have been empty a moment ago.
     refresh_statistics(connection, "staging", "repositories", "coverage")
-    _run_files(connection, run, _AFTER_READING)
+    for resource in _BELOW_REPOSITORIES:
+        fill(connection, str(resource.table), run.keys)
+        if resource.read_as != "collected":  # builds of a merge don't change any more: they stay
+            _forget(connection, run, _FORGET_GONE, resource, asked_after=resource.asked_after or resource.name)
+    for table in ("coverage", *(str(resource.table) for resource in _BELOW_REPOSITORIES)):
+        connection.execute(_FORGET_LEFT.format(table=sql.Identifier(table)), run.keys)
     if not run.judges_all:
-        run_sql(connection, "pipeline/judge/judge_touched.sql", run.keys)
+        run_sql(connection, f"{_SQL}/judged_subjects.sql", run.keys)
     refresh_statistics(connection, "staging")
     connection.commit()
 
 
-def _listed(run: Run) -> tuple[str, ...]:
-    return _AFTER_EVENTS if run.only_events else _AFTER_LISTING
+def fill(connection: Connection, table: str, keys: Mapping[str, Any]) -> None:
+    """Put the rows that ``<table>.sql`` gives into the table, each in the place of the one with its key."""
+    query = sql.SQL((PACKAGE / _SQL / f"{table}.sql").read_text(encoding="utf-8").rstrip().removesuffix(";"))
+    empty = connection.execute(sql.SQL("SELECT * FROM ({}) AS staged LIMIT 0").format(query), keys)
+    columns = [column.name for column in empty.description or ()]
+    key = [row["attname"] for row in connection.execute(_KEY_COLUMNS, {"table": table})]
+    statement = sql.SQL(
+        "INSERT INTO staging.{table} ({columns}) SELECT {columns} FROM ({query}) AS staged"
+        " ON CONFLICT ({key}) DO UPDATE SET {changes}"
+    ).format(
+        table=sql.Identifier(table),
+        columns=_identifiers(columns),
+        query=query,
+        key=_identifiers(key),
+        changes=sql.SQL(", ").join(
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns if name not in key
+        ),
+    )
+    log.info("staged %s: %d rows", table, connection.execute(statement, keys).rowcount)
 
 
-def _run_files(connection: Connection, run: Run, names: tuple[str, ...]) -> None:
-    keys = {**run.keys, "lists_all": not run.only_events}
-    for name in names:
-        cursor = run_sql(connection, f"pipeline/stage/{name}.sql", keys)
-        log.info("staged %s: %d rows", name, max(cursor.rowcount, 0))
+def _identifiers(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
+
+
+def _stage_listings(connection: Connection, run: Run) -> None:
+    """What listings feed; a run for events asks only for what events announce, all else stays."""
+    fill(connection, "granted_scopes", run.keys)
+    listed = [one for one in RESOURCES if one.of == "workspace" and (one.announced_by or not run.incremental)]
+    filled: set[str] = set()
+    for resource in listed:
+        # Where two resources feed one table, the first one says which rows there are.
+        if resource.table and resource.table not in filled:
+            filled.add(resource.table)
+            fill(connection, resource.table, run.keys)
+            if resource.read_as != "object":
+                _forget(connection, run, _FORGET_UNLISTED, resource)
+
+
+def _forget(connection: Connection, run: Run, statement: sql.SQL, resource: Resource, asked_after: str = "") -> None:
+    keys = {
+        **run.keys,
+        "resource": asked_after or resource.name,
+        "resources": [resource.name, REPOSITORY.name],
+        # The one object that a call asks for is gone also where the call brought none; addresses hold for one run.
+        "needs_whole": resource.read_as not in ("object", "addresses"),
+    }
+    connection.execute(statement.format(table=sql.Identifier(str(resource.table))), keys)

@@ -8,18 +8,13 @@ from typing import Any
 
 from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.core.errors import PipelineError
+from bitbucket_compliance.resources.catalogue import RESOURCES
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.model import SecurityTest
 
 Row = dict[str, Any]
 INTERVALS_SHOWN = 6
 NAMES_SHOWN = 5
-# Bodies that name or list the subject itself, whatever the basis is.
-_OF_SUBJECT: Mapping[str, tuple[str, ...]] = {
-    "repository": ("repositories",),
-    "member": ("members", "member_emails"),
-    "workspace": ("workspace",),
-}
 
 
 class NothingToExplain(PipelineError):
@@ -103,7 +98,9 @@ def chain(
         "moment": verdict["valid_from"],
         "data_as_of": verdict["data_as_of"],
         "resources": sorted(
-            {name for names in test.bases.values() for name in names} | set(_OF_SUBJECT[test.subject_type])
+            # What the verdict rests on, and what names the subject itself.
+            {name for names in test.bases.values() for name in names}
+            | {resource.name for resource in RESOURCES if resource.identifies == test.subject_type}
         ),
     }
     bodies = run_sql(connection, "reporting/explain/bodies.sql", keys).fetchall()

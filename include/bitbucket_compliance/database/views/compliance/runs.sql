@@ -17,7 +17,7 @@ SELECT
     full_refresh,
     error,
     identity_role,
-    decidable,
+    bases_available,
     plan,
     repositories_read,
     repositories_left,
@@ -43,7 +43,7 @@ COMMENT ON COLUMN compliance.runs.full_refresh IS 'Whether everything was asked 
 COMMENT ON COLUMN compliance.runs.error IS 'One line on why the run ended without publishing.';
 COMMENT ON COLUMN compliance.runs.identity_role IS
 'Role of the connection''s identity in the workspace; null where Bitbucket did not tell.';
-COMMENT ON COLUMN compliance.runs.decidable IS
+COMMENT ON COLUMN compliance.runs.bases_available IS
 'By test and basis: null where the grant lets it be decided, else what is missing, such as "scope repository:admin".';
 COMMENT ON COLUMN compliance.runs.plan IS
 'What the run set out to read and why, the requests it reckoned with, and whether the workspace is too large for its budget.';

@@ -6,7 +6,10 @@ WITH repositories AS (
         staged.repository_id,
         coalesce(bool_or(
             coverage.outcome = 'failed'
-            OR (coverage.outcome = 'not_found' AND coverage.resource <> 'pipelines_config')
+            OR (
+                coverage.outcome = 'not_found'
+                AND coverage.resource <> all(string_to_array(current_setting('compliance.may_be_absent'), ','))
+            )
         ), false) AS failed
     FROM staging.repositories AS staged
     LEFT JOIN staging.coverage AS coverage
@@ -22,6 +25,6 @@ SELECT
 FROM repositories;
 
 COMMENT ON VIEW quality.error_share IS
-'Share of listed repositories of which a call failed when they were last read. Missing rights are no failure; nor is a repository on which Pipelines was never configured.';
+'Share of listed repositories of which a call failed when they were last read. Missing rights are no failure; nor is a 404 that only says that nobody configured something.';
 
 GRANT SELECT ON quality.error_share TO compliance_pipeline;

@@ -6,9 +6,8 @@ SELECT
     items.slug,
     resources.resource
 FROM landing.work_items AS items
-CROSS JOIN (
-    VALUES ('branch_restrictions'), ('pull_requests'), ('pipelines_config'), ('pipelines')
-) AS resources (resource)
+-- those that the run asks every repository for
+CROSS JOIN unnest(string_to_array(current_setting('compliance.always_read'), ',')) AS resources (resource)
 WHERE
     items.workspace = current_setting('compliance.workspace')
     AND items.run_id = current_setting('compliance.run_id')

@@ -53,7 +53,7 @@ CREATE TABLE landing.work_items (
     place integer NOT NULL DEFAULT 0,
     cause text NOT NULL DEFAULT 'never_read',
     updated_on timestamptz,
-    reading_basis text NOT NULL DEFAULT '',
+    read_signature text NOT NULL DEFAULT '',
     left_over boolean NOT NULL DEFAULT false,
     PRIMARY KEY (workspace, run_id, repository_id)
 );
@@ -71,17 +71,17 @@ CREATE TABLE landing.repository_reads (
     updated_on timestamptz,
     main_branch text,
     non_production boolean NOT NULL,
-    reading_basis text NOT NULL,
+    read_signature text NOT NULL,
     PRIMARY KEY (workspace, repository_id)
 );
 COMMENT ON TABLE landing.repository_reads IS
 'When each repository was last read to the end, and what it looked like then: what tells whether it is due again.';
 COMMENT ON COLUMN landing.repository_reads.complete IS 'Whether no call on it failed; if one did, it is due at once.';
 COMMENT ON COLUMN landing.repository_reads.updated_on IS 'What Bitbucket''s listing said before it was read.';
-COMMENT ON COLUMN landing.repository_reads.reading_basis IS
-'Scopes, role and policy that decide which calls a reading makes; another basis means another reading.';
+COMMENT ON COLUMN landing.repository_reads.read_signature IS
+'Stands for the scopes, role and policy that decide which calls a reading makes; another one means another reading.';
 
-CREATE TABLE landing.unfinished_listings (
+CREATE TABLE landing.checkpoints (
     workspace text NOT NULL,
     run_id text NOT NULL,
     resource text NOT NULL,
@@ -92,7 +92,7 @@ CREATE TABLE landing.unfinished_listings (
     requests integer NOT NULL,
     PRIMARY KEY (workspace, run_id, resource, repository_id, item_key)
 );
-COMMENT ON TABLE landing.unfinished_listings IS
-'Pages of a listing that was broken off when the hour''s requests were used up; the run goes on behind them.';
+COMMENT ON TABLE landing.checkpoints IS
+'Where calls stopped when the hour''s requests were used up: the pages read, and the link to go on from.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA landing TO compliance_pipeline;

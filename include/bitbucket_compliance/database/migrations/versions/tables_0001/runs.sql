@@ -16,7 +16,7 @@ CREATE TABLE integration.runs (
     coverage jsonb,
     error text,
     identity_role text,
-    decidable jsonb,
+    bases_available jsonb,
     plan jsonb,
     repositories_read integer,
     repositories_left integer,
@@ -29,7 +29,7 @@ CREATE INDEX runs_by_workspace ON integration.runs (workspace, started_at DESC);
 COMMENT ON TABLE integration.runs IS 'One row a run of one workspace; compliance.runs shows it.';
 COMMENT ON COLUMN integration.runs.identity_role IS
 'Role of the connection''s identity in the workspace; null where Bitbucket did not tell.';
-COMMENT ON COLUMN integration.runs.decidable IS
+COMMENT ON COLUMN integration.runs.bases_available IS
 'By test and basis: null where it can be decided, else what is missing ("scope repository:admin").';
 COMMENT ON COLUMN integration.runs.plan IS
 'Repositories to read by cause, requests estimated, what the budget allows, and whether the workspace is too large for it.';
@@ -53,16 +53,12 @@ CREATE TABLE integration.workspace_leases (
     workspace text PRIMARY KEY,
     run_id text NOT NULL,
     renewed_at timestamptz NOT NULL,
-    waits_until timestamptz,
-    wanted_by text,
-    wanted_at timestamptz
+    waits_until timestamptz
 );
 COMMENT ON TABLE integration.workspace_leases IS
 'The run that may write for a workspace. A task of any other run of it stops before it writes.';
 COMMENT ON COLUMN integration.workspace_leases.waits_until IS
 'Until when the run holds no worker because it waits for requests; null while it works.';
-COMMENT ON COLUMN integration.workspace_leases.wanted_by IS
-'The run that is next in line: the holder publishes what it has read instead of waiting once more.';
 
 CREATE TABLE integration.notifications_sent (
     conn_id text NOT NULL,

@@ -1,0 +1,1 @@
+"""The landing zone: what calls brought, and how it gets into Postgres."""

@@ -1,0 +1,202 @@
+"""Reads one chunk of repositories: their calls side by side, every result landed."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from queue import SimpleQueue
+
+from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
+from bitbucket_compliance.core.errors import BitbucketUnavailable, WaitForRequests
+from bitbucket_compliance.pipeline.extract import fetch
+from bitbucket_compliance.pipeline.extract.fetch import Call, Client
+from bitbucket_compliance.pipeline.extract.landing.results import FAILED, OK, SCOPE_MISSING, CallResult
+from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
+from bitbucket_compliance.pipeline.extract.repositories.needs import REMEMBERED, Needs, Repository
+from bitbucket_compliance.pipeline.run.lease import renew_lease
+from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.resources.catalogue import PULL_REQUEST_STATUSES
+
+log = logging.getLogger(__name__)
+
+GIVE_UP_AFTER = 12  # calls in a row that found nobody at home
+PROGRESS_SECONDS = 5.0
+
+_SQL = "pipeline/extract/repositories"
+
+
+def read_chunk(connection: Connection, run: Run, client: Client, chunk: int) -> None:
+    """Read the repositories of one chunk in parallel and land every result; one repository never stops the others.
+
+    A run whose time is up leaves the rest to the next run instead of waiting for requests once more.
+
+    Raises:
+        WaitForRequests: the hour's requests are used up; called again it goes on where it stopped.
+        BitbucketUnavailable: nobody answered a dozen calls in a row.
+        ConnectionRefused: credentials were refused in the middle.
+    """
+    try:
+        ChunkReader(connection, run, client, chunk).read()
+    except WaitForRequests as waiting:
+        reason = run.reason_not_to_wait(datetime.now(UTC))
+        if reason is None:
+            raise
+        left = run_sql(connection, f"{_SQL}/leave_for_next_run.sql", {**run.keys, "chunk": chunk}).rowcount
+        connection.commit()
+        log.warning("%s; %s: %d repositories are left to the next run", waiting, reason, left)
+
+
+class ChunkReader:
+    """Reads one chunk, and goes on where an earlier try of it stopped."""
+
+    def __init__(self, connection: Connection, run: Run, client: Client, chunk: int):
+        self._connection = connection
+        self._run = run
+        self._client = client
+        self._needs = Needs(run)
+        self._writer = LandingWriter(connection, run)
+        self._denied: dict[str, list[str]] = {}
+        self._failed_in_a_row = 0
+        self._pending: dict[Future[CallResult], Repository] = {}
+        self._came_back: SimpleQueue[Future[CallResult]] = SimpleQueue()
+        self._progress_at = time.monotonic()
+        keys = {**run.keys, "chunk": chunk, "full_refresh": run.full_refresh}
+        rows = run_sql(connection, f"{_SQL}/chunk_items.sql", keys).fetchall()
+        self._total = rows[0]["total"] if rows else 0
+        self._done = rows[0]["before"] if rows else 0
+        self._repositories = {
+            row["repository_id"]: Repository(
+                row["repository_id"],
+                row["slug"],
+                row["main_branch"],
+                row["non_production"],
+                row["has_project_evidence"],
+            )
+            for row in rows
+        }
+        self._checkpoints = checkpoints(connection, run)
+        self._recall({**keys, "resources": list(REMEMBERED), "statuses": PULL_REQUEST_STATUSES.name})
+        connection.commit()
+
+    def _recall(self, keys: Mapping[str, object]) -> None:
+        """Take up what an earlier try of this chunk landed, and the builds any run has seen."""
+        if keys["chunk"]:
+            # The chunks before filled the tables; without statistics the planner takes them for empty.
+            refresh_statistics(self._connection, "landing")
+        landed = run_sql(self._connection, f"{_SQL}/landed_calls.sql", keys).fetchall()
+        for row in landed:
+            if not row["item_key"]:
+                self._repositories[row["repository_id"]].outcomes[row["resource"]] = row["outcome"]
+        for row in run_sql(self._connection, f"{_SQL}/landed_bodies.sql", keys) if landed else ():
+            self._repositories[row["repository_id"]].remember(row["resource"], [row["body"]])
+        for row in run_sql(self._connection, f"{_SQL}/known_builds.sql", keys):
+            self._repositories[row["repository_id"]].remember(PULL_REQUEST_STATUSES.name, [row["body"]])
+
+    def read(self) -> None:
+        """Keep every connection busy until no call is left; what came back is landed also when something ends it."""
+        # A few more threads than connections: they sign and decode while every connection is busy. The client lets no
+        # more requests out than it has connections.
+        workers = self._client.connections + self._client.connections // 4
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            try:
+                unread = iter([*self._repositories.values()])
+                self._feed(pool, unread)
+                while self._pending:
+                    future = self._came_back.get()
+                    repository = self._pending.pop(future)
+                    repository.open_calls -= 1
+                    self.take(repository, future.result())
+                    self._submit(pool, repository, self._needs.next_calls(repository))
+                    self._feed(pool, unread)
+            except WaitForRequests as waiting:
+                self._stop(waiting)
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+                self._writer.flush()
+        self._log_progress()
+
+    def _feed(self, pool: ThreadPoolExecutor, unread: Iterator[Repository]) -> None:
+        """Begin further repositories, so many that no connection ever waits for this thread."""
+        while len(self._pending) < 4 * self._client.connections:
+            repository = next(unread, None)
+            if repository is None:
+                return
+            calls = [*self._needs.first_calls(repository), *self._needs.next_calls(repository)]
+            self._submit(pool, repository, calls)
+
+    def _stop(self, waiting: WaitForRequests) -> None:
+        """Take what is under way, send nothing more, and give the reason to come back.
+
+        Raises:
+            WaitForRequests: always.
+        """
+        sent = {future: repository for future, repository in self._pending.items() if not future.cancel()}
+        for future, repository in sent.items():
+            try:
+                self.take(repository, future.result())
+            except WaitForRequests as another:
+                waiting = another.joined(waiting)
+        self._writer.keep(waiting.checkpoints)
+        raise waiting
+
+    def _submit(self, pool: ThreadPoolExecutor, repository: Repository, calls: Iterable[Call]) -> None:
+        """Send calls; a result that is known without asking is as good as one that came back."""
+        for call in calls:
+            repository.open_calls += 1
+            granted = self._client.granted_scopes or self._run.scopes_granted
+            missing = call.resource.missing_scopes(granted) or self._denied.get(call.resource.name)
+            if missing:
+                future: Future[CallResult] = Future()
+                future.set_result(fetch.not_worth_asking(call, missing))
+            else:
+                call = replace(call, checkpoint=self._checkpoints.get(call.key))
+                future = pool.submit(fetch.read, self._client, call)
+            self._pending[future] = repository
+            # A queue, not wait(): that looks at every pending call for each result.
+            future.add_done_callback(self._came_back.put)
+        if not repository.open_calls:
+            self._finish(repository)
+
+    def _finish(self, repository: Repository) -> None:
+        self._writer.add_read(repository.repository_id, complete=repository.is_complete)
+        del self._repositories[repository.repository_id]
+        self._done += 1
+        if time.monotonic() - self._progress_at >= PROGRESS_SECONDS:
+            self._progress_at = time.monotonic()
+            self._log_progress()
+            renew_lease(self._connection, self._run.workspace, self._run.run_id)
+            self._connection.commit()
+
+    def _log_progress(self) -> None:
+        log.info("progress: repositories %d of %d read", self._done, self._total)
+
+    def take(self, repository: Repository, result: CallResult) -> None:
+        """Land a result, and remember what it says about further calls.
+
+        Raises:
+            BitbucketUnavailable: nobody answered a dozen calls in a row.
+        """
+        if result.outcome == OK:
+            try:
+                repository.remember(result.resource, [body for _, body in result.objects])
+            except (KeyError, TypeError, ValueError, AttributeError) as odd:
+                # One repository with an odd answer is an error of that repository, not of its chunk.
+                message = f"Bitbucket's {result.resource} of {repository.slug} can't be read ({type(odd).__name__})"
+                result = replace(result, outcome=FAILED, objects=(), message=message)
+        self._writer.add(result)
+        repository.outcomes[result.resource] = result.outcome
+        if result.outcome == SCOPE_MISSING and result.requests:
+            self._denied[result.resource] = ["(refused before)"]
+        self._count_failures(result)
+
+    def _count_failures(self, result: CallResult) -> None:
+        if not result.requests:
+            return
+        nobody_home = result.outcome == FAILED and result.http_status is None
+        self._failed_in_a_row = self._failed_in_a_row + 1 if nobody_home else 0
+        if self._failed_in_a_row >= GIVE_UP_AFTER:
+            raise BitbucketUnavailable(
+                f"Bitbucket did not answer {GIVE_UP_AFTER} calls in a row; last: {result.message}"
+            )

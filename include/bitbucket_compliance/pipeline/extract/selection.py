@@ -1,0 +1,50 @@
+"""Which resources a run reads: what the enabled tests rest on, what the inventory shows, what no run can do without."""
+
+from bitbucket_compliance.policy.model import Policy
+from bitbucket_compliance.resources.catalogue import BY_NAME, RESOURCES
+from bitbucket_compliance.resources.model import Resource
+from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests.model import SecurityTest
+
+
+def wanted(policy: Policy) -> tuple[Resource, ...]:
+    """The resources that are worth a request under this policy, in the catalogue's order."""
+    judged = {name for test in _enabled(policy) for names in test.bases.values() for name in names}
+    return tuple(one for one in RESOURCES if one.required or one.fills or one.name in judged)
+
+
+def read_of_repositories(policy: Policy) -> list[Resource]:
+    """Those of them that are asked for repository by repository."""
+    return [one for one in wanted(policy) if one.of == "repository"]
+
+
+def announced_events(policy: Policy) -> tuple[str, ...]:
+    """The webhook events that can change a verdict: those of required resources, and of what enabled tests rest on."""
+    judged = {name for test in _enabled(policy) for names in test.bases.values() for name in names}
+    return tuple(event for one in RESOURCES if one.required or one.name in judged for event in one.announced_by)
+
+
+def tests_that_fall_back_on(resource: Resource, policy: Policy) -> list[SecurityTest]:
+    """The enabled tests that ask for an on-demand resource where their configuration can't be read."""
+    return [
+        test
+        for test in _enabled(policy)
+        if resource.on_demand
+        and any(resource.name in names for basis, names in test.bases.items() if basis != "configuration")
+        and resource.name not in test.bases.get("configuration", ())
+    ]
+
+
+def configuration_of(tests: list[SecurityTest]) -> list[Resource]:
+    """The resources that show the configuration that these tests ask about, those on demand left out."""
+    names = dict.fromkeys(name for test in tests for name in test.bases.get("configuration", ()))
+    return [BY_NAME[name] for name in names if not BY_NAME[name].on_demand]
+
+
+def fallback_tests(policy: Policy) -> list[str]:
+    """Ids of the enabled tests that have such an on-demand resource."""
+    return sorted({test.test_id for one in RESOURCES for test in tests_that_fall_back_on(one, policy)})
+
+
+def _enabled(policy: Policy) -> list[SecurityTest]:
+    return [test for test in CATALOGUE if policy.enabled(test.test_id)]

@@ -1,0 +1,11 @@
+-- Purpose: close the run's row; one that did not publish by now has failed.
+
+UPDATE integration.runs AS runs
+SET
+    status = CASE WHEN runs.status = 'running' THEN 'failed' ELSE runs.status END,
+    finished_at = coalesce(runs.finished_at, now()),
+    requests_spent = coalesce(
+        runs.requests_spent,
+        (SELECT sum(calls.requests) FROM landing.calls AS calls WHERE calls.run_id = runs.run_id)
+    )
+WHERE runs.run_id = %(run_id)s;

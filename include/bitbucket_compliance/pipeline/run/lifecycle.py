@@ -1,0 +1,81 @@
+"""How a run begins and ends: lease, policy, the run's row, and the events that it leaves."""
+
+import logging
+import re
+from datetime import UTC, datetime
+
+from psycopg.types.json import Jsonb
+
+from bitbucket_compliance.core.database import connect, run_sql
+from bitbucket_compliance.core.errors import WorkspaceUnknown, postgres_errors
+from bitbucket_compliance.pipeline.run.events.waiting import release_events, require_events
+from bitbucket_compliance.pipeline.run.lease import give_lease_back, take_lease, take_lease_at_once
+from bitbucket_compliance.policy.model import contradictions
+from bitbucket_compliance.security_tests.policies import policy_of
+
+log = logging.getLogger(__name__)
+
+# Slugs: what Bitbucket lets a workspace be called.
+_SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+def start_run(
+    workspace: str,
+    run_id: str,
+    *,
+    full_refresh: bool = False,
+    incremental: bool = False,
+    asked_at: datetime | None = None,
+) -> None:
+    """Take the workspace's lease, validate the policy and open the run's row.
+
+    Args:
+        incremental: the run reads what webhooks announced, and judges the repositories it read. All others are judged
+            too where the policy is another than that of the last published run.
+        asked_at: when the run was first asked for; None: now.
+
+    Raises:
+        WorkspaceUnknown: the parameter is no workspace slug.
+        PolicyInvalid: the overriding file, or what was set for the workspace, holds something unknown.
+        RunNotNeeded: another run of the workspace is at work; or no event waits, or none can be answered now.
+        WaitForOtherRun: another run may have been interrupted a moment ago; come back to see.
+    """
+    if not _SLUG.fullmatch(workspace):
+        raise WorkspaceUnknown(
+            f"workspace {workspace!r} is no workspace slug; give the part behind bitbucket.org/ in its address"
+        )
+    connection = connect()
+    with postgres_errors(), connection:
+        policy = policy_of(connection, workspace)
+        for told in contradictions(policy):
+            log.warning("policy of workspace %s: %s", workspace, told)
+        if incremental:
+            require_events(connection, workspace, run_id)
+            take_lease_at_once(connection, workspace, run_id)
+        else:
+            take_lease(connection, workspace, run_id, asked_at or datetime.now(UTC))
+        connection.execute(
+            "INSERT INTO registry.policy_versions (policy_version, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            (policy.version, Jsonb(policy.model_dump(mode="json"))),
+        )
+        keys = {
+            "run_id": run_id,
+            "workspace": workspace,
+            "started_at": datetime.now(UTC),
+            "full_refresh": full_refresh,
+            "policy_version": policy.version,
+            "incremental": incremental,
+        }
+        run_sql(connection, "pipeline/run/end_interrupted.sql", keys)
+        run_sql(connection, "pipeline/run/open_run.sql", keys)
+    log.info("run %s of workspace %s under policy %s", run_id, workspace, policy.version)
+
+
+def finish_run(workspace: str, run_id: str) -> None:
+    """Give the lease back; a run that did not publish by now has failed. Events it did not answer wait again."""
+    connection = connect()
+    with postgres_errors(), connection:
+        keys = {"workspace": workspace, "run_id": run_id}
+        give_lease_back(connection, workspace, run_id)
+        run_sql(connection, "pipeline/run/close_run.sql", keys)
+        release_events(connection, workspace, run_id)

@@ -1,0 +1,18 @@
+-- Purpose: open the run's row. A run for events judges all subjects where the policy changed since the last publication.
+
+INSERT INTO integration.runs (run_id, workspace, started_at, full_refresh, policy_version, kind, judges_all)
+SELECT
+    %(run_id)s,
+    %(workspace)s,
+    %(started_at)s,
+    %(full_refresh)s,
+    %(policy_version)s,
+    CASE WHEN %(incremental)s THEN 'events' ELSE 'polling' END,
+    NOT %(incremental)s OR %(policy_version)s IS DISTINCT FROM (
+        SELECT previous.policy_version
+        FROM integration.runs AS previous
+        WHERE previous.workspace = %(workspace)s AND previous.status = 'published'
+        ORDER BY previous.started_at DESC
+        LIMIT 1
+    )
+ON CONFLICT (run_id) DO NOTHING;

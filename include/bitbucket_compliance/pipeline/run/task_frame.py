@@ -1,0 +1,87 @@
+"""The frame of every task of a run: connection, run, lease, timing, and the run's error where it fails."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from bitbucket_compliance.core.database import Connection, connect, run_sql
+from bitbucket_compliance.core.errors import PipelineError, RunSuperseded, Waiting, postgres_errors
+from bitbucket_compliance.pipeline.run.lease import keep_lease_until, renew_lease, work_on
+from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.security_tests.policies import recorded
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def task_frame(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connection, Run]]:
+    """Give a task's body its connection and its run; the lock says that it is at work until it ends.
+
+    The body may commit as it goes; what is open when it ends is committed, when it fails rolled back.
+
+    Raises:
+        RunSuperseded: another run of the workspace took over.
+        PostgresUnavailable, PostgresFull: see ``postgres_errors``.
+    """
+    started = time.monotonic()
+    connection = connect()
+    try:
+        with postgres_errors():
+            run = _enter(connection, workspace, run_id)
+            yield connection, run
+            _leave(connection, run, step, time.monotonic() - started)
+    except Waiting as waiting:
+        keep_lease_until(connection, workspace, run_id, waiting.resume_at)
+        connection.commit()
+        raise
+    except PipelineError as error:
+        # Our own transaction may hold the very row that the note is for.
+        with suppress(psycopg.Error):
+            connection.rollback()
+        _note_error(run_id, step, error)
+        raise
+    finally:
+        connection.close()
+
+
+def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
+    work_on(connection, workspace)
+    row = run_sql(connection, "pipeline/run/load_run.sql", {"workspace": workspace, "run_id": run_id}).fetchone()
+    if row is None:
+        raise RunSuperseded(f"run {run_id} of workspace {workspace} was never started; trigger the DAG anew")
+    scopes = row.pop("scopes_granted")
+    run = Run(
+        **{**row, "policy": recorded(row["policy"])},
+        scopes_granted=None if scopes is None else frozenset(scopes),
+    )
+    renew_lease(connection, workspace, run_id)
+    connection.commit()
+    return run
+
+
+def _leave(connection: Connection, run: Run, step: str, seconds: float) -> None:
+    renew_lease(connection, run.workspace, run.run_id)
+    connection.execute(
+        """
+        INSERT INTO integration.run_steps (run_id, workspace, step, started_at, finished_at)
+        VALUES (%s, %s, %s, clock_timestamp() - make_interval(secs => %s), clock_timestamp())
+        """,
+        (run.run_id, run.workspace, step, seconds),
+    )
+    connection.commit()
+
+
+def _note_error(run_id: str, step: str, error: PipelineError) -> None:
+    """Show the reason in ``compliance.runs``; where Postgres itself is the reason, the task log has to do."""
+    status = "superseded" if isinstance(error, RunSuperseded) else None
+    try:
+        with connect() as connection:
+            connection.execute(
+                "UPDATE integration.runs SET error = %s, status = coalesce(%s, status) WHERE run_id = %s",
+                (f"{step}: {error}", status, run_id),
+            )
+    except (PipelineError, psycopg.Error) as unreachable:
+        log.warning("the reason could not be noted in integration.runs: %s", unreachable)

@@ -1,0 +1,256 @@
+"""The resources, one row each.
+
+Only the fields that a rule, a reason or the inventory uses are asked for: answers stay small, and what is not asked for
+can't leak. Titles, descriptions and commits are never among them; addresses only to confirm those that people declared.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from bitbucket_compliance.resources import shapes
+from bitbucket_compliance.resources.model import Body, Resource
+
+
+def _field(name: str) -> Callable[[Body], str | None]:
+    return lambda body: None if body.get(name) is None else str(body[name])
+
+
+def _names(text: str, prefix: str = "") -> tuple[str, ...]:
+    return tuple(prefix + name for name in text.split())
+
+
+def _only_one(_body: Body) -> str:
+    return ""
+
+
+def _user_uuid(body: Body) -> str | None:
+    return (body.get("user") or {}).get("uuid")
+
+
+def _email_and_user(body: Body) -> str | None:
+    user = body.get("user") or {}
+    return f"{user['email'].strip().lower()} {user['uuid']}" if user.get("email") and user.get("uuid") else None
+
+
+def _open_or_merged_since(window_start: datetime) -> Mapping[str, object]:
+    since = window_start.replace(hour=0, minute=0, second=0, microsecond=0).isoformat()
+    return {"q": f'state = "OPEN" OR (state = "MERGED" AND updated_on >= {since})'}
+
+
+def _newest_first(_window_start: datetime) -> Mapping[str, object]:
+    return {"sort": "-created_on", "pagelen": 1}
+
+
+_REPOSITORY_FIELDS = _names(
+    "uuid slug name full_name is_private language mainbranch.name project.key created_on updated_on"
+    " workspace.uuid workspace.slug workspace.name"
+)
+_OF_RULES = _names(
+    "required_approvals required_builds merge_checks_enforced push_restricted force_push_prevented deletion_prevented",
+    "repositories.",
+)
+
+IDENTITY_ROLE = Resource(
+    name="identity_role",
+    title="The connection's own role in the workspace",
+    endpoint="workspace_permission",
+    of="workspace",
+    read_as="object",
+    fields=("permission",),
+    shape=shapes.Role,
+    key=_only_one,
+)
+WORKSPACE = Resource(
+    name="workspace",
+    title="Workspace",
+    endpoint="workspace",
+    of="workspace",
+    read_as="object",
+    fields=("uuid", "slug", "name"),
+    shape=shapes.Workspace,
+    key=_field("uuid"),
+    table="workspaces",
+    required="know the workspace's uuid",
+    identifies="workspace",
+)
+REPOSITORIES = Resource(
+    name="repositories",
+    title="Repositories",
+    endpoint="repositories",
+    of="workspace",
+    read_as="listing",
+    fields=_REPOSITORY_FIELDS,
+    shape=shapes.Repository,
+    key=_field("uuid"),
+    table="repositories",
+    fills=_names("slug name project_key visibility language default_branch updated_on", "repositories."),
+    required="list repositories",
+    identifies="repository",
+    # Not project:updated: it would need the scope project, and repositories name their project.
+    announced_by=("repo:created", "repo:imported", "repo:updated", "repo:transfer", "repo:deleted"),
+)
+# One of them, where an event announced a change of it: read in place of the listing.
+REPOSITORY = Resource(
+    name="repository",
+    title="Repository",
+    endpoint="repository",
+    of="repository",
+    read_as="object",
+    fields=_REPOSITORY_FIELDS,
+    shape=shapes.Repository,
+    key=_only_one,
+)
+MEMBERS = Resource(
+    name="members",
+    title="Members",
+    endpoint="workspace_members",
+    of="workspace",
+    read_as="listing",
+    fields=_names(
+        "user.uuid user.account_id user.display_name user.nickname user.type"
+        " workspace.uuid workspace.slug workspace.name"
+    ),
+    shape=shapes.Member,
+    key=_user_uuid,
+    table="members",
+    fills=("members.account_id", "members.display_name", "members.nickname", "members.member_type"),
+    required="list members",
+    identifies="member",
+)
+MEMBER_ROLES = Resource(
+    name="member_roles",
+    title="User permissions in the workspace",
+    endpoint="workspace_permissions",
+    of="workspace",
+    read_as="listing",
+    # The two dates are gone from workspaces that are administered on admin.atlassian.com.
+    fields=("permission", "user.uuid", "added_on", "last_accessed"),
+    shape=shapes.Member,
+    key=_user_uuid,
+    table="members",
+    fills=("members.role", "members.added_on", "members.last_accessed"),
+)
+MEMBER_EMAILS = Resource(
+    name="member_emails",
+    title="Members, filtered by declared e-mail addresses",
+    endpoint="workspace_members",
+    of="workspace",
+    read_as="addresses",
+    fields=("user.email", "user.uuid"),
+    shape=shapes.Member,
+    key=_email_and_user,
+    table="member_emails",
+    fills=("members.matched_by",),
+    identifies="member",
+)
+# Before the branch restrictions, whose staging asks it which branches they mean.
+BRANCHING_MODEL = Resource(
+    name="effective_branching_model",
+    title="Effective branching model",
+    endpoint="effective_branching_model",
+    of="repository",
+    read_as="object",
+    fields=_names(
+        "development.name development.use_mainbranch production.name production.use_mainbranch"
+        " branch_types.kind branch_types.prefix"
+    ),
+    shape=shapes.BranchingModel,
+    key=_only_one,
+    table="branching_models",
+    fills=_OF_RULES,
+    asked_after="branch_restrictions",
+    first_requests=0,
+    later_requests=0,
+)
+BRANCH_RESTRICTIONS = Resource(
+    name="branch_restrictions",
+    title="Branch restrictions",
+    endpoint="branch_restrictions",
+    of="repository",
+    read_as="listing",
+    fields=_names(
+        "id kind branch_match_kind pattern branch_type value users.uuid users.display_name groups.slug groups.name"
+    ),
+    shape=shapes.Restriction,
+    key=_field("id"),
+    table="branch_restrictions",
+    fills=_OF_RULES,
+)
+PULL_REQUESTS = Resource(
+    name="pull_requests",
+    title="Pull requests, open or merged in the window",
+    endpoint="pull_requests",
+    of="repository",
+    read_as="listing",
+    fields=_names(
+        "id state author.uuid destination.branch.name created_on updated_on"
+        " participants.approved participants.user.uuid participants.user.type"
+    ),
+    shape=shapes.PullRequest,
+    key=_field("id"),
+    query=_open_or_merged_since,
+    table="pull_requests",
+    fills=("repositories.open_pull_requests",),
+    announced_by=_names("created updated push approved unapproved fulfilled rejected", "pullrequest:"),
+)
+PULL_REQUEST_STATUSES = Resource(
+    name="pull_request_statuses",
+    title="Build statuses of a merged pull request",
+    endpoint="pull_request_statuses",
+    of="repository",
+    read_as="collected",
+    fields=("key", "state"),
+    shape=shapes.BuildStatus,
+    key=_field("pull_request_id"),
+    table="pull_request_builds",
+    asked_after="pull_requests",
+    # Each merge once in its life.
+    first_requests="behaviour_sample",
+    later_requests=0.5,
+)
+PIPELINES_CONFIG = Resource(
+    name="pipelines_config",
+    title="Pipelines configuration",
+    endpoint="pipelines_config",
+    of="repository",
+    read_as="object",
+    fields=("enabled",),
+    shape=shapes.PipelinesConfig,
+    key=_only_one,
+    table="pipelines_configs",
+    fills=("repositories.pipelines_enabled",),
+    may_be_absent=True,
+)
+LATEST_PIPELINE = Resource(
+    name="pipelines",
+    title="Pipelines, the newest",
+    endpoint="pipelines",
+    of="repository",
+    read_as="newest",
+    fields=_names("uuid build_number state.name state.result.name created_on completed_on"),
+    shape=shapes.Pipeline,
+    key=_field("uuid"),
+    query=_newest_first,
+    table="latest_pipelines",
+    fills=("repositories.last_pipeline_state", "repositories.last_pipeline_at"),
+    # Each build is two of them.
+    announced_by=("repo:commit_status_created", "repo:commit_status_updated"),
+)
+
+#: In the order in which they are staged.
+RESOURCES = (
+    IDENTITY_ROLE,
+    WORKSPACE,
+    REPOSITORIES,
+    REPOSITORY,
+    MEMBERS,
+    MEMBER_ROLES,
+    MEMBER_EMAILS,
+    BRANCHING_MODEL,
+    BRANCH_RESTRICTIONS,
+    PULL_REQUESTS,
+    PULL_REQUEST_STATUSES,
+    PIPELINES_CONFIG,
+    LATEST_PIPELINE,
+)
+BY_NAME: Mapping[str, Resource] = {resource.name: resource for resource in RESOURCES}

@@ -1,0 +1,185 @@
+"""The shape that each kind of object must have to be landed; what hasn't is as good as not read.
+
+Only fields that staging uses are looked at. What Bitbucket may leave out or set to null may be missing here too; what
+decides a verdict (a rule's id and kind, a merge's branch, state and date) may not: an object without it could hide a
+violation.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)")
+
+
+def _instant(text: str) -> str:
+    if not _INSTANT.fullmatch(text) or datetime.fromisoformat(text).utcoffset() is None:
+        raise ValueError("no point in time with its offset from UTC")
+    return text
+
+
+Instant = Annotated[str, AfterValidator(_instant)]
+BigInt = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Shape(BaseModel):
+    """Base of all shapes: types are taken as they are written, further fields are nobody's business."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Account(Shape):
+    uuid: str | None = None
+    account_id: str | None = None
+    display_name: str | None = None
+    nickname: str | None = None
+    type: str | None = None
+    email: str | None = None
+
+
+class _KnownAccount(_Account):
+    uuid: str
+
+
+class _Named(Shape):
+    name: str | None = None
+
+
+class _Key(Shape):
+    key: str | None = None
+
+
+class _Workspace(Shape):
+    uuid: str | None = None
+    slug: str | None = None
+    name: str | None = None
+
+
+class Workspace(_Workspace):
+    """The workspace itself."""
+
+    uuid: str
+
+
+class Repository(Shape):
+    """Of the workspace's listing."""
+
+    uuid: str
+    slug: str | None = None
+    name: str | None = None
+    full_name: str | None = None
+    is_private: bool | None = None
+    language: str | None = None
+    mainbranch: _Named | None = None
+    project: _Key | None = None
+    created_on: Instant | None = None
+    updated_on: Instant | None = None
+    workspace: _Workspace | None = None
+
+
+class Member(Shape):
+    """Of the workspace's members, also where they are filtered by address, and of their roles.
+
+    An account that was closed leaves a membership without user: nobody to judge, left out and told by the gate.
+    """
+
+    user: _KnownAccount | None
+    permission: str | None = None
+    added_on: Instant | None = None
+    last_accessed: Instant | None = None
+    workspace: _Workspace | None = None
+
+
+class Restriction(Shape):
+    """A branch restriction; its kind is an open enum."""
+
+    id: BigInt
+    kind: str
+    branch_match_kind: str | None = None
+    pattern: str | None = None
+    branch_type: str | None = None
+    value: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    users: list[_Account] | None = None
+    groups: list[dict[str, Any]] | None = None
+
+
+class _Branch(Shape):
+    name: str
+
+
+class _Destination(Shape):
+    branch: _Branch
+
+
+class _Participant(Shape):
+    approved: bool | None = None
+    user: _Account | None = None
+
+
+class PullRequest(Shape):
+    """Open, or merged within the window."""
+
+    id: BigInt
+    state: str
+    author: _Account | None = None
+    destination: _Destination
+    created_on: Instant | None = None
+    updated_on: Instant
+    participants: list[_Participant] | None = None
+
+
+class BuildStatus(Shape):
+    """Of a pull request."""
+
+    state: str
+
+
+class _Result(Shape):
+    name: str | None = None
+
+
+class _State(Shape):
+    name: str | None = None
+    result: _Result | None = None
+
+
+class Pipeline(Shape):
+    """A pipeline run."""
+
+    uuid: str
+    build_number: BigInt | None = None
+    state: _State | None = None
+    created_on: Instant
+    completed_on: Instant | None = None
+
+
+class PipelinesConfig(Shape):
+    """Whether Pipelines is switched on."""
+
+    enabled: bool | None = None
+
+
+class _ModelBranch(Shape):
+    name: str | None = None
+    use_mainbranch: bool | None = None
+
+
+class _BranchType(Shape):
+    kind: str | None = None
+    prefix: str | None = None
+
+
+class BranchingModel(Shape):
+    """The effective branching model."""
+
+    development: _ModelBranch | None = None
+    production: _ModelBranch | None = None
+    branch_types: list[_BranchType] | None = None
+
+
+class Role(Shape):
+    """The identity's own role."""
+
+    permission: str | None = None
