@@ -65,7 +65,7 @@ check-types:
 	@$(PYTHON_BIN) -m mypy
 
 check-sql:
-	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/
+	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/ tests/documents/
 
 check-python:
 	@$(PYTHON_BIN) -m ruff check .
@@ -94,23 +94,23 @@ test-console: setup ## the console in a headless Chromium: connect, first run, e
 format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff check --fix .
 	@$(PYTHON_BIN) -m ruff format .
-	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
+	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/ tests/documents/
 
 docs: setup ## write docs/verdicts.md, docs/policy.md, docs/resources.md, docs/data-dictionary.md and docs/queries.md from what they document
-	@$(PYTHON_BIN) -m bitbucket_compliance.security_tests.document
-	@$(PYTHON_BIN) -m bitbucket_compliance.pipeline.extract.document
-	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract.dictionary
-	@$(PYTHON_BIN) -m tests.reporting.document
+	@$(PYTHON_BIN) -m tests.documents.verdicts
+	@$(PYTHON_BIN) -m tests.documents.resources
+	@$(PYTHON_BIN) -m tests.documents.fresh_database tests.documents.dictionary
+	@$(PYTHON_BIN) -m tests.documents.queries
 
 contract: setup ## write the data contract from the migrations, raise its version as the change asks, and check it
-	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract
+	@$(PYTHON_BIN) -m tests.documents.fresh_database tests.documents.contract
 
 lock: setup ## renew requirements.txt from requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file requirements.txt requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/contract/requirements.txt \
-		include/bitbucket_compliance/reporting/contract/requirements.in
+		--custom-compile-command "make lock" --upgrade --output-file tests/documents/contract/requirements.txt \
+		tests/documents/contract/requirements.in
 	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/exports/requirements.txt \
 		--constraints requirements.txt include/bitbucket_compliance/reporting/exports/requirements.in

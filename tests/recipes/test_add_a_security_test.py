@@ -23,7 +23,7 @@ ASK = """
 import json, os
 from bitbucket_compliance.policy.overrides import policy_of
 from bitbucket_compliance.core.database import connect
-from bitbucket_compliance.security_tests.document import document
+from tests.documents.verdicts import document
 from sandbox.process import SandboxServer
 from tests.harness import Pipeline, bitbucket_connection
 
