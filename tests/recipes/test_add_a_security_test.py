@@ -21,7 +21,7 @@ TEST_ID = "repository_private"
 # What the copy is asked: one whole run of the demo, gates included; then what it shows of the new test.
 ASK = """
 import json, os
-from bitbucket_compliance.policy.overrides import policy_of
+from bitbucket_compliance.security_tests.policies import policy_of
 from bitbucket_compliance.core.database import connect
 from tests.documents.verdicts import document
 from sandbox.process import SandboxServer
