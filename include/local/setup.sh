@@ -1,13 +1,19 @@
 #!/bin/sh
 # Creates .venv from requirements.txt, or finds in an instant that it is there already.
-# In: PYTHON (optional) names the interpreter to use. Out: nothing, or one line on stderr and exit 1.
+# In: the environment's folder, its lock, the newest Python it can use (3.x), where they are others; PYTHON (optional)
+# names the interpreter to use. Out: nothing, or one line on stderr and exit 1.
 # pip reads the user's own configuration; no package index is named here.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
-venv="$root/.venv"
+name=${1:-.venv}
+lock=${2:-requirements.txt}
+newest=${3:-13}
+venv="$root/$name"
 stamp="$venv/.complete"
-log="$root/.local/logs/setup.log"
+versions="3.12, 3.11 or 3.13"
+[ "$newest" -ge 13 ] || versions="3.12 or 3.11"
+log="$root/.local/logs/setup$name.log"
 needed_kb=3145728 # 3 GB: 2 for the packages, the rest for pip's work and the first runs
 
 fail() {
@@ -17,19 +23,19 @@ fail() {
 
 # What a complete environment's stamp says: the lock it was made from and the Python it runs.
 stamp_for() {
-    printf '%s %s\n' "$(cksum <"$root/requirements.txt")" "$("$1" -c 'import sys; print(sys.version.split()[0])' 2>/dev/null)"
+    printf '%s %s\n' "$(cksum <"$root/$lock")" "$("$1" -c 'import sys; print(sys.version.split()[0])' 2>/dev/null)"
 }
 
 # An interpreter is tried, not just found: version managers leave names in PATH that fail when called.
 check='import sys
-if not (3, 11) <= sys.version_info[:2] <= (3, 13): sys.exit(3)
+if not (3, 11) <= sys.version_info[:2] <= (3, int(sys.argv[1])): sys.exit(3)
 try: import ensurepip, sqlite3, ssl, venv
 except ImportError: sys.exit(4)'
 
 find_python() {
     incomplete=""
     for candidate in ${PYTHON:+"$PYTHON"} ${PYTHON:-python3.12 python3.11 python3.13 python3 python}; do
-        if "$candidate" -c "$check" >/dev/null 2>&1; then
+        if "$candidate" -c "$check" "$newest" >/dev/null 2>&1; then
             python=$candidate
             return
         elif [ $? -eq 4 ]; then
@@ -39,9 +45,9 @@ find_python() {
     if [ -n "$incomplete" ]; then
         fail "$incomplete lacks its venv module (Debian, Ubuntu: install the package python3-venv), or its ssl or sqlite3 module"
     elif [ -n "${PYTHON:-}" ]; then
-        fail "PYTHON=$PYTHON is not a working Python 3.11, 3.12 or 3.13"
+        fail "PYTHON=$PYTHON is not a working Python $versions"
     fi
-    fail "no working Python 3.12, 3.11 or 3.13 found: install one, or name it with PYTHON=/path/to/python"
+    fail "no working Python $versions found: install one, or name it with PYTHON=/path/to/python"
 }
 
 require_disk() {
@@ -54,13 +60,13 @@ require_disk() {
 build() {
     mkdir -p "$root/.local/logs"
     version=$("$python" -c 'import sys; print(sys.version.split()[0])')
-    printf 'setting up .venv with Python %s, one to three minutes …\n' "$version" >&2
+    printf 'setting up %s with Python %s, one to three minutes …\n' "$name" "$version" >&2
     rm -rf "$venv"
-    "$python" -m venv "$venv" >"$log" 2>&1 || fail "$python could not create .venv: $(tail -n 1 "$log") (log: $log)"
+    "$python" -m venv "$venv" >"$log" 2>&1 || fail "$python could not create $name: $(tail -n 1 "$log") (log: $log)"
     # The lock is complete: nothing is resolved here. (Older pips can't tell that name[extra] is name, by hashes.)
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-deps \
-        --require-hashes --requirement "$root/requirements.txt" >>"$log" 2>&1 ||
-        fail "pip could not install requirements.txt: $(grep -i error "$log" | tail -n 1) (log: $log)"
+        --require-hashes --requirement "$root/$lock" >>"$log" 2>&1 ||
+        fail "pip could not install $lock: $(grep -i error "$log" | tail -n 1) (log: $log)"
     stamp_for "$venv/bin/python" >"$stamp"
 }
 
