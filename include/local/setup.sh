@@ -1,5 +1,6 @@
 #!/bin/sh
-# Creates .venv from requirements.txt, or finds in an instant that it is there already.
+# Creates .venv from what a server runs (requirements.txt) and what the demo and the tests need on top
+# (tests/requirements.txt), or finds in an instant that it is there already.
 # In: PYTHON (optional) names the interpreter to use. Out: nothing, or one line on stderr and exit 1.
 # pip reads the user's own configuration; no package index is named here.
 set -eu
@@ -15,9 +16,9 @@ fail() {
     exit 1
 }
 
-# What a complete environment's stamp says: the lock it was made from and the Python it runs.
+# What a complete environment's stamp says: the locks it was made from and the Python it runs.
 stamp_for() {
-    printf '%s %s\n' "$(cksum <"$root/requirements.txt")" "$("$1" -c 'import sys; print(sys.version.split()[0])' 2>/dev/null)"
+    printf '%s %s\n' "$(cat "$root/requirements.txt" "$root/tests/requirements.txt" | cksum)" "$("$1" -c 'import sys; print(sys.version.split()[0])' 2>/dev/null)"
 }
 
 # An interpreter is tried, not just found: version managers leave names in PATH that fail when called.
@@ -57,10 +58,11 @@ build() {
     printf 'setting up .venv with Python %s, one to three minutes …\n' "$version" >&2
     rm -rf "$venv"
     "$python" -m venv "$venv" >"$log" 2>&1 || fail "$python could not create .venv: $(tail -n 1 "$log") (log: $log)"
-    # The lock is complete: nothing is resolved here. (Older pips can't tell that name[extra] is name, by hashes.)
+    # The locks are complete: nothing is resolved here. (Older pips can't tell that name[extra] is name, by hashes.)
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-deps \
-        --require-hashes --requirement "$root/requirements.txt" >>"$log" 2>&1 ||
-        fail "pip could not install requirements.txt: $(grep -i error "$log" | tail -n 1) (log: $log)"
+        --require-hashes --requirement "$root/requirements.txt" \
+        --requirement "$root/tests/requirements.txt" >>"$log" 2>&1 ||
+        fail "pip could not install requirements.txt and tests/requirements.txt: $(grep -i error "$log" | tail -n 1) (log: $log)"
     stamp_for "$venv/bin/python" >"$stamp"
 }
 
