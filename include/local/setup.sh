@@ -62,7 +62,7 @@ build() {
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-deps \
         --require-hashes --requirement "$root/requirements.txt" \
         --requirement "$root/tests/requirements.txt" >>"$log" 2>&1 ||
-        fail "pip could not install requirements.txt and tests/requirements.txt: $(grep -i error "$log" | tail -n 1) (log: $log)"
+        fail "pip could not install the locks: $(grep -i error "$log" | tail -n 1) (log: $log)"
     stamp_for "$venv/bin/python" >"$stamp"
 }
 

@@ -42,7 +42,8 @@ def _asked_for(lock: Path) -> set[str]:
 def _pins(lock: Path) -> dict[str, str]:
     """Version by package."""
     text = (ROOT / lock.with_suffix(".txt")).read_text(encoding="utf-8")
-    return {_normal(name): version for name, version in re.findall(r"^([\w.-]+)(?:\[.+\])?==([^\s;]+)", text, re.MULTILINE)}
+    pinned = re.findall(r"^([\w.-]+)(?:\[.+\])?==([^\s;]+)", text, re.MULTILINE)
+    return {_normal(name): version for name, version in pinned}
 
 
 @cache
@@ -59,8 +60,9 @@ def _modules_of(package: str) -> set[str]:
     modules = {re.sub(r"(/__init__)?\.[^/]*$", "", file).replace("/", ".") for file in files}
     if modules:
         return modules
-    required = (re.match(r"[\w.-]+", requirement) for requirement in distribution.requires or [] if ";" not in requirement)
-    return {module for match in required if match for module in _modules_of(_normal(match[0]))}
+    required = [each for each in distribution.requires or [] if ";" not in each]
+    names = [_normal(match[0]) for each in required if (match := re.match(r"[\w.-]+", each))]
+    return {module for name in names for module in _modules_of(name)}
 
 
 @cache
@@ -99,7 +101,8 @@ def _package(name: str, provided: dict[str, str]) -> str | None:
 def test_a_lock_is_complete_and_every_package_has_a_hash(lock: Path) -> None:
     text = (ROOT / lock.with_suffix(".txt")).read_text(encoding="utf-8")
     entries = re.findall(r"^[^\s#].*(?:\n {4}--hash=.*)*", text, re.MULTILINE)
-    assert [entry for entry in entries if not re.match(r"[\w.-]+(\[.+\])?==\S+( ;.*)? \\\n {4}--hash=sha256:", entry)] == []
+    whole = re.compile(r"[\w.-]+(\[.+\])?==\S+( ;.*)? \\\n {4}--hash=sha256:")
+    assert [entry for entry in entries if not whole.match(entry)] == []
     assert len(entries) >= len(_pins(lock)) > 10
     assert _asked_for(lock) <= _pins(lock).keys()
 

@@ -21,11 +21,11 @@ def main() -> int:
     with TemporaryDirectory(prefix="server-lock-") as folder:
         home = Path(folder)
         python = str(home / "venv" / "bin" / "python")
+        install = ["uv", "pip", "install", "--quiet", "--python", python, "--no-deps", "--require-hashes"]
         steps = [
             [sys.executable, "-m", "venv", str(home / "venv")],
-            # As docker-compose.yaml does it: nothing is resolved, nothing without its hash.
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-            + ["--requirement", str(ROOT / "requirements.txt")],
+            # Nothing is resolved, and nothing taken without its hash: what pip does for the image, but faster.
+            [sys.executable, "-m", *install, "--requirement", str(ROOT / "requirements.txt")],
             [python, "-m", "pip", "check", "--disable-pip-version-check"],
             [python, str(Path(__file__).with_name("load.py")), str(home / "pipeline")],
         ]
@@ -41,7 +41,8 @@ def main() -> int:
 
 def _environment(home: Path) -> dict[str, str]:
     """A server's environment: no connection, no setting of another Airflow, the paths of docker-compose.yaml."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "COMPLIANCE", "PYTHON"))}
+    others = ("AIRFLOW", "COMPLIANCE", "PYTHON")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     pipeline = home / "pipeline"
     return kept | {
         "AIRFLOW_HOME": str(home / "airflow"),

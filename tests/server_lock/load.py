@@ -1,4 +1,6 @@
-"""Load every DAG, plugin and module as a server does. Runs in the server's environment: it imports nothing of the tests.
+"""Load every DAG, plugin and module as a server does.
+
+It runs in the server's environment, and imports nothing of the tests.
 
 In: the folder that holds what the image holds. Out: one line, or what failed and exit 1.
 """
@@ -16,7 +18,7 @@ NOT_ON_A_SERVER = {"flask_migrate", "py_ocsf_models", "pyarrow", "superset", "tr
 
 def main(pipeline: Path) -> list[str]:
     return [
-        *(f"{name} is installed, and no server needs it" for name in ("pytest", "local", "sandbox", *NOT_ON_A_SERVER) if found(name)),
+        *not_needed(),
         *dags(pipeline / "dags"),
         *plugins(),
         *modules(pipeline / "include"),
@@ -25,8 +27,9 @@ def main(pipeline: Path) -> list[str]:
     ]
 
 
-def found(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
+def not_needed() -> list[str]:
+    unwanted = ("pytest", "local", "sandbox", *sorted(NOT_ON_A_SERVER))
+    return [f"{name} is installed, and no server needs it" for name in unwanted if importlib.util.find_spec(name)]
 
 
 def dags(folder: Path) -> list[str]:
