@@ -1,13 +1,15 @@
 #!/bin/sh
-# Creates .venv from requirements.txt, or finds in an instant that it is there already.
-# In: the environment's folder, its lock, the newest Python it can use (3.x), where they are others; PYTHON (optional)
+# Creates .venv from what a server runs (requirements.txt) and what the demo and the tests need on top
+# (tests/requirements.txt), or finds in an instant that it is there already.
+# In: the environment's folder, its locks (in one word), the newest Python it can use (3.x), where they are others; PYTHON
+# (optional)
 # names the interpreter to use. Out: nothing, or one line on stderr and exit 1.
 # pip reads the user's own configuration; no package index is named here.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 name=${1:-.venv}
-lock=${2:-requirements.txt}
+locks=${2:-requirements.txt tests/requirements.txt}
 newest=${3:-13}
 venv="$root/$name"
 stamp="$venv/.complete"
@@ -21,9 +23,10 @@ fail() {
     exit 1
 }
 
-# What a complete environment's stamp says: the lock it was made from and the Python it runs.
+# What a complete environment's stamp says: the locks it was made from and the Python it runs.
 stamp_for() {
-    printf '%s %s\n' "$(cksum <"$root/$lock")" "$("$1" -c 'import sys; print(sys.version.split()[0])' 2>/dev/null)"
+    # shellcheck disable=SC2086 # several locks in one word
+    printf '%s %s\n' "$(cd "$root" && cat $locks | cksum)" "$("$1" -c 'import sys; print(sys.version.split()[0])' 2>/dev/null)"
 }
 
 # An interpreter is tried, not just found: version managers leave names in PATH that fail when called.
@@ -63,10 +66,12 @@ build() {
     printf 'setting up %s with Python %s, one to three minutes …\n' "$name" "$version" >&2
     rm -rf "$venv"
     "$python" -m venv "$venv" >"$log" 2>&1 || fail "$python could not create $name: $(tail -n 1 "$log") (log: $log)"
-    # The lock is complete: nothing is resolved here. (Older pips can't tell that name[extra] is name, by hashes.)
+    # The locks are complete: nothing is resolved here. (Older pips can't tell that name[extra] is name, by hashes.)
+    set --
+    for lock in $locks; do set -- "$@" --requirement "$root/$lock"; done
     "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-deps \
-        --require-hashes --requirement "$root/$lock" >>"$log" 2>&1 ||
-        fail "pip could not install $lock: $(grep -i error "$log" | tail -n 1) (log: $log)"
+        --require-hashes "$@" >>"$log" 2>&1 ||
+        fail "pip could not install the locks: $(grep -i error "$log" | tail -n 1) (log: $log)"
     stamp_for "$venv/bin/python" >"$stamp"
 }
 
