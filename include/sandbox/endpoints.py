@@ -248,4 +248,3 @@ def pipelines_config(call: Call) -> Answer:
     if repo.pipelines_enabled is None:
         raise errors.not_found("Not found")
     return render.pipelines_config(found, repo)
-
