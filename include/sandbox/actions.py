@@ -1,20 +1,19 @@
-"""What people do at Bitbucket: each function changes the state and, unless told not to, announces it.
+"""What people do at Bitbucket: each action changes the state and, unless told not to, announces it.
 
-``announce=False`` makes the same change without an event: one that was lost. Some changes have no event at all.
-Repositories go by slug or uuid, people by nickname. Times are those of ``state.clock``. Every function raises
-:class:`ActionError` where what it names isn't there or can't be done.
+An action is called with the state first, and takes two arguments beside those it names: ``workspace``, the first one
+unless given, and ``announce``. ``announce=False`` makes the same change without an event: one that was lost. Some
+changes have no event at all. Repositories go by slug or uuid, people by nickname. Times are those of ``state.clock``.
+Every action raises :class:`ActionError` where what it names isn't there or can't be done.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, wraps
 from inspect import signature
-from types import MappingProxyType
 from typing import Any, Literal, get_type_hints
 from uuid import uuid4
 
@@ -70,23 +69,15 @@ class Done:
 class _Stage:
     """One action at work: what it names, looked up, and how it tells of what it did."""
 
-    def __init__(self, state: SandboxState, repository: str | None, workspace: str | None, announce: bool) -> None:
+    def __init__(self, state: SandboxState, workspace: str | None, announce: bool) -> None:
         self.state = state
         self.now: datetime = state.clock()
-        self._announce = announce
-        self.workspace = self._workspace(workspace)
+        self.announce = announce
+        self.workspace = self.find_workspace(workspace)
         self.done = Done(self.workspace)
-        if repository is not None:
-            self.done.repository = self._repository(repository)
 
-    @property
-    def repo(self) -> Repository:
-        """The repository that the action is about."""
-        if self.done.repository is None:
-            raise ActionError("this action needs a repository")
-        return self.done.repository
-
-    def _workspace(self, key: str | None) -> Workspace:
+    def find_workspace(self, key: str | None) -> Workspace:
+        """The workspace with this slug or uuid or, without one, the first."""
         if not self.state.workspaces:
             raise ActionError("there is no workspace")
         found = self.state.workspaces[0] if key is None else self.state.workspace(key)
@@ -94,11 +85,20 @@ class _Stage:
             raise ActionError(f"there is no workspace {key!r}")
         return found
 
-    def _repository(self, key: str) -> Repository:
+    def repository(self, key: str) -> Repository:
+        """The repository with this slug or uuid, which the action is about from here on."""
         found = self.workspace.repository(key)
         if found is None or found.gone:
             raise ActionError(f"there is no repository {key!r} in the workspace {self.workspace.slug!r}")
+        self.done.repository = found
         return found
+
+    @property
+    def repo(self) -> Repository:
+        """The repository that the action is about."""
+        if self.done.repository is None:
+            raise ActionError("this action needs a repository")
+        return self.done.repository
 
     def person(self, nickname: str | None, *, but: Sequence[Account | None] = ()) -> Account:
         """The member with this nickname or, without one, the first person who is none of ``but``."""
@@ -124,7 +124,7 @@ class _Stage:
 
     def emit(self, event_key: str, actor: Account, details: Json | None = None) -> None:
         """Announce an event of what the action is about, if it is to be announced."""
-        if not self._announce:
+        if not self.announce:
             return
         self.done.events.append(event_key)
         self.done.deliveries += self.state.deliveries.emit(
@@ -142,93 +142,99 @@ class _Stage:
         self.emit("repo:push", actor, payloads.push(self.workspace, self.repo, branch, made, before=before))
 
 
+ACTIONS: dict[str, Callable[..., Any]] = {}
+
+
+def _action(does: Callable[..., list[Done] | None]) -> Callable[..., Any]:
+    """Put a function into the table of actions; called with a state, it returns what was done, once or more often."""
+
+    @wraps(does)
+    def act_on(
+        state: SandboxState, *arguments: Any, workspace: str | None = None, announce: bool = True, **named: Any
+    ) -> Done | list[Done]:
+        with state.lock:
+            stage = _Stage(state, workspace, announce)
+            return does(stage, *arguments, **named) or stage.done
+
+    ACTIONS[does.__name__] = act_on
+    return act_on
+
+
 # --- pull requests ------------------------------------------------------------------------------------
 
 
+@_action
 def create_pull_request(
-    state: SandboxState, repository: str, *, title: str = "A change", author: str | None = None,
+    stage: _Stage, repository: str, *, title: str = "A change", author: str | None = None,
     source_branch: str | None = None, into: str | None = None, description: str = "",
-    reviewers: Sequence[str] = (), draft: bool = False, workspace: str | None = None, announce: bool = True,
-) -> Done:  # fmt: skip
+    reviewers: Sequence[str] = (), draft: bool = False,
+) -> None:  # fmt: skip
     """Open a pull request into ``into``, the main branch unless given."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        repo, who = stage.repo, stage.person(author)
-        destination = into or repo.mainbranch
-        if destination is None:
-            raise ActionError(f"the repository {repo.slug!r} has no main branch: say into which branch")
-        number = 1 + max((pull.id for pull in repo.pull_requests), default=0)
-        asked = [stage.person(nickname) for nickname in reviewers]
-        pull = PullRequest(
-            id=number,
-            title=title,
-            state="OPEN",
-            author=who,
-            source_branch=source_branch or f"feature/change-{number}",
-            destination_branch=destination,
-            created_on=stage.now,
-            updated_on=stage.now,
-            participants=[Participant(account, role="REVIEWER") for account in asked],
-            reviewers=asked,
-            draft=draft,
-            description=description,
-        )
-        repo.pull_requests.append(pull)
-        stage.done.pull_request = pull
-        stage.emit("pullrequest:created", who)
-        return stage.done
+    repo, who = stage.repository(repository), stage.person(author)
+    destination = into or repo.mainbranch
+    if destination is None:
+        raise ActionError(f"the repository {repo.slug!r} has no main branch: say into which branch")
+    number = 1 + max((pull.id for pull in repo.pull_requests), default=0)
+    asked = [stage.person(nickname) for nickname in reviewers]
+    pull = PullRequest(
+        id=number,
+        title=title,
+        state="OPEN",
+        author=who,
+        source_branch=source_branch or f"feature/change-{number}",
+        destination_branch=destination,
+        created_on=stage.now,
+        updated_on=stage.now,
+        participants=[Participant(account, role="REVIEWER") for account in asked],
+        reviewers=asked,
+        draft=draft,
+        description=description,
+    )
+    repo.pull_requests.append(pull)
+    stage.done.pull_request = pull
+    stage.emit("pullrequest:created", who)
 
 
+@_action
 def update_pull_request(
-    state: SandboxState, repository: str, pull_request: int | None = None, *, title: str | None = None,
-    description: str | None = None, into: str | None = None, actor: str | None = None, workspace: str | None = None,
-    announce: bool = True,
-) -> Done:  # fmt: skip
+    stage: _Stage, repository: str, pull_request: int | None = None, *, title: str | None = None,
+    description: str | None = None, into: str | None = None, actor: str | None = None,
+) -> None:  # fmt: skip
     """Edit an open pull request: its title, its description or the branch it goes into."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        pull, who = stage.pull(pull_request), stage.person(actor)
-        pull.title = pull.title if title is None else title
-        pull.description = pull.description if description is None else description
-        pull.destination_branch = into or pull.destination_branch
-        pull.updated_on = stage.now
-        stage.emit("pullrequest:updated", who)
-        return stage.done
+    stage.repository(repository)
+    pull, who = stage.pull(pull_request), stage.person(actor)
+    pull.title = pull.title if title is None else title
+    pull.description = pull.description if description is None else description
+    pull.destination_branch = into or pull.destination_branch
+    pull.updated_on = stage.now
+    stage.emit("pullrequest:updated", who)
 
 
-def approve(
-    state: SandboxState, repository: str, pull_request: int | None = None, *, by: str | None = None,
-    workspace: str | None = None, announce: bool = True,
-) -> Done:  # fmt: skip
+@_action
+def approve(stage: _Stage, repository: str, pull_request: int | None = None, *, by: str | None = None) -> None:
     """Approve an open pull request, as the first member who neither wrote nor approved it unless ``by`` says."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        pull = stage.pull(pull_request)
-        approved = [p.user for p in pull.participants if p.approved]
-        who = stage.person(by, but=[pull.author, *approved])
-        taking_part = _participant(pull, who)
-        taking_part.approved, taking_part.state = True, "approved"
-        taking_part.participated_on = pull.updated_on = stage.now
-        stage.emit("pullrequest:approved", who, payloads.approval(who, stage.now))
-        return stage.done
+    stage.repository(repository)
+    pull = stage.pull(pull_request)
+    approved = [p.user for p in pull.participants if p.approved]
+    who = stage.person(by, but=[pull.author, *approved])
+    taking_part = _participant(pull, who)
+    taking_part.approved, taking_part.state = True, "approved"
+    taking_part.participated_on = pull.updated_on = stage.now
+    stage.emit("pullrequest:approved", who, payloads.approval(who, stage.now))
 
 
-def unapprove(
-    state: SandboxState, repository: str, pull_request: int | None = None, *, by: str | None = None,
-    workspace: str | None = None, announce: bool = True,
-) -> Done:  # fmt: skip
+@_action
+def unapprove(stage: _Stage, repository: str, pull_request: int | None = None, *, by: str | None = None) -> None:
     """Take an approval of an open pull request back, the first one there is unless ``by`` says whose."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        pull = stage.pull(pull_request)
-        given = [p for p in pull.participants if p.approved and p.user is not None and by in (None, p.user.nickname)]
-        if not given or given[0].user is None:
-            whose = "nobody approved it" if by is None else f"{by!r} did not approve it"
-            raise ActionError(f"pull request {pull.id} of {stage.repo.slug!r}: {whose}")
-        given[0].approved, given[0].state = False, None
-        given[0].participated_on = pull.updated_on = stage.now
-        stage.emit("pullrequest:unapproved", given[0].user, payloads.approval(given[0].user, stage.now))
-        return stage.done
+    stage.repository(repository)
+    pull = stage.pull(pull_request)
+    given = [p for p in pull.participants if p.approved and p.user is not None and by in (None, p.user.nickname)]
+    if not given or given[0].user is None:
+        whose = "nobody approved it" if by is None else f"{by!r} did not approve it"
+        raise ActionError(f"pull request {pull.id} of {stage.repo.slug!r}: {whose}")
+    given[0].approved, given[0].state = False, None
+    given[0].participated_on = pull.updated_on = stage.now
+    stage.emit("pullrequest:unapproved", given[0].user, payloads.approval(given[0].user, stage.now))
 
 
 def _participant(pull: PullRequest, who: Account) -> Participant:
@@ -239,57 +245,43 @@ def _participant(pull: PullRequest, who: Account) -> Participant:
     return pull.participants[-1]
 
 
-def merge(
-    state: SandboxState, repository: str, pull_request: int | None = None, *, by: str | None = None,
-    workspace: str | None = None, announce: bool = True,
-) -> Done:  # fmt: skip
+@_action
+def merge(stage: _Stage, repository: str, pull_request: int | None = None, *, by: str | None = None) -> None:
     """Merge an open pull request: its destination grows by a commit, so a push is announced too."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        pull, who = stage.pull(pull_request), stage.person(by)
-        _close(stage, pull, "MERGED", who)
-        stage.emit("pullrequest:fulfilled", who)
-        stage.pushed(pull.destination_branch, who, f"Merged in {pull.source_branch} (pull request #{pull.id})")
-        return stage.done
+    stage.repository(repository)
+    pull, who = stage.pull(pull_request), stage.person(by)
+    pull.state, pull.closed_by, pull.updated_on = "MERGED", who, stage.now
+    stage.emit("pullrequest:fulfilled", who)
+    stage.pushed(pull.destination_branch, who, f"Merged in {pull.source_branch} (pull request #{pull.id})")
 
 
-def decline(
-    state: SandboxState, repository: str, pull_request: int | None = None, *, by: str | None = None,
-    workspace: str | None = None, announce: bool = True,
-) -> Done:  # fmt: skip
+@_action
+def decline(stage: _Stage, repository: str, pull_request: int | None = None, *, by: str | None = None) -> None:
     """Decline an open pull request."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        pull, who = stage.pull(pull_request), stage.person(by)
-        _close(stage, pull, "DECLINED", who)
-        stage.emit("pullrequest:rejected", who)
-        return stage.done
+    stage.repository(repository)
+    pull, who = stage.pull(pull_request), stage.person(by)
+    pull.state, pull.closed_by, pull.updated_on = "DECLINED", who, stage.now
+    stage.emit("pullrequest:rejected", who)
 
 
-def _close(stage: _Stage, pull: PullRequest, state: Literal["MERGED", "DECLINED"], who: Account) -> None:
-    pull.state, pull.closed_by, pull.updated_on = state, who, stage.now
-
-
+@_action
 def merge_burst(
-    state: SandboxState, count: int, *, repositories: Sequence[str] | None = None, by: str | None = None,
-    workspace: str | None = None, announce: bool = True,
-) -> list[Done]:  # fmt: skip
+    stage: _Stage, count: int, *, repositories: Sequence[str] | None = None, by: str | None = None
+) -> list[Done]:
     """Merge so many open pull requests at once, going round the repositories (all of them unless given).
 
     Raises :class:`ActionError` before anything is merged where fewer are open.
     """
-    with state.lock:
-        stage = _Stage(state, None, workspace, announce)
-        there = [repo.slug for repo in stage.workspace.repositories if not repo.gone]
-        slugs = there if repositories is None else list(repositories)
-        by_repository = [_open(_Stage(state, slug, workspace, announce).repo) for slug in slugs]
-        in_turn = [pair for turn in itertools.zip_longest(*by_repository) for pair in turn if pair is not None]
-        if not 1 <= count <= len(in_turn):
-            raise ActionError(f"{count} pull requests can't be merged: {len(in_turn)} are open")
-        return [
-            merge(state, uuid, number, by=by, workspace=workspace, announce=announce)
-            for uuid, number in in_turn[:count]
-        ]  # fmt: skip
+    there = [repo.slug for repo in stage.workspace.repositories if not repo.gone]
+    slugs = there if repositories is None else list(repositories)
+    by_repository = [_open(stage.repository(slug)) for slug in slugs]
+    in_turn = [pair for turn in itertools.zip_longest(*by_repository) for pair in turn if pair is not None]
+    if not 1 <= count <= len(in_turn):
+        raise ActionError(f"{count} pull requests can't be merged: {len(in_turn)} are open")
+    return [
+        merge(stage.state, uuid, number, by=by, workspace=stage.workspace.uuid, announce=stage.announce)
+        for uuid, number in in_turn[:count]
+    ]
 
 
 def _open(repo: Repository) -> list[tuple[str, int]]:
@@ -299,53 +291,49 @@ def _open(repo: Repository) -> list[tuple[str, int]]:
 # --- code and builds ----------------------------------------------------------------------------------
 
 
+@_action
 def push(
-    state: SandboxState, repository: str, branch: str | None = None, *, commits: int = 1, by: str | None = None,
-    message: str = "A change", workspace: str | None = None, announce: bool = True,
-) -> Done:  # fmt: skip
+    stage: _Stage, repository: str, branch: str | None = None, *, commits: int = 1, by: str | None = None,
+    message: str = "A change",
+) -> None:  # fmt: skip
     """Push commits to a branch, the main one unless given; open pull requests from it are updated.
 
     A first push gives a repository its main branch.
     """
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        if commits < 1:
-            raise ActionError(f"{commits} commits can't be pushed: give 1 or more")
-        repo, who = stage.repo, stage.person(by)
-        repo.mainbranch = repo.mainbranch or branch or "main"
-        name = branch or repo.mainbranch
-        stage.pushed(name, who, message, commits)
-        for pull in [p for p in repo.pull_requests if p.state == "OPEN" and p.source_branch == name]:
-            pull.updated_on = stage.now
-            stage.done.pull_request = pull
-            stage.emit("pullrequest:push", who)
-            stage.emit("pullrequest:updated", who)
-        return stage.done
+    if commits < 1:
+        raise ActionError(f"{commits} commits can't be pushed: give 1 or more")
+    repo, who = stage.repository(repository), stage.person(by)
+    repo.mainbranch = repo.mainbranch or branch or "main"
+    name = branch or repo.mainbranch
+    stage.pushed(name, who, message, commits)
+    for pull in [p for p in repo.pull_requests if p.state == "OPEN" and p.source_branch == name]:
+        pull.updated_on = stage.now
+        stage.done.pull_request = pull
+        stage.emit("pullrequest:push", who)
+        stage.emit("pullrequest:updated", who)
 
 
+@_action
 def run_pipeline(
-    state: SandboxState, repository: str, *, result: BuildResult | None = "SUCCESSFUL", branch: str | None = None,
-    pull_request: int | None = None, by: str | None = None, workspace: str | None = None, announce: bool = True,
-) -> Done:  # fmt: skip
+    stage: _Stage, repository: str, *, result: BuildResult | None = "SUCCESSFUL", branch: str | None = None,
+    pull_request: int | None = None, by: str | None = None,
+) -> None:  # fmt: skip
     """Run a pipeline on a branch, or on an open pull request's source branch; no ``result``: it runs still.
 
     A finished run is announced by its commit status alone: there is no event of pipelines that end.
     """
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        who = stage.person(by)
-        pull = None if pull_request is None else stage.pull(pull_request)
-        name = pull.source_branch if pull else branch or stage.repo.mainbranch or "main"
-        run = _run(stage, name, result, who)
-        status = CommitStatus(f"{stage.repo.slug}-run-{run.build_number}", "INPROGRESS", run.created_on, run.created_on)
-        if pull is not None:
-            pull.statuses.append(status)
-        digest = render.commit_hash(f"{stage.repo.slug}/{name}/{pull.id if pull else run.build_number}")
-        _announce_build(stage, status, "repo:commit_status_created", name, digest, who)
-        if result is not None:
-            status.state, status.updated_on = result, stage.now
-            _announce_build(stage, status, "repo:commit_status_updated", name, digest, who)
-        return stage.done
+    repo, who = stage.repository(repository), stage.person(by)
+    pull = None if pull_request is None else stage.pull(pull_request)
+    name = pull.source_branch if pull else branch or repo.mainbranch or "main"
+    run = _run(stage, name, result, who)
+    status = CommitStatus(f"{repo.slug}-run-{run.build_number}", "INPROGRESS", run.created_on, run.created_on)
+    if pull is not None:
+        pull.statuses.append(status)
+    digest = render.commit_hash(f"{repo.slug}/{name}/{pull.id if pull else run.build_number}")
+    stage.emit("repo:commit_status_created", who, payloads.build(stage.workspace, repo, status, name, digest))
+    if result is not None:
+        status.state, status.updated_on = result, stage.now
+        stage.emit("repo:commit_status_updated", who, payloads.build(stage.workspace, repo, status, name, digest))
 
 
 def _run(stage: _Stage, branch: str, result: BuildResult | None, who: Account) -> Pipeline:
@@ -368,40 +356,36 @@ def _run(stage: _Stage, branch: str, result: BuildResult | None, who: Account) -
     return run
 
 
-def _announce_build(
-    stage: _Stage, status: CommitStatus, event_key: str, branch: str, digest: str, who: Account
-) -> None:  # fmt: skip
-    stage.emit(event_key, who, payloads.build(stage.workspace, stage.repo, status, branch, digest))
-
-
 # --- repositories -------------------------------------------------------------------------------------
 
 
+@_action
 def create_repository(
-    state: SandboxState, slug: str, *, project: str | None = None, mainbranch: str | None = None,
-    by: str | None = None, workspace: str | None = None, announce: bool = True,
-) -> Done:  # fmt: skip
+    stage: _Stage, slug: str, *, project: str | None = None, mainbranch: str | None = None, by: str | None = None
+) -> None:
     """Make a repository, empty unless it is given a main branch, in the first project unless given its key."""
-    with state.lock:
-        stage = _Stage(state, None, workspace, announce)
-        if stage.workspace.repository(slug) is not None:
-            raise ActionError(f"there is a repository {slug!r} in the workspace {stage.workspace.slug!r} already")
-        who = stage.person(by)
-        repo = Repository(
-            uuid="{" + str(uuid4()) + "}",
-            slug=slug,
-            name=slug,
-            project=_project(stage.workspace, project),
-            created_on=stage.now,
-            updated_on=stage.now,
-            mainbranch=mainbranch,
-            pipelines_enabled=None,
-            member_permissions={who.uuid: "admin"},
-        )
-        stage.workspace.repositories.append(repo)
-        stage.done.repository = repo
-        stage.emit("repo:created", who)
-        return stage.done
+    _must_be_free(stage.workspace, slug)
+    who = stage.person(by)
+    repo = Repository(
+        uuid="{" + str(uuid4()) + "}",
+        slug=slug,
+        name=slug,
+        project=_project(stage.workspace, project),
+        created_on=stage.now,
+        updated_on=stage.now,
+        mainbranch=mainbranch,
+        pipelines_enabled=None,
+        member_permissions={who.uuid: "admin"},
+    )
+    stage.workspace.repositories.append(repo)
+    stage.done.repository = repo
+    stage.emit("repo:created", who)
+
+
+def _must_be_free(workspace: Workspace, slug: str, *, but: Repository | None = None) -> None:
+    found = workspace.repository(slug)
+    if found is not None and found is not but:
+        raise ActionError(f"there is a repository {slug!r} in the workspace {workspace.slug!r} already")
 
 
 def _project(workspace: Workspace, key: str | None) -> Project:
@@ -412,131 +396,91 @@ def _project(workspace: Workspace, key: str | None) -> Project:
     return found
 
 
-def delete_repository(
-    state: SandboxState, repository: str, *, by: str | None = None, workspace: str | None = None, announce: bool = True
-) -> Done:
+@_action
+def delete_repository(stage: _Stage, repository: str, *, by: str | None = None) -> None:
     """Delete a repository and all that hangs on it, its webhooks too; they are told, as they stood."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        who = stage.person(by)
-        stage.workspace.repositories.remove(stage.repo)
-        stage.emit("repo:deleted", who)
-        return stage.done
+    repo, who = stage.repository(repository), stage.person(by)
+    stage.workspace.repositories.remove(repo)
+    stage.emit("repo:deleted", who)
 
 
-def rename_repository(
-    state: SandboxState, repository: str, name: str, *, by: str | None = None, workspace: str | None = None,
-    announce: bool = True,
-) -> Done:  # fmt: skip
+@_action
+def rename_repository(stage: _Stage, repository: str, name: str, *, by: str | None = None) -> None:
     """Give a repository another name, from which its slug follows."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        repo, who = stage.repo, stage.person(by)
-        slug = name.lower().replace(" ", "-")
-        other = stage.workspace.repository(slug)
-        if other is not None and other is not repo:
-            raise ActionError(f"there is a repository {slug!r} in the workspace {stage.workspace.slug!r} already")
-        old_name, old_links = repo.name, payloads.repository_links(stage.workspace, repo)
-        repo.name, repo.slug, repo.updated_on = name, slug, stage.now
-        links = payloads.repository_links(stage.workspace, repo)
-        stage.emit("repo:updated", who, payloads.changes(name=(old_name, name), links=(old_links, links)))
-        return stage.done
+    repo, who = stage.repository(repository), stage.person(by)
+    slug = name.lower().replace(" ", "-")
+    _must_be_free(stage.workspace, slug, but=repo)
+    before = render.repository_condensed(stage.workspace, repo)
+    repo.name, repo.slug, repo.updated_on = name, slug, stage.now
+    after = render.repository_condensed(stage.workspace, repo)
+    # A new name changes the links too.
+    changes = {key: {"old": before[key], "new": after[key]} for key in ("name", "links")}
+    stage.emit("repo:updated", who, {"changes": changes})
 
 
-def change_main_branch(
-    state: SandboxState, repository: str, branch: str, *, by: str | None = None, workspace: str | None = None,
-    announce: bool = True,
-) -> Done:  # fmt: skip
+@_action
+def change_main_branch(stage: _Stage, repository: str, branch: str, *, by: str | None = None) -> None:
     """Make another branch the main one; none of the documented ``changes`` is about it, so none is named."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        repo, who = stage.repo, stage.person(by)
-        repo.mainbranch, repo.updated_on = branch, stage.now
-        stage.emit("repo:updated", who, payloads.changes())
-        return stage.done
+    repo, who = stage.repository(repository), stage.person(by)
+    repo.mainbranch, repo.updated_on = branch, stage.now
+    stage.emit("repo:updated", who, {"changes": {}})
 
 
-def transfer_repository(
-    state: SandboxState, repository: str, to: str, *, by: str | None = None, workspace: str | None = None,
-    announce: bool = True,
-) -> Done:  # fmt: skip
+@_action
+def transfer_repository(stage: _Stage, repository: str, to: str, *, by: str | None = None) -> None:
     """Move a repository to another workspace, whose first project takes it; the new workspace's webhooks are told."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, announce)
-        repo, who, previous = stage.repo, stage.person(by), stage.workspace
-        target = _Stage(state, None, to, announce).workspace
-        if target is previous or target.repository(repo.slug) is not None:
-            raise ActionError(f"the workspace {to!r} has a repository {repo.slug!r} already")
-        repo.project = _project(target, None)
-        previous.repositories.remove(repo)
-        target.repositories.append(repo)
-        repo.updated_on = stage.now
-        stage.workspace = stage.done.workspace = target
-        stage.emit("repo:transfer", who, payloads.transfer(previous))
-        return stage.done
+    repo, who, previous = stage.repository(repository), stage.person(by), stage.workspace
+    target = stage.find_workspace(to)
+    _must_be_free(target, repo.slug)
+    repo.project = _project(target, None)
+    previous.repositories.remove(repo)
+    target.repositories.append(repo)
+    repo.updated_on = stage.now
+    stage.workspace = stage.done.workspace = target
+    stage.emit("repo:transfer", who, {"previous_workspace": render.workspace_condensed(previous)})
 
 
 # --- what has no event --------------------------------------------------------------------------------
 
 
+@_action
 def set_restriction(
-    state: SandboxState, repository: str, kind: str, *, pattern: str = "main", value: int | None = None,
-    users: Sequence[str] = (), workspace: str | None = None,
-) -> Done:  # fmt: skip
+    stage: _Stage, repository: str, kind: str, *, pattern: str = "main", value: int | None = None,
+    users: Sequence[str] = (),
+) -> None:  # fmt: skip
     """Add a branch restriction, or change the one of this kind and pattern. Bitbucket announces neither."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, False)
-        people = [stage.person(nickname) for nickname in users]
-        found = _restriction(stage.repo, kind, pattern)
-        if found is None:
-            taken = (r.id for w in state.workspaces for o in w.repositories for r in o.restrictions)
-            number = 1 + max(taken, default=0)
-            stage.repo.restrictions.append(Restriction(number, kind, pattern, value=value, users=people))
-        else:
-            found.value, found.users = value, people
-        return stage.done
+    repo = stage.repository(repository)
+    people = [stage.person(nickname) for nickname in users]
+    found = _restriction(repo, kind, pattern)
+    if found is None:
+        taken = (r.id for w in stage.state.workspaces for o in w.repositories for r in o.restrictions)
+        number = 1 + max(taken, default=0)
+        repo.restrictions.append(Restriction(number, kind, pattern, value=value, users=people))
+    else:
+        found.value, found.users = value, people
 
 
-def remove_restriction(
-    state: SandboxState, repository: str, kind: str, *, pattern: str = "main", workspace: str | None = None
-) -> Done:
+@_action
+def remove_restriction(stage: _Stage, repository: str, kind: str, *, pattern: str = "main") -> None:
     """Take a branch restriction away. Bitbucket does not announce it."""
-    with state.lock:
-        stage = _Stage(state, repository, workspace, False)
-        found = _restriction(stage.repo, kind, pattern)
-        if found is None:
-            raise ActionError(f"the repository {stage.repo.slug!r} has no restriction {kind!r} of {pattern!r}")
-        stage.repo.restrictions.remove(found)
-        return stage.done
+    repo = stage.repository(repository)
+    found = _restriction(repo, kind, pattern)
+    if found is None:
+        raise ActionError(f"the repository {repo.slug!r} has no restriction {kind!r} of {pattern!r}")
+    repo.restrictions.remove(found)
 
 
 def _restriction(repo: Repository, kind: str, pattern: str) -> Restriction | None:
     return next((rule for rule in repo.restrictions if (rule.kind, rule.pattern) == (kind, pattern)), None)
 
 
-def remove_member(state: SandboxState, member: str, *, workspace: str | None = None) -> Done:
+@_action
+def remove_member(stage: _Stage, member: str) -> None:
     """Let somebody leave the workspace, with all rights on its repositories. Bitbucket does not announce it."""
-    with state.lock:
-        stage = _Stage(state, None, workspace, False)
-        account = stage.person(member)
-        stage.workspace.members = [m for m in stage.workspace.members if m.account.uuid != account.uuid]
-        for repo in stage.workspace.repositories:
-            with suppress(KeyError):
-                del repo.member_permissions[account.uuid]
-        return stage.done
-
-
-ACTIONS: Mapping[str, Callable[..., Done | list[Done]]] = MappingProxyType(
-    {
-        action.__name__: action
-        for action in (
-            create_pull_request, update_pull_request, approve, unapprove, merge, merge_burst, decline,
-            push, run_pipeline,
-            create_repository, delete_repository, rename_repository, change_main_branch, transfer_repository,
-            set_restriction, remove_restriction, remove_member,
-        )
-    }
-)  # fmt: skip
+    account = stage.person(member)
+    stage.workspace.members = [m for m in stage.workspace.members if m.account.uuid != account.uuid]
+    for repo in stage.workspace.repositories:
+        repo.member_permissions.pop(account.uuid, None)
 
 
 def act(state: SandboxState, name: str, arguments: Mapping[str, Any]) -> list[Done]:
@@ -559,11 +503,10 @@ def act(state: SandboxState, name: str, arguments: Mapping[str, Any]) -> list[Do
 @cache
 def _arguments(name: str) -> type[BaseModel]:
     """The arguments of an action as a model, made from its signature."""
-    action = ACTIONS[name]
-    types = get_type_hints(action)
-    fields: dict[str, Any] = {
+    types = get_type_hints(ACTIONS[name])
+    fields: dict[str, Any] = {"workspace": (str | None, None), "announce": (bool, True)} | {
         parameter.name: (types[parameter.name], ... if parameter.default is parameter.empty else parameter.default)
-        for parameter in list(signature(action).parameters.values())[1:]
+        for parameter in list(signature(ACTIONS[name]).parameters.values())[1:]
     }
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
 

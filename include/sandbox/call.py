@@ -6,35 +6,40 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox import errors, render
+from starlette.requests import Request
+
+from sandbox import errors
 from sandbox.model import Repository, Workspace
-from sandbox.paging import PageRule, Query, first
+from sandbox.render import Json
 from sandbox.state import Credential, SandboxState, without_implied
 
 NO_ADMIN = "Access denied. You must be an administrator of this workspace."
 
 
-@dataclass
+@dataclass(frozen=True)
 class Call:
     """One request after authentication: who asks, for what."""
 
     state: SandboxState
     credential: Credential
-    parameters: dict[str, str]
-    query: Query
-    body: bytes = b""
+    request: Request
+    body: bytes
 
     def one(self, name: str) -> str | None:
         """A query parameter's first value."""
-        return first(self.query, name)
+        return next(iter(self.all(name)), None)
 
     def all(self, name: str) -> list[str]:
         """Every value of a repeatable query parameter."""
-        return [value for key, value in self.query if key == name]
+        return self.request.query_params.getlist(name)
+
+    def named(self, name: str) -> str:
+        """What stands in the path for a parameter of it."""
+        return str(self.request.path_params[name])
 
     def workspace(self) -> Workspace:
         """The workspace of the path, or 404 in the shape that is switched on."""
-        key = self.parameters["workspace"]
+        key = self.named("workspace")
         found = self.state.workspace(key)
         if found is None:
             raise errors.workspace_not_found(key, self.state.workspace_not_found)
@@ -43,7 +48,7 @@ class Call:
     def repository(self) -> tuple[Workspace, Repository]:
         """Workspace and repository of the path, or 404."""
         workspace = self.workspace()
-        found = workspace.repository(self.parameters["repo_slug"])
+        found = workspace.repository(self.named("repo_slug"))
         if found is None or found.gone:
             raise errors.repository_not_found()
         return workspace, found
@@ -79,12 +84,21 @@ class Done:
     """An answer with a status of its own: 201 with a body and headers, or 204 with neither."""
 
     status: int
-    body: render.Json | None = None
+    body: Json | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Answer = Listing | Done | render.Json
+Answer = Listing | Done | Json
 Handler = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True)
+class PageRule:
+    """The page lengths of one endpoint, and the query parameters that its ``next`` links forget."""
+
+    default: int = 10
+    maximum: int = 100
+    next_drops: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

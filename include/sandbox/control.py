@@ -4,60 +4,32 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 from fastapi import APIRouter, HTTPException, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from sandbox.actions import ActionError, act
 from sandbox.endpoints import ENDPOINTS
-from sandbox.state import FaultKind, SandboxState, TokenHold, WorkspaceNotFound
+from sandbox.state import Fault, SandboxState, Switches
+
+_STRICT = ConfigDict(extra="forbid")
+_SETTINGS: dict[str, Any] = {
+    name: (kind, None) for name, kind in {"latency_ms": float, **get_type_hints(Switches)}.items()
+}
+_Settings = create_model("Settings", __config__=_STRICT, **_SETTINGS)
 
 
-class FaultRequest(BaseModel):
-    """The body of ``POST /_sandbox/faults``."""
-
-    model_config = ConfigDict(extra="forbid")
-    endpoint: str
-    kind: FaultKind = "status"
-    slug: str | None = None
-    status: int = 500
-    body: str | None = None
-    remaining: int | None = None
-
-
-class SettingsRequest(BaseModel):
-    """The body of ``POST /_sandbox/settings`` and ``/_sandbox/latency``: what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid")
-    latency_ms: float | None = None
-    rate_429: float | None = None
-    rate_500: float | None = None
-    next_429: int | None = None
-    hourly_limit: int | None = None
-    rate_limit_headers: bool | None = None
-    token_lifetime: int | None = None
-    workspace_not_found: WorkspaceNotFound | None = None
-    lists_carry_size: bool | None = None
-    deny_authorization: bool | None = None
-    refuse_refresh: bool | None = None
-    token_delay_ms: float | None = None
-    token_hold: TokenHold | None = None
+def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+    return _Settings(**settings).model_dump(exclude_unset=True)
 
 
 class ActionRequest(BaseModel):
     """The body of ``POST /_sandbox/actions``: a name and arguments of :mod:`sandbox.actions`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = _STRICT
     action: str
     arguments: dict[str, Any] = Field(default_factory=dict)
-
-
-class ResetRequest(BaseModel):
-    """The body of ``POST /_sandbox/reset``."""
-
-    model_config = ConfigDict(extra="forbid")
-    faults: bool = True
 
 
 def control_router(state: SandboxState) -> APIRouter:
@@ -84,23 +56,24 @@ def _add_reading(router: APIRouter, state: SandboxState) -> None:
 
 def _add_switching(router: APIRouter, state: SandboxState) -> None:
     @router.post("/reset")
-    async def reset(body: ResetRequest | None = None) -> dict[str, object]:
-        state.reset(faults=body is None or body.faults)
+    async def reset(faults: bool = True) -> dict[str, object]:
+        state.reset(faults=faults)
         return state.stats()
 
     @router.post("/faults")
-    async def faults(body: FaultRequest) -> dict[str, object]:
+    async def faults(body: Fault) -> dict[str, object]:
         if body.endpoint not in ("*", "access_token", *(e.name for e in ENDPOINTS)):
             raise HTTPException(422, f"no endpoint is called {body.endpoint!r}")
-        state.add_fault(**body.model_dump())
+        state.faults.append(body)
         return {"faults": len(state.faults)}
 
     @router.post("/latency")
     @router.post("/settings")
-    async def settings(body: SettingsRequest) -> dict[str, object]:
-        for name, value in body.model_dump(exclude_unset=True).items():
+    async def settings(body: Annotated[dict[str, Any], AfterValidator(_checked)]) -> dict[str, object]:
+        """What is left out stays."""
+        for name, value in body.items():
             setattr(state, name, value)
-        return body.model_dump(exclude_unset=True)
+        return body
 
     @router.post("/expire-tokens")
     async def expire_tokens() -> dict[str, object]:

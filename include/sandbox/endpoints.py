@@ -1,50 +1,65 @@
 """The table of endpoints: path, scope, page lengths, and what each answers.
 
-Paths are those of the official document, scopes the classic OAuth 2.0 ones it names. A handler takes a
-:class:`~sandbox.call.Call` and returns its :data:`~sandbox.call.Answer`; it raises
+Paths are those of the official document, scopes the classic OAuth 2.0 ones it names. A handler stands under its row
+(:func:`endpoint`), takes a :class:`~sandbox.call.Call` and returns its :data:`~sandbox.call.Answer`; it raises
 :class:`~sandbox.errors.ApiError` for every other answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from sandbox import errors, filters, render
-from sandbox.call import Answer, Call, Endpoint, Listing
+from sandbox.call import Answer, Call, Endpoint, Handler, Listing, PageRule
 from sandbox.hooks import HOOK_ENDPOINTS
-from sandbox.model import PullRequest, Repository
-from sandbox.paging import PageRule
 from sandbox.partial import Lazy
 
 MAX_EMAILS = 90
 PULL_REQUEST_STATES = ("OPEN", "MERGED", "DECLINED", "SUPERSEDED")
+# Cross-workspace endpoints that were taken away in 2026 (CHANGE-2770): 410.
+GONE_PATHS = frozenset(
+    {"/repositories", "/workspaces", "/user/permissions/workspaces", "/user/permissions/repositories"}
+)
+ENDPOINTS: list[Endpoint] = [*HOOK_ENDPOINTS]
+
+_REPO = "/repositories/{workspace}/{repo_slug}"
+
+
+def endpoint(path: str, *scopes: str, **pages: Any) -> Callable[[Handler], Handler]:
+    """Put a handler into the table under its own name; ``pages`` is what its :class:`PageRule` says otherwise."""
+
+    def add(handler: Handler) -> Handler:
+        ENDPOINTS.append(Endpoint(handler.__name__, path, scopes, handler, PageRule(**pages)))
+        return handler
+
+    return add
 
 
 def _filtered(call: Call, items: list[Any], *, sortable: bool = True) -> Listing:
     """The items after ``q`` and, where the endpoint knows it, ``sort``; 400 for what can't be understood."""
     text, key = call.one("q"), call.one("sort")
-    try:
-        if text is not None:
-            items = filters.select(items, text)
-        if key is not None and sortable:
-            items = filters.order(items, key)
-    except filters.FilterError as problem:
-        raise errors.bad_request(f"Bad query: {problem}") from problem
+    if text is not None:
+        items = filters.select(items, text)
+    if key is not None and sortable:
+        items = filters.order(items, key)
     return Listing(items)
 
 
 # --- the caller ---------------------------------------------------------------------------------------
 
 
+@endpoint("/user", "account")
 def user(call: Call) -> Answer:
-    """``GET /user``: the identity behind the token."""
+    """The identity behind the token."""
     return render.current_user(call.state.identity, call.state.workspaces[0].created_on)
 
 
+@endpoint("/user/workspaces", "account", default=25)
 def user_workspaces(call: Call) -> Answer:
-    """``GET /user/workspaces``: the workspaces the caller can see, filtered by ``administrator``."""
+    """The workspaces that the caller can see, filtered by ``administrator``."""
     administrator = call.credential.workspace_admin
     wanted = call.one("administrator")
     shown = wanted is None or (wanted.lower() == "true") == administrator
@@ -54,8 +69,9 @@ def user_workspaces(call: Call) -> Answer:
     return Listing([render.workspace_access(w, administrator=administrator) for w in workspaces])
 
 
+@endpoint("/user/workspaces/{workspace}/permission", "account")
 def user_workspace_permission(call: Call) -> Answer:
-    """``GET /user/workspaces/{workspace}/permission``: the caller's role."""
+    """The caller's role in a workspace."""
     workspace = call.workspace()
     role = "owner" if call.credential.workspace_admin else "member"
     return {
@@ -66,8 +82,9 @@ def user_workspace_permission(call: Call) -> Answer:
     }
 
 
+@endpoint("/user/workspaces/{workspace}/permissions/repositories", "account", "repository")
 def user_repository_permissions(call: Call) -> Answer:
-    """``GET /user/workspaces/{workspace}/permissions/repositories``: the caller's rights on each."""
+    """The caller's rights on each repository."""
     workspace = call.workspace()
     rows = [
         render.repository_permission(workspace, repo, call.state.identity, repo.identity_permission)
@@ -80,46 +97,38 @@ def user_repository_permissions(call: Call) -> Answer:
 # --- the workspace ------------------------------------------------------------------------------------
 
 
+@endpoint("/workspaces/{workspace}")
 def workspace(call: Call) -> Answer:
-    """``GET /workspaces/{workspace}``."""
+    """The workspace itself: the one endpoint that needs no scope."""
     return render.workspace_full(call.workspace())
 
 
+@endpoint("/workspaces/{workspace}/members", "account", default=50)
 def workspace_members(call: Call) -> Answer:
-    """``GET /workspaces/{workspace}/members``, with the e-mail filter of the official document.
+    """The members, with the e-mail filter of the official document.
 
     The filter is for workspace administrators and access tokens, takes up to 90 addresses, and only the
     addresses filtered on can be seen, and those only when ``fields`` asks.
     """
-    found = call.workspace()
-    emails = _filtered_emails(call)
+    found, text = call.workspace(), call.one("q")
+    if text is None:
+        return Listing([render.membership(found, member) for member in found.members])
+    wanted = filters.parse(text)
+    emails = _filtered_emails(call, wanted)
     shown = [
         render.membership(found, m, email=m.account.email if (m.account.email or "").casefold() in emails else None)
         for m in found.members
     ]
-    text = call.one("q")
-    if text is None:
-        return Listing(shown)
-    caseless = frozenset({"user.email"})
-    try:
-        return Listing([item for item in shown if filters.matches(filters.parse(text), item, caseless)])
-    except filters.FilterError as problem:
-        raise errors.bad_request(f"Bad query: {problem}") from problem
+    return Listing([item for item in shown if filters.matches(wanted, item)])
 
 
-def _filtered_emails(call: Call) -> set[str]:
+def _filtered_emails(call: Call, wanted: filters.Node) -> set[str]:
     """The addresses a members filter names, case-folded; 400 for more than 90, 403 for who may not ask."""
-    text = call.one("q")
-    if text is None:
-        return set()
-    try:
-        asked = [c for c in filters.comparisons(filters.parse(text)) if c.field == "user.email"]
-    except filters.FilterError as problem:
-        raise errors.bad_request(f"Bad query: {problem}") from problem
+    asked = [c for c in filters.comparisons(wanted) if c.field == "user.email"]
     if not asked:
         return set()
     if any(c.operator not in ("=", "IN") for c in asked):
-        raise errors.bad_request("Bad query: user.email takes = and IN only")
+        raise filters.FilterError("user.email takes = and IN only")
     call.needs_workspace_admin()
     values = [v for c in asked for v in (c.value if isinstance(c.value, tuple) else (c.value,))]
     if len(values) > MAX_EMAILS:
@@ -127,15 +136,17 @@ def _filtered_emails(call: Call) -> set[str]:
     return {str(value).casefold() for value in values if value}
 
 
+@endpoint("/workspaces/{workspace}/permissions", "account")
 def workspace_permissions(call: Call) -> Answer:
-    """``GET /workspaces/{workspace}/permissions``: members with their role."""
+    """Members with their role."""
     found = call.workspace()
     rows = [render.membership_with_permission(found, member) for member in found.members]
     return _filtered(call, rows, sortable=False)
 
 
+@endpoint("/workspaces/{workspace}/permissions/repositories", "account")
 def workspace_repository_permissions(call: Call) -> Answer:
-    """``GET /workspaces/{workspace}/permissions/repositories``: for workspace administrators."""
+    """Who may do what in each repository: for workspace administrators."""
     found = call.workspace()
     call.needs_workspace_admin()
     people = {member.account.uuid: member.account for member in found.members}
@@ -152,19 +163,22 @@ def workspace_repository_permissions(call: Call) -> Answer:
 # --- repositories -------------------------------------------------------------------------------------
 
 
+@endpoint("/repositories/{workspace}", "repository")
 def repositories(call: Call) -> Answer:
-    """``GET /repositories/{workspace}``."""
+    """The repositories, those that are gone too."""
     found = call.workspace()
     return _filtered(call, [render.repository(found, repo) for repo in found.repositories])
 
 
+@endpoint(_REPO, "repository")
 def repository(call: Call) -> Answer:
-    """``GET /repositories/{workspace}/{repo_slug}``."""
+    """One repository."""
     return render.repository(*call.repository())
 
 
+@endpoint(f"{_REPO}/branch-restrictions", "repository:admin")
 def branch_restrictions(call: Call) -> Answer:
-    """``…/branch-restrictions``: newest first, by ``kind`` and ``pattern``; needs admin rights."""
+    """Newest first, by ``kind`` and ``pattern``; needs admin rights."""
     found, repo = call.administered()
     kind, pattern = call.one("kind"), call.one("pattern")
     rules = [
@@ -175,13 +189,15 @@ def branch_restrictions(call: Call) -> Answer:
     return Listing([render.restriction(found, repo, rule) for rule in rules])
 
 
+@endpoint(f"{_REPO}/effective-branching-model", "repository")
 def effective_branching_model(call: Call) -> Answer:
-    """``…/effective-branching-model``."""
+    """The branching model, inherited or its own."""
     return render.branching_model(*call.repository())
 
 
+@endpoint(f"{_REPO}/pullrequests", "pullrequest", maximum=50)
 def pull_requests(call: Call) -> Answer:
-    """``…/pullrequests``: open ones unless ``state`` or ``q`` says otherwise; ``q`` makes ``state`` void."""
+    """Open ones unless ``state`` or ``q`` says otherwise; ``q`` makes ``state`` void."""
     found, repo = call.repository()
     states = call.all("state") or ["OPEN"]
     if any(state not in PULL_REQUEST_STATES for state in states):
@@ -195,23 +211,21 @@ def pull_requests(call: Call) -> Answer:
     return _filtered(call, rows)
 
 
+@endpoint(_REPO + "/pullrequests/{pull_request_id}/statuses", "pullrequest", default=30)
 def pull_request_statuses(call: Call) -> Answer:
-    """``…/pullrequests/{pull_request_id}/statuses``: oldest first by default."""
+    """The builds of a pull request, oldest first by default."""
     found, repo = call.repository()
-    pull = _pull_request(repo, call.parameters["pull_request_id"])
+    key = call.named("pull_request_id")
+    pull = next((pull for pull in repo.pull_requests if str(pull.id) == key), None)
+    if pull is None:
+        raise errors.not_found(f"Pull request {key} not found")
     statuses = sorted(pull.statuses, key=lambda status: status.created_on)
     return _filtered(call, [render.commit_status(found, repo, pull, status) for status in statuses])
 
 
-def _pull_request(repo: Repository, key: str) -> PullRequest:
-    found = next((pull for pull in repo.pull_requests if str(pull.id) == key), None)
-    if found is None:
-        raise errors.not_found(f"Pull request {key} not found")
-    return found
-
-
+@endpoint(f"{_REPO}/pipelines", "pipeline", next_drops=frozenset({"sort"}))
 def pipelines(call: Call) -> Answer:
-    """``…/pipelines``: oldest first; ``sort`` and the documented filters work, ``q`` has no effect."""
+    """Oldest first; ``sort`` and the documented filters work, ``q`` has no effect."""
     found, repo = call.repository()
     sort = call.one("sort") or "created_on"
     if sort.removeprefix("-") not in ("created_on", "creator.uuid", "run_creation_date"):
@@ -227,68 +241,10 @@ def _run_key(sort: str, run: Any) -> tuple[str, datetime]:
     return creator, run.created_on
 
 
+@endpoint(f"{_REPO}/pipelines_config", "repository:admin")
 def pipelines_config(call: Call) -> Answer:
-    """``…/pipelines_config``: 404 where pipelines were never configured; needs admin rights."""
+    """404 where pipelines were never configured; needs admin rights."""
     found, repo = call.administered()
     if repo.pipelines_enabled is None:
         raise errors.not_found("Not found")
     return render.pipelines_config(found, repo)
-
-
-_REPO = "/repositories/{workspace}/{repo_slug}"
-_PULLS = f"{_REPO}/pullrequests"
-ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint("user", "/user", ("account",), user),
-    Endpoint("user_workspaces", "/user/workspaces", ("account",), user_workspaces, PageRule(default=25)),
-    Endpoint(
-        "user_workspace_permission",
-        "/user/workspaces/{workspace}/permission",
-        ("account",),
-        user_workspace_permission,
-    ),
-    Endpoint(
-        "user_repository_permissions",
-        "/user/workspaces/{workspace}/permissions/repositories",
-        ("account", "repository"),
-        user_repository_permissions,
-    ),
-    Endpoint("workspace", "/workspaces/{workspace}", (), workspace),
-    Endpoint(
-        "workspace_members",
-        "/workspaces/{workspace}/members",
-        ("account",),
-        workspace_members,
-        PageRule(default=50),
-    ),
-    Endpoint("workspace_permissions", "/workspaces/{workspace}/permissions", ("account",), workspace_permissions),
-    Endpoint(
-        "workspace_repository_permissions",
-        "/workspaces/{workspace}/permissions/repositories",
-        ("account",),
-        workspace_repository_permissions,
-    ),
-    Endpoint("repositories", "/repositories/{workspace}", ("repository",), repositories),
-    Endpoint("repository", _REPO, ("repository",), repository),
-    Endpoint("branch_restrictions", f"{_REPO}/branch-restrictions", ("repository:admin",), branch_restrictions),
-    Endpoint(
-        "effective_branching_model",
-        f"{_REPO}/effective-branching-model",
-        ("repository",),
-        effective_branching_model,
-    ),
-    Endpoint("pull_requests", _PULLS, ("pullrequest",), pull_requests, PageRule(maximum=50)),
-    Endpoint(
-        "pull_request_statuses",
-        _PULLS + "/{pull_request_id}/statuses",
-        ("pullrequest",),
-        pull_request_statuses,
-        PageRule(default=30),
-    ),
-    Endpoint("pipelines", f"{_REPO}/pipelines", ("pipeline",), pipelines, PageRule(next_drops=frozenset({"sort"}))),
-    Endpoint("pipelines_config", f"{_REPO}/pipelines_config", ("repository:admin",), pipelines_config),
-    *HOOK_ENDPOINTS,
-)
-# Cross-workspace endpoints that were taken away in 2026 (CHANGE-2770): 410.
-GONE_PATHS = frozenset(
-    {"/repositories", "/workspaces", "/user/permissions/workspaces", "/user/permissions/repositories"}
-)

@@ -7,12 +7,12 @@ no other to deliver to. PUT takes the whole webhook, but for ``active`` and ``se
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from sandbox import errors, render
 from sandbox.call import Answer, Call, Done, Endpoint, Listing
@@ -39,21 +39,13 @@ EVENTS = frozenset(
         "project:updated",
     }
 )
-# The scope that an event needs, by what stands before its colon.
-EVENT_SCOPES = {
-    "repo": "repository",
-    "pullrequest": "pullrequest",
-    "issue": "issue",
-    "pipeline": "pipeline",
-    "project": "project",
-}
 
 Subject = tuple[Workspace, Repository | None]
 
 
 def _subject(call: Call) -> Subject:
     """What the path names, where the caller may have webhooks on it; 404 or 403 elsewhere."""
-    if "repo_slug" in call.parameters:
+    if "repo_slug" in call.request.path_params:
         return call.administered()
     workspace = call.workspace()
     call.needs_workspace_admin(NOT_OWNER)
@@ -67,95 +59,65 @@ def _hooks(subject: Subject) -> list[Webhook]:
 
 def _found(call: Call, subject: Subject) -> Webhook:
     """The webhook of the path, its uuid with or without braces in any case; 404 where it isn't."""
-    wanted = call.parameters["uid"].strip("{}").lower()
+    uid = call.named("uid")
+    wanted = uid.strip("{}").lower()
     found = next((hook for hook in _hooks(subject) if hook.uuid.strip("{}").lower() == wanted), None)
     if found is None:
-        raise errors.not_found(f"{call.parameters['uid']} does not exist.")
+        raise errors.not_found(f"{uid} does not exist.")
     return found
 
 
 # --- what the caller sent -----------------------------------------------------------------------------
 
 
-def _sent(call: Call) -> dict[str, Any]:
-    """The body as an object; 400 for anything else."""
-    try:
-        body = json.loads(call.body)
-    except ValueError as problem:
-        raise errors.bad_request("The request body is not valid JSON.") from problem
-    if not isinstance(body, dict):
-        raise errors.bad_request("The request body is not a JSON object.")
-    return body
+class _Sent(BaseModel):
+    """The properties that can be set; what else is sent is ignored."""
 
+    model_config = ConfigDict(strict=True)
+    url: str
+    description: str
+    events: list[str] = Field(min_length=1)
+    active: bool = True
+    secret: str | None = Field(None, max_length=MAX_SECRET)
+    skip_cert_verification: bool = False
+    history_enabled: bool = False
 
-def _refusal(name: str, problem: str) -> errors.ApiError:
-    return errors.bad_request(f"{name}: {problem}")
-
-
-def _text(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise _refusal(name, "Not a string.")
-
-
-def _url(name: str, value: Any) -> None:
-    _text(name, value)
-    try:
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
         parts = urlsplit(value)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        known = False
-    if not known:
-        raise _refusal(name, "Enter a valid URL.")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError("Enter a valid URL.")
+        return value
 
+    @field_validator("events")
+    @classmethod
+    def _are_known(cls, value: list[str]) -> list[str]:
+        unknown = [event for event in value if event not in EVENTS]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not a known event.")
+        if len(set(value)) < len(value):
+            raise ValueError("Events are listed more than once.")
+        return value
 
-def _events(name: str, value: Any) -> None:
-    if not isinstance(value, list) or not value:
-        raise _refusal(name, "At least one event is required.")
-    unknown = [event for event in value if not isinstance(event, str) or event not in EVENTS]
-    if unknown:
-        raise _refusal(name, f"{unknown[0]!r} is not a known event.")
-    if len(set(value)) < len(value):
-        raise _refusal(name, "Events are listed more than once.")
-
-
-def _flag(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise _refusal(name, "Not a boolean.")
-
-
-def _secret(name: str, value: Any) -> None:
-    if value is not None:
-        _text(name, value)
-        if len(value) > MAX_SECRET:
-            raise _refusal(name, f"Longer than {MAX_SECRET} characters.")
-
-
-_REQUIRED = ("url", "description", "events")
-_CHECKS: dict[str, Callable[[str, Any], None]] = {
-    "url": _url,
-    "description": _text,
-    "events": _events,
-    "active": _flag,
-    "secret": _secret,
-    "skip_cert_verification": _flag,
-    "history_enabled": _flag,
-}
+    @field_validator("secret")
+    @classmethod
+    def _empty_is_none(cls, value: str | None) -> str | None:
+        return value or None
 
 
 def _checked(call: Call) -> dict[str, Any]:
-    """The properties that were sent and can be set; 400 for what is wrong, 403 for the events' scopes."""
-    body = _sent(call)
-    missing = [name for name in _REQUIRED if name not in body]
-    if missing:
-        raise _refusal(missing[0], "This field is required.")
-    known = {name: body[name] for name in _CHECKS if name in body}
-    for name, value in known.items():
-        _CHECKS[name](name, value)
-    events = {EVENT_SCOPES[event.partition(":")[0]] for event in known["events"]}
-    call.needs_scopes(["webhook", *sorted(events)])
-    if "secret" in known:
-        known["secret"] = known["secret"] or None
-    return known
+    """The properties that were sent; 400 for what is wrong, 403 for the events' scopes."""
+    try:
+        sent = _Sent.model_validate_json(call.body)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "The request body is not a JSON object"
+        raise errors.bad_request(f"{where}: {first['msg']}") from problem
+    # An event needs the scope that stands before its colon.
+    scopes = {event.partition(":")[0].replace("repo", "repository") for event in sent.events}
+    call.needs_scopes(["webhook", *sorted(scopes)])
+    return sent.model_dump(exclude_unset=True)
 
 
 # --- the endpoints ------------------------------------------------------------------------------------
@@ -188,14 +150,13 @@ def update(call: Call) -> Answer:
     hook = _found(call, subject)
     for name, value in _checked(call).items():
         setattr(hook, name, value)
-    return Done(200, render.webhook(*subject, hook))
+    return render.webhook(*subject, hook)
 
 
 def delete(call: Call) -> Answer:
     """``DELETE …/hooks/{uid}``: 204."""
     subject = _subject(call)
-    hook = _found(call, subject)
-    _hooks(subject).remove(hook)
+    _hooks(subject).remove(_found(call, subject))
     return Done(204)
 
 

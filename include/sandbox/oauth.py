@@ -109,9 +109,8 @@ def _refresh(state: SandboxState, consumer: Consumer, token: str) -> dict[str, o
 
 
 def _answer(state: SandboxState, consumer: Consumer) -> dict[str, object]:
-    credential = state.issue_token(consumer)
     return {
-        "access_token": credential.token,
+        "access_token": state.issue_token(consumer),
         "token_type": "bearer",
         "expires_in": state.token_lifetime,
         "scope": " ".join(without_implied(consumer.scopes)),

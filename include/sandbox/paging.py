@@ -7,90 +7,61 @@ an unguessable token; a page number that a client made up is refused, so nothing
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from sandbox.call import Call, PageRule
 from sandbox.errors import bad_request
-from sandbox.state import Cursor, Fault, SandboxState
-
-Query = list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class PageRule:
-    """The page lengths of one endpoint."""
-
-    default: int = 10
-    maximum: int = 100
-    next_drops: frozenset[str] = frozenset()
+from sandbox.render import Json
+from sandbox.state import Cursor, Fault
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The address of a request: scheme and host, decoded path, query."""
+def page(call: Call, rule: PageRule, items: list[Any], fault: Fault | None) -> Json:
+    """One page of a listing as Bitbucket wraps it; 400 where ``page`` or ``pagelen`` is no good.
 
-    base: str
-    path: str
-    query: Query
+    ``items`` is the whole listing in order, ``fault`` a listing fault that is on for this request.
+    """
+    pagelen, start = _page_length(call, rule), _start(call)
+    end = start.offset + pagelen
+    body: Json = {"values": items[start.offset : end], "pagelen": pagelen, "page": start.page}
+    kind = fault.kind if fault else None
+    if call.state.lists_carry_size and kind != "no_size":
+        body["size"] = len(items) + (7 if kind == "wrong_size" else 0)
+    more = end < len(items) and kind != "drop_next"
+    if kind == "repeat_item" and body["values"]:
+        if more and pagelen > 1:
+            end -= 1
+        else:
+            body["values"] = [*body["values"], body["values"][-1]]
+    if more:
+        body["next"] = _next_link(call, rule, Cursor(start.path, end, start.page + 1))
+    return body
 
 
-@dataclass(frozen=True)
-class Window:
-    """The part of a listing that a request asks for."""
-
-    offset: int
-    page: int
-    pagelen: int
-
-
-def first(query: Query, name: str) -> str | None:
-    """The first value of a query parameter, or nothing."""
-    return next((value for key, value in query if key == name), None)
-
-
-def window(state: SandboxState, rule: PageRule, asked: Asked) -> Window:
-    """What ``page`` and ``pagelen`` ask for; 400 where they are no good."""
-    text = first(asked.query, "pagelen")
+def _page_length(call: Call, rule: PageRule) -> int:
+    text = call.one("pagelen")
     try:
         pagelen = rule.default if text is None else int(text)
     except ValueError:
         pagelen = 0
     if not 1 <= pagelen <= rule.maximum:
         raise bad_request("Invalid pagelen")
-    token = first(asked.query, "page")
+    return pagelen
+
+
+def _start(call: Call) -> Cursor:
+    path, token = call.request.url.path, call.one("page")
     if token in (None, "1"):
-        return Window(0, 1, pagelen)
-    cursor = state.cursors.get(str(token))
-    if cursor is None or cursor.path != asked.path:
+        return Cursor(path, 0, 1)
+    cursor = call.state.cursors.get(str(token))
+    if cursor is None or cursor.path != path:
         raise bad_request("Invalid page")
-    return Window(cursor.offset, cursor.page, pagelen)
+    return cursor
 
 
-def page(state: SandboxState, rule: PageRule, asked: Asked, items: list[Any], fault: Fault | None) -> dict[str, Any]:
-    """One page of a listing as Bitbucket wraps it.
-
-    ``items`` is the whole listing in order, ``fault`` a listing fault that is on for this request.
-    """
-    ask = window(state, rule, asked)
-    end = ask.offset + ask.pagelen
-    body: dict[str, Any] = {"values": items[ask.offset : end], "pagelen": ask.pagelen, "page": ask.page}
-    kind = fault.kind if fault else None
-    if state.lists_carry_size and kind != "no_size":
-        body["size"] = len(items) + (7 if kind == "wrong_size" else 0)
-    more = end < len(items) and kind != "drop_next"
-    if kind == "repeat_item" and body["values"]:
-        if more and ask.pagelen > 1:
-            end -= 1
-        else:
-            body["values"] = [*body["values"], body["values"][-1]]
-    if more:
-        body["next"] = _next_link(state, rule, asked, Cursor(asked.path, end, ask.page + 1))
-    return body
-
-
-def _next_link(state: SandboxState, rule: PageRule, asked: Asked, cursor: Cursor) -> str:
+def _next_link(call: Call, rule: PageRule, cursor: Cursor) -> str:
     token = secrets.token_urlsafe(9).replace("-", "x")
-    state.cursors[token] = cursor
-    kept = [(key, value) for key, value in asked.query if key != "page" and key not in rule.next_drops]
-    return f"{asked.base}{quote(asked.path, safe='/')}?{urlencode([*kept, ('page', token)])}"
+    call.state.cursors[token] = cursor
+    url, query = call.request.url, call.request.query_params.multi_items()
+    kept = [(key, value) for key, value in query if key != "page" and key not in rule.next_drops]
+    return f"{url.scheme}://{url.netloc}{quote(cursor.path, safe='/')}?{urlencode([*kept, ('page', token)])}"

@@ -7,7 +7,6 @@ rest. ``repo:created`` has no example there: it carries what every event carries
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sandbox import render
 from sandbox.model import Account, CommitStatus, PullRequest, Repository, Workspace
@@ -70,22 +69,6 @@ def approval(person: Account, at: datetime) -> Json:
     return {"approval": {"date": render.when(at), "user": render.account(person)}}
 
 
-def changes(**values: tuple[Any, Any]) -> Json:
-    """Of ``repo:updated``: the old and the new value of each property that changed."""
-    return {"changes": {name: {"old": old, "new": new} for name, (old, new) in values.items()}}
-
-
-def repository_links(workspace: Workspace, repo: Repository) -> Json:
-    """The three links that a change of name changes."""
-    links: Json = render.repository_condensed(workspace, repo)["links"]
-    return links
-
-
-def transfer(previous: Workspace) -> Json:
-    """Of ``repo:transfer``: the workspace that had it before."""
-    return {"previous_workspace": render.workspace_condensed(previous)}
-
-
 def push(
     workspace: Workspace, repo: Repository, branch: str, commits: list[Json], *, before: str | None = None
 ) -> Json:
@@ -144,20 +127,5 @@ def commit(workspace: Workspace, repo: Repository, seed: str, author: Account, a
 
 def build(workspace: Workspace, repo: Repository, status: CommitStatus, refname: str, digest: str) -> Json:
     """Of ``repo:commit_status_created`` and ``…_updated``: a build's state on the commit ``digest``."""
-    root = f"{render.API}/repositories/{workspace.slug}/{repo.slug}/commit/{digest}"
-    return {
-        "commit_status": {
-            "type": "build",
-            "key": status.key,
-            "name": f"Build {status.key}",
-            "description": "",
-            "state": status.state,
-            "url": f"https://builds.example.com/{status.key}",
-            "refname": refname,
-            "repository": render.repository_condensed(workspace, repo),
-            "commit": {"type": "commit", "hash": digest},
-            "created_on": render.when(status.created_on),
-            "updated_on": render.when(status.updated_on),
-            "links": {"commit": {"href": root}, "self": {"href": f"{root}/statuses/build/{status.key}"}},
-        }
-    }
+    commit = {"type": "commit", "hash": digest}
+    return {"commit_status": render.build(workspace, repo, status, refname, commit)}

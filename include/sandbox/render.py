@@ -40,6 +40,10 @@ def _link(href: str) -> dict[str, str]:
     return {"href": href}
 
 
+def _api(workspace: Workspace, repo: Repository) -> str:
+    return f"{API}/repositories/{workspace.slug}/{repo.slug}"
+
+
 def when(moment: datetime | None) -> str | None:
     """A time as Bitbucket writes it: ISO-8601 with microseconds and offset."""
     return None if moment is None else moment.isoformat(timespec="microseconds")
@@ -233,29 +237,16 @@ def _mainbranch(repo: Repository) -> Json | None:
 
 
 def _repository_links(workspace: Workspace, repo: Repository) -> Json:
-    condensed = repository_condensed(workspace, repo)
-    root = condensed["links"]["self"]["href"]
-    full_name = condensed["full_name"]
-    rooms = {
-        "pullrequests": "pullrequests",
-        "commits": "commits",
-        "forks": "forks",
-        "watchers": "watchers",
-        "branches": "refs/branches",
-        "tags": "refs/tags",
-        "downloads": "downloads",
-        "source": "src",
+    root, full_name = _api(workspace, repo), f"{workspace.slug}/{repo.slug}"
+    rooms = {"branches": "refs/branches", "tags": "refs/tags", "source": "src"} | {
+        name: name for name in ("pullrequests", "commits", "forks", "watchers", "downloads", "hooks")
     }
     clone = [
         {"name": "https", "href": f"https://bitbucket.org/{full_name}.git"},
         {"name": "ssh", "href": f"git@bitbucket.org:{full_name}.git"},
     ]
-    return {
-        **condensed["links"],
-        **{name: _link(f"{root}/{path}") for name, path in rooms.items()},
-        "clone": clone,
-        "hooks": _link(f"{root}/hooks"),
-    }
+    links: Json = repository_condensed(workspace, repo)["links"]
+    return links | {name: _link(f"{root}/{path}") for name, path in rooms.items()} | {"clone": clone}
 
 
 def repository(workspace: Workspace, repo: Repository) -> Json:
@@ -291,7 +282,7 @@ def restriction(workspace: Workspace, repo: Repository, rule: Restriction) -> Js
     body: Json = {
         "kind": rule.kind,
         "users": [account(person) for person in rule.users],
-        "links": {"self": _link(f"{API}/repositories/{workspace.slug}/{repo.slug}/branch-restrictions/{rule.id}")},
+        "links": {"self": _link(f"{_api(workspace, repo)}/branch-restrictions/{rule.id}")},
         "pattern": rule.pattern if rule.branch_match_kind == "glob" else "",
         "value": rule.value,
         "branch_match_kind": rule.branch_match_kind,
@@ -401,13 +392,13 @@ def _commit(workspace: Workspace, repo: Repository, seed: str) -> Json:
 def commit_links(workspace: Workspace, repo: Repository, digest: str) -> Json:
     """The two links of an embedded commit."""
     return {
-        "self": _link(f"{API}/repositories/{workspace.slug}/{repo.slug}/commit/{digest}"),
+        "self": _link(f"{_api(workspace, repo)}/commit/{digest}"),
         "html": _link(f"{WEB}/{workspace.slug}/{repo.slug}/commits/{digest}"),
     }
 
 
 def _pull_request_links(workspace: Workspace, repo: Repository, pull: PullRequest) -> Json:
-    root = f"{API}/repositories/{workspace.slug}/{repo.slug}/pullrequests/{pull.id}"
+    root = f"{_api(workspace, repo)}/pullrequests/{pull.id}"
     parts = (
         "commits", "approve", "request-changes", "diff", "diffstat",
         "comments", "activity", "merge", "decline", "statuses",
@@ -433,14 +424,19 @@ def _participant(participant: Participant) -> Json:
 def commit_status(workspace: Workspace, repo: Repository, pull: PullRequest, status: CommitStatus) -> Json:
     """An item of a pull request's statuses."""
     commit = _commit(workspace, repo, f"{repo.slug}/{pull.source_branch}/{pull.id}")
-    root = commit["links"]["self"]["href"]
+    return build(workspace, repo, status, pull.source_branch, commit)
+
+
+def build(workspace: Workspace, repo: Repository, status: CommitStatus, refname: str, commit: Json) -> Json:
+    """A build's state on a commit of a branch."""
+    root = f"{_api(workspace, repo)}/commit/{commit['hash']}"
     return {
         "key": status.key,
         "type": "build",
         "state": status.state,
         "name": f"Build {status.key}",
         "description": "",
-        "refname": pull.source_branch,
+        "refname": refname,
         "url": f"https://builds.example.com/{status.key}",
         "repository": repository_condensed(workspace, repo),
         "commit": commit,
@@ -457,7 +453,7 @@ def pipeline(workspace: Workspace, repo: Repository, run: Pipeline) -> Json:
         state["result"] = {"name": run.result, "type": f"{state['type']}_{run.result.lower()}"}
     if run.stage is not None:
         state["stage"] = {"name": run.stage, "type": f"{state['type']}_{run.stage.lower()}"}
-    root = f"{API}/repositories/{workspace.slug}/{repo.slug}/pipelines/{quote(run.uuid)}"
+    root = f"{_api(workspace, repo)}/pipelines/{quote(run.uuid)}"
     body: Json = {
         "type": "pipeline",
         "uuid": run.uuid,

@@ -10,115 +10,95 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from sandbox import errors, oauth
 from sandbox.call import Call, Done, Endpoint, Listing
 from sandbox.control import control_router
 from sandbox.endpoints import ENDPOINTS, GONE_PATHS
 from sandbox.errors import ApiError
-from sandbox.paging import Asked, page
+from sandbox.paging import page
 from sandbox.partial import project
-from sandbox.state import (
-    Credential,
-    Fault,
-    RequestRecord,
-    SandboxState,
-    TokenHold,
-    without_implied,
-)
+from sandbox.state import Credential, Fault, RequestRecord, SandboxState, TokenHold, without_implied
 
 API_ROOT = "/2.0"
 AUTHORIZE_PATH = "/site/oauth2/authorize"
 TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105  # a path
-TRANSPORT = "sandbox.transport"
 LISTING_FAULTS = frozenset({"repeat_item", "wrong_size", "no_size", "drop_next"})
+ANY_METHOD = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
 
 
 class Broken(Response):
-    """An answer that stops in the middle: the length promised is not the length sent."""
+    """An answer that stops after half of its body, or without a body never begins: its ``status_code`` is then 0.
 
-    def __init__(self, whole: bytes, transport: Any, *, reset: bool) -> None:
-        super().__init__(whole, media_type="application/json")
-        self._transport = transport
+    The connection is reset, or closed as if all had been sent.
+    """
+
+    def __init__(self, request: Request, whole: bytes = b"", *, reset: bool = True) -> None:
+        super().__init__(whole, 200 if whole else 0, media_type="application/json")
+        # Nothing in ASGI cuts a connection: this is the transport of the server itself.
+        self._transport = getattr(getattr(request.receive, "__self__", None), "transport", None)
         self._reset = reset
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the headers and half of the body, then close the connection or reset it."""
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        half = bytes(self.body)[: len(self.body) // 2]
-        await send({"type": "http.response.body", "body": half, "more_body": True})
+        """Send what is to be sent, then close the connection or reset it."""
+        if self.body:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            half = bytes(self.body)[: len(self.body) // 2]
+            await send({"type": "http.response.body", "body": half, "more_body": True})
         if self._transport is None:
             return
-        if self._reset:
-            # A reset throws away what its peer has not read yet.
-            await asyncio.sleep(0.02)
-            _reset(self._transport)
-        else:
+        if not self._reset:
             self._transport.close()
+            return
+        # A reset throws away what its peer has not read yet.
+        await asyncio.sleep(0.02 if self.body else 0)
+        with suppress(OSError, AttributeError):
+            linger = struct.pack("ii", 1, 0)
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._transport.abort()
 
 
-class ConnectionAccess:
-    """ASGI wrapper that hands the server's transport to the application, so that it can cut connections."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on, with the transport in the scope."""
-        if scope["type"] == "http":
-            scope[TRANSPORT] = getattr(getattr(receive, "__self__", None), "transport", None)
-        await self._app(scope, receive, send)
-
-
-def create_app(state: SandboxState) -> ASGIApp:
+def create_app(state: SandboxState) -> FastAPI:
     """The application over a state: API, token endpoint and control API."""
     app = FastAPI(title="Bitbucket Cloud stand-in", openapi_url=None, redirect_slashes=False)
     app.include_router(control_router(state))
     for endpoint in ENDPOINTS:
-        app.add_api_route(API_ROOT + endpoint.path, _api_route(state, endpoint), methods=[endpoint.method])
-    app.add_api_route(AUTHORIZE_PATH, _authorize_route(state), methods=["GET"])
-    app.add_api_route(TOKEN_PATH, _token_route(state), methods=["POST"])
-    app.add_api_route("/{path:path}", _unknown_route(state), methods=["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"])
-    return ConnectionAccess(app)
+        app.add_route(API_ROOT + endpoint.path, partial(_api, state, endpoint), [endpoint.method])
+    app.add_route(AUTHORIZE_PATH, partial(_authorize, state), ["GET"])
+    app.add_route(TOKEN_PATH, partial(_token, state), ["POST"])
+    app.add_route("/{path:path}", partial(_unknown, state), ANY_METHOD)
+    return app
 
 
-Route = Callable[[Request], Awaitable[Response]]
+async def _api(state: SandboxState, endpoint: Endpoint, request: Request) -> Response:
+    slug, body = _slug(state, request), await request.body()
+    return await _timed(state, request, endpoint.name, slug, lambda: _answer(state, endpoint, slug, request, body))
 
 
-def _api_route(state: SandboxState, endpoint: Endpoint) -> Route:
-    async def route(request: Request) -> Response:
-        slug, body = _slug(state, request), await request.body()
-        return await _timed(state, request, endpoint.name, slug, lambda: _answer(state, endpoint, slug, request, body))
+async def _token(state: SandboxState, request: Request) -> Response:
+    form = (await request.body()).decode(errors="replace")
 
-    return route
+    def exchange() -> Response:
+        return _json(oauth.exchange(state, request.headers.get("authorization"), form))
 
+    def answer() -> Response:
+        fault = state.take_fault("access_token", None)
+        return exchange() if fault is None else _broken(request, fault, exchange)
 
-def _token_route(state: SandboxState) -> Route:
-    async def route(request: Request) -> Response:
-        form = (await request.body()).decode(errors="replace")
-
-        def exchange() -> Response:
-            return _json(oauth.exchange(state, request.headers.get("authorization"), form))
-
-        def answer() -> Response:
-            fault = state.take_fault("access_token", None)
-            return exchange() if fault is None else _broken(request, fault, exchange)
-
-        if not await _held(state, "before", request):
-            return Response(status_code=499)
-        response = await _timed(state, request, "access_token", None, answer)
-        await asyncio.sleep(state.token_delay_ms / 1000)
-        await _held(state, "after", request)
-        return response
-
-    return route
+    if not await _held(state, "before", request):
+        return Response(status_code=499)
+    response = await _timed(state, request, "access_token", None, answer)
+    await asyncio.sleep(state.token_delay_ms / 1000)
+    await _held(state, "after", request)
+    return response
 
 
 async def _held(state: SandboxState, where: TokenHold, request: Request) -> bool:
@@ -134,25 +114,19 @@ async def _held(state: SandboxState, where: TokenHold, request: Request) -> bool
     return True
 
 
-def _authorize_route(state: SandboxState) -> Route:
-    async def route(request: Request) -> Response:
-        def answer() -> Response:
-            return RedirectResponse(oauth.authorize(state, request.query_params), status_code=302)
+async def _authorize(state: SandboxState, request: Request) -> Response:
+    def answer() -> Response:
+        return RedirectResponse(oauth.authorize(state, request.query_params), status_code=302)
 
-        return await _timed(state, request, "authorize", None, answer)
-
-    return route
+    return await _timed(state, request, "authorize", None, answer)
 
 
-def _unknown_route(state: SandboxState) -> Route:
-    async def route(request: Request) -> Response:
-        def refuse() -> Response:
-            path = request.url.path.removeprefix(API_ROOT)
-            raise errors.gone() if path in GONE_PATHS else errors.no_api()
+async def _unknown(state: SandboxState, request: Request) -> Response:
+    def refuse() -> Response:
+        path = request.url.path.removeprefix(API_ROOT)
+        raise errors.gone() if path in GONE_PATHS else errors.no_api()
 
-        return await _timed(state, request, "unknown", None, refuse)
-
-    return route
+    return await _timed(state, request, "unknown", None, refuse)
 
 
 async def _timed(
@@ -172,10 +146,8 @@ async def _timed(
             await asyncio.sleep(waiting)
     finally:
         state.in_flight -= 1
-    status = 0 if isinstance(response, _Cut) else response.status_code
-    state.requests.append(
-        RequestRecord(request.method, request.url.path, request.url.query, status, name, slug, time.monotonic())
-    )
+    url, status = request.url, response.status_code
+    state.requests.append(RequestRecord(request.method, url.path, url.query, status, name, slug, time.monotonic()))
     return response
 
 
@@ -186,43 +158,35 @@ def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: 
     if status is not None:
         raise errors.for_status(status)
     fault = state.take_fault(endpoint.name, slug)
-    call = Call(state, credential, dict(request.path_params), request.query_params.multi_items(), sent)
+    call = Call(state, credential, request, sent)
     if fault is None or fault.kind in LISTING_FAULTS:
-        return _success(endpoint, call, request, fault)
-    return _broken(request, fault, lambda: _success(endpoint, call, request, None))
+        return _success(endpoint, call, fault)
+    return _broken(request, fault, lambda: _success(endpoint, call, None))
 
 
-def _success(endpoint: Endpoint, call: Call, request: Request, fault: Fault | None) -> Response:
+def _success(endpoint: Endpoint, call: Call, fault: Fault | None) -> Response:
     """The handler's answer as a response; nobody changes the data between its first byte and its last."""
-    state, credential = call.state, call.credential
     call.needs_scopes(endpoint.scopes)
-    headers = {**_scope_headers(endpoint, credential), **state.limit_headers(credential)}
-    with state.lock:
+    headers = _scope_headers(endpoint, call.credential) | call.state.limit_headers(call.credential)
+    with call.state.lock:
         answer = endpoint.handler(call)
-        if isinstance(answer, Done):
-            return _done(answer, headers, call.one("fields"))
-        body: Any = answer
         if isinstance(answer, Listing):
-            asked = Asked(f"{request.url.scheme}://{request.url.netloc}", request.url.path, call.query)
-            body = page(state, endpoint.pages, asked, answer.items, fault)
+            body = page(call, endpoint.pages, answer.items, fault)
             if endpoint.name == "pipelines" and not answer.items:
                 body["pagelen"] = 0  # seen live: an empty list of pipelines says so
-        return _json(project(body, call.one("fields")), headers)
-
-
-def _done(answer: Done, headers: dict[str, str], fields: str | None) -> Response:
-    if answer.body is None:
-        return Response(status_code=answer.status, headers=headers)
-    return _json(project(answer.body, fields), {**headers, **answer.headers}, answer.status)
+            answer = body
+        done = answer if isinstance(answer, Done) else Done(200, answer)
+        if done.body is None:
+            return Response(status_code=done.status, headers=headers)
+        return _json(project(done.body, call.one("fields")), headers | done.headers, done.status)
 
 
 def _broken(request: Request, fault: Fault, whole: Callable[[], Response]) -> Response:
     """What a switched fault makes of a request."""
     if fault.kind == "reset":
-        return _Cut(request.scope.get(TRANSPORT))
+        return Broken(request)
     if fault.kind in ("truncated", "reset_in_body"):
-        answer = whole()
-        return Broken(bytes(answer.body), request.scope.get(TRANSPORT), reset=fault.kind == "reset_in_body")
+        return Broken(request, bytes(whole().body), reset=fault.kind == "reset_in_body")
     if fault.kind == "status_after":
         whole()
     if fault.kind == "invalid_json":
@@ -234,25 +198,6 @@ def _broken(request: Request, fault: Fault, whole: Callable[[], Response]) -> Re
     if fault.body is not None:
         return Response(fault.body, fault.status, media_type="application/json")
     raise errors.for_status(fault.status)
-
-
-class _Cut(Response):
-    """No answer at all: the connection is reset."""
-
-    def __init__(self, transport: Any) -> None:
-        super().__init__()
-        self._transport = transport
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Drop the connection with a reset instead of a goodbye."""
-        if self._transport is not None:
-            _reset(self._transport)
-
-
-def _reset(transport: Any) -> None:
-    with suppress(OSError, AttributeError):
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
 
 
 def _json(body: Any, headers: dict[str, str] | None = None, status: int = 200) -> Response:

@@ -12,9 +12,11 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from pydantic import ConfigDict
 
 from sandbox.model import Account, Repository, Webhook, Workspace
 from sandbox.webhooks import Deliveries
@@ -55,6 +57,7 @@ TokenHold = Literal["before", "after"]
 DEFAULT_REDIRECT = "http://localhost:8976/callback"
 #: seconds in which a code has to be exchanged
 CODE_LIFETIME = 600
+SEED = 20261123
 
 
 def closure(scopes: Iterable[str]) -> frozenset[str]:
@@ -129,10 +132,11 @@ class RequestRecord:
 
 @dataclass(slots=True)
 class Fault:
-    """A switch on one endpoint (``*`` for all), for one repository or for all, so often or for ever."""
+    """A switch on one endpoint (``*`` for all), for one repository or for all, so often (null: for ever)."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
     endpoint: str
-    kind: FaultKind
+    kind: FaultKind = "status"
     slug: str | None = None
     status: int = 500
     body: str | None = None
@@ -172,8 +176,27 @@ def default_tokens() -> dict[str, Credential]:
     }
 
 
+@dataclass(kw_only=True)
+class Switches:
+    """What goes otherwise than usual until a reset; ``POST /_sandbox/settings`` takes each by its name."""
+
+    rate_429: float = 0.0
+    rate_500: float = 0.0
+    next_429: int = 0
+    hourly_limit: int | None = None
+    # Whether access tokens are told of the limit; null: where there is one. OAuth consumers never are.
+    rate_limit_headers: bool | None = None
+    token_lifetime: int = 7200
+    workspace_not_found: WorkspaceNotFound = "json"
+    lists_carry_size: bool = True
+    deny_authorization: bool = False
+    refuse_refresh: bool = False
+    token_delay_ms: float = 0.0
+    token_hold: TokenHold | None = None
+
+
 @dataclass
-class SandboxState:
+class SandboxState(Switches):
     """Everything that a test may look at or switch. Times are in seconds unless the name says otherwise."""
 
     workspaces: list[Workspace]
@@ -183,15 +206,6 @@ class SandboxState:
     requests: list[RequestRecord] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     latency_ms: float = 0.0
-    rate_429: float = 0.0
-    rate_500: float = 0.0
-    hourly_limit: int | None = None
-    # Whether access tokens are told of the limit; null: where there is one. OAuth consumers never are.
-    rate_limit_headers: bool | None = None
-    next_429: int = 0
-    token_lifetime: int = 7200
-    workspace_not_found: WorkspaceNotFound = "json"
-    lists_carry_size: bool = True
     in_flight: int = 0
     max_in_flight: int = 0
     tokens_issued: int = 0
@@ -199,13 +213,8 @@ class SandboxState:
     spent_refresh_tokens: set[str] = field(default_factory=set)
     reused_refresh_tokens: int = 0
     codes: dict[str, Code] = field(default_factory=dict)
-    deny_authorization: bool = False
-    refuse_refresh: bool = False
-    token_delay_ms: float = 0.0
-    token_hold: TokenHold | None = None
     token_requests_held: int = 0
     cursors: dict[str, Cursor] = field(default_factory=dict)
-    seed: int = 20261123
     deliveries: Deliveries = field(default_factory=Deliveries)
     # What time it is for those who change something, see actions.
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -213,7 +222,7 @@ class SandboxState:
     def __post_init__(self) -> None:
         #: held while an answer is made and while an action changes the data: a reader sees all of it or nothing
         self.lock = threading.RLock()
-        self._random = random.Random(self.seed)  # noqa: S311  # faults are to be repeatable
+        self._random = random.Random(SEED)  # noqa: S311  # faults are to be repeatable
         self._hour: deque[float] = deque()
 
     # --- data -----------------------------------------------------------------------------------------
@@ -245,33 +254,17 @@ class SandboxState:
         self.consumers[key] = Consumer(key, secret, tuple(scopes), workspace_admin)
         return self.consumers[key]
 
-    def add_token(
-        self,
-        token: str,
-        scopes: Iterable[str],
-        *,
-        workspace_admin: bool = True,
-        expires_in: float | None = None,
-    ) -> Credential:
+    def add_token(self, token: str, scopes: Iterable[str], *, workspace_admin: bool = True) -> None:
         """Register an access token that is used directly as a bearer."""
-        expires_at = None if expires_in is None else time.time() + expires_in
-        credential = Credential(token, tuple(scopes), "workspace_access_token", workspace_admin, expires_at)
-        self.tokens[token] = credential
-        return credential
+        self.tokens[token] = Credential(token, tuple(scopes), "workspace_access_token", workspace_admin)
 
-    def issue_token(self, consumer: Consumer) -> Credential:
+    def issue_token(self, consumer: Consumer) -> str:
         """A fresh bearer token for a consumer, living ``token_lifetime`` seconds."""
         self.tokens_issued += 1
         token = "sandbox-" + secrets.token_urlsafe(24)
-        credential = Credential(
-            token,
-            consumer.scopes,
-            "oauth2_legacy",
-            consumer.workspace_admin,
-            time.time() + self.token_lifetime,
-        )
-        self.tokens[token] = credential
-        return credential
+        expires_at = time.time() + self.token_lifetime
+        self.tokens[token] = Credential(token, consumer.scopes, "oauth2_legacy", consumer.workspace_admin, expires_at)
+        return token
 
     def issue_refresh_token(self, consumer_key: str) -> str:
         """A refresh token of a consumer: single use, each refresh hands out the next one."""
@@ -293,22 +286,12 @@ class SandboxState:
 
     # --- faults ---------------------------------------------------------------------------------------
 
-    def add_fault(
-        self,
-        endpoint: str,
-        *,
-        kind: FaultKind = "status",
-        slug: str | None = None,
-        status: int = 500,
-        body: str | None = None,
-        remaining: int | None = None,
-    ) -> Fault:
-        """Switch a fault on; ``remaining`` null means for ever."""
+    def add_fault(self, endpoint: str, *, kind: FaultKind = "status", **more: Any) -> Fault:
+        """Switch a fault on; ``more`` are the other fields of :class:`Fault`."""
         if kind not in get_args(FaultKind):
             raise ValueError(f"unknown fault kind {kind!r}: one of {', '.join(get_args(FaultKind))}")
-        fault = Fault(endpoint, kind, slug, status, body, remaining)
-        self.faults.append(fault)
-        return fault
+        self.faults.append(Fault(endpoint, kind, **more))
+        return self.faults[-1]
 
     def take_fault(self, endpoint: str, slug: str | None) -> Fault | None:
         """The first fault that meets a request, its count lowered by one."""
@@ -364,11 +347,8 @@ class SandboxState:
     def count(self, endpoint: str | None = None, *, slug: str | None = None, status: int | None = None) -> int:
         """How many requests were answered, of one endpoint, repository or status if given."""
         return sum(
-            1
+            endpoint in (None, r.endpoint) and slug in (None, r.slug) and status in (None, r.status)
             for r in self.requests
-            if (endpoint is None or r.endpoint == endpoint)
-            and (slug is None or r.slug == slug)
-            and (status is None or r.status == status)
         )
 
     def forbidden(self) -> list[RequestRecord]:
@@ -405,16 +385,8 @@ class SandboxState:
         self.tokens_issued = 0
         self.reused_refresh_tokens = 0
         self.max_in_flight = self.in_flight
-        self._random = random.Random(self.seed)  # noqa: S311  # faults are to be repeatable
+        self._random = random.Random(SEED)  # noqa: S311  # faults are to be repeatable
         if faults:
             self.faults.clear()
-            self.rate_429 = self.rate_500 = 0.0
-            self.hourly_limit = None
-            self.rate_limit_headers = None
-            self.next_429 = 0
-            self.token_lifetime = 7200
-            self.deny_authorization = self.refuse_refresh = False
-            self.token_delay_ms = 0.0
-            self.token_hold = None
-            self.workspace_not_found = "json"
-            self.lists_carry_size = True
+            for switch in fields(Switches):
+                setattr(self, switch.name, switch.default)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bitbucket_compliance.security_tests import CATALOGUE
-from sandbox.demo_expected import Grant, expected_verdicts
+from tests.sandbox.demo_expected import Grant, expected_verdicts
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline
 

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import reference
 from sandbox.build import Pulls, midnight
-from sandbox.demo_expected import NON_PRODUCTION
+from tests.sandbox.demo_expected import NON_PRODUCTION
 from sandbox.model import PullRequest, Repository
 from sandbox.process import SandboxServer, build_state
 from sandbox.state import ADMIN_SCOPES, FIVE_SCOPES, RequestRecord, SandboxState, closure

@@ -17,7 +17,7 @@ from typing import Any, get_args
 import pytest
 
 from sandbox.demo import CLASSIFICATION, MFA_EXPORT, ROSTER, SLUG, demo_workspace
-from sandbox.demo_expected import Grant, Verdict, expected_verdicts
+from tests.sandbox.demo_expected import Grant, Verdict, expected_verdicts
 from sandbox.state import SandboxState
 
 REVIEW_KINDS = {
