@@ -42,10 +42,6 @@ class Delivery:
     body: bytes = field(repr=False)
     verify: bool = True
 
-    def attempt_headers(self, number: int) -> dict[str, str]:
-        """The headers of the attempt with this number."""
-        return {**self.headers, "X-Attempt-Number": str(number)}
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -146,9 +142,12 @@ class Deliveries:
         if len(body) > MAX_BODY:
             self.dropped += 1
             return []
-        made = [self._delivery(hook, event_key, body) for hook in told]
-        for delivery in made:
-            self.send(delivery)
+        made: list[Delivery] = []
+        for hook in told:
+            headers, sent = request_for(hook, event_key, body)
+            number, verify = headers["X-Request-UUID"], not hook.skip_cert_verification
+            made.append(Delivery(hook.uuid, hook.url, event_key, number, headers, sent, verify))
+            self.send(made[-1])
         return made
 
     def send(self, delivery: Delivery) -> None:
@@ -184,12 +183,6 @@ class Deliveries:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    @staticmethod
-    def _delivery(hook: Webhook, event_key: str, body: bytes) -> Delivery:
-        headers, sent = request_for(hook, event_key, body)
-        number = headers["X-Request-UUID"]
-        return Delivery(hook.uuid, hook.url, event_key, number, headers, sent, not hook.skip_cert_verification)
-
     def _deliver(self, delivery: Delivery) -> None:
         for number in range(1, MAX_ATTEMPTS + 1):
             status = self._attempt(delivery, number)
@@ -199,15 +192,14 @@ class Deliveries:
     def _attempt(self, delivery: Delivery, number: int) -> int:
         sent_at, started = datetime.now(UTC), time.monotonic()
         try:
-            answer = self._session().post(
+            status = self._session().post(
                 delivery.url,
                 data=delivery.body,
-                headers=delivery.attempt_headers(number),
+                headers=delivery.headers | {"X-Attempt-Number": str(number)},
                 timeout=self.timeout,
                 allow_redirects=False,
                 verify=delivery.verify,
-            )
-            status = answer.status_code
+            ).status_code  # fmt: skip
         except (requests.RequestException, OSError, ValueError):
             status = 0
         seconds = time.monotonic() - started
