@@ -80,13 +80,8 @@ def request_for(
         "X-Attempt-Number": str(attempt),
     }
     if webhook.secret:
-        headers["X-Hub-Signature"] = signature(webhook.secret, sent)
+        headers["X-Hub-Signature"] = "sha256=" + hmac.new(webhook.secret.encode(), sent, hashlib.sha256).hexdigest()
     return headers, sent
-
-
-def signature(secret: str, body: bytes) -> str:
-    """``sha256=`` and the HMAC of a raw body, in hexadecimal."""
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def encoded(body: Json) -> bytes:
@@ -112,7 +107,6 @@ class Deliveries:
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
         self._changed = threading.Condition()
-        self._local = threading.local()
 
     def emit(
         self,
@@ -192,14 +186,19 @@ class Deliveries:
     def _attempt(self, delivery: Delivery, number: int) -> int:
         sent_at, started = datetime.now(UTC), time.monotonic()
         try:
-            status = self._session().post(
-                delivery.url,
-                data=delivery.body,
-                headers=delivery.headers | {"X-Attempt-Number": str(number)},
-                timeout=self.timeout,
-                allow_redirects=False,
-                verify=delivery.verify,
-            ).status_code  # fmt: skip
+            with requests.Session() as session:
+                # Proxies of the environment are none of a stand-in's, nor is what requests says of itself.
+                session.trust_env = False
+                session.headers.clear()
+                answer = session.post(
+                    delivery.url,
+                    data=delivery.body,
+                    headers=delivery.headers | {"X-Attempt-Number": str(number), "Connection": "close"},
+                    timeout=self.timeout,
+                    allow_redirects=False,
+                    verify=delivery.verify,
+                )
+            status = answer.status_code
         except (requests.RequestException, OSError, ValueError):
             status = 0
         seconds = time.monotonic() - started
@@ -209,17 +208,6 @@ class Deliveries:
         with self._changed:
             self.attempts.append(made)
         return status
-
-    def _session(self) -> requests.Session:
-        """This thread's own; proxies of the environment are none of a stand-in's."""
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = False
-            session.headers.clear()
-            # One connection an attempt: one that its peer closed in the meantime is not to count as no answer.
-            session.headers["Connection"] = "close"
-        return session
 
     def _ended(self, future: Future[None]) -> None:
         with self._changed:
