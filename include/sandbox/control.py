@@ -21,7 +21,8 @@ _Settings = create_model("Settings", __config__=_STRICT, **_SETTINGS)
 
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    return _Settings(**settings).model_dump(exclude_unset=True)
+    checked: dict[str, Any] = _Settings(**settings).model_dump(exclude_unset=True)
+    return checked
 
 
 class ActionRequest(BaseModel):

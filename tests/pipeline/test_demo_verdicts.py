@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bitbucket_compliance.security_tests import CATALOGUE
-from tests.sandbox.demo_expected import Grant, expected_verdicts
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline
+from tests.sandbox.demo_expected import Grant, expected_verdicts
 
 PENDING_BASIS_IS_FREE = "pending"
 

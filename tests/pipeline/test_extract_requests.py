@@ -12,13 +12,13 @@ import pytest
 
 from sandbox import reference
 from sandbox.build import Pulls, midnight
-from tests.sandbox.demo_expected import NON_PRODUCTION
 from sandbox.model import PullRequest, Repository
 from sandbox.process import SandboxServer, build_state
 from sandbox.state import ADMIN_SCOPES, FIVE_SCOPES, RequestRecord, SandboxState, closure
 from tests.harness import DEMO, Pipeline
 from tests.pipeline.small import ACME, small_state, whole_run
 from tests.sandbox import official
+from tests.sandbox.demo_expected import NON_PRODUCTION
 
 GENERAL = frozenset({"q", "sort", "fields", "page", "pagelen"})
 NEEDS_ADMIN = ("branch_restrictions", "pipelines_config")

@@ -17,8 +17,8 @@ from typing import Any, get_args
 import pytest
 
 from sandbox.demo import CLASSIFICATION, MFA_EXPORT, ROSTER, SLUG, demo_workspace
-from tests.sandbox.demo_expected import Grant, Verdict, expected_verdicts
 from sandbox.state import SandboxState
+from tests.sandbox.demo_expected import Grant, Verdict, expected_verdicts
 
 REVIEW_KINDS = {
     "require_approvals_to_merge",
