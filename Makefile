@@ -1,12 +1,16 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-server-lock test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m local
 # Tests run in a process for each core, each with a Postgres of its own. (More than eight would wait for each other.)
 PYTEST := $(PYTHON_BIN) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
 OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults dashboards/browser console_browser)
+REPORTING := include/bitbucket_compliance/reporting
+EXPORTS := $(REPORTING)/exports
+LOCK := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" --upgrade
 export PYTHONPATH := $(CURDIR)/include:$(CURDIR)/plugins
 
 help: ## this list
@@ -65,7 +69,7 @@ check-types:
 	@$(PYTHON_BIN) -m mypy
 
 check-sql:
-	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/
+	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/ tests/documents/
 
 check-python:
 	@$(PYTHON_BIN) -m ruff check .
@@ -88,35 +92,33 @@ test-dashboard: setup ## the dashboard in a headless Chromium, its figures besid
 	@$(LOCAL) dashboard --setup-only
 	@$(PYTHON_BIN) -m pytest tests/dashboards/browser
 
+test-server-lock: setup ## install what a server runs, and nothing else, in an environment of its own, and load DAGs and plugins there
+	@$(PYTHON_BIN) -m tests.server_lock
+
 test-console: setup ## the console in a headless Chromium: connect, first run, evidence, exception, disconnect; no serious finding of axe
 	@$(PYTHON_BIN) -m pytest tests/console_browser
 
 format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff check --fix .
 	@$(PYTHON_BIN) -m ruff format .
-	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/
+	@$(PYTHON_BIN) -m sqlfluff fix --disable-progress-bar include/ plugins/ tests/documents/
 
 docs: setup ## write docs/verdicts.md, docs/policy.md, docs/resources.md, docs/data-dictionary.md and docs/queries.md from what they document
-	@$(PYTHON_BIN) -m bitbucket_compliance.security_tests.document
-	@$(PYTHON_BIN) -m bitbucket_compliance.pipeline.extract.document
-	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract.dictionary
-	@$(PYTHON_BIN) -m tests.reporting.document
+	@$(PYTHON_BIN) -m tests.documents.verdicts
+	@$(PYTHON_BIN) -m tests.documents.resources
+	@$(PYTHON_BIN) -m tests.documents.fresh_database tests.documents.dictionary
+	@$(PYTHON_BIN) -m tests.documents.queries
 
 contract: setup ## write the data contract from the migrations, raise its version as the change asks, and check it
-	@$(PYTHON_BIN) -m local.fresh_database bitbucket_compliance.reporting.contract
+	@$(PYTHON_BIN) -m tests.documents.fresh_database tests.documents.contract
 
-lock: setup ## renew requirements.txt from requirements.in
-	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --upgrade --output-file requirements.txt requirements.in
-	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/contract/requirements.txt \
-		include/bitbucket_compliance/reporting/contract/requirements.in
-	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/exports/requirements.txt \
-		--constraints requirements.txt include/bitbucket_compliance/reporting/exports/requirements.in
-	@$(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" --upgrade --output-file include/bitbucket_compliance/reporting/dashboards/requirements.txt \
-		include/bitbucket_compliance/reporting/dashboards/requirements.in
+lock: setup ## renew every requirements.txt from the requirements.in beside it
+	@$(LOCK) --output-file requirements.txt requirements.in
+	@$(LOCK) --constraints requirements.txt --output-file $(EXPORTS)/requirements.txt $(EXPORTS)/requirements.in
+	@$(LOCK) --constraints requirements.txt --constraints $(EXPORTS)/requirements.txt \
+		--output-file tests/requirements.txt tests/requirements.in
+	@for folder in tests/documents/contract $(REPORTING)/dashboards; do \
+		$(LOCK) --output-file $$folder/requirements.txt $$folder/requirements.in || exit 1; done
 
 bench-requests: setup ## requests per repository on the reference workload
 	@$(PYTHON_BIN) -m tests.bench.requests

@@ -97,7 +97,7 @@ class Pipeline:
     def query(self, statement: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Rows of one statement."""
         with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
-            return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
+            return connection.execute(statement, values).fetchall()
 
     def verdicts(self, workspace: str = DEMO) -> dict[tuple[str, str], tuple[str, str | None, str]]:
         """(status, basis, reason code) by (test, subject's name) as published."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local import environment as env
+from local.processes import end
 from local.services import Connections
 
 
@@ -75,21 +74,9 @@ def run_dags(jobs: list[Job], connections: Connections, home: Path, log_file: Pa
                     print(line, end="", flush=True)
         outcome.succeeded = child.wait() == 0
     finally:
-        _end_group(child)
+        end(child.pid, seconds=10)
+        child.wait()
     if not (outcome.succeeded or outcome.problems):
         outcome.problems = [f"the process that ran the tasks ended with exit code {child.returncode}"]
     report_file.unlink(missing_ok=True)
     return outcome
-
-
-def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """End the child and everything it started: on Ctrl-C it may be in the middle of a task."""
-    for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
-        if child.poll() is not None:
-            break
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(patience)
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)

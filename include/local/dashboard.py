@@ -55,10 +55,7 @@ def dashboard(port: int, setup_only: bool = False) -> None:
     print(f"log: {SUPERSET.log.relative_to(env.ROOT)}; stop it with: {SUPERSET.stopped_by}")
 
 
-@command("dashboard-down", "stop what `make dashboard` started")
-def down() -> None:
-    """Stop it, and the embedded Postgres where nobody uses it any more."""
-    SUPERSET.stop()
+command("dashboard-down", "stop what `make dashboard` started")(SUPERSET.stop)
 
 
 @command(

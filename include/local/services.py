@@ -19,6 +19,7 @@ from bitbucket_compliance.commands.command_line import Command, CommandError, Fl
 from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION, PostgresAddress
 from local import environment as env
 from local.postgres import EmbeddedPostgres
+from local.processes import end
 
 SANDBOX_TIMEOUT_SECONDS: Final = 60
 
@@ -148,7 +149,8 @@ def running_sandbox() -> Iterator[str]:
         try:
             yield _wait_for_url(process, ready_file, log_file)
         finally:
-            stop_process(process)
+            end(process.pid)
+            process.wait()
 
 
 def _wait_for_url(process: subprocess.Popen[bytes], ready_file: Path, log_file: Path) -> str:
@@ -158,17 +160,6 @@ def _wait_for_url(process: subprocess.Popen[bytes], ready_file: Path, log_file: 
             return ready_file.read_text().strip().rstrip("/")
         time.sleep(0.05)
     raise CommandError(f"the sandbox did not start (log: {log_file})")
-
-
-def stop_process(process: subprocess.Popen[bytes], seconds: float = 10) -> None:
-    """Ask a child to end; kill it where it does not."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @contextlib.contextmanager

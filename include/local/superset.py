@@ -7,10 +7,7 @@ pipeline. It keeps its own tables in SQLite below its home and listens on loopba
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,8 +19,6 @@ from local.supervisor import HOST, last_error
 FOLDER: Final = env.ROOT / "include" / "bitbucket_compliance" / "reporting" / "dashboards"
 LOCK: Final = FOLDER / "requirements.txt"
 VENV: Final = env.ROOT / ".venv-superset"
-PYTHONS: Final = ((3, 11), (3, 12))
-NEEDED_BYTES: Final = 2 * 1024**3
 
 #: the address of the results, where the user runs the Postgres
 RESULTS: Final = "COMPLIANCE_DASHBOARD_POSTGRES"
@@ -103,71 +98,25 @@ class Superset:
 
 
 def is_installed() -> bool:
-    """Whether `.venv-superset` was made from the lock as it is now."""
-    stamp = VENV / ".complete"
-    return Path(_venv_python()).exists() and stamp.exists() and stamp.read_text() == _stamp()
+    """Whether `.venv-superset` is there."""
+    return (VENV / ".complete").exists()
 
 
 def install() -> None:
-    """Make `.venv-superset` from its lock, unless it is there.
+    """Make `.venv-superset` from its lock, unless it is there and was made from the lock as it is now.
 
-    Raises CommandError: no fitting Python, no room, or pip's last error.
+    Raises CommandError with the line that says why not.
     """
-    if is_installed():
-        return
-    python = _find_python()
-    free = shutil.disk_usage(env.ROOT).free
-    if free < NEEDED_BYTES:
-        raise CommandError(
-            f"only {free // 2**20} MB free on the disk of {env.ROOT}, {NEEDED_BYTES // 2**20} MB are needed"
-        )
-    print("setting up .venv-superset, one to two minutes", flush=True)
-    shutil.rmtree(VENV, ignore_errors=True)
-    log_file = env.LOCAL / "logs" / "dashboard-setup.log"
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    pip = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps"]
-    steps = [
-        [python, "-m", "venv", str(VENV)],
-        # The lock is complete: nothing is resolved here.
-        [_venv_python(), *pip, "--require-hashes", "--requirement", str(LOCK)],
-    ]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    with log_file.open("wb") as log:
-        for step in steps:
-            if subprocess.run(step, env=clean, stdout=log, stderr=log, check=False).returncode != 0:
-                raise CommandError(f"Superset could not be installed: {_pip_error(log_file)} (log: {log_file})")
-    (VENV / ".complete").write_text(_stamp())
+    # Its own pip must not find the pipeline's libraries.
+    clean = {name: value for name, value in os.environ.items() if name == "PYTHON" or not name.startswith("PYTHON")}
+    command = ["sh", str(env.ROOT / "include" / "local" / "setup.sh"), VENV.name, str(LOCK.relative_to(env.ROOT)), "12"]
+    with subprocess.Popen(command, env=clean, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None  # noqa: S101 - Popen was given PIPE
+        for line in process.stderr:
+            if line.startswith("error: "):
+                raise CommandError(f"Superset: {line.removeprefix('error: ').strip()}")
+            print(line, end="", flush=True)
 
 
 def _venv_python() -> str:
     return str(VENV / "bin" / "python")
-
-
-def _stamp() -> str:
-    return f"{zlib.crc32(LOCK.read_bytes())}\n"
-
-
-def _pip_error(log_file: Path) -> str:
-    lines = log_file.read_text(errors="replace").splitlines()
-    return next((line for line in reversed(lines) if "error" in line.lower()), (lines or ["it said nothing"])[-1])
-
-
-def _find_python() -> str:
-    """A Python that Superset's libraries have wheels for; tried, as version managers leave names that fail."""
-    versions = " or ".join(".".join(map(str, version)) for version in PYTHONS)
-    given = os.environ.get("PYTHON")
-    for candidate in [given] if given else [sys.executable, "python3.12", "python3.11", "python3"]:
-        if _version(candidate) in PYTHONS:
-            return candidate
-    if given:
-        raise CommandError(f"PYTHON={given} is not a working Python {versions}, which Superset needs")
-    raise CommandError(f"Superset needs Python {versions}: install one, or name it with PYTHON=/path/to/python")
-
-
-def _version(python: str) -> tuple[int, ...]:
-    question = "import ensurepip, sqlite3, ssl, sys, venv; print(*sys.version_info[:2])"
-    try:
-        done = subprocess.run([python, "-c", question], capture_output=True, text=True, check=True)
-        return tuple(map(int, done.stdout.split()))
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        return ()

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -25,6 +24,7 @@ import psutil
 from bitbucket_compliance.commands.command_line import CommandError
 from bitbucket_compliance.core.errors import PipelineError
 from local import environment as env
+from local.processes import end
 from local.services import embedded_postgres
 
 START_TIMEOUT_SECONDS: Final = 180
@@ -92,7 +92,7 @@ class Background:
         """Stop it, and the embedded Postgres where nobody uses it any more."""
         supervisor = self._supervisor()
         if supervisor is not None:
-            end_processes(supervisor, STOP_TIMEOUT_SECONDS)
+            end(supervisor.pid, STOP_TIMEOUT_SECONDS)
             print(f"stopped {self.name}")
         self._state_file.unlink(missing_ok=True)
         embedded_postgres().close()
@@ -109,7 +109,8 @@ class Background:
             raise CommandError(f"{self.name} ended with exit code {program.returncode}")
         finally:
             self._state_file.unlink(missing_ok=True)
-            _end_session(program)
+            end(program.pid)
+            program.wait()
 
     def is_healthy(self, url: str) -> bool:
         """Whether the program at `url` says that it is well."""
@@ -171,21 +172,16 @@ def last_error(log: Path, start: int = 0) -> str:
 
 def free_port(preferred: int = 0) -> int:
     """The preferred port of loopback, or any free one where that is taken."""
-    return preferred if preferred and is_free(preferred) else _bound_port(0)
+    try:
+        return _bound_port(preferred)
+    except OSError:
+        return _bound_port(0)
 
 
 def require_free(port: int) -> None:
     """Raise CommandError where somebody listens on the port."""
-    if port and not is_free(port):
+    if port and free_port(port) != port:
         raise CommandError(f"port {port} of {HOST} is taken: name another one with --port")
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens on the port."""
-    try:
-        return bool(_bound_port(port))
-    except OSError:
-        return False
 
 
 def _bound_port(port: int) -> int:
@@ -193,27 +189,3 @@ def _bound_port(port: int) -> int:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((HOST, port))
         return int(probe.getsockname()[1])
-
-
-def end_processes(leader: psutil.Process, seconds: float) -> None:
-    """Ask a process to end; what it and what it started have not done by then is cut short."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        below = leader.children(recursive=True)
-        leader.terminate()
-        _, alive = psutil.wait_procs([leader, *below], timeout=seconds)
-        for process in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-
-
-def _end_session(leader: subprocess.Popen[bytes]) -> None:
-    """End a program that leads a session: asked first with all it started, then killed."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        group = [psutil.Process(leader.pid), *psutil.Process(leader.pid).children(recursive=True)]
-        for process in group:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.terminate()
-        psutil.wait_procs(group, timeout=15)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader.pid, signal.SIGKILL)
-    leader.wait()

@@ -59,10 +59,7 @@ def up(port: int, grant: str) -> None:
     print(f"log: {AIRFLOW.log.relative_to(env.ROOT)}; stop it with: {AIRFLOW.stopped_by}")
 
 
-@command("down", "stop what `make up` started")
-def down() -> None:
-    """Stop it, and the embedded Postgres where nobody uses it any more."""
-    AIRFLOW.stop()
+command("down", "stop what `make up` started")(AIRFLOW.stop)
 
 
 def _write_passwords() -> None:

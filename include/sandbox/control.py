@@ -17,7 +17,7 @@ _STRICT = ConfigDict(extra="forbid")
 _SETTINGS: dict[str, Any] = {
     name: (kind, None) for name, kind in {"latency_ms": float, **get_type_hints(Switches)}.items()
 }
-_Settings = create_model("Settings", __config__=_STRICT, **_SETTINGS)
+_Settings: type[BaseModel] = create_model("Settings", __config__=_STRICT, **_SETTINGS)
 
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:

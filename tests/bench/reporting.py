@@ -27,13 +27,13 @@ import psycopg
 from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.database.migrate import upgrade
 from bitbucket_compliance.policy.model import Policy
-from bitbucket_compliance.reporting.contract.queries import PEOPLE_READER, READER, queries
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.policies import load_policy
 from local.postgres import EmbeddedPostgres
 from local.postgres_cluster import ADMIN_ROLE
 from tests.bench.charts import charts
 from tests.bench.goals import Goals
+from tests.documents.questions import PEOPLE_READER, READER, queries
 
 YEAR = Path(__file__).with_name("year")
 WORKSPACE = "demo-workspace"  # the one that the queries name

@@ -14,7 +14,7 @@ import pytest
 
 from bitbucket_compliance.reporting.dashboards.login import ensure_login
 from local.dashboard import PAGE, SUPERSET
-from local.services import stop_process
+from local.processes import end
 from local.superset import Superset
 from local.supervisor import free_port
 from sandbox.process import SandboxServer
@@ -77,4 +77,5 @@ def served(dsn: str, home: Path) -> Iterator[Served]:
             time.sleep(0.3)
         yield Served(url, superset)
     finally:
-        stop_process(server)
+        end(server.pid)
+        server.wait()

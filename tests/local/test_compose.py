@@ -17,6 +17,7 @@ import yaml
 from bitbucket_compliance.database.receiver_login import LOGIN as RECEIVER_LOGIN
 from bitbucket_compliance.reporting.dashboards.login import LOGIN
 from local.environment import ROOT
+from tests.server_lock import IMAGE_FOLDERS
 
 COMPOSE = ROOT / "docker-compose.yaml"
 SCHEMA = Path(__file__).parent / "compose_spec" / "compose-spec.json"
@@ -169,12 +170,28 @@ def test_the_dashboard_refuses_to_start_without_its_secrets(empty: str) -> None:
     assert empty in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def _copied(service: str) -> set[str]:
+    """What an image takes of the project, where no variable is set."""
+    recipe = VARIABLE.sub(lambda match: match[3], SERVICES[service]["build"]["dockerfile_inline"])
+    return set(re.findall(r"^COPY (\S+)", recipe, re.MULTILINE))
+
+
 @pytest.mark.parametrize("service", ["airflow-scheduler", "superset"])
 def test_the_image_is_built_from_the_lock_and_files_that_exist(service: str) -> None:
     recipe = SERVICES[service]["build"]["dockerfile_inline"]
-    assert re.search(r"pip install --no-cache-dir (--no-deps )?--require-hashes -r requirements.txt", recipe)
-    for source in re.findall(r"^COPY (\S+)", recipe, re.MULTILINE):
+    installs = re.findall(r"^RUN pip install (.+) -r \S+$", recipe, re.MULTILINE)
+    assert set(installs) == {"--no-cache-dir --no-deps --require-hashes"}
+    assert "-r requirements.txt" in recipe
+    for source in _copied(service):
         assert (ROOT / source).exists(), source
+
+
+def test_a_servers_image_holds_neither_the_commands_of_one_machine_nor_the_sandbox() -> None:
+    assert _copied("airflow-scheduler") == {"requirements.txt", *IMAGE_FOLDERS}
+    sandbox = SERVICES["sandbox"]
+    assert sandbox["volumes"] == ["./include/sandbox:/opt/pipeline/include/sandbox:ro"]
+    others = [str(service.get("volumes", [])) for service in SERVICES.values() if service is not sandbox]
+    assert not [volumes for volumes in others if "/opt/pipeline/include" in volumes]
 
 
 @pytest.mark.slow

@@ -13,14 +13,18 @@ import pytest
 
 from local.environment import ROOT
 
+LOCKS = ("requirements.txt", "tests/requirements.txt")
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout with a lock of no packages, below a path with a space."""
+    """A checkout with locks of no packages, below a path with a space."""
     root = tmp_path / "my checkout"
     (root / "include" / "local").mkdir(parents=True)
     shutil.copy(ROOT / "include" / "local" / "setup.sh", root / "include" / "local")
-    (root / "requirements.txt").write_text("")
+    (root / "tests").mkdir()
+    for lock in LOCKS:
+        (root / lock).write_text("")
     return root
 
 
@@ -119,19 +123,23 @@ def test_a_half_built_environment_is_built_again(checkout: Path, tools: Path) ->
     assert not (checkout / ".venv" / "left over").exists()
 
 
-def test_a_changed_lock_builds_again(checkout: Path, tools: Path) -> None:
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_changed_lock_builds_again(checkout: Path, tools: Path, lock: str) -> None:
     _quick_python(tools, "python3.12")
     _set_up(checkout, tools)
     (checkout / ".venv" / "left over").touch()
-    (checkout / "requirements.txt").write_text("# another lock\n")
+    (checkout / lock).write_text("# another lock\n")
     assert _set_up(checkout, tools).returncode == 0
     assert not (checkout / ".venv" / "left over").exists()
 
 
-def test_a_lock_that_can_not_be_installed_is_one_line_and_leaves_no_stamp(checkout: Path, tools: Path) -> None:
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_that_can_not_be_installed_is_one_line_and_leaves_no_stamp(
+    checkout: Path, tools: Path, lock: str
+) -> None:
     _quick_python(tools, "python3.12")
-    (checkout / "requirements.txt").write_text("./no-such-package\n")
+    (checkout / lock).write_text("./no-such-package\n")
     result = _set_up(checkout, tools)
     assert result.returncode != 0
-    assert result.stderr.splitlines()[-1].startswith("error: pip could not install requirements.txt: ")
+    assert result.stderr.splitlines()[-1].startswith("error: pip could not install the locks: ")
     assert not (checkout / ".venv" / ".complete").exists()

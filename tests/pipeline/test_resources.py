@@ -10,7 +10,6 @@ import pytest
 
 from bitbucket_cloud.client.endpoints import ENDPOINTS
 from bitbucket_compliance.core.database import PACKAGE
-from bitbucket_compliance.pipeline.extract.document import TARGET, document
 from bitbucket_compliance.pipeline.extract.selection import announced_events, wanted
 from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.resources.catalogue import BY_NAME, RESOURCES
@@ -18,6 +17,7 @@ from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.policies import load_policy
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
+from tests.documents.resources import TARGET, document
 from tests.harness import Pipeline
 from tests.pipeline.small import ACME, small_state, statuses, whole_run
 

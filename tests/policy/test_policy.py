@@ -13,9 +13,9 @@ from bitbucket_compliance.core.errors import PolicyInvalid
 from bitbucket_compliance.policy.model import Policy, Threshold, contradictions, delivered
 from bitbucket_compliance.policy.overrides import flat
 from bitbucket_compliance.security_tests import CATALOGUE
-from bitbucket_compliance.security_tests.document import POLICY_PAGE, policy_page
 from bitbucket_compliance.security_tests.policies import DELIVERED, keys, load_policy, recorded
 from bitbucket_compliance.security_tests.restriction_kinds import RESTRICTION_KINDS
+from tests.documents.verdicts import POLICY_PAGE, policy_page
 
 
 @pytest.fixture

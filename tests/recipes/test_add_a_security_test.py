@@ -21,9 +21,9 @@ TEST_ID = "repository_private"
 # What the copy is asked: one whole run of the demo, gates included; then what it shows of the new test.
 ASK = """
 import json, os
-from bitbucket_compliance.policy.overrides import policy_of
+from bitbucket_compliance.security_tests.policies import policy_of
 from bitbucket_compliance.core.database import connect
-from bitbucket_compliance.security_tests.document import document
+from tests.documents.verdicts import document
 from sandbox.process import SandboxServer
 from tests.harness import Pipeline, bitbucket_connection
 

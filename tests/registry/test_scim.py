@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bitbucket_compliance.core.errors import PipelineError, SourceUnavailable, SourceWrong
-from bitbucket_compliance.registry import scim
-from bitbucket_compliance.registry.scim import User, directory_of, read_users
+from bitbucket_compliance.registry.imports import scim
+from bitbucket_compliance.registry.imports.scim import User, directory_of, read_users
 from tests.registry.directory import TOKEN, Directory, serve
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:acme:2.0:User"

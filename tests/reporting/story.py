@@ -23,10 +23,10 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import connect
-from bitbucket_compliance.reporting.contract.queries import ASKED_ON, queries
 from bitbucket_compliance.tasks import registry_import
 from sandbox import demo
 from sandbox.process import SandboxServer
+from tests.documents.questions import ASKED_ON, queries
 from tests.harness import DEMO, Pipeline
 from tests.pipeline.small import protect, touch
 
@@ -183,7 +183,7 @@ def ask(connection: psycopg.Connection[Any], statement: str, roles: Sequence[str
         for role in roles:
             connection.execute(sql.SQL("GRANT {} TO asker").format(sql.Identifier(role)))
         connection.execute("SET LOCAL ROLE asker")
-        return connection.execute(statement)  # type: ignore[call-overload]
+        return connection.execute(statement)
 
 
 def _shown(value: Any, today: date) -> str:

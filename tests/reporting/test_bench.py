@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bitbucket_compliance.reporting.contract.catalogue import read_published
 from tests.bench import reporting
 from tests.bench.goals import Goals
 from tests.bench.reporting import Size, make_history, measure, show, statements
 from tests.conftest import Database
+from tests.documents.contract.catalogue import read_published
 
 SMALL = Size(repositories=60, members=20, runs=20, share=0.1)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bitbucket_compliance.reporting.contract.queries import ASKED_ON, PEOPLE_READER, READER, queries
 from local.postgres import EmbeddedPostgres
 from local.postgres_cluster import ADMIN_ROLE
 from sandbox.process import SandboxServer
 from tests.conftest import Database
+from tests.documents.queries import TARGET, document
+from tests.documents.questions import ASKED_ON, PEOPLE_READER, READER, queries
 from tests.harness import Pipeline
-from tests.reporting.document import TARGET, document
 from tests.reporting.story import answers, ask, tell
 
 

@@ -8,11 +8,11 @@ from datetime import date
 import pytest
 
 from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
-from bitbucket_compliance.security_tests.document import TARGET, document
 from bitbucket_compliance.security_tests.model import SecurityTest
 from bitbucket_compliance.security_tests.policies import load_policy
 from bitbucket_compliance.security_tests.verdicts import Verdict
 from tests.conftest import Database
+from tests.documents.verdicts import TARGET, document
 from tests.security_tests.builders import NOW
 
 PRIMARY, SUPPORTING = "primary", "supporting"

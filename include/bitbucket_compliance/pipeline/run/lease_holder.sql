@@ -1,5 +1,5 @@
--- Purpose: the run that holds a workspace, since when, and whether it shows that it is at work: a task holds the lock, it
--- waits for requests, or it gave a sign of life since another run asked for the workspace.
+-- Purpose: the run that holds a workspace, since when, and whether it shows that it is at work: a task holds the lock,
+-- it waits for requests, or it gave a sign of life since another run asked for the workspace.
 
 SELECT
     leases.run_id,

@@ -1,4 +1,13 @@
--- Purpose: open the run's row. A run for events judges all subjects where the policy changed since the last publication.
+-- Purpose: open the run's row. A run for events judges all subjects where the policy changed since the last
+-- publication.
+
+WITH published AS (
+    SELECT runs.policy_version
+    FROM integration.runs AS runs
+    WHERE runs.workspace = %(workspace)s AND runs.status = 'published'
+    ORDER BY runs.started_at DESC
+    LIMIT 1
+)
 
 INSERT INTO integration.runs (run_id, workspace, started_at, full_refresh, policy_version, kind, judges_all)
 SELECT
@@ -8,11 +17,5 @@ SELECT
     %(full_refresh)s,
     %(policy_version)s,
     CASE WHEN %(incremental)s THEN 'events' ELSE 'polling' END,
-    NOT %(incremental)s OR %(policy_version)s IS DISTINCT FROM (
-        SELECT previous.policy_version
-        FROM integration.runs AS previous
-        WHERE previous.workspace = %(workspace)s AND previous.status = 'published'
-        ORDER BY previous.started_at DESC
-        LIMIT 1
-    )
+    NOT %(incremental)s OR %(policy_version)s NOT IN (SELECT published.policy_version FROM published)
 ON CONFLICT (run_id) DO NOTHING;

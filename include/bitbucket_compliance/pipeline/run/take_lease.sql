@@ -14,7 +14,7 @@ FROM idle
 WHERE idle.nobody_works
 ON CONFLICT (workspace) DO UPDATE
     SET run_id = excluded.run_id, renewed_at = excluded.renewed_at, waits_until = null
-WHERE
+    WHERE
     leases.run_id = excluded.run_id
     OR greatest(leases.renewed_at, leases.waits_until + make_interval(secs => %(late)s))
     <= clock_timestamp() - make_interval(secs => %(silence)s)

@@ -1,5 +1,5 @@
--- Purpose: forget calls that a repository no longer needs once it was read to the end, and those on the workspace where a
--- run lists all of it. What this run did not read again keeps its outcome.
+-- Purpose: forget calls that a repository no longer needs once it was read to the end, and those on the workspace
+-- where a run lists all of it. What this run did not read again keeps its outcome.
 
 DELETE FROM staging.coverage AS staged
 WHERE

@@ -15,7 +15,7 @@ from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong, one_line
 from bitbucket_compliance.registry.imports.csv_file import File
 from bitbucket_compliance.registry.imports.rows import ROSTER_COLUMNS
-from bitbucket_compliance.registry.scim import directory_of, read_users
+from bitbucket_compliance.registry.imports.scim import directory_of, read_users
 
 SOURCE_VARIABLE = "COMPLIANCE_ROSTER_SOURCE"
 SOURCE_USAGE = "write sql:<connection>:<query file>, scim:<connection> or file:<path of the CSV>"

@@ -1,13 +1,13 @@
 -- Purpose: choose the listed repositories that are due, in the order in which requests are best spent on them, split
 -- into chunks. Never read first, then what failed, then the stalest, then what changed since it was read or what events
 -- of webhooks announced. A run for events reads what they announced, and what it finds to have another main branch.
--- Where evidence about its project may stand in for a rule, what could contradict it is read too: the signature says so.
+-- Where evidence about its project may stand in for a rule, what could contradict it is read too: the signature tells.
 
 WITH evidence_of_project AS (
     SELECT DISTINCT valid.subject_id
     FROM unnest(%(fallback_tests)s::text[]) AS tests (test_id)
-    CROSS JOIN LATERAL
-        registry.valid_evidence(
+    CROSS JOIN
+        LATERAL registry.valid_evidence(
             %(workspace)s, tests.test_id, %(today)s::date, %(evidence_validity_days)s::integer
         ) AS valid
     WHERE valid.scope = 'project'

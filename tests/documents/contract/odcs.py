@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bitbucket_compliance.reporting.contract.catalogue import SCHEMA, Column, Function, Published, Relation
+from bitbucket_compliance.core.database import PACKAGE
+from tests.documents.contract.catalogue import SCHEMA, Column, Function, Published, Relation
 
-FILE = Path(__file__).with_name("compliance.odcs.yaml")
+FILE = PACKAGE / "reporting" / "compliance.odcs.yaml"
 FIRST_VERSION = "1.0.0"
 SERVER = "compliance"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from bitbucket_compliance.reporting.contract.queries import READER, Query, queries
+from tests.documents.questions import READER, Query, queries
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "queries.md"

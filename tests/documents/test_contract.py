@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from bitbucket_compliance.reporting.contract import dictionary, odcs
-from bitbucket_compliance.reporting.contract.catalogue import Column, Function, Published, Relation, read_published
-from bitbucket_compliance.reporting.contract.check import committed_contract, next_version, problems
-from bitbucket_compliance.reporting.contract.environment import ContractToolMissing, datacontract
-from bitbucket_compliance.reporting.contract.versions import Bump, differences, needed, raised
 from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
+from tests.documents import dictionary
+from tests.documents.contract import odcs
+from tests.documents.contract.catalogue import Column, Function, Published, Relation, read_published
+from tests.documents.contract.check import committed_contract, next_version, problems
+from tests.documents.contract.environment import ContractToolMissing, datacontract
+from tests.documents.contract.versions import Bump, differences, needed, raised
 
 
 def contract() -> odcs.Contract:
@@ -71,7 +72,7 @@ def test_a_schema_that_changed_under_the_same_version_is_told_with_the_version_i
     published = read_published(database)
     released = odcs.Contract("2.3.4", published, published.digest)
     assert problems(released, published, released) == []
-    database.execute(statement)  # type: ignore[call-overload]
+    database.execute(statement)
     version, what = ALTERATIONS[statement]
     [message] = problems(released, read_published(database), released)
     assert what in message

@@ -4,14 +4,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import Connection, run_sql
-from bitbucket_compliance.reporting.contract.keys import VIEW_KEYS
+from tests.documents.contract.keys import VIEW_KEYS
 
+HERE = Path(__file__).resolve().parent
 SCHEMA = "compliance"
 READERS = ("compliance_reader", "compliance_people_reader")
 
@@ -73,7 +75,7 @@ def read_published(connection: Connection) -> Published:
     """The catalogue of a migrated database; its rows are dictionaries."""
     values = {"schema": SCHEMA, "readers": list(READERS)}
     relations: dict[str, dict[str, Any]] = {}
-    for row in run_sql(connection, "reporting/contract/columns.sql", values):
+    for row in run_sql(connection, HERE / "columns.sql", values):
         relation = relations.setdefault(
             row["relation"],
             {
@@ -87,7 +89,7 @@ def read_published(connection: Connection) -> Published:
         relation["columns"].append(_column(row))
     functions = tuple(
         Function(row["name"], row["arguments"], row["returns"], row["description"], tuple(row["readers"]))
-        for row in run_sql(connection, "reporting/contract/functions.sql", values)
+        for row in run_sql(connection, HERE / "functions.sql", values)
     )
     return Published(
         tuple(Relation(**{**relation, "columns": tuple(relation["columns"])}) for relation in relations.values()),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeVar
 
-from bitbucket_compliance.reporting.contract.catalogue import Column, Function, Published, Relation
+from tests.documents.contract.catalogue import Column, Function, Published, Relation
 
 Version = tuple[int, int, int]
 Named = TypeVar("Named", Relation, Column, Function)

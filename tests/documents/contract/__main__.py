@@ -6,11 +6,11 @@ The argument is the address of the database, a ``postgresql://`` URL.
 import subprocess
 import sys
 
-from bitbucket_compliance.reporting.contract import odcs
-from bitbucket_compliance.reporting.contract.catalogue import published_at
-from bitbucket_compliance.reporting.contract.check import committed_contract, next_version, said
-from bitbucket_compliance.reporting.contract.environment import ContractToolMissing, datacontract
-from bitbucket_compliance.reporting.contract.versions import differences
+from tests.documents.contract import odcs
+from tests.documents.contract.catalogue import published_at
+from tests.documents.contract.check import committed_contract, next_version, said
+from tests.documents.contract.environment import ContractToolMissing, datacontract
+from tests.documents.contract.versions import differences
 
 
 def main(dsn: str) -> int:
@@ -24,7 +24,7 @@ def main(dsn: str) -> int:
         version = next_version(before, published, here.version if here else None)
         print(f"since {before.version}: {said(changes, most=40) or 'nothing changed'}")
     odcs.FILE.write_text(odcs.render(published, version), encoding="utf-8")
-    print(f"wrote include/bitbucket_compliance/reporting/contract/{odcs.FILE.name}, version {version}")
+    print(f"wrote include/bitbucket_compliance/reporting/{odcs.FILE.name}, version {version}")
     try:
         return subprocess.run([str(datacontract()), "lint", str(odcs.FILE)], check=False).returncode
     except ContractToolMissing as missing:

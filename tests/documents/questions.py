@@ -7,7 +7,9 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[1] / "queries"
+from bitbucket_compliance.core.database import PACKAGE
+
+FOLDER = PACKAGE / "reporting" / "queries"
 
 #: The day on which the questions are asked: the files name days around it.
 ASKED_ON = date(2026, 3, 31)

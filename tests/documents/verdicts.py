@@ -10,16 +10,17 @@ from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.model import SecurityTest
 from bitbucket_compliance.security_tests.policies import keys
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 WIDTH = 124  # of a line of text
-POLICY_PAGE = HERE.parents[2] / "docs" / "policy.md"
-TARGET = HERE.parents[2] / "docs" / "verdicts.md"
+POLICY_PAGE = ROOT / "docs" / "policy.md"
+TARGET = ROOT / "docs" / "verdicts.md"
 _NOT_BY_HAND = "<!-- Written by `make docs` from include/bitbucket_compliance/security_tests: change it there. -->"
 
 
 def document() -> str:
     """The whole page as Markdown."""
-    parts = [_NOT_BY_HAND, (HERE / "page.md").read_text(encoding="utf-8").strip()]
+    parts = [_NOT_BY_HAND, (HERE / "verdicts.md").read_text(encoding="utf-8").strip()]
     parts += ["\n".join(_section(test)) for test in CATALOGUE]
     return "\n\n".join(parts) + "\n"
 
@@ -102,7 +103,7 @@ def main() -> int:
     """Write the pages."""
     for target, text in ((TARGET, document()), (POLICY_PAGE, policy_page())):
         target.write_text(text, encoding="utf-8")
-        print(f"wrote {target.relative_to(HERE.parents[2])}")
+        print(f"wrote {target.relative_to(ROOT)}")
     return 0
 
 

@@ -3,9 +3,9 @@
 import subprocess
 from collections.abc import Iterator, Sequence
 
-from bitbucket_compliance.reporting.contract import odcs
-from bitbucket_compliance.reporting.contract.catalogue import Published
-from bitbucket_compliance.reporting.contract.versions import Bump, Difference, differences, needed, parse, raised
+from tests.documents.contract import odcs
+from tests.documents.contract.catalogue import Published
+from tests.documents.contract.versions import Bump, Difference, differences, needed, parse, raised
 
 WAY_OUT = "run `make contract`, which writes the file anew and raises its version, and commit it with the change"
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[3]
 LOCK = Path(__file__).with_name("requirements.txt")
 FOLDER = ROOT / ".local" / "contract-venv"
 

@@ -1,4 +1,4 @@
-"""``python -m local.fresh_database MODULE``: run a module on a migrated, empty database.
+"""``python -m tests.documents.fresh_database MODULE``: run a module on a migrated, empty database.
 
 The database is an embedded Postgres in a temporary folder that ends with the module; its address is the argument that
 the module gets.

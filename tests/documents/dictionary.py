@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bitbucket_compliance.reporting.contract.catalogue import Column, Function, Published, Relation, published_at
+from tests.documents.contract.catalogue import Column, Function, Published, Relation, published_at
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "docs" / "data-dictionary.md"
 
 _HEAD = """\
@@ -18,7 +18,7 @@ _HEAD = """\
 # Data dictionary
 
 What schema `compliance` shows to whoever reads it. The same as a data contract for tools:
-`reporting/contract/compliance.odcs.yaml`, with a version. Questions with their statements: [queries](queries.md).
+`reporting/compliance.odcs.yaml`, with a version. Questions with their statements: [queries](queries.md).
 """
 
 
