@@ -29,7 +29,7 @@ Rooms:
 ``filters``, ``partial``  the ``q`` filter language, the ``fields`` parameter
 ``render``, ``paging``    model to JSON, lists to pages
 ``call``                  one request to the API, and what may answer it
-``endpoints``, ``hooks``  the table of endpoints and what each answers; those of webhooks
+``endpoints``, ``hooks``  the table of endpoints, a handler under each row; those of webhooks
 ``payloads``              the bodies of events
 ``webhooks``              signing and delivering them, with Bitbucket's retries
 ``actions``               what people do: changes of the state and the events they bring

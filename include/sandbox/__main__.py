@@ -7,7 +7,6 @@ import gc
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 
 from sandbox.process import SandboxServer
 
@@ -31,10 +30,6 @@ def _announce(server: SandboxServer, ready_file: Path | None) -> None:
     print(f"sandbox listening on {server.url}", flush=True)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main(argv: list[str] | None = None) -> int:
     """Serve until interrupted or terminated; 1 with one line where the port can't be had."""
     options = _arguments(argv)
@@ -50,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     # A workload of thousands of repositories lives as long as the process: not worth going through at each collection.
     gc.freeze()
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with server:
             _announce(server, options.ready_file)

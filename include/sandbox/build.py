@@ -6,8 +6,9 @@ The same names give the same uuids on every machine and day; only the dates move
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
 
 from sandbox.model import (
@@ -16,6 +17,7 @@ from sandbox.model import (
     Participant,
     Pipeline,
     PullRequest,
+    PullRequestState,
     Restriction,
 )
 
@@ -40,8 +42,7 @@ def person(nickname: str, display_name: str, email: str | None) -> Account:
 
 def app_user(nickname: str, display_name: str) -> Account:
     """An integration's account: no e-mail, and nobody to review anything."""
-    account_id = "712020:" + uuid_of("account", nickname)[1:-1]
-    return Account(uuid_of("user", nickname), account_id, display_name, nickname, "app_user")
+    return replace(person(nickname, display_name, None), type="app_user")
 
 
 class Rules:
@@ -51,41 +52,22 @@ class Rules:
         self._next = first_id
         self.made: list[Restriction] = []
 
-    def glob(
-        self,
-        pattern: str,
-        *kinds: str,
-        value: int | None = None,
-        users: Sequence[Account] = (),
-        groups: Sequence[str] = (),
-    ) -> Rules:
-        """Rules of these kinds for branches that match a pattern; returns itself for chaining."""
-        for kind in kinds:
-            self.made.append(
-                Restriction(self._number(), kind, pattern, value=value, users=list(users), groups=list(groups))
-            )
-        return self
+    def glob(self, pattern: str, *kinds: str, **more: Any) -> Rules:
+        """Rules of these kinds for branches that match a pattern; returns itself for chaining.
 
-    def model(self, branch_type: str, *kinds: str, value: int | None = None) -> Rules:
+        ``more`` here and below are other fields of :class:`~sandbox.model.Restriction`.
+        """
+        return self._add(kinds, pattern=pattern, **more)
+
+    def model(self, branch_type: str, *kinds: str, **more: Any) -> Rules:
         """Rules of these kinds for a type of the branching model; returns itself for chaining."""
+        return self._add(kinds, branch_match_kind="branching_model", branch_type=branch_type, **more)
+
+    def _add(self, kinds: Iterable[str], **more: Any) -> Rules:
         for kind in kinds:
-            self.made.append(
-                Restriction(
-                    self._number(),
-                    kind,
-                    branch_match_kind="branching_model",
-                    branch_type=branch_type,
-                    value=value,
-                )
-            )
+            self._next += 1
+            self.made.append(Restriction(self._next, kind, **more))
         return self
-
-    def _number(self) -> int:
-        self._next += 1
-        return self._next
-
-
-State = Literal["OPEN", "MERGED", "DECLINED", "SUPERSEDED"]
 
 
 class Pulls:
@@ -105,7 +87,7 @@ class Pulls:
         commented_by: Iterable[Account] = (),
         builds: Sequence[str] = ("SUCCESSFUL",),
         into: str = "main",
-        state: State = "MERGED",
+        state: PullRequestState = "MERGED",
         title: str | None = None,
     ) -> PullRequest:
         """A pull request last touched ``age`` days before today, with its approvals and build states."""
@@ -137,23 +119,12 @@ def _status(slug: str, pull: int, number: int, state: str, touched: datetime) ->
 
 
 def runs(
-    slug: str, today: datetime, ages: Iterable[float], *, creator: Account | None, branch: str = "main",
-    result: str = "SUCCESSFUL",
-) -> list[Pipeline]:  # fmt: skip
-    """Completed pipeline runs that were made so many days before today, oldest first."""
+    slug: str, today: datetime, ages: Iterable[float], *, creator: Account, branch: str = "main"
+) -> list[Pipeline]:
+    """Successful pipeline runs that were made so many days before today, oldest first."""
     made: list[Pipeline] = []
     for number, age in enumerate(sorted(ages, reverse=True), 1):
-        begun = today - timedelta(days=age)
-        made.append(
-            Pipeline(
-                uuid_of("pipeline", slug, str(number)),
-                number,
-                "COMPLETED",
-                result,
-                begun,
-                begun + timedelta(minutes=4),
-                creator,
-                branch,
-            )
-        )
+        uuid, begun = uuid_of("pipeline", slug, str(number)), today - timedelta(days=age)
+        ended = begun + timedelta(minutes=4)
+        made.append(Pipeline(uuid, number, "COMPLETED", "SUCCESSFUL", begun, ended, creator, branch))
     return made

@@ -49,10 +49,7 @@ def _add_reading(router: APIRouter, state: SandboxState) -> None:
 
     @router.get("/requests")
     async def log() -> list[dict[str, object]]:
-        return [
-            {"method": r.method, "path": r.path, "query": r.query, "status": r.status, "endpoint": r.endpoint}
-            for r in state.requests
-        ]
+        return [asdict(record) for record in state.requests]
 
 
 def _add_switching(router: APIRouter, state: SandboxState) -> None:

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from sandbox.build import Rules, app_user, midnight, person, runs, uuid_of
-from sandbox.demo_histories import HISTORIES, Crew
+from sandbox.build import Pulls, Rules, app_user, midnight, person, runs, uuid_of
+from sandbox.demo_histories import HISTORIES, Desk
 from sandbox.demo_rules import MODELS, RULES
 from sandbox.model import Account, Member, Permission, Project, Repository, Workspace
 from sandbox.state import SandboxState
@@ -172,7 +172,10 @@ def _account(row: DemoMember) -> Account:
 def _repository(
     number: int, row: DemoRepository, project: Project, accounts: dict[str, Account], day: datetime
 ) -> Repository:
-    crew = Crew.of(accounts)
+    author, peer, other, app = (accounts[n] for n in ("mira-tolland", "nadia-ohara", "sven-utter", "build-bot"))
+    main = row.main or "main"
+    desk = Desk(Pulls(row.slug, day), author, peer, other, app, main)
+    HISTORIES[row.history](desk)
     rules = Rules(40_000_000 + number * 100)
     RULES[row.rules](rules, accounts)
     ages = {"recent": (2, 9, 30, 120), "old": (120, 200), "none": ()}[row.runs]
@@ -192,8 +195,8 @@ def _repository(
         gone=row.gone,
         restrictions=rules.made,
         branching_model=MODELS[row.model](),
-        pull_requests=HISTORIES[row.history](row.slug, day, crew, row.main or "main"),
-        pipelines=runs(row.slug, day, ages, creator=crew.author, branch=row.main or "main"),
+        pull_requests=desk.pulls.made,
+        pipelines=runs(row.slug, day, ages, creator=author, branch=main),
         pipelines_enabled={"on": True, "off": False, "never": None}[row.pipelines],
         member_permissions=_permissions(number, accounts),
     )

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from sandbox import errors, filters, render
 from sandbox.call import Answer, Call, Endpoint, Handler, Listing, PageRule
 from sandbox.hooks import HOOK_ENDPOINTS
+from sandbox.model import PullRequestState
 from sandbox.partial import Lazy
 
 MAX_EMAILS = 90
-PULL_REQUEST_STATES = ("OPEN", "MERGED", "DECLINED", "SUPERSEDED")
+PULL_REQUEST_STATES = get_args(PullRequestState)
 # Cross-workspace endpoints that were taken away in 2026 (CHANGE-2770): 410.
 GONE_PATHS = frozenset(
     {"/repositories", "/workspaces", "/user/permissions/workspaces", "/user/permissions/repositories"}

@@ -13,6 +13,7 @@ from typing import Literal
 AccountType = Literal["user", "app_user"]
 Permission = Literal["read", "write", "admin"]
 Role = Literal["owner", "member"]
+PullRequestState = Literal["OPEN", "MERGED", "DECLINED", "SUPERSEDED"]
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ class PullRequest:
 
     id: int
     title: str
-    state: Literal["OPEN", "MERGED", "DECLINED", "SUPERSEDED"]
+    state: PullRequestState
     author: Account | None
     source_branch: str
     destination_branch: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from types import TracebackType
 from typing import Literal, Self
 
 import uvicorn
@@ -63,10 +62,7 @@ class SandboxServer:
                 timeout_graceful_shutdown=1,
             )
         )
-        self._thread = threading.Thread(target=self._serve, name="sandbox", daemon=True)
-
-    def _serve(self) -> None:
-        self._server.run(sockets=[self._socket])
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="sandbox", daemon=True)
 
     def start(self) -> Self:
         """Serve in a thread; returns once requests are answered."""
@@ -89,7 +85,5 @@ class SandboxServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *problem: object) -> None:
         self.stop()

@@ -338,6 +338,7 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
 
     Participants and reviewers come only with ``fields``, as the chapter on partial responses says.
     """
+    merged = pull.state == "MERGED"
     return {
         "comment_count": len(pull.participants),
         "task_count": 0,
@@ -347,7 +348,7 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
         "description": pull.description,
         "state": pull.state,
         "draft": pull.draft,
-        "merge_commit": _merge_commit(repo, pull),
+        "merge_commit": {"hash": commit_hash(f"{repo.slug}/merge/{pull.id}"), "type": "commit"} if merged else None,
         "close_source_branch": True,
         "closed_by": None if pull.closed_by is None else Lazy(lambda: account(pull.closed_by)),  # type: ignore[arg-type]
         "author": None if pull.author is None else Lazy(lambda: account(pull.author)),  # type: ignore[arg-type]
@@ -376,12 +377,6 @@ def rendered(text: str) -> Json:
     """Text as Bitbucket shows it: the source and its HTML."""
     html = f"<p>{escape(text)}</p>" if text else ""
     return {"type": "rendered", "raw": text, "markup": "markdown", "html": html}
-
-
-def _merge_commit(repo: Repository, pull: PullRequest) -> Json | None:
-    if pull.state != "MERGED":
-        return None
-    return {"hash": commit_hash(f"{repo.slug}/merge/{pull.id}"), "type": "commit"}
 
 
 def _commit(workspace: Workspace, repo: Repository, seed: str) -> Json:

@@ -154,7 +154,7 @@ async def _timed(
 def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: Request, sent: bytes) -> Response:
     """The way of one API request, from token to response."""
     credential = oauth.bearer(state, request.headers.get("authorization"))
-    status = 429 if state.take_429() or state.over_limit() else state.chance()
+    status = state.refusal()
     if status is not None:
         raise errors.for_status(status)
     fault = state.take_fault(endpoint.name, slug)

@@ -106,7 +106,6 @@ class Code:
 class Credential:
     """What a bearer token stands for; ``expires_at`` is seconds since the epoch, null for never."""
 
-    token: str
     scopes: tuple[str, ...]
     credential_type: str
     workspace_admin: bool = True
@@ -162,18 +161,17 @@ class Cursor:
 
 def default_consumers() -> dict[str, Consumer]:
     """The two consumers of the demo, by key."""
-    return {
-        "demo-key": Consumer("demo-key", "demo-secret", FIVE_SCOPES),
-        "demo-admin-key": Consumer("demo-admin-key", "demo-admin-secret", ADMIN_SCOPES),
-    }
+    made = (
+        Consumer("demo-key", "demo-secret", FIVE_SCOPES),
+        Consumer("demo-admin-key", "demo-admin-secret", ADMIN_SCOPES),
+    )
+    return {consumer.key: consumer for consumer in made}
 
 
 def default_tokens() -> dict[str, Credential]:
     """The two workspace access tokens of the demo, by token."""
-    return {
-        "demo-token": Credential("demo-token", FIVE_SCOPES, "workspace_access_token"),
-        "demo-admin-token": Credential("demo-admin-token", ADMIN_SCOPES, "workspace_access_token"),
-    }
+    scopes = {"demo-token": FIVE_SCOPES, "demo-admin-token": ADMIN_SCOPES}
+    return {token: Credential(granted, "workspace_access_token") for token, granted in scopes.items()}
 
 
 @dataclass(kw_only=True)
@@ -208,7 +206,6 @@ class SandboxState(Switches):
     latency_ms: float = 0.0
     in_flight: int = 0
     max_in_flight: int = 0
-    tokens_issued: int = 0
     refresh_tokens: dict[str, str] = field(default_factory=dict)
     spent_refresh_tokens: set[str] = field(default_factory=set)
     reused_refresh_tokens: int = 0
@@ -256,14 +253,13 @@ class SandboxState(Switches):
 
     def add_token(self, token: str, scopes: Iterable[str], *, workspace_admin: bool = True) -> None:
         """Register an access token that is used directly as a bearer."""
-        self.tokens[token] = Credential(token, tuple(scopes), "workspace_access_token", workspace_admin)
+        self.tokens[token] = Credential(tuple(scopes), "workspace_access_token", workspace_admin)
 
     def issue_token(self, consumer: Consumer) -> str:
         """A fresh bearer token for a consumer, living ``token_lifetime`` seconds."""
-        self.tokens_issued += 1
         token = "sandbox-" + secrets.token_urlsafe(24)
         expires_at = time.time() + self.token_lifetime
-        self.tokens[token] = Credential(token, consumer.scopes, "oauth2_legacy", consumer.workspace_admin, expires_at)
+        self.tokens[token] = Credential(consumer.scopes, "oauth2_legacy", consumer.workspace_admin, expires_at)
         return token
 
     def issue_refresh_token(self, consumer_key: str) -> str:
@@ -302,15 +298,22 @@ class SandboxState(Switches):
                 return fault
         return None
 
-    def chance(self) -> int | None:
-        """A status code by the random rates (seeded): 429, 500 or nothing."""
+    def refusal(self) -> int | None:
+        """The status with which this API request is refused, or nothing: counts it against the switches.
+
+        The burst of ``next_429`` comes first, then ``hourly_limit``, then the random rates (seeded).
+        """
+        if self.next_429 > 0:
+            self.next_429 -= 1
+            return 429
+        if self._over_limit():
+            return 429
         drawn = self._random.random() if self.rate_429 or self.rate_500 else 1.0
         if drawn < self.rate_429:
             return 429
         return 500 if drawn < self.rate_429 + self.rate_500 else None
 
-    def over_limit(self) -> bool:
-        """Count one request against ``hourly_limit`` and say whether the last hour is used up."""
+    def _over_limit(self) -> bool:
         if self.hourly_limit is None:
             return False
         now = time.monotonic()
@@ -320,13 +323,6 @@ class SandboxState(Switches):
             return True
         self._hour.append(now)
         return False
-
-    def take_429(self) -> bool:
-        """Whether this answer is one of the burst that ``next_429`` switches on: so many API answers in a row."""
-        if self.next_429 <= 0:
-            return False
-        self.next_429 -= 1
-        return True
 
     def limit_headers(self, credential: Credential) -> dict[str, str]:
         """What an access token is told of its limit; "near" is less than a fifth left, as Atlassian writes."""
@@ -364,12 +360,8 @@ class SandboxState(Switches):
             "by_endpoint": dict(Counter(r.endpoint for r in self.requests)),
             "by_status": {str(code): n for code, n in Counter(r.status for r in self.requests).items()},
             "forbidden": [f"{r.method} {r.path}" for r in self.forbidden()],
-            "tokens_issued": self.tokens_issued,
             "reused_refresh_tokens": self.reused_refresh_tokens,
-            "token_requests_held": self.token_requests_held,
-            "max_in_flight": self.max_in_flight,
             "webhooks": len(self.webhooks()),
-            "delivery_attempts": len(self.deliveries.attempts),
             "repositories": sum(len(w.repositories) for w in self.workspaces),
         }
 
@@ -382,7 +374,6 @@ class SandboxState(Switches):
         self.deliveries.forget()
         self.cursors.clear()
         self._hour.clear()
-        self.tokens_issued = 0
         self.reused_refresh_tokens = 0
         self.max_in_flight = self.in_flight
         self._random = random.Random(SEED)  # noqa: S311  # faults are to be repeatable

@@ -42,10 +42,6 @@ class Delivery:
     body: bytes = field(repr=False)
     verify: bool = True
 
-    def attempt_headers(self, number: int) -> dict[str, str]:
-        """The headers of the attempt with this number."""
-        return {**self.headers, "X-Attempt-Number": str(number)}
-
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -84,13 +80,8 @@ def request_for(
         "X-Attempt-Number": str(attempt),
     }
     if webhook.secret:
-        headers["X-Hub-Signature"] = signature(webhook.secret, sent)
+        headers["X-Hub-Signature"] = "sha256=" + hmac.new(webhook.secret.encode(), sent, hashlib.sha256).hexdigest()
     return headers, sent
-
-
-def signature(secret: str, body: bytes) -> str:
-    """``sha256=`` and the HMAC of a raw body, in hexadecimal."""
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def encoded(body: Json) -> bytes:
@@ -116,7 +107,6 @@ class Deliveries:
         self._pool: ThreadPoolExecutor | None = None
         self._waiting = 0
         self._changed = threading.Condition()
-        self._local = threading.local()
 
     def emit(
         self,
@@ -146,9 +136,12 @@ class Deliveries:
         if len(body) > MAX_BODY:
             self.dropped += 1
             return []
-        made = [self._delivery(hook, event_key, body) for hook in told]
-        for delivery in made:
-            self.send(delivery)
+        made: list[Delivery] = []
+        for hook in told:
+            headers, sent = request_for(hook, event_key, body)
+            number, verify = headers["X-Request-UUID"], not hook.skip_cert_verification
+            made.append(Delivery(hook.uuid, hook.url, event_key, number, headers, sent, verify))
+            self.send(made[-1])
         return made
 
     def send(self, delivery: Delivery) -> None:
@@ -184,12 +177,6 @@ class Deliveries:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    @staticmethod
-    def _delivery(hook: Webhook, event_key: str, body: bytes) -> Delivery:
-        headers, sent = request_for(hook, event_key, body)
-        number = headers["X-Request-UUID"]
-        return Delivery(hook.uuid, hook.url, event_key, number, headers, sent, not hook.skip_cert_verification)
-
     def _deliver(self, delivery: Delivery) -> None:
         for number in range(1, MAX_ATTEMPTS + 1):
             status = self._attempt(delivery, number)
@@ -199,14 +186,18 @@ class Deliveries:
     def _attempt(self, delivery: Delivery, number: int) -> int:
         sent_at, started = datetime.now(UTC), time.monotonic()
         try:
-            answer = self._session().post(
-                delivery.url,
-                data=delivery.body,
-                headers=delivery.attempt_headers(number),
-                timeout=self.timeout,
-                allow_redirects=False,
-                verify=delivery.verify,
-            )
+            with requests.Session() as session:
+                # Proxies of the environment are none of a stand-in's, nor is what requests says of itself.
+                session.trust_env = False
+                session.headers.clear()
+                answer = session.post(
+                    delivery.url,
+                    data=delivery.body,
+                    headers=delivery.headers | {"X-Attempt-Number": str(number), "Connection": "close"},
+                    timeout=self.timeout,
+                    allow_redirects=False,
+                    verify=delivery.verify,
+                )
             status = answer.status_code
         except (requests.RequestException, OSError, ValueError):
             status = 0
@@ -217,17 +208,6 @@ class Deliveries:
         with self._changed:
             self.attempts.append(made)
         return status
-
-    def _session(self) -> requests.Session:
-        """This thread's own; proxies of the environment are none of a stand-in's."""
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = False
-            session.headers.clear()
-            # One connection an attempt: one that its peer closed in the meantime is not to count as no answer.
-            session.headers["Connection"] = "close"
-        return session
 
     def _ended(self, future: Future[None]) -> None:
         with self._changed:
