@@ -20,7 +20,7 @@ SERVER = Path("requirements")
 EXPORTS = REPORTING / "exports" / "requirements"
 TESTS = Path("tests/requirements")
 SUPERSET = REPORTING / "dashboards" / "requirements"
-LOCKS = (SERVER, EXPORTS, TESTS, SUPERSET, REPORTING / "contract" / "requirements")
+LOCKS = (SERVER, EXPORTS, TESTS, SUPERSET, Path("tests/documents/contract/requirements"))
 
 #: Modules of Superset's environment, which the tests run without, and the packages they come from.
 SUPERSETS_OWN = {"superset": "apache-superset", "flask_migrate": "flask-migrate"}

@@ -7,7 +7,7 @@ longer names it. All of it is safe to run again.
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import sql
 
@@ -28,43 +28,39 @@ INNER JOIN pg_attribute AS attributes
     ON indexes.indrelid = attributes.attrelid AND attributes.attnum = any(indexes.indkey)
 WHERE indexes.indisprimary AND indexes.indrelid = format('staging.%%I', %(table)s::text)::regclass
 """
-# Rows that this run staged are as new as its calls; older ones it did not find any more.
-_FORGET_UNLISTED = sql.SQL("""
-DELETE FROM staging.{table} AS staged
-WHERE
-    staged.workspace = %(workspace)s
-    AND (
-        NOT %(needs_whole)s
-        OR EXISTS (
-            SELECT 1 FROM landing.calls AS calls
-            WHERE
-                calls.workspace = staged.workspace
-                AND calls.run_id = %(run_id)s
-                AND calls.resource = %(resource)s
-                AND calls.complete
-        )
-    )
-    AND NOT EXISTS (
+# Which rows may go that this run did not bring again.
+_UNLISTED = """
+    NOT %(needs_whole)s
+    OR EXISTS (
         SELECT 1 FROM landing.calls AS calls
         WHERE
             calls.workspace = staged.workspace
             AND calls.run_id = %(run_id)s
-            AND calls.fetched_at = staged.data_as_of
-            AND calls.resource = any(%(resources)s::text[])
+            AND calls.resource = %(resource)s
+            AND calls.complete
     )
-""")
-_FORGET_GONE = sql.SQL("""
-DELETE FROM staging.{table} AS staged
-USING staging.coverage AS coverage
-WHERE
-    staged.workspace = %(workspace)s
-    AND coverage.workspace = staged.workspace
-    AND coverage.repository_id = staged.repository_id
-    AND coverage.resource = %(resource)s
-    AND coverage.run_id = %(run_id)s
-    AND (coverage.complete OR NOT %(needs_whole)s)
-    AND staged.data_as_of < coverage.data_as_of
-""")
+"""
+_READ_AGAIN = """
+    EXISTS (
+        SELECT 1 FROM staging.coverage AS coverage
+        WHERE
+            coverage.workspace = staged.workspace
+            AND coverage.repository_id = staged.repository_id
+            AND coverage.resource = %(resource)s
+            AND coverage.run_id = %(run_id)s
+            AND (coverage.complete OR NOT %(needs_whole)s)
+    )
+"""
+_FORGET = """,
+
+forgotten AS (
+    DELETE FROM staging.{table} AS staged
+    WHERE
+        staged.workspace = %(workspace)s
+        AND ({condition})
+        AND NOT EXISTS (SELECT 1 FROM fetched WHERE ({fetched_key}) = ({staged_key}))
+)
+"""
 _FORGET_LEFT = sql.SQL("""
 DELETE FROM staging.{table} AS staged
 WHERE
@@ -95,9 +91,10 @@ def stage_landing(connection: Connection, run: Run) -> None:
     # All that follows is joined with these two, which may have been empty a moment ago.
     refresh_statistics(connection, "staging", "repositories", "coverage")
     for resource in _BELOW_REPOSITORIES:
-        fill(connection, str(resource.table), run.keys)
-        if resource.read_as != "collected":  # builds of a merge don't change any more: they stay
-            _forget(connection, run, _FORGET_GONE, resource, asked_after=resource.asked_after or resource.name)
+        # Builds of a merge don't change any more: they stay.
+        stays = resource.read_as == "collected"
+        keys = _keys(run, resource, resource.asked_after or resource.name)
+        fill(connection, str(resource.table), keys, "" if stays else _READ_AGAIN)
     for table in ("coverage", *(str(resource.table) for resource in _BELOW_REPOSITORIES)):
         connection.execute(_FORGET_LEFT.format(table=sql.Identifier(table)), run.keys)
     if not run.judges_all:
@@ -106,29 +103,43 @@ def stage_landing(connection: Connection, run: Run) -> None:
     connection.commit()
 
 
-def fill(connection: Connection, table: str, keys: Mapping[str, Any]) -> None:
-    """Put the rows that ``<table>.sql`` gives into the table, each in the place of the one with its key."""
+def fill(connection: Connection, table: str, keys: Mapping[str, Any], may_go: LiteralString = "") -> None:
+    """Put the rows that ``<table>.sql`` gives into the table, each in the place of the one with its key.
+
+    Args:
+        may_go: condition on ``staged``, the table: rows that meet it and are not among those given are deleted. What
+            this run brought is compared by key, never by time: clocks of two workers may differ.
+    """
     query = sql.SQL((PACKAGE / _SQL / f"{table}.sql").read_text(encoding="utf-8").rstrip().removesuffix(";"))
     empty = connection.execute(sql.SQL("SELECT * FROM ({}) AS staged LIMIT 0").format(query), keys)
     columns = [column.name for column in empty.description or ()]
     key = [row["attname"] for row in connection.execute(_KEY_COLUMNS, {"table": table})]
+    name = sql.Identifier(table)
+    forget = sql.SQL(_FORGET).format(
+        table=name,
+        condition=sql.SQL(may_go),
+        fetched_key=_identifiers(key, "fetched"),
+        staged_key=_identifiers(key, "staged"),
+    )
     statement = sql.SQL(
-        "INSERT INTO staging.{table} ({columns}) SELECT {columns} FROM ({query}) AS staged"
+        "WITH fetched AS ({query}){forget}"
+        " INSERT INTO staging.{table} ({columns}) SELECT {columns} FROM fetched"
         " ON CONFLICT ({key}) DO UPDATE SET {changes}"
     ).format(
-        table=sql.Identifier(table),
-        columns=_identifiers(columns),
         query=query,
+        forget=forget if may_go else sql.SQL(""),
+        table=name,
+        columns=_identifiers(columns),
         key=_identifiers(key),
         changes=sql.SQL(", ").join(
-            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns if name not in key
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in columns if column not in key
         ),
     )
     log.info("staged %s: %d rows", table, connection.execute(statement, keys).rowcount)
 
 
-def _identifiers(names: Iterable[str]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
+def _identifiers(names: Iterable[str], *of: str) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(*of, name) for name in names)
 
 
 def _stage_listings(connection: Connection, run: Run) -> None:
@@ -140,17 +151,11 @@ def _stage_listings(connection: Connection, run: Run) -> None:
         # Where two resources feed one table, the first one says which rows there are.
         if resource.table and resource.table not in filled:
             filled.add(resource.table)
-            fill(connection, resource.table, run.keys)
-            if resource.read_as != "object":
-                _forget(connection, run, _FORGET_UNLISTED, resource)
+            keys = _keys(run, resource, resource.name)
+            fill(connection, resource.table, keys, "" if resource.read_as == "object" else _UNLISTED)
 
 
-def _forget(connection: Connection, run: Run, statement: sql.SQL, resource: Resource, asked_after: str = "") -> None:
-    keys = {
-        **run.keys,
-        "resource": asked_after or resource.name,
-        "resources": [resource.name, REPOSITORY.name],
-        # The one object that a call asks for is gone also where the call brought none; addresses hold for one run.
-        "needs_whole": resource.read_as not in ("object", "addresses"),
-    }
-    connection.execute(statement.format(table=sql.Identifier(str(resource.table))), keys)
+def _keys(run: Run, resource: Resource, asked_after: str) -> dict[str, Any]:
+    """Parameters of ``fill``; ``asked_after``: the resource whose call tells that a row is gone."""
+    # The one object that a call asks for is gone also where the call brought none; addresses hold for one run.
+    return {**run.keys, "resource": asked_after, "needs_whole": resource.read_as not in ("object", "addresses")}
