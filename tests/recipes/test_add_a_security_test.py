@@ -35,7 +35,7 @@ with SandboxServer(workload="demo") as server:
     pipeline.take_demo()
     pipeline.run(server, gates=True)
 from airflow.dag_processing.dagbag import DagBag
-dags = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], include_examples=False)
+dags = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
 with connect() as connection:
     policy = policy_of(connection, None).model_dump(mode="json")
 print("ASKED " + json.dumps({
