@@ -122,7 +122,6 @@ class TokenEndpoint:
             raise UnreadableBody(
                 f"{self._settings.oauth_url} answered the request for a token without one; check oauth_url "
                 f"of Airflow connection {self._settings.conn_id}",
-                path=TOKEN_PATH,
                 status=response.status_code,
             )
         scopes = body.get("scope", body.get("scopes"))
@@ -137,31 +136,31 @@ class TokenEndpoint:
     def _refused(self, response: requests.Response, grant: str) -> BitbucketError:
         conn_id, status = self._settings.conn_id, response.status_code
         address = self._settings.oauth_url
-        where: dict[str, Any] = {"path": TOKEN_PATH, "status": status}
         if status == 429:
             return TokenRateLimited(
-                f"{address} limits the rate of token requests (429); wait a while, then run again", **where
+                f"{address} limits the rate of token requests (429); wait a while, then run again", status=status
             )
         if status >= 500:
-            return ServerError(f"{address} failed to give out a token (status {status}); run again later", **where)
+            problem = f"{address} failed to give out a token (status {status}); run again later"
+            return ServerError(problem, status=status)
         code = _error_code(response)
         in_brackets = f" ({code})" if code else ""
         if grant != "client_credentials" and _is_about_the_grant(response, code):
             return GrantRefused(
                 f"Bitbucket refused the {_NAMES[grant]} of Airflow connection {conn_id}{in_brackets}; connect it again",
-                **where,
+                status=status,
             )
         if status == 401 or code in ("unauthorized_client", "invalid_client", "invalid_grant"):
             return AuthenticationError(
                 f"Bitbucket refused the key or secret of Airflow connection {conn_id}{in_brackets}; enter login "
                 "(OAuth key) and password (OAuth secret) again, and check that the consumer "
                 f"{'is private and ' if grant == 'client_credentials' else ''}still exists",
-                **where,
+                status=status,
             )
         return BadRequest(
             f"{address} gave no token (status {status}{f', {code}' if code else ''}); check oauth_url and "
             f"auth of Airflow connection {conn_id}",
-            **where,
+            status=status,
         )
 
 

@@ -99,9 +99,7 @@ class Caller:
         if not is_allowed:
             raise EndpointNotAllowed(
                 f"{what} of endpoint {endpoint.name} leads away from {self.settings.api_url}{API_ROOT}"
-                f"{endpoint.path}; refused",
-                endpoint=endpoint.name,
-                path=endpoint.path,
+                f"{endpoint.path}; refused"
             )
         return prepared
 
@@ -130,7 +128,6 @@ class Caller:
             body = retrying(call.attempt)
         except BitbucketError as error:
             error.requests = call.requests
-            error.endpoint, error.path = endpoint.name, call.asked.path
             raise
         return Answer(body, call.requests)
 

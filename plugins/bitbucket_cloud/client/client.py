@@ -11,10 +11,10 @@ from typing import Any
 
 from bitbucket_cloud.auth.bearer import make_auth
 from bitbucket_cloud.client.call import Caller
-from bitbucket_cloud.client.endpoints import Endpoint, endpoint_named
+from bitbucket_cloud.client.endpoints import endpoint_named
 from bitbucket_cloud.client.pagination import Answer, Listing, Page, collect, iterate_pages, with_paging_fields
 from bitbucket_cloud.database import Database
-from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, PageCursor
+from bitbucket_cloud.errors import EndpointNotAllowed, PageCursor
 from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.rate_limit.ledger import Ledger, MemoryLedger, PostgresLedger, consumer_of
@@ -120,7 +120,7 @@ class BitbucketClient:
         """
         known = endpoint_named(endpoint)
         if known.writes:
-            raise EndpointNotAllowed(f"endpoint {known.name} writes; use send", endpoint=known.name)
+            raise EndpointNotAllowed(f"endpoint {known.name} writes; use send")
         return self._caller.call(known, known.fill(path), known.query(fields, params))
 
     def send(self, endpoint: str, body: Mapping[str, object] | None = None, **path: str) -> Answer:
@@ -142,7 +142,7 @@ class BitbucketClient:
         """
         known = endpoint_named(endpoint)
         if not known.writes:
-            raise EndpointNotAllowed(f"endpoint {known.name} reads; use get", endpoint=known.name)
+            raise EndpointNotAllowed(f"endpoint {known.name} reads; use get")
         self._mask(body)
         return self._caller.call(known, known.fill(path), body=body)
 
@@ -181,26 +181,16 @@ class BitbucketClient:
         Raises:
             EndpointNotAllowed: as in ``fetch``, or a ``next`` link that leaves the host or the endpoint.
             RateLimited: as in ``fetch``; its ``cursor`` holds what was read, unless that is nothing.
-            PagingLoop: a ``next`` link comes back.
+            UnreadableBody: a page is not as Bitbucket promises, or a ``next`` link comes back.
             BitbucketError: as in ``fetch``; its ``requests`` count all pages asked for.
         """
         known = endpoint_named(endpoint)
         if not known.paged:
-            raise EndpointNotAllowed(f"endpoint {known.name} is no listing; use get", endpoint=known.name)
+            raise EndpointNotAllowed(f"endpoint {known.name} is no listing; use get")
         first = known.fill(path)
         query = known.query(with_paging_fields(fields), params, pagelen)
 
         def fetch(link: str | None) -> Answer:
             return self._caller.call(known, first, query) if link is None else self._caller.follow(known, link)
 
-        return _located(known, first, iterate_pages(fetch, start))
-
-
-def _located(endpoint: Endpoint, path: str, pages: Iterator[Page]) -> Iterator[Page]:
-    """Pages whose errors know where they happened."""
-    try:
-        yield from pages
-    except BitbucketError as error:
-        error.endpoint = error.endpoint or endpoint.name
-        error.path = error.path or path
-        raise
+        return iterate_pages(fetch, start)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitbucket_cloud.errors import BitbucketError, PageCursor, PagingLoop, RateLimited, UnreadableBody
+from bitbucket_cloud.errors import BitbucketError, PageCursor, RateLimited, UnreadableBody
 
 #: What a paginator needs of a listing besides its values, where the answer is trimmed by ``fields``.
 PAGING_FIELDS = ("next", "size")
@@ -77,8 +77,7 @@ def iterate_pages(fetch: Callable[[str | None], Answer], start: PageCursor | Non
 
     Raises:
         RateLimited: as ``fetch`` does; from the second page on its ``cursor`` holds what came before.
-        PagingLoop: a ``next`` link comes back.
-        UnreadableBody: a page has no list of objects, or a ``next`` that is no text.
+        UnreadableBody: a page has no list of objects, or a ``next`` that is no text or leads back.
         BitbucketError: whatever ``fetch`` raises; its ``requests`` then include the pages before.
     """
     spent = 0
@@ -94,7 +93,7 @@ def iterate_pages(fetch: Callable[[str | None], Answer], start: PageCursor | Non
             answer = fetch(link)
             page, link = _read(answer)
             if link in seen:
-                raise PagingLoop(
+                raise UnreadableBody(
                     "a listing's next link leads back to a page already read; run again",
                     requests=answer.requests,
                 )
