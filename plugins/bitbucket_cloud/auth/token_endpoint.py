@@ -34,6 +34,13 @@ TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105 - a path
 UNSTATED_LIFETIME = 3600.0
 #: A year: no stated lifetime is believed beyond it, so that dates can be computed with it.
 LONGEST_LIFETIME = 365 * 24 * 3600.0
+#: Seconds before its expiry at which a token is renewed.
+RENEWAL_LEAD = 120.0
+
+
+def renewal_lead(lifetime: float) -> float:
+    """``RENEWAL_LEAD``; a short-lived token keeps three quarters of its life, or it would be renewed without end."""
+    return min(RENEWAL_LEAD, lifetime / 4)
 
 
 class GrantRefused(AuthenticationError):

@@ -60,10 +60,6 @@ class BitbucketClient:
         if any(sends_secrets_in_plain(url) for url in (settings.api_url, settings.oauth_url)):
             log.warning("Airflow connection %s sends its secrets over plain http", settings.conn_id)
 
-    def __repr__(self) -> str:
-        """Names the connection, never its secrets."""
-        return f"<BitbucketClient {self.settings.conn_id} at {self.settings.api_url}>"
-
     def __enter__(self) -> BitbucketClient:
         """The client itself."""
         return self
@@ -163,7 +159,6 @@ class BitbucketClient:
         *,
         fields: Sequence[str] = (),
         params: Mapping[str, object] | None = None,
-        pagelen: int | None = None,
         start: PageCursor | None = None,
         **path: str,
     ) -> Iterator[Page]:
@@ -172,8 +167,7 @@ class BitbucketClient:
         Args:
             endpoint: the name of a listing in ``ENDPOINTS``.
             fields: as in ``fetch``, with full names ("values.id"); ``next`` and ``size`` are added.
-            params: as in ``fetch``.
-            pagelen: objects a page; the endpoint's maximum unless given, and never above it.
+            params: as in ``fetch``; ``pagelen`` is the endpoint's maximum unless given, and never above it.
             start: ``cursor`` of the RateLimited that interrupted this listing, to go on from there: its values come
                 first, as a page that costs nothing, and no page is asked for twice.
             path: as in ``fetch``.
@@ -188,7 +182,7 @@ class BitbucketClient:
         if not known.paged:
             raise EndpointNotAllowed(f"endpoint {known.name} is no listing; use get")
         first = known.fill(path)
-        query = known.query(with_paging_fields(fields), params, pagelen)
+        query = known.query(with_paging_fields(fields), params)
 
         def fetch(link: str | None) -> Answer:
             return self._caller.call(known, first, query) if link is None else self._caller.follow(known, link)

@@ -93,9 +93,7 @@ class Endpoint:
             )
         return quote(text, safe="")
 
-    def query(
-        self, fields: Sequence[str] = (), params: Mapping[str, object] | None = None, pagelen: int | None = None
-    ) -> dict[str, object]:
+    def query(self, fields: Sequence[str] = (), params: Mapping[str, object] | None = None) -> dict[str, object]:
         """Query parameters of a first request, ``pagelen`` always among them for a listing.
 
         Raises:
@@ -107,7 +105,7 @@ class Endpoint:
         if self.page_max is None:
             query.pop("pagelen", None)
             return query
-        wanted = pagelen if pagelen is not None else query.get("pagelen", self.page_max)
+        wanted = query.get("pagelen", self.page_max)
         try:
             length = int(str(wanted))
         except ValueError:

@@ -46,13 +46,11 @@ class Listing:
         values: objects of all pages, in Bitbucket's order; one that moved while paging may stand twice.
         size: objects in the listing as the last page that says so counts them; None where none does.
         sizes: every size that a page stated, in their order; more than one where the listing changed meanwhile.
-        pages: pages read, those of an earlier part left out.
         requests: API requests it cost, retries included.
     """
 
     values: list[dict[str, Any]]
     size: int | None
-    pages: int
     requests: int
     sizes: tuple[int, ...] = ()
 
@@ -114,16 +112,15 @@ def collect(pages: Iterator[Page]) -> Listing:
     """All pages as one listing."""
     values: list[dict[str, Any]] = []
     size: int | None = None
-    count = requests = 0
+    requests = 0
     sizes: dict[int, None] = {}
     for page in pages:
         values.extend(page.values)
         if page.size is not None:
             size = page.size
             sizes[size] = None
-        count += page.requests > 0
         requests += page.requests
-    return Listing(values, size, count, requests, tuple(sizes))
+    return Listing(values, size, requests, tuple(sizes))
 
 
 def _read(answer: Answer) -> tuple[Page, str | None]:

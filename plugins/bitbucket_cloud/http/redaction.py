@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -26,16 +25,6 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 _MARKUP = re.compile(r"<\s*[!/?a-zA-Z]")
 
 
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """``text`` with the given secrets, and whatever looks like a credential, replaced by ``***``."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, MASK)
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
-    return text
-
-
 class Redactor:
     """The secrets of one client; shared by its threads.
 
@@ -46,10 +35,6 @@ class Redactor:
         self._secrets: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
-    def __repr__(self) -> str:
-        """Counts the secrets, never shows them."""
-        return f"<Redactor of {len(self._secrets)} secrets>"
-
     def add(self, secret: str, *, login: str | None = None) -> None:
         """Mask ``secret`` from now on; ``login`` is its other half in a Basic header."""
         forms = {secret, quote(secret, safe=""), quote_plus(secret)}
@@ -59,8 +44,12 @@ class Redactor:
             self._secrets |= {form for form in forms if len(form) >= SHORTEST_SECRET}
 
     def __call__(self, text: str) -> str:
-        """``text`` without secrets."""
-        return redact(text, self._secrets)
+        """``text`` with the secrets, and whatever looks like a credential, replaced by ``***``."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
 
     def note(self, text: object) -> str:
         """A server's own words as one short line; empty where they aren't text or look like a web page."""

@@ -104,7 +104,7 @@ def test_a_missing_scope_without_detail_names_the_one_of_the_table(fake: Any, cl
 def test_an_unreachable_host_is_one_line_that_names_host_and_connection(connect: Any, attempts: int) -> None:
     hook = connect(fields={"host": "http://127.0.0.1:1"}, retry_attempts=attempts)
     with pytest.raises(errors.Unreachable) as caught:
-        hook.get("workspace", workspace="acme")
+        hook.get_conn().get("workspace", workspace="acme")
     assert caught.value.requests == attempts
     line = str(caught.value)
     assert "http://127.0.0.1:1" in line and "bitbucket_default" in line and "connection refused" in line
@@ -114,13 +114,13 @@ def test_an_unreachable_host_is_one_line_that_names_host_and_connection(connect:
 def test_a_slow_answer_is_unreachable(fake: Any, connect: Any, reply: Any) -> None:
     fake.on("/workspaces/acme", reply(200, {}, delay=1.0))
     with pytest.raises(errors.Unreachable, match="timed out"):
-        connect(timeout=0.1, retry_attempts=1).get("workspace", workspace="acme")
+        connect(timeout=0.1, retry_attempts=1).get_conn().get("workspace", workspace="acme")
 
 
 def test_a_tls_host_that_speaks_plain_http_is_said_to_do_so(fake: Any, connect: Any) -> None:
     hook = connect(fields={"host": fake.url.replace("http:", "https:")}, retry_attempts=1)
     with pytest.raises(errors.Unreachable, match="plain http"):
-        hook.get("workspace", workspace="acme")
+        hook.get_conn().get("workspace", workspace="acme")
 
 
 def test_errors_survive_a_trip_between_processes() -> None:

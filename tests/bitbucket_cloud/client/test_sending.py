@@ -46,7 +46,7 @@ def test_an_answer_without_a_body_is_success(fake: Any, client: Any, reply: Any)
 def test_a_read_without_a_body_is_still_unreadable(fake: Any, connect: Any, reply: Any) -> None:
     fake.on("/workspaces/acme", reply(200, ""))
     with pytest.raises(errors.UnreadableBody):
-        connect(retry_attempts=1).get("workspace", workspace="acme")
+        connect(retry_attempts=1).get_conn().get("workspace", workspace="acme")
 
 
 @pytest.mark.parametrize("write", [update, delete])

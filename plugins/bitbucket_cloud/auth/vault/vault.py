@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bitbucket_cloud.auth.encryption import Encryption, Holder
-from bitbucket_cloud.auth.token_endpoint import TokenAnswer
+from bitbucket_cloud.auth.token_endpoint import TokenAnswer, renewal_lead
 from bitbucket_cloud.database import Connection, Database, one_row
 from bitbucket_cloud.errors import NeedsReconnect, UnreadableBody
 
@@ -35,13 +35,9 @@ class Grant:
     lifetime: float
     encrypted: str = field(default="", repr=False)
 
-    def lead(self, wanted: float) -> float:
-        """Seconds before its expiry at which to renew it: a short-lived token keeps three quarters of its life."""
-        return min(wanted, self.lifetime / 4)
-
-    def is_usable(self, lead: float, refused: str | None) -> bool:
+    def is_usable(self, refused: str | None) -> bool:
         """Whether the access token is worth sending."""
-        return self.access_token != refused and self.remaining > self.lead(lead)
+        return self.access_token != refused and self.remaining > renewal_lead(self.lifetime)
 
 
 class TokenVault:
