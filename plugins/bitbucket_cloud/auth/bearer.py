@@ -144,14 +144,7 @@ def make_auth(
     on_token: Mask | None = None,
     database: Database | None = None,
 ) -> BearerAuth:
-    """The auth that a connection asks for.
-
-    Args:
-        settings: key, secret, URLs, lead time in seconds.
-        transport: to the token endpoint.
-        redactor: told of every token.
-        on_token: told too, for Airflow's own log masking.
-        database: with the vault of a person's grant.
+    """The auth that a connection asks for. ``redactor`` and ``on_token`` (Airflow's own masking) learn every token.
 
     Raises:
         ConfigurationError: its grant needs the vault, and there is no database or no key for it.

@@ -22,7 +22,6 @@ def authorization_url(settings: Settings, state: str, redirect_uri: str | None =
     """Where to send the person who is to consent.
 
     Args:
-        settings: of a connection with auth ``authorization_code``.
         state: unguessable and used once; comes back with the code.
         redirect_uri: where Bitbucket sends the person back to; the consumer's callback address unless given. It must
             begin with that address, and be given to ``connect`` too.

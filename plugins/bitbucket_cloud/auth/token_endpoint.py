@@ -58,8 +58,7 @@ class TokenAnswer:
     """Tokens as Bitbucket gave them.
 
     Attributes:
-        access_token: for ``Authorization: Bearer``.
-        refresh_token: for the next refresh; None where the grant has none.
+        refresh_token: None where the grant has none.
         asked_at: ``time.monotonic()`` just before they were asked for.
         lifetime: seconds that the access token lives from then on.
         scopes: as listed; None where the answer lists none.

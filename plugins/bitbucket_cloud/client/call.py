@@ -161,7 +161,7 @@ class _Call:
             status = response.status_code
             if 200 <= status < 300:
                 return read_object(response, self.asked)
-            if status == 401 and not is_renewed and self._renew(signed):
+            if status == 401 and not is_renewed and self.caller.auth.renew(_token_of(signed)):
                 is_renewed = True
                 continue
             # What writes names repositories by uuid, which no renaming redirects.
@@ -213,6 +213,6 @@ class _Call:
         self._may_be_done = not 400 <= response.status_code < 500
         return response
 
-    def _renew(self, signed: requests.PreparedRequest) -> bool:
-        refused = signed.headers["Authorization"].removeprefix("Bearer ")
-        return self.caller.auth.renew(refused)
+
+def _token_of(signed: requests.PreparedRequest) -> str:
+    return signed.headers["Authorization"].removeprefix("Bearer ")

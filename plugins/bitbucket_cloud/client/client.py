@@ -28,14 +28,9 @@ class BitbucketClient:
     """Speaks Bitbucket Cloud's REST API 2.0. Safe to share between threads; close it when done.
 
     Args:
-        settings: of the Airflow connection.
         on_token: called with each secret that comes up while running, for log masking.
         database: the Postgres for tokens and the count of requests; None keeps both within this process.
         ledger: counts requests instead of the database's; a simulation's, with a clock of its own.
-
-    Attributes:
-        settings: as given.
-        limiter: what may still be sent in the rolling hour; for whoever plans requests.
 
     Raises:
         ConfigurationError: the connection's grant needs a database, and there is none, or no key for its tokens.

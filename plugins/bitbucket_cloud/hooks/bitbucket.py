@@ -83,7 +83,8 @@ class BitbucketHook(BaseHook):
 
     def _to_person(self, error: BitbucketError) -> str:
         # The page tests a copy under a random id, which says nothing to the one who pressed the button.
-        return _capitalized(str(error).replace(f"Airflow connection {self.bitbucket_conn_id}", "this connection"))
+        told = str(error).replace(f"Airflow connection {self.bitbucket_conn_id}", "this connection")
+        return told[:1].upper() + told[1:]
 
     def _hint(self) -> str:
         if self.settings.auth == ACCESS_TOKEN and not self.settings.workspaces:
@@ -141,7 +142,3 @@ def _sentence(client: BitbucketClient, who: str) -> str:
     else:
         scopes = f"scopes granted: {', '.join(sorted(granted)) or 'none'}"
     return f"Connected to {client.settings.api_url} as {who}; {scopes}."
-
-
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -64,12 +64,7 @@ class Entry:
 
 
 class RateLimiter:
-    """What a client may still send in the rolling hour; shared by its threads.
-
-    Args:
-        settings: of the connection: whose requests are counted, their limit, and how pauses go.
-        ledger: where they are counted.
-    """
+    """What a client may still send in the rolling hour; shared by its threads."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self.consumer = consumer_of(settings)
@@ -263,12 +258,7 @@ class RateLimiter:
 
 
 class Pauses:
-    """The pauses after 429s. Every request enters before it is sent and is settled afterwards.
-
-    Args:
-        settings: length of the first pause; how many in a row are waited for; the connection's name.
-        ledger: shares pauses between processes.
-    """
+    """The pauses after 429s. Every request enters before it is sent and is settled afterwards."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self._settings = settings

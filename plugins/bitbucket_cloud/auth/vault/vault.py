@@ -22,8 +22,7 @@ class Grant:
     """Tokens of a connection, decrypted.
 
     Attributes:
-        access_token: for ``Authorization: Bearer``.
-        refresh_token: for the next refresh, single use.
+        refresh_token: single use.
         remaining: seconds that the access token lived on when this was read, by the database's clock.
         lifetime: seconds it was given in all.
         encrypted: the refresh token as it stands in the row: which grant a change is meant for.
@@ -43,9 +42,7 @@ class Grant:
 class TokenVault:
     """The table ``token_vault``, read and written in the vault's role. All methods raise DatabaseUnavailable.
 
-    Args:
-        database: the Postgres it is in.
-        encryption: of the tokens; with the keys that the configuration names unless given.
+    ``encryption`` has the keys that the configuration names unless given.
 
     Raises:
         ConfigurationError: there is no key, or a bad one.
@@ -102,10 +99,7 @@ class TokenVault:
     def connect(self, holder: Holder, obtain: Callable[[], TokenAnswer], connected_by: str) -> TokenAnswer:
         """Keep the tokens of a new consent; what was there of this connection is replaced.
 
-        Args:
-            holder: the connection.
-            obtain: exchanges the code at Bitbucket; called once it is sure that the answer can be kept.
-            connected_by: who gave the consent.
+        ``obtain`` exchanges the code at Bitbucket; it is called once it is sure that the answer can be kept.
 
         Raises:
             UnreadableBody: Bitbucket gave no refresh token.
