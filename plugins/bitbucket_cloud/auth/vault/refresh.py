@@ -19,10 +19,9 @@ Once Bitbucket has refused a refresh token no process asks again until a person 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -186,20 +185,8 @@ def uninterrupted(call: Callable[[], T]) -> T:
 
     Python runs signal handlers in the main thread alone, so the call is made in another.
     """
-    outcome: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(call())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    worker = threading.Thread(target=work, name="token-refresh")
-    worker.start()
-    try:
-        return outcome.result()
-    finally:
-        worker.join()
+    with ThreadPoolExecutor(1, "token-refresh") as worker:
+        return worker.submit(call).result()
 
 
 def _likely_cause(unfinished: Mapping[str, Any] | None) -> str:
