@@ -30,9 +30,6 @@ from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
 #: Seconds for which a refusal is remembered, so that waiting threads don't all repeat it.
 REFUSAL_REMEMBERED = 30.0
 
-#: Told of each secret before it is used, so that it is masked.
-Mask = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Token:
@@ -113,25 +110,25 @@ class BearerAuth(AuthBase):
         return self._current
 
 
-def _by_client_credentials(endpoint: TokenEndpoint, mask: Mask) -> Obtain:
+def _by_client_credentials(endpoint: TokenEndpoint, redactor: Redactor) -> Obtain:
     """Key and secret are exchanged for a token; each process has its own."""
 
     def obtain(refused: str | None) -> Token:
         answer = endpoint.client_credentials()
-        mask(answer.access_token)
+        redactor.add(answer.access_token)
         return Token(answer.access_token, answer.asked_at + answer.lifetime - renewal_lead(answer.lifetime))
 
     return obtain
 
 
-def _from_vault(settings: Settings, endpoint: TokenEndpoint, mask: Mask, vault: TokenVault) -> Obtain:
+def _from_vault(settings: Settings, endpoint: TokenEndpoint, redactor: Redactor, vault: TokenVault) -> Obtain:
     """A person's grant: all processes of the connection share its tokens."""
     patience = settings.connect_timeout + settings.read_timeout
 
     def obtain(refused: str | None) -> Token:
         grant = usable_grant(vault, Holder.of(settings), endpoint.refresh, refused, patience)
-        mask(grant.access_token)
-        mask(grant.refresh_token)
+        redactor.add(grant.access_token)
+        redactor.add(grant.refresh_token)
         return Token(grant.access_token, time.monotonic() + grant.remaining - renewal_lead(grant.lifetime))
 
     return obtain
@@ -141,10 +138,9 @@ def make_auth(
     settings: Settings,
     transport: Transport,
     redactor: Redactor,
-    on_token: Mask | None = None,
     database: Database | None = None,
 ) -> BearerAuth:
-    """The auth that a connection asks for. ``redactor`` and ``on_token`` (Airflow's own masking) learn every token.
+    """The auth that a connection asks for. ``redactor`` learns every token.
 
     Raises:
         ConfigurationError: its grant needs the vault, and there is no database or no key for it.
@@ -155,18 +151,13 @@ def make_auth(
         return BearerAuth(settings, lambda refused: Token(settings.password, math.inf))
     redactor.add(settings.password, login=settings.login)
 
-    def mask(token: str) -> None:
-        redactor.add(token)
-        if on_token is not None:
-            on_token(token)
-
     endpoint = TokenEndpoint(settings, transport)
     if settings.auth != AUTHORIZATION_CODE:
-        return BearerAuth(settings, _by_client_credentials(endpoint, mask))
+        return BearerAuth(settings, _by_client_credentials(endpoint, redactor))
     if database is None:
         raise ConfigurationError(
             f"Airflow connection {settings.conn_id}: extra auth {AUTHORIZATION_CODE} keeps its tokens in a Postgres, "
             "and none was named; pass the hook a configuration with database_conn_id, or use client_credentials or "
             "access_token"
         )
-    return BearerAuth(settings, _from_vault(settings, endpoint, mask, TokenVault(database)))
+    return BearerAuth(settings, _from_vault(settings, endpoint, redactor, TokenVault(database)))

@@ -28,7 +28,7 @@ class BitbucketClient:
     """Speaks Bitbucket Cloud's REST API 2.0. Safe to share between threads; close it when done.
 
     Args:
-        on_token: called with each secret that comes up while running, for log masking.
+        on_token: called with each secret before it is used, for log masking.
         database: the Postgres for tokens and the count of requests; None keeps both within this process.
         ledger: counts requests instead of the database's; a simulation's, with a clock of its own.
 
@@ -45,10 +45,9 @@ class BitbucketClient:
         ledger: Ledger | None = None,
     ) -> None:
         self.settings = settings
-        self._redactor = Redactor()
-        self._on_token = on_token
+        self._redactor = Redactor(on_token)
         self._transport = Transport(settings)
-        auth = make_auth(settings, self._transport, self._redactor, on_token, database)
+        auth = make_auth(settings, self._transport, self._redactor, database)
         shared = PostgresLedger(database, consumer_of(settings)) if database else MemoryLedger()
         self.limiter = RateLimiter(settings, ledger or shared)
         self._caller = Caller(settings, self._transport, auth, self.limiter, self._redactor)
@@ -134,15 +133,10 @@ class BitbucketClient:
         known = endpoint_named(endpoint)
         if not known.writes:
             raise EndpointNotAllowed(f"endpoint {known.name} reads; use get")
-        self._mask(body)
-        return self._caller.call(known, known.fill(path), body=body)
-
-    def _mask(self, body: Mapping[str, object] | None) -> None:
         secret = (body or {}).get("secret")
         if isinstance(secret, str) and secret:
             self._redactor.add(secret)
-            if self._on_token is not None:
-                self._on_token(secret)
+        return self._caller.call(known, known.fill(path), body=body)
 
     def paginate(self, endpoint: str, **arguments: Any) -> Listing:
         """A whole listing; see ``pages`` for what goes in and what may be raised."""

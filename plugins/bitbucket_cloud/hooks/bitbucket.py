@@ -103,8 +103,6 @@ class BitbucketHook(BaseHook):
         return self._new_client(settings, database)
 
     def _new_client(self, settings: Settings, database: Database | None = None) -> BitbucketClient:
-        if settings.password:
-            mask_secret(settings.password)
         if database is None and self.configuration and self.configuration.database_conn_id:
             database = Database.from_airflow(self.configuration)
         return BitbucketClient(settings, on_token=mask_secret, database=database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -26,12 +27,13 @@ _MARKUP = re.compile(r"<\s*[!/?a-zA-Z]")
 
 
 class Redactor:
-    """The secrets of one client; shared by its threads.
+    """The secrets of one client; shared by its threads. ``on_secret`` is told of each, for log masking.
 
     Remembers each secret also as it looks in a URL and, with its login, in a Basic header.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_secret: Callable[[str], None] | None = None) -> None:
+        self._on_secret = on_secret
         self._secrets: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
@@ -42,6 +44,8 @@ class Redactor:
             forms.add(base64.b64encode(f"{login}:{secret}".encode()).decode())
         with self._lock:
             self._secrets |= {form for form in forms if len(form) >= SHORTEST_SECRET}
+        if self._on_secret is not None:
+            self._on_secret(secret)
 
     def __call__(self, text: str) -> str:
         """``text`` with the secrets, and whatever looks like a credential, replaced by ``***``."""
