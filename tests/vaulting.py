@@ -57,7 +57,7 @@ def settings_for(url: str, conn_id: str = CONN_ID, **fields: Any) -> Settings:
 
 def auth_for(settings: Settings, dsn: str) -> BearerAuth:
     """What signs the requests of such a connection; the keys come from the environment."""
-    return make_auth(settings, Transport(settings), Redactor(), None, database_at(dsn))
+    return make_auth(settings, Transport(settings), Redactor(), database_at(dsn))
 
 
 def connect(server: SandboxServer, dsn: str, conn_id: str = CONN_ID, keys: str = KEY) -> None:

@@ -15,8 +15,6 @@ class BitbucketError(Exception):
     """Base of all errors of this package.
 
     Attributes:
-        endpoint: name in ``ENDPOINTS``, or None where no endpoint was involved.
-        path: the path that was asked for, without its query.
         status: HTTP status of the last answer, or None where there was none.
         requests: API requests that the failed call cost, retries and earlier pages included.
         retryable: whether the same request may succeed a moment later.
@@ -24,18 +22,8 @@ class BitbucketError(Exception):
 
     retryable = False
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        endpoint: str | None = None,
-        path: str | None = None,
-        status: int | None = None,
-        requests: int = 0,
-    ) -> None:
+    def __init__(self, message: str, *, status: int | None = None, requests: int = 0) -> None:
         super().__init__(message)
-        self.endpoint = endpoint
-        self.path = path
         self.status = status
         self.requests = requests
 
@@ -65,15 +53,11 @@ class ScopeMissing(BitbucketError):
 
     Attributes:
         required: scopes that Bitbucket asked for.
-        granted: scopes that Bitbucket says the token has, as it lists them (included ones left out).
     """
 
-    def __init__(
-        self, message: str, *, required: Iterable[str] = (), granted: Iterable[str] = (), **where: Any
-    ) -> None:
-        super().__init__(message, **where)
+    def __init__(self, message: str, *, required: Iterable[str] = (), status: int | None = None) -> None:
+        super().__init__(message, status=status)
         self.required = frozenset(required)
-        self.granted = frozenset(granted)
 
 
 class PermissionMissing(BitbucketError):
@@ -100,8 +84,8 @@ class RateLimited(BitbucketError):
         cursor: where to go on with a listing that this interrupted; None elsewhere.
     """
 
-    def __init__(self, message: str, *, resume_at: datetime | None = None, **where: Any) -> None:
-        super().__init__(message, **where)
+    def __init__(self, message: str, *, resume_at: datetime | None = None, status: int | None = None) -> None:
+        super().__init__(message, status=status)
         self.resume_at = resume_at
         self.cursor: PageCursor | None = None
 
@@ -130,12 +114,6 @@ class UnreadableBody(BitbucketError):
     """A success whose body is truncated, is no JSON, or isn't what the endpoint promises."""
 
     retryable = True
-
-
-class PagingLoop(UnreadableBody):
-    """A listing whose ``next`` link leads back to a page already read."""
-
-    retryable = False
 
 
 class Unreachable(BitbucketError):

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from bitbucket_cloud.errors import ConfigurationError
@@ -43,18 +43,6 @@ _BETWEEN_SLUGS = re.compile(r"[,;\r\n]")
 _HOST_AND_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::\d+)?")
 
 
-class AirflowConnection(Protocol):
-    """What is read of Airflow's own connection classes (the task SDK's and the metadata database's)."""
-
-    conn_id: Any
-    host: Any
-    schema: Any
-    login: Any
-    password: Any
-    port: Any
-    extra: Any
-
-
 @dataclass(frozen=True)
 class Settings:
     """A connection's fields, checked.
@@ -77,7 +65,6 @@ class Settings:
         rate_limit_wait: seconds of the first pause after a 429; doubles up to 60.
         rate_limit_pauses: pauses in a row that are waited for; a further 429 becomes an error that says when to
             come back.
-        token_lead: seconds before its expiry at which a token is renewed.
     """
 
     conn_id: str
@@ -95,11 +82,10 @@ class Settings:
     retry_wait: float = 1.0
     rate_limit_wait: float = 1.0
     rate_limit_pauses: int = 5
-    token_lead: float = 120.0
 
     @classmethod
-    def from_connection(cls, connection: AirflowConnection) -> Settings:
-        """Read and check a connection.
+    def from_connection(cls, connection: Any) -> Settings:
+        """Read and check a connection of Airflow, the task SDK's or the metadata database's.
 
         Raises:
             ConfigurationError: a field can't be used; the message names the connection and the field.
@@ -117,11 +103,9 @@ class _Limits:
 
     def __str__(self) -> str:
         kind = "a whole number" if self.whole else "a number"
-        return (
-            f"{kind} of at least {self.least:g}"
-            if self.most is None
-            else (f"{kind} from {self.least:g} to {self.most:g}")
-        )
+        if self.most is None:
+            return f"{kind} of at least {self.least:g}"
+        return f"{kind} from {self.least:g} to {self.most:g}"
 
 
 _NUMBERS = {
@@ -131,14 +115,13 @@ _NUMBERS = {
     "retry_wait": _Limits(0, 60),
     "rate_limit_wait": _Limits(0, 60),
     "rate_limit_pauses": _Limits(0, 100, whole=True),
-    "token_lead": _Limits(0, 3600),
 }
 
 
 class _Reader:
     """Reads one connection, field by field."""
 
-    def __init__(self, connection: AirflowConnection) -> None:
+    def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.conn_id = str(connection.conn_id or "bitbucket_default")
         self.extra = self._extra()

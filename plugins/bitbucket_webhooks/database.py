@@ -130,9 +130,8 @@ class Database:
             return
         self._counted[webhook.hook_id] = now
         try:
-            await self._with_connection(
-                deadline, lambda one: _run(one, "count_refusal.sql", {"hook_id": webhook.hook_id})
-            )
+            values = {"hook_id": webhook.hook_id}
+            await self._with_connection(deadline, lambda one: one.execute(_text("count_refusal.sql"), values))
         except DatabaseAway:
             log.warning("a refused delivery could not be counted")
 
@@ -205,10 +204,6 @@ async def _configured(connection: Connection) -> None:
 async def _one(connection: Connection, name: str, values: dict[str, Any]) -> dict[str, Any] | None:
     cursor = await connection.execute(_text(name), values)
     return await cursor.fetchone()
-
-
-async def _run(connection: Connection, name: str, values: dict[str, Any]) -> None:
-    await connection.execute(_text(name), values)
 
 
 @cache

@@ -11,7 +11,7 @@ def connected_workspaces() -> list[dict[str, Any]]:
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
 
     with fail_without_retry():
-        workspaces = BitbucketHook().workspaces
+        workspaces = BitbucketHook().settings.workspaces
         if not workspaces:
             raise PipelineError(
                 "connection bitbucket_default: extra workspaces is empty; list the slugs of the workspaces to judge"

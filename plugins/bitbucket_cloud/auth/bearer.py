@@ -7,9 +7,9 @@ two are renewed ahead of the expiry that Bitbucket states, and once after a 401.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ import requests
 from requests.auth import AuthBase
 
 from bitbucket_cloud.auth.encryption import Holder
-from bitbucket_cloud.auth.token_endpoint import TokenEndpoint
+from bitbucket_cloud.auth.token_endpoint import TokenEndpoint, renewal_lead
 from bitbucket_cloud.auth.vault.refresh import usable_grant
 from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.database import Database
@@ -29,9 +29,6 @@ from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
 
 #: Seconds for which a refusal is remembered, so that waiting threads don't all repeat it.
 REFUSAL_REMEMBERED = 30.0
-
-#: Told of each secret before it is used, so that it is masked.
-Mask = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -46,19 +43,18 @@ class Token:
 Obtain = Callable[[str | None], Token]
 
 
-class BearerAuth(AuthBase, ABC):
-    """Puts ``Authorization: Bearer …`` on requests to the host of a connection, and on no others."""
+class BearerAuth(AuthBase):
+    """Puts ``Authorization: Bearer …`` on requests to the host of a connection, and on no others.
 
-    def __init__(self, settings: Settings) -> None:
+    Where a token expires, one thread gets the next one while the others wait.
+    """
+
+    def __init__(self, settings: Settings, obtain: Obtain) -> None:
         self._origin = origin_of(settings.api_url)
-
-    @abstractmethod
-    def token(self) -> str:
-        """The token to send now."""
-
-    @abstractmethod
-    def renew(self, refused: str) -> bool:
-        """After a 401: whether there is another token than the ``refused`` one to try."""
+        self._obtain = obtain
+        self._lock = threading.Lock()
+        self._current: Token | None = None
+        self._refusal: tuple[float, AuthenticationError] | None = None
 
     # named as in AuthBase
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -72,33 +68,6 @@ class BearerAuth(AuthBase, ABC):
             raise EndpointNotAllowed("the token is only sent to the host of the Airflow connection; refused")
         r.headers["Authorization"] = f"Bearer {self.token()}"
         return r
-
-
-class AccessTokenAuth(BearerAuth):
-    """A repository, project or workspace access token; it can't be renewed."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self._token = settings.password
-
-    def token(self) -> str:
-        """The token of the connection."""
-        return self._token
-
-    def renew(self, refused: str) -> bool:
-        """False: there is no other token."""
-        return False
-
-
-class RenewingAuth(BearerAuth):
-    """Tokens that expire; one thread gets the next one while the others wait."""
-
-    def __init__(self, settings: Settings, obtain: Obtain) -> None:
-        super().__init__(settings)
-        self._obtain = obtain
-        self._lock = threading.Lock()
-        self._current: Token | None = None
-        self._refusal: tuple[float, AuthenticationError] | None = None
 
     def token(self) -> str:
         """The current token; a new one where there is none or its time is nearly up.
@@ -118,11 +87,12 @@ class RenewingAuth(BearerAuth):
             return current.value
 
     def renew(self, refused: str) -> bool:
-        """True once there is a token other than ``refused``; raises as ``token`` does."""
+        """After a 401: whether there is another token than the ``refused`` one to try; raises as ``token`` does."""
         with self._lock:
-            if self._current is None or self._current.value == refused:
-                self._renewed(refused)
-            return True
+            current = self._current
+            if current is None or current.value == refused:
+                current = self._renewed(refused)
+            return current.value != refused
 
     def _renewed(self, refused: str | None) -> Token:
         """Get a token and keep it; the caller holds the lock."""
@@ -140,29 +110,26 @@ class RenewingAuth(BearerAuth):
         return self._current
 
 
-def _by_client_credentials(settings: Settings, endpoint: TokenEndpoint, mask: Mask) -> Obtain:
+def _by_client_credentials(endpoint: TokenEndpoint, redactor: Redactor) -> Obtain:
     """Key and secret are exchanged for a token; each process has its own."""
 
     def obtain(refused: str | None) -> Token:
         answer = endpoint.client_credentials()
-        mask(answer.access_token)
-        # A short-lived token keeps three quarters of its life, or it would be renewed without end.
-        lead = min(settings.token_lead, answer.lifetime / 4)
-        return Token(answer.access_token, answer.asked_at + answer.lifetime - lead)
+        redactor.add(answer.access_token)
+        return Token(answer.access_token, answer.asked_at + answer.lifetime - renewal_lead(answer.lifetime))
 
     return obtain
 
 
-def _from_vault(settings: Settings, endpoint: TokenEndpoint, mask: Mask, vault: TokenVault) -> Obtain:
+def _from_vault(settings: Settings, endpoint: TokenEndpoint, redactor: Redactor, vault: TokenVault) -> Obtain:
     """A person's grant: all processes of the connection share its tokens."""
     patience = settings.connect_timeout + settings.read_timeout
 
     def obtain(refused: str | None) -> Token:
-        holder, lead = Holder.of(settings), settings.token_lead
-        grant = usable_grant(vault, holder, endpoint.refresh, lead=lead, refused=refused, patience=patience)
-        mask(grant.access_token)
-        mask(grant.refresh_token)
-        return Token(grant.access_token, time.monotonic() + grant.remaining - grant.lead(lead))
+        grant = usable_grant(vault, Holder.of(settings), endpoint.refresh, refused, patience)
+        redactor.add(grant.access_token)
+        redactor.add(grant.refresh_token)
+        return Token(grant.access_token, time.monotonic() + grant.remaining - renewal_lead(grant.lifetime))
 
     return obtain
 
@@ -171,38 +138,26 @@ def make_auth(
     settings: Settings,
     transport: Transport,
     redactor: Redactor,
-    on_token: Mask | None = None,
     database: Database | None = None,
 ) -> BearerAuth:
-    """The auth that a connection asks for.
-
-    Args:
-        settings: key, secret, URLs, lead time in seconds.
-        transport: to the token endpoint.
-        redactor: told of every token.
-        on_token: told too, for Airflow's own log masking.
-        database: with the vault of a person's grant.
+    """The auth that a connection asks for. ``redactor`` learns every token.
 
     Raises:
         ConfigurationError: its grant needs the vault, and there is no database or no key for it.
     """
     if settings.auth == ACCESS_TOKEN:
         redactor.add(settings.password)
-        return AccessTokenAuth(settings)
+        # It can't be renewed: there is no other.
+        return BearerAuth(settings, lambda refused: Token(settings.password, math.inf))
     redactor.add(settings.password, login=settings.login)
-
-    def mask(token: str) -> None:
-        redactor.add(token)
-        if on_token is not None:
-            on_token(token)
 
     endpoint = TokenEndpoint(settings, transport)
     if settings.auth != AUTHORIZATION_CODE:
-        return RenewingAuth(settings, _by_client_credentials(settings, endpoint, mask))
+        return BearerAuth(settings, _by_client_credentials(endpoint, redactor))
     if database is None:
         raise ConfigurationError(
             f"Airflow connection {settings.conn_id}: extra auth {AUTHORIZATION_CODE} keeps its tokens in a Postgres, "
             "and none was named; pass the hook a configuration with database_conn_id, or use client_credentials or "
             "access_token"
         )
-    return RenewingAuth(settings, _from_vault(settings, endpoint, mask, TokenVault(database)))
+    return BearerAuth(settings, _from_vault(settings, endpoint, redactor, TokenVault(database)))

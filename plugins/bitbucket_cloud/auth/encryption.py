@@ -74,10 +74,6 @@ class Encryption:
         """With the keys of the environment variable that the configuration names."""
         return cls(os.environ.get(configuration.key_variable, ""), configuration)
 
-    def __repr__(self) -> str:
-        """Shows nothing."""
-        return "<Encryption>"
-
     def encrypt_token(self, holder: Holder, kind: Kind, token: str) -> str:
         """``token`` encrypted, bound to its holder and kind."""
         return self._encrypted({**asdict(holder), "kind": kind, "token": token})

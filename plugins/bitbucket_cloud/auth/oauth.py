@@ -6,11 +6,10 @@ consumer; who calls this makes ``state``, checks it when the person comes back, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from bitbucket_cloud.auth.encryption import Holder
-from bitbucket_cloud.auth.token_endpoint import TokenEndpoint
+from bitbucket_cloud.auth.token_endpoint import TokenAnswer, TokenEndpoint
 from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_cloud.http.transport import Transport
@@ -19,24 +18,10 @@ from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
 AUTHORIZE_PATH = "/site/oauth2/authorize"
 
 
-@dataclass(frozen=True)
-class Connected:
-    """The result of a consent.
-
-    Attributes:
-        scopes: as Bitbucket listed them, those that others include left out; None where it listed none.
-        lifetime: seconds that the first access token lives.
-    """
-
-    scopes: frozenset[str] | None
-    lifetime: float
-
-
 def authorization_url(settings: Settings, state: str, redirect_uri: str | None = None) -> str:
     """Where to send the person who is to consent.
 
     Args:
-        settings: of a connection with auth ``authorization_code``.
         state: unguessable and used once; comes back with the code.
         redirect_uri: where Bitbucket sends the person back to; the consumer's callback address unless given. It must
             begin with that address, and be given to ``connect`` too.
@@ -53,12 +38,10 @@ def authorization_url(settings: Settings, state: str, redirect_uri: str | None =
 
 def connect(
     settings: Settings, vault: TokenVault, code: str, *, connected_by: str, redirect_uri: str | None = None
-) -> Connected:
+) -> TokenAnswer:
     """Exchange a code for tokens and keep them in the vault.
 
     Args:
-        settings: of the connection.
-        vault: where they are kept.
         code: as Bitbucket sent it to the callback address; works once.
         connected_by: who consented, for the record.
         redirect_uri: as given to ``authorization_url``.
@@ -73,10 +56,9 @@ def connect(
     transport = Transport(settings)
     try:
         endpoint = TokenEndpoint(settings, transport)
-        answer = vault.connect(Holder.of(settings), lambda: endpoint.exchange(code, redirect_uri), connected_by)
+        return vault.connect(Holder.of(settings), lambda: endpoint.exchange(code, redirect_uri), connected_by)
     finally:
         transport.close()
-    return Connected(answer.scopes, answer.lifetime)
 
 
 def _require_grant(settings: Settings) -> None:

@@ -34,6 +34,13 @@ TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105 - a path
 UNSTATED_LIFETIME = 3600.0
 #: A year: no stated lifetime is believed beyond it, so that dates can be computed with it.
 LONGEST_LIFETIME = 365 * 24 * 3600.0
+#: Seconds before its expiry at which a token is renewed.
+RENEWAL_LEAD = 120.0
+
+
+def renewal_lead(lifetime: float) -> float:
+    """``RENEWAL_LEAD``; a short-lived token keeps three quarters of its life, or it would be renewed without end."""
+    return min(RENEWAL_LEAD, lifetime / 4)
 
 
 class GrantRefused(AuthenticationError):
@@ -51,8 +58,7 @@ class TokenAnswer:
     """Tokens as Bitbucket gave them.
 
     Attributes:
-        access_token: for ``Authorization: Bearer``.
-        refresh_token: for the next refresh; None where the grant has none.
+        refresh_token: None where the grant has none.
         asked_at: ``time.monotonic()`` just before they were asked for.
         lifetime: seconds that the access token lives from then on.
         scopes: as listed; None where the answer lists none.
@@ -122,7 +128,6 @@ class TokenEndpoint:
             raise UnreadableBody(
                 f"{self._settings.oauth_url} answered the request for a token without one; check oauth_url "
                 f"of Airflow connection {self._settings.conn_id}",
-                path=TOKEN_PATH,
                 status=response.status_code,
             )
         scopes = body.get("scope", body.get("scopes"))
@@ -137,31 +142,31 @@ class TokenEndpoint:
     def _refused(self, response: requests.Response, grant: str) -> BitbucketError:
         conn_id, status = self._settings.conn_id, response.status_code
         address = self._settings.oauth_url
-        where: dict[str, Any] = {"path": TOKEN_PATH, "status": status}
         if status == 429:
             return TokenRateLimited(
-                f"{address} limits the rate of token requests (429); wait a while, then run again", **where
+                f"{address} limits the rate of token requests (429); wait a while, then run again", status=status
             )
         if status >= 500:
-            return ServerError(f"{address} failed to give out a token (status {status}); run again later", **where)
+            problem = f"{address} failed to give out a token (status {status}); run again later"
+            return ServerError(problem, status=status)
         code = _error_code(response)
         in_brackets = f" ({code})" if code else ""
         if grant != "client_credentials" and _is_about_the_grant(response, code):
             return GrantRefused(
                 f"Bitbucket refused the {_NAMES[grant]} of Airflow connection {conn_id}{in_brackets}; connect it again",
-                **where,
+                status=status,
             )
         if status == 401 or code in ("unauthorized_client", "invalid_client", "invalid_grant"):
             return AuthenticationError(
                 f"Bitbucket refused the key or secret of Airflow connection {conn_id}{in_brackets}; enter login "
                 "(OAuth key) and password (OAuth secret) again, and check that the consumer "
                 f"{'is private and ' if grant == 'client_credentials' else ''}still exists",
-                **where,
+                status=status,
             )
         return BadRequest(
             f"{address} gave no token (status {status}{f', {code}' if code else ''}); check oauth_url and "
             f"auth of Airflow connection {conn_id}",
-            **where,
+            status=status,
         )
 
 

@@ -99,9 +99,7 @@ class Caller:
         if not is_allowed:
             raise EndpointNotAllowed(
                 f"{what} of endpoint {endpoint.name} leads away from {self.settings.api_url}{API_ROOT}"
-                f"{endpoint.path}; refused",
-                endpoint=endpoint.name,
-                path=endpoint.path,
+                f"{endpoint.path}; refused"
             )
         return prepared
 
@@ -130,7 +128,6 @@ class Caller:
             body = retrying(call.attempt)
         except BitbucketError as error:
             error.requests = call.requests
-            error.endpoint, error.path = endpoint.name, call.asked.path
             raise
         return Answer(body, call.requests)
 
@@ -164,7 +161,7 @@ class _Call:
             status = response.status_code
             if 200 <= status < 300:
                 return read_object(response, self.asked)
-            if status == 401 and not is_renewed and self._renew(signed):
+            if status == 401 and not is_renewed and self.caller.auth.renew(_token_of(signed)):
                 is_renewed = True
                 continue
             # What writes names repositories by uuid, which no renaming redirects.
@@ -216,6 +213,6 @@ class _Call:
         self._may_be_done = not 400 <= response.status_code < 500
         return response
 
-    def _renew(self, signed: requests.PreparedRequest) -> bool:
-        refused = signed.headers["Authorization"].removeprefix("Bearer ")
-        return self.caller.auth.renew(refused)
+
+def _token_of(signed: requests.PreparedRequest) -> str:
+    return signed.headers["Authorization"].removeprefix("Bearer ")

@@ -11,10 +11,10 @@ from typing import Any
 
 from bitbucket_cloud.auth.bearer import make_auth
 from bitbucket_cloud.client.call import Caller
-from bitbucket_cloud.client.endpoints import Endpoint, endpoint_named
+from bitbucket_cloud.client.endpoints import endpoint_named
 from bitbucket_cloud.client.pagination import Answer, Listing, Page, collect, iterate_pages, with_paging_fields
 from bitbucket_cloud.database import Database
-from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, PageCursor
+from bitbucket_cloud.errors import EndpointNotAllowed, PageCursor
 from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.rate_limit.ledger import Ledger, MemoryLedger, PostgresLedger, consumer_of
@@ -28,14 +28,9 @@ class BitbucketClient:
     """Speaks Bitbucket Cloud's REST API 2.0. Safe to share between threads; close it when done.
 
     Args:
-        settings: of the Airflow connection.
-        on_token: called with each secret that comes up while running, for log masking.
+        on_token: called with each secret before it is used, for log masking.
         database: the Postgres for tokens and the count of requests; None keeps both within this process.
         ledger: counts requests instead of the database's; a simulation's, with a clock of its own.
-
-    Attributes:
-        settings: as given.
-        limiter: what may still be sent in the rolling hour; for whoever plans requests.
 
     Raises:
         ConfigurationError: the connection's grant needs a database, and there is none, or no key for its tokens.
@@ -50,19 +45,14 @@ class BitbucketClient:
         ledger: Ledger | None = None,
     ) -> None:
         self.settings = settings
-        self._redactor = Redactor()
-        self._on_token = on_token
+        self._redactor = Redactor(on_token)
         self._transport = Transport(settings)
-        auth = make_auth(settings, self._transport, self._redactor, on_token, database)
+        auth = make_auth(settings, self._transport, self._redactor, database)
         shared = PostgresLedger(database, consumer_of(settings)) if database else MemoryLedger()
         self.limiter = RateLimiter(settings, ledger or shared)
         self._caller = Caller(settings, self._transport, auth, self.limiter, self._redactor)
         if any(sends_secrets_in_plain(url) for url in (settings.api_url, settings.oauth_url)):
             log.warning("Airflow connection %s sends its secrets over plain http", settings.conn_id)
-
-    def __repr__(self) -> str:
-        """Names the connection, never its secrets."""
-        return f"<BitbucketClient {self.settings.conn_id} at {self.settings.api_url}>"
 
     def __enter__(self) -> BitbucketClient:
         """The client itself."""
@@ -120,7 +110,7 @@ class BitbucketClient:
         """
         known = endpoint_named(endpoint)
         if known.writes:
-            raise EndpointNotAllowed(f"endpoint {known.name} writes; use send", endpoint=known.name)
+            raise EndpointNotAllowed(f"endpoint {known.name} writes; use send")
         return self._caller.call(known, known.fill(path), known.query(fields, params))
 
     def send(self, endpoint: str, body: Mapping[str, object] | None = None, **path: str) -> Answer:
@@ -142,16 +132,11 @@ class BitbucketClient:
         """
         known = endpoint_named(endpoint)
         if not known.writes:
-            raise EndpointNotAllowed(f"endpoint {known.name} reads; use get", endpoint=known.name)
-        self._mask(body)
-        return self._caller.call(known, known.fill(path), body=body)
-
-    def _mask(self, body: Mapping[str, object] | None) -> None:
+            raise EndpointNotAllowed(f"endpoint {known.name} reads; use get")
         secret = (body or {}).get("secret")
         if isinstance(secret, str) and secret:
             self._redactor.add(secret)
-            if self._on_token is not None:
-                self._on_token(secret)
+        return self._caller.call(known, known.fill(path), body=body)
 
     def paginate(self, endpoint: str, **arguments: Any) -> Listing:
         """A whole listing; see ``pages`` for what goes in and what may be raised."""
@@ -163,7 +148,6 @@ class BitbucketClient:
         *,
         fields: Sequence[str] = (),
         params: Mapping[str, object] | None = None,
-        pagelen: int | None = None,
         start: PageCursor | None = None,
         **path: str,
     ) -> Iterator[Page]:
@@ -172,8 +156,7 @@ class BitbucketClient:
         Args:
             endpoint: the name of a listing in ``ENDPOINTS``.
             fields: as in ``fetch``, with full names ("values.id"); ``next`` and ``size`` are added.
-            params: as in ``fetch``.
-            pagelen: objects a page; the endpoint's maximum unless given, and never above it.
+            params: as in ``fetch``; ``pagelen`` is the endpoint's maximum unless given, and never above it.
             start: ``cursor`` of the RateLimited that interrupted this listing, to go on from there: its values come
                 first, as a page that costs nothing, and no page is asked for twice.
             path: as in ``fetch``.
@@ -181,26 +164,16 @@ class BitbucketClient:
         Raises:
             EndpointNotAllowed: as in ``fetch``, or a ``next`` link that leaves the host or the endpoint.
             RateLimited: as in ``fetch``; its ``cursor`` holds what was read, unless that is nothing.
-            PagingLoop: a ``next`` link comes back.
+            UnreadableBody: a page is not as Bitbucket promises, or a ``next`` link comes back.
             BitbucketError: as in ``fetch``; its ``requests`` count all pages asked for.
         """
         known = endpoint_named(endpoint)
         if not known.paged:
-            raise EndpointNotAllowed(f"endpoint {known.name} is no listing; use get", endpoint=known.name)
+            raise EndpointNotAllowed(f"endpoint {known.name} is no listing; use get")
         first = known.fill(path)
-        query = known.query(with_paging_fields(fields), params, pagelen)
+        query = known.query(with_paging_fields(fields), params)
 
         def fetch(link: str | None) -> Answer:
             return self._caller.call(known, first, query) if link is None else self._caller.follow(known, link)
 
-        return _located(known, first, iterate_pages(fetch, start))
-
-
-def _located(endpoint: Endpoint, path: str, pages: Iterator[Page]) -> Iterator[Page]:
-    """Pages whose errors know where they happened."""
-    try:
-        yield from pages
-    except BitbucketError as error:
-        error.endpoint = error.endpoint or endpoint.name
-        error.path = error.path or path
-        raise
+        return iterate_pages(fetch, start)

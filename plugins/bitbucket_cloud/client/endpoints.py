@@ -42,7 +42,6 @@ class Endpoint:
         path: template below ``/2.0``, with Bitbucket's own parameter names.
         scopes: classic OAuth scopes that the official document asks for; empty where any token will do.
         page_max: greatest ``pagelen`` in objects; None where the answer is one object, not a listing.
-        page_default: ``pagelen`` that Bitbucket takes where none is sent, as observed; None as above.
         method: GET, or POST, PUT or DELETE for one that writes.
     """
 
@@ -50,7 +49,6 @@ class Endpoint:
     path: str
     scopes: frozenset[str] = field(default_factory=frozenset)
     page_max: int | None = None
-    page_default: int | None = None
     method: str = "GET"
 
     @property
@@ -83,9 +81,7 @@ class Endpoint:
         if wrong:
             wanted = ", ".join(self.parameters) or "no path parameters"
             raise EndpointNotAllowed(
-                f"endpoint {self.name} takes {wanted}; wrong or missing: {', '.join(sorted(wrong))}",
-                endpoint=self.name,
-                path=self.path,
+                f"endpoint {self.name} takes {wanted}; wrong or missing: {', '.join(sorted(wrong))}"
             )
         return _PARAMETER.sub(lambda match: self._segment(match[1], values[match[1]]), self.path)
 
@@ -93,15 +89,11 @@ class Endpoint:
         text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
         if _changes_path(text):
             raise EndpointNotAllowed(
-                f"path parameter {name} of endpoint {self.name} must be a slug, uuid or number, not {value!r:.40}",
-                endpoint=self.name,
-                path=self.path,
+                f"path parameter {name} of endpoint {self.name} must be a slug, uuid or number, not {value!r:.40}"
             )
         return quote(text, safe="")
 
-    def query(
-        self, fields: Sequence[str] = (), params: Mapping[str, object] | None = None, pagelen: int | None = None
-    ) -> dict[str, object]:
+    def query(self, fields: Sequence[str] = (), params: Mapping[str, object] | None = None) -> dict[str, object]:
         """Query parameters of a first request, ``pagelen`` always among them for a listing.
 
         Raises:
@@ -113,7 +105,7 @@ class Endpoint:
         if self.page_max is None:
             query.pop("pagelen", None)
             return query
-        wanted = pagelen if pagelen is not None else query.get("pagelen", self.page_max)
+        wanted = query.get("pagelen", self.page_max)
         try:
             length = int(str(wanted))
         except ValueError:
@@ -130,22 +122,15 @@ class Endpoint:
         )
 
 
-def _endpoint(
-    name: str,
-    path: str,
-    *scopes: str,
-    page_max: int | None = None,
-    page_default: int | None = None,
-    method: str = "GET",
-) -> Endpoint:
-    return Endpoint(name, path, frozenset(scopes), page_max, page_default, method)
+def _endpoint(name: str, path: str, *scopes: str, page_max: int | None = None, method: str = "GET") -> Endpoint:
+    return Endpoint(name, path, frozenset(scopes), page_max, method)
 
 
 def _webhooks(owner: str, path: str) -> tuple[Endpoint, ...]:
     """The rows for the webhooks of what stands at ``path``. Creating or changing one needs its events' scopes too."""
     one = f"{path}/hooks/{{uid}}"
     return (
-        _endpoint(f"{owner}_webhooks", f"{path}/hooks", "webhook", page_max=100, page_default=10),
+        _endpoint(f"{owner}_webhooks", f"{path}/hooks", "webhook", page_max=100),
         _endpoint(f"create_{owner}_webhook", f"{path}/hooks", "webhook", method="POST"),
         _endpoint(f"update_{owner}_webhook", one, "webhook", method="PUT"),
         _endpoint(f"delete_{owner}_webhook", one, "webhook", method="DELETE"),
@@ -162,40 +147,25 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
         for endpoint in (
             # who is asking, and where
             _endpoint("current_user", "/user", "account"),
-            _endpoint("user_workspaces", "/user/workspaces", "account", page_max=100, page_default=25),
             _endpoint("workspace_permission", "/user/workspaces/{workspace}/permission", "account"),
             # a workspace and its people
             _endpoint("workspace", _WORKSPACE),
-            _endpoint("workspace_members", f"{_WORKSPACE}/members", "account", page_max=100, page_default=50),
-            _endpoint("workspace_permissions", f"{_WORKSPACE}/permissions", "account", page_max=100, page_default=10),
-            _endpoint(
-                "workspace_repository_permissions",
-                f"{_WORKSPACE}/permissions/repositories",
-                "account",
-                page_max=100,
-                page_default=10,
-            ),
+            _endpoint("workspace_members", f"{_WORKSPACE}/members", "account", page_max=100),
+            _endpoint("workspace_permissions", f"{_WORKSPACE}/permissions", "account", page_max=100),
             # repositories and their rules
-            _endpoint("repositories", "/repositories/{workspace}", "repository", page_max=100, page_default=10),
+            _endpoint("repositories", "/repositories/{workspace}", "repository", page_max=100),
             _endpoint("repository", _REPOSITORY, "repository"),
-            _endpoint(
-                "branch_restrictions",
-                f"{_REPOSITORY}/branch-restrictions",
-                "repository:admin",
-                page_max=100,
-                page_default=10,
-            ),
+            _endpoint("branch_restrictions", f"{_REPOSITORY}/branch-restrictions", "repository:admin", page_max=100),
             _endpoint("effective_branching_model", f"{_REPOSITORY}/effective-branching-model", "repository"),
             # how people work with them; 50 is the most that pull request lists take, 100 is a 400 there
-            _endpoint("pull_requests", f"{_REPOSITORY}/pullrequests", "pullrequest", page_max=50, page_default=10),
+            _endpoint("pull_requests", f"{_REPOSITORY}/pullrequests", "pullrequest", page_max=50),
             _endpoint(
                 "pull_request_statuses",
                 f"{_REPOSITORY}/pullrequests/{{pull_request_id}}/statuses",
                 "pullrequest",
                 page_max=100,
-                page_default=30,
             ),
-            _endpoint("pipelines", f"{_REPOSITORY}/pipelines", "pipeline", page_max=100, page_default=10),
+            _endpoint("pipelines", f"{_REPOSITORY}/pipelines", "pipeline", page_max=100),
             _endpoint("pipelines_config", f"{_REPOSITORY}/pipelines_config", "repository:admin"),
             # where Bitbucket announces changes
             *_webhooks("workspace", _WORKSPACE),
@@ -215,6 +185,5 @@ def endpoint_named(name: str) -> Endpoint:
         return ENDPOINTS[name]
     except KeyError:
         raise EndpointNotAllowed(
-            f"endpoint {name!r:.80} is not in the table of endpoints this client may call: {', '.join(ENDPOINTS)}",
-            endpoint=str(name)[:80],
+            f"endpoint {name!r:.80} is not in the table of endpoints this client may call: {', '.join(ENDPOINTS)}"
         ) from None

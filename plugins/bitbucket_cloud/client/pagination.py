@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitbucket_cloud.errors import BitbucketError, PageCursor, PagingLoop, RateLimited, UnreadableBody
+from bitbucket_cloud.errors import BitbucketError, PageCursor, RateLimited, UnreadableBody
 
 #: What a paginator needs of a listing besides its values, where the answer is trimmed by ``fields``.
 PAGING_FIELDS = ("next", "size")
@@ -46,13 +46,11 @@ class Listing:
         values: objects of all pages, in Bitbucket's order; one that moved while paging may stand twice.
         size: objects in the listing as the last page that says so counts them; None where none does.
         sizes: every size that a page stated, in their order; more than one where the listing changed meanwhile.
-        pages: pages read, those of an earlier part left out.
         requests: API requests it cost, retries included.
     """
 
     values: list[dict[str, Any]]
     size: int | None
-    pages: int
     requests: int
     sizes: tuple[int, ...] = ()
 
@@ -77,8 +75,7 @@ def iterate_pages(fetch: Callable[[str | None], Answer], start: PageCursor | Non
 
     Raises:
         RateLimited: as ``fetch`` does; from the second page on its ``cursor`` holds what came before.
-        PagingLoop: a ``next`` link comes back.
-        UnreadableBody: a page has no list of objects, or a ``next`` that is no text.
+        UnreadableBody: a page has no list of objects, or a ``next`` that is no text or leads back.
         BitbucketError: whatever ``fetch`` raises; its ``requests`` then include the pages before.
     """
     spent = 0
@@ -94,7 +91,7 @@ def iterate_pages(fetch: Callable[[str | None], Answer], start: PageCursor | Non
             answer = fetch(link)
             page, link = _read(answer)
             if link in seen:
-                raise PagingLoop(
+                raise UnreadableBody(
                     "a listing's next link leads back to a page already read; run again",
                     requests=answer.requests,
                 )
@@ -115,16 +112,15 @@ def collect(pages: Iterator[Page]) -> Listing:
     """All pages as one listing."""
     values: list[dict[str, Any]] = []
     size: int | None = None
-    count = requests = 0
+    requests = 0
     sizes: dict[int, None] = {}
     for page in pages:
         values.extend(page.values)
         if page.size is not None:
             size = page.size
             sizes[size] = None
-        count += page.requests > 0
         requests += page.requests
-    return Listing(values, size, count, requests, tuple(sizes))
+    return Listing(values, size, requests, tuple(sizes))
 
 
 def _read(answer: Answer) -> tuple[Page, str | None]:

@@ -53,11 +53,10 @@ def error_of(response: requests.Response, asked: Asked, redactor: Redactor) -> e
     note = redactor.note(envelope.get("message"))
     said = f" ({note})" if note else ""
     status = response.status_code
-    where: dict[str, Any] = {"endpoint": asked.endpoint.name, "path": asked.path, "status": status}
     if status == 403:
-        return _forbidden(asked, envelope, said, where, redactor)
+        return _forbidden(asked, envelope, said, redactor)
     kind, sentence = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _NEITHER)
-    return kind(sentence.format(conn=asked.conn_id, path=asked.path, status=status, said=said), **where)
+    return kind(sentence.format(conn=asked.conn_id, path=asked.path, status=status, said=said), status=status)
 
 
 _Sentence = tuple[type[errors.BitbucketError], str]
@@ -98,9 +97,7 @@ _NEITHER: _Sentence = (
 )
 
 
-def _forbidden(
-    asked: Asked, envelope: Mapping[str, Any], said: str, where: dict[str, Any], redactor: Redactor
-) -> errors.BitbucketError:
+def _forbidden(asked: Asked, envelope: Mapping[str, Any], said: str, redactor: Redactor) -> errors.BitbucketError:
     """403: a scope that the token lacks, or a right that the identity lacks."""
     detail = envelope.get("detail")
     detail = detail if isinstance(detail, dict) else {}
@@ -110,16 +107,14 @@ def _forbidden(
             f"the identity of Airflow connection {asked.conn_id} may not "
             f"{'change' if asked.endpoint.writes else 'read'} {asked.path}{said}; "
             "give it the right in Bitbucket",
-            **where,
+            status=403,
         )
     required = required or asked.endpoint.scopes
-    granted = _scopes(detail.get("granted"), redactor)
     return errors.ScopeMissing(
         f"Airflow connection {asked.conn_id} lacks the scope {', '.join(sorted(required)) or 'it needs'} "
         f"for {asked.path}; add it to the OAuth consumer or the token",
         required=required,
-        granted=granted,
-        **where,
+        status=403,
     )
 
 
@@ -148,8 +143,6 @@ def _unreadable(response: requests.Response, asked: Asked, problem: str) -> erro
     return errors.UnreadableBody(
         f"Bitbucket's answer to {asked.path} {problem}; run again, and check the host of Airflow connection "
         f"{asked.conn_id} if it stays so",
-        endpoint=asked.endpoint.name,
-        path=asked.path,
         status=response.status_code,
     )
 

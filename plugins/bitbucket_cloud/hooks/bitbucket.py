@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 from airflow.sdk import BaseHook
@@ -11,7 +10,6 @@ from airflow.sdk.log import mask_secret
 
 from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.client.client import BitbucketClient
-from bitbucket_cloud.client.pagination import Listing, Page
 from bitbucket_cloud.configuration import Configuration, installed
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.errors import AuthenticationError, BitbucketError, PermissionMissing, ScopeMissing
@@ -53,11 +51,6 @@ class BitbucketHook(BaseHook):
             self._settings = Settings.from_connection(self.get_connection(self.bitbucket_conn_id))
         return self._settings
 
-    @property
-    def workspaces(self) -> list[str]:
-        """Slugs of the workspaces that the connection names; empty where it names none."""
-        return list(self.settings.workspaces)
-
     def get_conn(self, **settings: Any) -> BitbucketClient:
         """The client, one for each hook; close it when done.
 
@@ -70,18 +63,6 @@ class BitbucketHook(BaseHook):
         if self._client is None:
             self._client = self._new_client(dataclasses.replace(self.settings, **settings))
         return self._client
-
-    def get(self, endpoint: str, **arguments: Any) -> Any:
-        """See ``BitbucketClient.get``."""
-        return self.get_conn().get(endpoint, **arguments)
-
-    def paginate(self, endpoint: str, **arguments: Any) -> Listing:
-        """See ``BitbucketClient.paginate``."""
-        return self.get_conn().paginate(endpoint, **arguments)
-
-    def pages(self, endpoint: str, **arguments: Any) -> Iterator[Page]:
-        """See ``BitbucketClient.pages``."""
-        return self.get_conn().pages(endpoint, **arguments)
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether Bitbucket takes the connection, and a sentence for a person; a few cheap requests.
@@ -98,14 +79,12 @@ class BitbucketHook(BaseHook):
         except BitbucketError as error:
             return False, self._to_person(error)
         except Exception as error:  # the page shows a sentence, never a traceback
-            return (
-                False,
-                f"Airflow connection {self.bitbucket_conn_id} can't be read ({type(error).__name__})",
-            )
+            return False, f"Airflow connection {self.bitbucket_conn_id} can't be read ({type(error).__name__})"
 
     def _to_person(self, error: BitbucketError) -> str:
         # The page tests a copy under a random id, which says nothing to the one who pressed the button.
-        return _capitalized(str(error).replace(f"Airflow connection {self.bitbucket_conn_id}", "this connection"))
+        told = str(error).replace(f"Airflow connection {self.bitbucket_conn_id}", "this connection")
+        return told[:1].upper() + told[1:]
 
     def _hint(self) -> str:
         if self.settings.auth == ACCESS_TOKEN and not self.settings.workspaces:
@@ -124,8 +103,6 @@ class BitbucketHook(BaseHook):
         return self._new_client(settings, database)
 
     def _new_client(self, settings: Settings, database: Database | None = None) -> BitbucketClient:
-        if settings.password:
-            mask_secret(settings.password)
         if database is None and self.configuration and self.configuration.database_conn_id:
             database = Database.from_airflow(self.configuration)
         return BitbucketClient(settings, on_token=mask_secret, database=database)
@@ -163,7 +140,3 @@ def _sentence(client: BitbucketClient, who: str) -> str:
     else:
         scopes = f"scopes granted: {', '.join(sorted(granted)) or 'none'}"
     return f"Connected to {client.settings.api_url} as {who}; {scopes}."
-
-
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]

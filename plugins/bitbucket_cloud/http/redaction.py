@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -26,29 +26,16 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 _MARKUP = re.compile(r"<\s*[!/?a-zA-Z]")
 
 
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """``text`` with the given secrets, and whatever looks like a credential, replaced by ``***``."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, MASK)
-    for pattern, replacement in _PATTERNS:
-        text = pattern.sub(replacement, text)
-    return text
-
-
 class Redactor:
-    """The secrets of one client; shared by its threads.
+    """The secrets of one client; shared by its threads. ``on_secret`` is told of each, for log masking.
 
     Remembers each secret also as it looks in a URL and, with its login, in a Basic header.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_secret: Callable[[str], None] | None = None) -> None:
+        self._on_secret = on_secret
         self._secrets: frozenset[str] = frozenset()
         self._lock = threading.Lock()
-
-    def __repr__(self) -> str:
-        """Counts the secrets, never shows them."""
-        return f"<Redactor of {len(self._secrets)} secrets>"
 
     def add(self, secret: str, *, login: str | None = None) -> None:
         """Mask ``secret`` from now on; ``login`` is its other half in a Basic header."""
@@ -57,10 +44,16 @@ class Redactor:
             forms.add(base64.b64encode(f"{login}:{secret}".encode()).decode())
         with self._lock:
             self._secrets |= {form for form in forms if len(form) >= SHORTEST_SECRET}
+        if self._on_secret is not None:
+            self._on_secret(secret)
 
     def __call__(self, text: str) -> str:
-        """``text`` without secrets."""
-        return redact(text, self._secrets)
+        """``text`` with the secrets, and whatever looks like a credential, replaced by ``***``."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
 
     def note(self, text: object) -> str:
         """A server's own words as one short line; empty where they aren't text or look like a web page."""

@@ -59,8 +59,9 @@ class Transport:
         except requests.RequestException as error:
             # The original carries the whole URL, proxies included: name the kind and leave it behind.
             reason = describe(error)
+            field = "host" if origin_of(url) == origin_of(self._settings.api_url) else "extra oauth_url"
             raise (NeverReached if reason in _BEFORE_SENDING else Unreachable)(
-                f"no answer from {_host(url)} ({reason}); check {self._field_of(url)} of Airflow "
+                f"no answer from {_host(url)} ({reason}); check {field} of Airflow "
                 f"connection {self._settings.conn_id}, the network and any proxy, then run again"
             ) from None
         # The connection is free: a thread that waits for it sends now, before this one decodes.
@@ -70,10 +71,6 @@ class Transport:
     def close(self) -> None:
         """Give the connections back."""
         self._session.close()
-
-    def _field_of(self, url: str) -> str:
-        """The field of the connection that says where ``url`` is."""
-        return "host" if origin_of(url) == origin_of(self._settings.api_url) else "extra oauth_url"
 
     def _settings_for(self, url: str) -> dict[str, Any]:
         """Proxies and certificates that the environment sets for a host; looked up once a host."""

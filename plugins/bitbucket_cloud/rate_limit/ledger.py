@@ -315,11 +315,7 @@ class MemoryLedger(Ledger):
 class PostgresLedger(Ledger):
     """The ledger that all processes share: the tables ``request_ledger`` (bins) and ``request_budgets``.
 
-    Args:
-        database: where they are.
-        consumer: whose requests, as ``consumer_of`` writes it.
-        clock: as in ``Ledger``; without one the database's clock decides.
-        sleep: as in ``Ledger``.
+    Without ``clock`` the database's clock decides; ``consumer`` is written as by ``consumer_of``.
     """
 
     def __init__(

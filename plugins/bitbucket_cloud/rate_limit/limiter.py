@@ -64,12 +64,7 @@ class Entry:
 
 
 class RateLimiter:
-    """What a client may still send in the rolling hour; shared by its threads.
-
-    Args:
-        settings: of the connection: whose requests are counted, their limit, and how pauses go.
-        ledger: where they are counted.
-    """
+    """What a client may still send in the rolling hour; shared by its threads."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self.consumer = consumer_of(settings)
@@ -263,27 +258,18 @@ class RateLimiter:
 
 
 class Pauses:
-    """The pauses after 429s. Every request enters before it is sent and is settled afterwards.
-
-    Args:
-        settings: length of the first pause; how many in a row are waited for; the connection's name.
-        ledger: shares pauses between processes.
-    """
+    """The pauses after 429s. Every request enters before it is sent and is settled afterwards."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self._settings = settings
         self._ledger = ledger
         self._changed = threading.Condition()
         self._generation = 0
-        self._in_a_row = 0
+        #: Pauses since the last success, as far as this client knows.
+        self.in_a_row = 0
         self._until = 0.0
         self._is_closed = False
         self._is_probing = False
-
-    @property
-    def in_a_row(self) -> int:
-        """Pauses since the last success, as far as this client knows."""
-        return self._in_a_row
 
     @property
     def resume_at(self) -> datetime:
@@ -318,7 +304,7 @@ class Pauses:
         """
         with self._changed:
             is_longer = shared.seconds > max(self._seconds_left(), 0.0) + 0.05
-            if is_longer or (shared.in_a_row and not self._in_a_row and not self._is_closed):
+            if is_longer or (shared.in_a_row and not self.in_a_row and not self._is_closed):
                 self._begin(shared)
 
     def begin(self, entry: Entry, retry_after: float | None = None) -> bool:
@@ -350,8 +336,8 @@ class Pauses:
                 self._is_closed = status is None or entry.generation != self._generation
             is_success = status is not None and 200 <= status < 300
             self._changed.notify_all()
-            if is_success and self._in_a_row and entry.generation == self._generation:
-                self._in_a_row = 0
+            if is_success and self.in_a_row and entry.generation == self._generation:
+                self.in_a_row = 0
                 self._ledger.end_pauses(self._ledger.seconds() - entry.at)
 
     def length(self, number: int, retry_after: float | None = None) -> float:
@@ -366,13 +352,13 @@ class Pauses:
         self._generation += 1
         self._is_closed = True
         self._until = self._ledger.seconds() + pause.seconds
-        self._in_a_row = pause.in_a_row
+        self.in_a_row = pause.in_a_row
 
     def _seconds_left(self) -> float:
         return self._until - self._ledger.seconds()
 
     def _is_deferral(self, left: float) -> bool:
-        return self._in_a_row > self._settings.rate_limit_pauses or left > LONGEST_PAUSE
+        return self.in_a_row > self._settings.rate_limit_pauses or left > LONGEST_PAUSE
 
     def _refusal(self) -> RateLimited:
         resume_at = self.resume_at

@@ -57,14 +57,15 @@ class WebhookEventTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.postgres_conn_id = postgres_conn_id
         self.schema = schema
-        self.quiet_seconds = quiet_seconds
-        self.longest_seconds = longest_seconds
-        self.silent_seconds = silent_seconds
+        self.seconds = {
+            "quiet_seconds": quiet_seconds,
+            "longest_seconds": longest_seconds,
+            "silent_seconds": silent_seconds,
+        }
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Where the class is, and its arguments."""
-        names = ("postgres_conn_id", "quiet_seconds", "longest_seconds", "silent_seconds", "schema")
-        arguments = {name: getattr(self, name) for name in names}
+        arguments = {"postgres_conn_id": self.postgres_conn_id, "schema": self.schema, **self.seconds}
         return "bitbucket_cloud.triggers.webhook_events.WebhookEventTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -77,7 +78,7 @@ class WebhookEventTrigger(BaseEventTrigger):
                     await connection.execute(f"LISTEN {CHANNEL}")
                     pause = FIRST_PAUSE
                     while True:
-                        waiting = await self._announce(connection, announce)
+                        waiting = await (await connection.execute(announce, self.seconds)).fetchall()
                         for row in waiting:
                             if row["announced"]:
                                 yield TriggerEvent({"workspace": row["workspace"], "events": row["waiting"]})  # type: ignore[no-untyped-call]
@@ -88,17 +89,6 @@ class WebhookEventTrigger(BaseEventTrigger):
                 log.warning("%s: no events can be looked for (%s); trying again", self.postgres_conn_id, reason)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-
-    async def _announce(self, connection: AsyncConnection, statement: bytes) -> list[dict[str, Any]]:
-        cursor = await connection.execute(
-            statement,
-            {
-                "quiet_seconds": self.quiet_seconds,
-                "longest_seconds": self.longest_seconds,
-                "silent_seconds": self.silent_seconds,
-            },
-        )
-        return await cursor.fetchall()
 
     async def _connect(self) -> AsyncConnection:
         import psycopg

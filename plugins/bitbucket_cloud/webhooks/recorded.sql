@@ -10,8 +10,6 @@ SELECT
     secret_id,
     state,
     problem,
-    registered_at,
-    checked_at,
     checked_at < clock_timestamp() - %(worth)s::interval AS is_old
 FROM integration.webhooks
 WHERE (conn_id = %(conn_id)s AND workspace = %(workspace)s) OR (conn_id <> %(conn_id)s AND hook_id IS NOT null)

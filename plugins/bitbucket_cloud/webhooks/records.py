@@ -60,12 +60,7 @@ class Place:
 
 
 class Webhooks:
-    """Our webhooks of one workspace and its repositories.
-
-    Args:
-        client: of the connection whose webhooks they are.
-        database: where they are recorded.
-        workspace: slug or uuid.
+    """The connection's own webhooks of one workspace (slug or uuid) and its repositories.
 
     Attributes:
         recorded: rows by repository uuid (empty: the workspace's), the one looked at longest ago first.

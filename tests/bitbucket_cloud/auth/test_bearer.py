@@ -34,7 +34,7 @@ def test_client_credentials_are_sent_by_basic_and_the_token_by_bearer(fake: Any,
 def test_an_access_token_is_sent_as_it_is(fake: Any, connect: Any, reply: Any) -> None:
     fake.valid.add("my-access-token")
     fake.on("/user", reply(200, {}))
-    connect(fields={"login": "", "password": "my-access-token"}).get("current_user")
+    connect(fields={"login": "", "password": "my-access-token"}).get_conn().get("current_user")
     assert [seen.headers["authorization"] for seen in fake.seen] == ["Bearer my-access-token"]
 
 
@@ -86,7 +86,7 @@ def test_a_token_refused_twice_is_an_authentication_error(fake: Any, client: Any
 def test_a_refused_access_token_is_not_asked_for_again(fake: Any, connect: Any) -> None:
     hook = connect(fields={"login": "", "password": "wrong-access-token"})
     with pytest.raises(errors.AuthenticationError) as caught:
-        hook.get("current_user")
+        hook.get_conn().get("current_user")
     assert caught.value.requests == len(fake.seen) == 1
     assert "wrong-access-token" not in str(caught.value)
 
@@ -151,13 +151,13 @@ def test_a_token_endpoint_that_stumbles_is_asked_again(
 def test_a_wrong_oauth_url_is_named(connect: Any) -> None:
     hook = connect(oauth_url="http://127.0.0.1:1", retry_attempts=1)
     with pytest.raises(errors.Unreachable, match="oauth_url of Airflow connection bitbucket_default"):
-        hook.get("current_user")
+        hook.get_conn().get("current_user")
 
 
 def test_a_token_endpoint_that_is_a_web_page_shows_none_of_it(fake: Any, connect: Any, reply: Any) -> None:
     fake.token_reply = lambda seen: reply(404, "<html>secret page</html>")
     with pytest.raises(errors.BadRequest, match="oauth_url") as caught:
-        connect().get("current_user")
+        connect().get_conn().get("current_user")
     assert "page" not in str(caught.value)
 
 
@@ -189,7 +189,7 @@ def test_no_secret_reaches_an_error_or_a_log(
     fake.on("/user", reply(400, {"error": {"message": leaky}}))
     hook = connect()
     with pytest.raises(errors.BadRequest) as caught:
-        hook.get("current_user")
+        hook.get_conn().get("current_user")
     assert "***" in str(caught.value)
     everything = str(caught.value) + repr(hook.get_conn()) + repr(hook.settings) + caplog.text
     basic = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()

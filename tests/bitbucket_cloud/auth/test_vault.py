@@ -57,8 +57,8 @@ def token_requests(sandbox: SandboxServer) -> int:
 
 
 def test_the_token_of_the_consent_is_used_as_long_as_it_lives(hook: BitbucketHook, sandbox: SandboxServer) -> None:
-    hook.get("current_user")
-    BitbucketHook(configuration=CONFIGURATION).get("current_user")
+    hook.get_conn().get("current_user")
+    BitbucketHook(configuration=CONFIGURATION).get_conn().get("current_user")
     assert token_requests(sandbox) == 1
 
 
@@ -70,8 +70,8 @@ def test_a_token_is_refreshed_ahead_of_its_stated_expiry_and_the_next_process_us
         "UPDATE integration.token_vault SET connected_at = connected_at - x, expires_at = expires_at - x"
         " FROM (SELECT interval '7100 seconds') AS t (x)",
     )
-    hook.get("current_user")
-    BitbucketHook(configuration=CONFIGURATION).get("current_user")
+    hook.get_conn().get("current_user")
+    BitbucketHook(configuration=CONFIGURATION).get_conn().get("current_user")
     assert token_requests(sandbox) == 2
     assert events(dsn) == ["connected", "refresh_started", "refreshed"]
     (row,) = rows(dsn, "SELECT refreshes, expires_at - refreshed_at AS lives FROM integration.token_vault")
@@ -83,7 +83,9 @@ def test_a_token_that_expires_in_the_middle_of_a_page_walk_is_refreshed_and_no_p
 ) -> None:
     workspace = sandbox.state.workspaces[0]
     slugs: list[str] = []
-    for number, page in enumerate(hook.pages("repositories", workspace=workspace.slug, pagelen=3)):
+    for number, page in enumerate(
+        hook.get_conn().pages("repositories", params={"pagelen": 3}, workspace=workspace.slug)
+    ):
         slugs += [repository["slug"] for repository in page.values]
         if number % 2 == 0:
             sandbox.state.expire_tokens()
@@ -118,12 +120,12 @@ def test_a_refused_refresh_marks_the_connection_and_nobody_asks_again_until_it_i
     sandbox.state.refuse_refresh = True
     sandbox.state.expire_tokens()
     with pytest.raises(errors.NeedsReconnect, match=r"bitbucket_default.*make connect") as caught:
-        hook.get("current_user")
+        hook.get_conn().get("current_user")
     assert "interrupted" not in str(caught.value) and "\n" not in str(caught.value)
     asked = token_requests(sandbox)
     for _ in range(3):
         with pytest.raises(errors.NeedsReconnect):
-            BitbucketHook(configuration=CONFIGURATION).get("current_user")
+            BitbucketHook(configuration=CONFIGURATION).get_conn().get("current_user")
     worked, sentence = BitbucketHook(configuration=CONFIGURATION).test_connection()
     assert not worked and "no longer connected to Bitbucket" in sentence and "make connect" in sentence
     assert token_requests(sandbox) == asked
@@ -131,7 +133,7 @@ def test_a_refused_refresh_marks_the_connection_and_nobody_asks_again_until_it_i
     assert events(dsn)[-3:] == ["refresh_started", "refused", "needs_reconnect"]
     sandbox.state.refuse_refresh = False
     connect(sandbox, dsn)
-    BitbucketHook(configuration=CONFIGURATION).get("current_user")
+    BitbucketHook(configuration=CONFIGURATION).get_conn().get("current_user")
     assert status(dsn) == ("connected", None)
 
 
@@ -139,7 +141,7 @@ def test_an_unknown_refresh_token_is_a_refusal_too(hook: BitbucketHook, sandbox:
     sandbox.state.refresh_tokens.clear()
     sandbox.state.expire_tokens()
     with pytest.raises(errors.NeedsReconnect):
-        hook.get("current_user")
+        hook.get_conn().get("current_user")
     assert status(dsn)[0] == "needs_reconnect"
 
 
@@ -147,12 +149,12 @@ def test_a_wrong_secret_leaves_the_grant_as_it_is(hook: BitbucketHook, sandbox: 
     sandbox.state.consumers[CONSUMER[0]].secret = "another-secret"
     sandbox.state.expire_tokens()
     with pytest.raises(errors.AuthenticationError, match=r"login.*password") as caught:
-        hook.get("current_user")
+        hook.get_conn().get("current_user")
     assert not isinstance(caught.value, errors.NeedsReconnect)
     assert status(dsn) == ("connected", None)
     assert events(dsn) == ["connected", "refresh_started", "refused"]
     sandbox.state.consumers[CONSUMER[0]].secret = CONSUMER[1]
-    BitbucketHook(configuration=CONFIGURATION).get("current_user")
+    BitbucketHook(configuration=CONFIGURATION).get_conn().get("current_user")
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429}, {"kind": "reset"}])
@@ -161,7 +163,7 @@ def test_a_token_endpoint_that_stumbles_is_asked_again_with_the_same_grant(
 ) -> None:
     sandbox.state.expire_tokens()
     sandbox.state.add_fault("access_token", remaining=2, **fault)
-    hook.get("current_user")
+    hook.get_conn().get("current_user")
     assert status(dsn) == ("connected", None)
     assert sandbox.state.reused_refresh_tokens == 0
 
@@ -172,7 +174,7 @@ def test_an_answer_lost_on_the_way_is_named_as_the_likely_cause(
     sandbox.state.expire_tokens()
     sandbox.state.add_fault("access_token", kind="truncated", remaining=1)
     with pytest.raises(errors.NeedsReconnect, match="likely cause is an interrupted refresh"):
-        hook.get("current_user")
+        hook.get_conn().get("current_user")
     assert "interrupted refresh" in str(status(dsn)[1])
 
 
@@ -188,7 +190,7 @@ def test_who_connects_it_at_the_moment_of_the_refusal_is_heard(
     monkeypatch.setattr(_Refresh, "_give_up", connected_meanwhile)
     sandbox.state.expire_tokens()
     sandbox.state.refuse_refresh = True
-    hook.get("current_user")
+    hook.get_conn().get("current_user")
     assert status(dsn) == ("connected", None)
 
 
@@ -197,11 +199,11 @@ def test_who_connects_it_at_the_moment_of_the_refusal_is_heard(
 
 def test_the_raw_tables_hold_no_token(hook: BitbucketHook, sandbox: SandboxServer, dsn: str) -> None:
     sandbox.state.expire_tokens()
-    hook.get("current_user")
+    hook.get_conn().get("current_user")
     sandbox.state.refuse_refresh = True
     sandbox.state.expire_tokens()
     with pytest.raises(errors.NeedsReconnect):
-        BitbucketHook(configuration=CONFIGURATION).get("current_user")
+        BitbucketHook(configuration=CONFIGURATION).get_conn().get("current_user")
     raw = str(rows(dsn, "SELECT * FROM integration.token_vault"))
     raw += str(rows(dsn, "SELECT * FROM integration.connection_events"))
     secrets = {*sandbox.state.tokens, *sandbox.state.refresh_tokens, *sandbox.state.spent_refresh_tokens, CONSUMER[1]}

@@ -145,5 +145,5 @@ def test_a_renamed_repository_is_followed_on_the_same_host(fake: Any, client: An
 def test_redirects_without_end_are_given_up(fake: Any, connect: Any, reply: Any) -> None:
     fake.on("/workspaces/acme", reply(302, "", {"Location": "/2.0/workspaces/acme"}))
     with pytest.raises(errors.UnreadableBody):
-        connect(retry_attempts=1).get("workspace", workspace="acme")
+        connect(retry_attempts=1).get_conn().get("workspace", workspace="acme")
     assert len(fake.api()) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bitbucket_cloud.auth.scopes import expand, parse
-from bitbucket_cloud.http.redaction import Redactor, redact
+from bitbucket_cloud.http.redaction import Redactor
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,13 @@ def test_scopes_are_read_with_commas_and_with_spaces() -> None:
     ],
 )
 def test_what_looks_like_a_credential_is_masked(text: str) -> None:
-    assert "abc.DEF-123" not in redact(text) and "YWJj" not in redact(text)
+    masked = Redactor()(text)
+    assert "abc.DEF-123" not in masked and "YWJj" not in masked
 
 
 def test_ordinary_sentences_stay_as_they_are() -> None:
     for text in ("No workspace with identifier 'acme'.", "Token is invalid, expired, or not supported."):
-        assert redact(text) == text
+        assert Redactor()(text) == text
 
 
 def test_notes_are_short_single_lines_of_plain_text() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bitbucket_cloud import errors
+from bitbucket_cloud.client.client import BitbucketClient
 
 HOOKS = "/workspaces/acme/hooks"
 ONE = "/workspaces/acme/hooks/%7B1%7D"
@@ -46,7 +47,7 @@ def test_an_answer_without_a_body_is_success(fake: Any, client: Any, reply: Any)
 def test_a_read_without_a_body_is_still_unreadable(fake: Any, connect: Any, reply: Any) -> None:
     fake.on("/workspaces/acme", reply(200, ""))
     with pytest.raises(errors.UnreadableBody):
-        connect(retry_attempts=1).get("workspace", workspace="acme")
+        connect(retry_attempts=1).get_conn().get("workspace", workspace="acme")
 
 
 @pytest.mark.parametrize("write", [update, delete])
@@ -117,15 +118,15 @@ def test_a_write_follows_no_redirect(fake: Any, connect: Any, reply: Any, status
 
 
 def test_the_secret_is_in_no_error_and_no_log_and_is_passed_on_for_masking(
-    fake: Any, client: Any, reply: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    fake: Any, client: Any, reply: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     masked: list[str] = []
-    monkeypatch.setattr(client, "_on_token", masked.append)
+    client = BitbucketClient(client.settings, on_token=masked.append)
     fake.on(HOOKS, reply(400, {"type": "error", "error": {"message": f"bad value {HIDDEN} for url"}}))
     with caplog.at_level(logging.DEBUG), pytest.raises(errors.BadRequest, match="bad value") as caught:
         create(client)
     assert HIDDEN not in str(caught.value) + repr(caught.value) + repr(client) + caplog.text
-    assert masked == [HIDDEN]
+    assert HIDDEN in masked and client.settings.password in masked
 
 
 def test_a_refusal_of_a_write_says_so(fake: Any, client: Any, reply: Any) -> None:

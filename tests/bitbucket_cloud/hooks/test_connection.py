@@ -126,7 +126,7 @@ def test_a_message_names_the_field_as_the_form_does() -> None:
 
 
 def test_the_hook_lists_its_workspaces(connect: Any) -> None:
-    assert connect(workspaces="acme,beta").workspaces == ["acme", "beta"]
+    assert connect(workspaces="acme,beta").settings.workspaces == ("acme", "beta")
 
 
 def test_defaults_are_those_of_the_documentation() -> None:

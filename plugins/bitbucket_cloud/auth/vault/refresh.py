@@ -19,10 +19,9 @@ Once Bitbucket has refused a refresh token no process asks again until a person 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,21 +54,12 @@ class RefreshUnderWay(DatabaseUnavailable):
 
 
 def usable_grant(
-    vault: TokenVault,
-    holder: Holder,
-    ask: Callable[[str], TokenAnswer],
-    *,
-    lead: float,
-    refused: str | None = None,
-    patience: float = 70.0,
+    vault: TokenVault, holder: Holder, ask: Callable[[str], TokenAnswer], refused: str | None, patience: float
 ) -> Grant:
     """Tokens that can be used now: those in the vault, or refreshed ones.
 
     Args:
-        vault: where they are kept.
-        holder: the connection.
         ask: exchanges a refresh token at Bitbucket (``TokenEndpoint.refresh``).
-        lead: seconds that the access token must still live.
         refused: an access token that Bitbucket no longer takes.
         patience: seconds that ``ask`` may take, for the wait until another process is done.
 
@@ -81,20 +71,15 @@ def usable_grant(
         BitbucketError: as ``ask`` raises; the grant stays.
     """
     grant = vault.read(holder)
-    if grant.is_usable(lead, refused):
+    if grant.is_usable(refused):
         return grant
-    refreshed = _refreshed(vault, holder, ask, lead, refused, patience)
+    refreshed = _refreshed(vault, holder, ask, refused, patience)
     # Refused and marked so. One look back: a person may have been connecting it at this very moment.
     return refreshed or vault.read(holder)
 
 
 def _refreshed(
-    vault: TokenVault,
-    holder: Holder,
-    ask: Callable[[str], TokenAnswer],
-    lead: float,
-    refused: str | None,
-    patience: float,
+    vault: TokenVault, holder: Holder, ask: Callable[[str], TokenAnswer], refused: str | None, patience: float
 ) -> Grant | None:
     """The grant after a refresh, ours or somebody else's; None where Bitbucket refused it for good."""
     database = vault.database
@@ -103,7 +88,7 @@ def _refreshed(
         with database.errors():
             _lock(vault, connection, holder, patience + LOCK_MARGIN)
             grant = vault.read(holder, connection)
-            if grant.is_usable(lead, refused):
+            if grant.is_usable(refused):
                 return grant
             trial = TokenAnswer(grant.access_token, grant.refresh_token, time.monotonic(), 60.0, None)
             with connection.transaction(force_rollback=True):
@@ -200,20 +185,8 @@ def uninterrupted(call: Callable[[], T]) -> T:
 
     Python runs signal handlers in the main thread alone, so the call is made in another.
     """
-    outcome: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            outcome.set_result(call())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    worker = threading.Thread(target=work, name="token-refresh")
-    worker.start()
-    try:
-        return outcome.result()
-    finally:
-        worker.join()
+    with ThreadPoolExecutor(1, "token-refresh") as worker:
+        return worker.submit(call).result()
 
 
 def _likely_cause(unfinished: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bitbucket_cloud.auth.encryption import Encryption, Holder
-from bitbucket_cloud.auth.token_endpoint import TokenAnswer
+from bitbucket_cloud.auth.token_endpoint import TokenAnswer, renewal_lead
 from bitbucket_cloud.database import Connection, Database, one_row
 from bitbucket_cloud.errors import NeedsReconnect, UnreadableBody
 
@@ -22,8 +22,7 @@ class Grant:
     """Tokens of a connection, decrypted.
 
     Attributes:
-        access_token: for ``Authorization: Bearer``.
-        refresh_token: for the next refresh, single use.
+        refresh_token: single use.
         remaining: seconds that the access token lived on when this was read, by the database's clock.
         lifetime: seconds it was given in all.
         encrypted: the refresh token as it stands in the row: which grant a change is meant for.
@@ -35,21 +34,15 @@ class Grant:
     lifetime: float
     encrypted: str = field(default="", repr=False)
 
-    def lead(self, wanted: float) -> float:
-        """Seconds before its expiry at which to renew it: a short-lived token keeps three quarters of its life."""
-        return min(wanted, self.lifetime / 4)
-
-    def is_usable(self, lead: float, refused: str | None) -> bool:
+    def is_usable(self, refused: str | None) -> bool:
         """Whether the access token is worth sending."""
-        return self.access_token != refused and self.remaining > self.lead(lead)
+        return self.access_token != refused and self.remaining > renewal_lead(self.lifetime)
 
 
 class TokenVault:
     """The table ``token_vault``, read and written in the vault's role. All methods raise DatabaseUnavailable.
 
-    Args:
-        database: the Postgres it is in.
-        encryption: of the tokens; with the keys that the configuration names unless given.
+    ``encryption`` has the keys that the configuration names unless given.
 
     Raises:
         ConfigurationError: there is no key, or a bad one.
@@ -106,10 +99,7 @@ class TokenVault:
     def connect(self, holder: Holder, obtain: Callable[[], TokenAnswer], connected_by: str) -> TokenAnswer:
         """Keep the tokens of a new consent; what was there of this connection is replaced.
 
-        Args:
-            holder: the connection.
-            obtain: exchanges the code at Bitbucket; called once it is sure that the answer can be kept.
-            connected_by: who gave the consent.
+        ``obtain`` exchanges the code at Bitbucket; it is called once it is sure that the answer can be kept.
 
         Raises:
             UnreadableBody: Bitbucket gave no refresh token.

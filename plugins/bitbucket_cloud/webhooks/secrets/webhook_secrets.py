@@ -35,9 +35,7 @@ class Secret:
 class WebhookSecrets:
     """The table ``webhook_secrets``, read and written in the vault's role. All methods raise DatabaseUnavailable.
 
-    Args:
-        database: the Postgres it is in.
-        encryption: of the secrets; with the keys that the configuration names unless given.
+    ``encryption`` has the keys that the configuration names unless given.
 
     Raises:
         ConfigurationError: there is no key, or a bad one.
