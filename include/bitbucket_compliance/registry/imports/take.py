@@ -21,8 +21,8 @@ from zoneinfo import ZoneInfo
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row, refresh_statistics
 from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.registry.classification import declare, one_at_a_time
+from bitbucket_compliance.registry.csv_file import File, read_content, read_csv, refused
 from bitbucket_compliance.registry.evidence import take_export
-from bitbucket_compliance.registry.imports.csv_file import File, read_content, read_csv, refused
 from bitbucket_compliance.registry.imports.rows import classification_rows, roster_rows
 from bitbucket_compliance.security_tests.policies import load_policy
 
