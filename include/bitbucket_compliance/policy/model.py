@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -100,6 +100,10 @@ class Thresholds(_Strict):
     def __getitem__(self, name: str) -> Any:
         """A threshold by its name: the way to those that belong to one test."""
         return getattr(self, name)
+
+    def day_of(self, moment: datetime) -> date:
+        """The day of an instant (aware), in the policy's time zone."""
+        return moment.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 class Policy(_Strict):

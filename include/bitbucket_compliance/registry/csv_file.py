@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -124,8 +123,8 @@ def refused(name: str, reason: str) -> ImportRefused:
     return ImportRefused(message, [f"{name}: {reason}"])
 
 
-def renamed(file: File, wanted: Mapping[str, tuple[str, ...]], optional: tuple[str, ...] = ()) -> File:
-    """The file with its columns under our names.
+def renamed(file: File, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> File:
+    """The file with the wanted columns alone, under our names.
 
     Raises:
         ImportRefused: a wanted column is missing; names it and what the file has.
@@ -133,10 +132,7 @@ def renamed(file: File, wanted: Mapping[str, tuple[str, ...]], optional: tuple[s
     by_plain_name: dict[str, str] = {}
     for column in file.columns:
         by_plain_name.setdefault(plain_name(column), column)
-    found = {
-        ours: next((by_plain_name[name] for name in spellings if name in by_plain_name), None)
-        for ours, spellings in wanted.items()
-    }
+    found = {ours: by_plain_name.get(plain_name(ours)) for ours in wanted}
     missing = [ours for ours, theirs in found.items() if theirs is None and ours not in optional]
     if missing:
         where, it = ("line 1: ", "the file") if file.source == "file" else ("", "it")
@@ -144,13 +140,9 @@ def renamed(file: File, wanted: Mapping[str, tuple[str, ...]], optional: tuple[s
     rows = tuple(
         (line, {ours: row[theirs] for ours, theirs in found.items() if theirs is not None}) for line, row in file.rows
     )
-    return replace(file, columns=tuple(wanted), rows=rows)
+    return replace(file, columns=wanted, rows=rows)
 
 
 def plain_name(name: str) -> str:
     """A column's name for comparison: without case, white space and punctuation."""
     return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
-def same_names(*columns: str) -> dict[str, tuple[str, ...]]:
-    return {column: (plain_name(column),) for column in columns}

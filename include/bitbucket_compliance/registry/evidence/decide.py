@@ -7,14 +7,14 @@ is past its validity is computed when it is read (``compliance.evidence``).
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import EvidenceRefused
 from bitbucket_compliance.policy.model import Thresholds
-from bitbucket_compliance.registry.evidence.mfa_import import unmatched_lines
-from bitbucket_compliance.registry.evidence.rows import insert_decision, locked_evidence, today_of
+from bitbucket_compliance.registry.evidence.mfa_export import unmatched_lines
+from bitbucket_compliance.registry.evidence.rows import insert_decision, locked_evidence
 from bitbucket_compliance.registry.evidence.rules import text
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.policies import policy_of
@@ -93,7 +93,7 @@ def _same_person(one: str, other: str) -> bool:
 def _freeze(connection: Connection, row: Mapping[str, Any], thresholds: Thresholds) -> tuple[int, list[str]]:
     """Write down what the evidence covers; (how many subjects, what is named and not found)."""
     until = row["captured_on"] + timedelta(days=thresholds.evidence_validity_days)
-    if until <= today_of(thresholds):
+    if until <= thresholds.day_of(datetime.now(UTC)):
         raise EvidenceRefused(
             f"evidence {row['evidence_id']} is past its validity: captured on {row['captured_on']}, it held until "
             f"{until}; capture it again and submit that"

@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from bitbucket_compliance.core.database import Connection, one_row
 from bitbucket_compliance.registry.csv_file import Problems, plain_name, refused, table
 from bitbucket_compliance.registry.evidence.files.checks import LARGEST_FILE
 
 MOST_LINES = 50_000
+LINES_SHOWN = 50
 
 # What Atlassian's exports and people call the columns of the two-step verification report, compared without case,
 # white space and punctuation.
@@ -119,3 +121,29 @@ def _places(name: str, header: tuple[str, ...]) -> dict[str, int | None]:
     if places["mfa_enabled"] is None:
         raise refused(name, f"line 1: missing column mfa_enabled; the file has {', '.join(header)}")
     return places
+
+
+def unmatched_lines(connection: Connection, evidence_id: str, name: str) -> list[str]:
+    """A line for each row of an export that matches no member, as far as that can be known yet. No error: they may be
+    people of another product of the organisation.
+    """
+    read = one_row(connection.execute("SELECT EXISTS (SELECT 1 FROM staging.members) AS members"))
+    if not read["members"]:
+        return [f"unmatched: {name}: no member was read yet: the rows are matched at the next run"]
+    rows = connection.execute(
+        "SELECT line, looked_up FROM registry.unmatched_evidence_rows WHERE evidence_id = %s ORDER BY line",
+        (evidence_id,),
+    ).fetchall()
+    nobody = [row["line"] for row in rows if row["looked_up"]]
+    waiting = len(rows) - len(nobody)
+    lines = [
+        f"unmatched: {name}: line {line}: no member of a workspace that was read has this address or account id"
+        for line in nobody[:LINES_SHOWN]
+    ]
+    if len(nobody) > LINES_SHOWN:
+        lines.append(
+            f"unmatched: {name}: {len(nobody) - LINES_SHOWN} more; registry.unmatched_evidence_rows lists them all"
+        )
+    if waiting:
+        lines.append(f"unmatched: {name}: addresses never looked up: {waiting}; the next run asks for them")
+    return lines
