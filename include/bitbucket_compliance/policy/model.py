@@ -6,10 +6,9 @@ is told to ``delivered``; see ``bitbucket_compliance.security_tests.policies``.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -27,6 +26,8 @@ Severity = Literal["critical", "high", "medium"]
 # Bounds that no sane policy reaches: they catch a slip of the hand, and keep sums of dates inside the calendar.
 Count = Annotated[int, Field(ge=1, le=100)]
 Days = Annotated[int, Field(ge=0, le=3650)]
+PositiveDays = Annotated[int, Field(ge=1, le=3650)]
+Hours = Annotated[float, Field(ge=0, le=720)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -39,7 +40,9 @@ def _known_zone(name: str) -> str:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
+    )
 
 
 class TestPolicy(_Strict):
@@ -57,100 +60,50 @@ class Thresholds(_Strict):
     Those of a single test stand in that test; ``delivered`` adds them.
     """
 
-    behaviour_window_days: int = Field(
-        default=90,
-        ge=1,
-        le=3650,
-        description="Pull requests merged and pipelines run in so many days count as behaviour.",
-    )
-    behaviour_sample: int = Field(
-        default=5,
-        ge=1,
-        le=50,
-        description="So many of the newest merged pull requests are asked for their builds.",
-    )
-    behaviour_min_sample: int = Field(
-        default=3,
-        ge=1,
-        le=1000,
-        description="From so many merged pull requests on a clean record passes.",
-    )
-    roster_max_age_days: float = Field(
-        default=7,
-        ge=0,
-        le=3650,
-        description="A roster that is older decides nothing.",
-    )
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = Field(
-        default="UTC",
-        description="IANA time zone in which days begin and end.",
-    )
-    evidence_validity_days: Days = Field(
-        default=90,
-        description="Evidence holds for so many days from its day of capture.",
-    )
-    allow_self_review: bool = Field(
-        default=False,
-        description="Whether who submits evidence, or owns an exception, may decide on it too: for teams of one.",
-    )
-    bodies_kept_days: int = Field(
-        default=400,
-        ge=1,
-        le=3650,
-        description="What Bitbucket answered is kept for so many days after it was seen last.",
-    )
-    max_error_share: Share = Field(
-        default=0.10,
-        description="Where calls failed on a larger share of the repositories, nothing is published.",
-    )
-    max_shrink_share: Share = Field(
-        default=0.10,
-        description="Where a listing is shorter than the last one by a larger share, nothing is published.",
-    )
-    reread_hours: float = Field(
-        default=20,
-        ge=0,
-        le=720,
-        description="An untouched repository is read again after so many hours: below a day, a daily run reads all.",
-    )
-    reading_hours: float = Field(
-        default=20,
-        ge=0,
-        le=720,
-        description="A run waits for requests for so many hours at most, then publishes what it has.",
-    )
-    events_budget_share: Share = Field(
-        default=0.25,
-        description="Runs that answer webhooks may send this share of the hour's requests.",
-    )
-    events_kept_days: int = Field(
-        default=90,
-        ge=1,
-        le=3650,
-        description="Events of webhooks are kept for so many days.",
-    )
-    max_data_age_hours: float = Field(
-        default=48,
-        ge=0,
-        le=87_600,
-        description="A verdict may be relied on for so many hours after its data was read.",
-    )
-    due_days_critical: Days = Field(
-        default=7,
-        description="Days to fix a failure of severity critical.",
-    )
-    due_days_high: Days = Field(
-        default=30,
-        description="Days to fix a failure of severity high.",
-    )
-    due_days_medium: Days = Field(
-        default=90,
-        description="Days to fix a failure of severity medium.",
-    )
+    behaviour_window_days: PositiveDays = 90
+    """Pull requests merged and pipelines run in so many days count as behaviour."""
+    behaviour_sample: Annotated[int, Field(ge=1, le=50)] = 5
+    """So many of the newest merged pull requests are asked for their builds."""
+    behaviour_min_sample: Annotated[int, Field(ge=1, le=1000)] = 3
+    """From so many merged pull requests on a clean record passes."""
+    roster_max_age_days: Annotated[float, Field(ge=0, le=3650)] = 7
+    """A roster that is older decides nothing."""
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    """IANA time zone in which days begin and end."""
+    evidence_validity_days: Days = 90
+    """Evidence holds for so many days from its day of capture."""
+    allow_self_review: bool = False
+    """Whether who submits evidence, or owns an exception, may decide on it too: for teams of one."""
+    bodies_kept_days: PositiveDays = 400
+    """What Bitbucket answered is kept for so many days after it was seen last."""
+    max_error_share: Share = 0.10
+    """Where calls failed on a larger share of the repositories, nothing is published."""
+    max_shrink_share: Share = 0.10
+    """Where a listing is shorter than the last one by a larger share, nothing is published."""
+    reread_hours: Hours = 20
+    """An untouched repository is read again after so many hours: below a day, a daily run reads all."""
+    reading_hours: Hours = 20
+    """A run waits for requests for so many hours at most, then publishes what it has."""
+    events_budget_share: Share = 0.25
+    """Runs that answer webhooks may send this share of the hour's requests."""
+    events_kept_days: PositiveDays = 90
+    """Events of webhooks are kept for so many days."""
+    max_data_age_hours: Annotated[float, Field(ge=0, le=87_600)] = 48
+    """A verdict may be relied on for so many hours after its data was read."""
+    due_days_critical: Days = 7
+    """Days to fix a failure of severity critical."""
+    due_days_high: Days = 30
+    """Days to fix a failure of severity high."""
+    due_days_medium: Days = 90
+    """Days to fix a failure of severity medium."""
 
     def __getitem__(self, name: str) -> Any:
         """A threshold by its name: the way to those that belong to one test."""
         return getattr(self, name)
+
+    def day_of(self, moment: datetime) -> date:
+        """The day of an instant (aware), in the policy's time zone."""
+        return moment.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 class Policy(_Strict):
@@ -228,18 +181,6 @@ def delivered(tests: Iterable[PolicyOfTest]) -> Policy:
 # ------------------------------------------------------------------ changes
 
 
-def load_policy(base: Policy, override: Path | None = None) -> Policy:
-    """``base``, overridden key by key by ``override`` or the file named by ``COMPLIANCE_POLICY_FILE``.
-
-    A missing key or an empty file keeps what ``base`` says.
-
-    Raises:
-        PolicyInvalid: the file is missing or no YAML mapping, or a key or value is not known; names file and key.
-    """
-    path = override or _override_from_environment()
-    return base if path is None else merged(base, read_changes(path), str(path))
-
-
 def merged(base: Policy, changes: Mapping[str, Any], source: str) -> Policy:
     """``changes`` over ``base``, key by key; a key that is present but empty changes nothing.
 
@@ -283,11 +224,6 @@ def contradictions(policy: Policy) -> list[str]:
             "again; lower the one or raise the other"
         )
     return found
-
-
-def _override_from_environment() -> Path | None:
-    named = os.environ.get(OVERRIDE_VARIABLE, "").strip()
-    return Path(named).expanduser() if named else None
 
 
 def read_changes(path: Path) -> dict[str, Any]:

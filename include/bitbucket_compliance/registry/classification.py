@@ -73,22 +73,6 @@ class _Standing:
     declared_for: str | None
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    classification: str | None
-    sensitivity: str | None
-    owner: str | None
-
-    def over(self, standing: Declared | None) -> Declared:
-        """What holds once the change is made."""
-        old = standing or Declared("", None, None)
-        return Declared(
-            self.classification or old.classification,
-            old.sensitivity if self.sensitivity is None else self.sensitivity or None,
-            old.owner if self.owner is None else self.owner or None,
-        )
-
-
 def plain_target(target: str) -> str:
     """A target as it is stored."""
     lowered = target.strip().lower()
@@ -121,12 +105,21 @@ def classify(
     Raises:
         ImportRefused: no such repository, or a value that can't be; nothing is stored.
     """
-    wanted = _Wanted(classification, sensitivity, _name(owner))
+    owner = _name(owner)
     if classification is not None:
         _know("classification", classification, CLASSIFICATIONS)
     if sensitivity:
         _know("sensitivity", sensitivity, SENSITIVITIES)
     place = workspace.strip().lower()
+
+    def over(standing: Declared | None) -> Declared:
+        old = standing or Declared("", None, None)
+        return Declared(
+            classification or old.classification,
+            old.sensitivity if sensitivity is None else sensitivity or None,
+            old.owner if owner is None else owner or None,
+        )
+
     with one_at_a_time(connection):
         standing = _standing(connection, workspace, repository_ids)
         unclassified = [found.slug for found in standing if found.declared is None]
@@ -134,7 +127,7 @@ def classify(
             raise ImportRefused(
                 f"{unclassified[0]} is not classified yet: say production or non_production with the rest", []
             )
-        changes = [Change(found.slug, found.declared, wanted.over(found.declared)) for found in standing]
+        changes = [Change(found.slug, found.declared, over(found.declared)) for found in standing]
         entries = [
             Entry(place, "repository", found.repository_id.lower(), *astuple(change.after))
             for found, change in zip(standing, changes, strict=True)

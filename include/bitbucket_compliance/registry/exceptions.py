@@ -18,6 +18,7 @@ from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import ExceptionRefused
 from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.security_tests import BY_ID
+from bitbucket_compliance.security_tests.matching import comparable_name
 from bitbucket_compliance.security_tests.policies import policy_of
 
 # A risk that is accepted for longer than a year is looked at again; a leap year is a year too.
@@ -307,15 +308,11 @@ def _check_reviewer(connection: Connection, row: dict[str, Any], decided_by: str
     if policy_of(connection, row["workspace"]).thresholds.allow_self_review:
         return
     for role, person in (("owns", row["owner"]), ("asked for", row["requested_by"])):
-        if _same_person(person, decided_by):
+        if comparable_name(person) == comparable_name(decided_by):
             raise ExceptionRefused(
                 f"{decided_by} {role} exception {row['exception_id']}: somebody else has to decide on it, or the "
                 "policy has to allow it (thresholds.allow_self_review)"
             )
-
-
-def _same_person(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
 
 
 def _freeze(connection: Connection, row: dict[str, Any]) -> int:

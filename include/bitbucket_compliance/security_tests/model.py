@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bitbucket_compliance.policy.model import Severity, Threshold
+from bitbucket_compliance.security_tests.frameworks import Control
 
 Status = Literal["passing", "failing", "pending", "error", "not_applicable"]
 Basis = Literal["configuration", "behaviour", "evidence", "registry"]
@@ -44,43 +45,6 @@ class Reason:
     meaning: str
     remediation: str | None = None
     api_calls: tuple[ApiCall, ...] = ()
-
-
-@dataclass(frozen=True)
-class Framework:
-    """A framework with its edition, and the document that its mapping rests on."""
-
-    name: str
-    source: str
-
-
-SOC_2 = Framework("SOC 2", "AICPA, 2017 Trust Services Criteria with revised points of focus (2022), TSP section 100")
-ISO_27001 = Framework("ISO 27001:2022", "ISO/IEC 27001:2022, annex A")
-CIS_SSC = Framework("CIS Software Supply Chain 1.0", "CIS Software Supply Chain Security Guide v1.0")
-OSPS = Framework("OSPS Baseline", "OpenSSF Open Source Project Security Baseline")
-SSDF = Framework("NIST SSDF", "NIST SP 800-218 v1.1, as mapped by the OpenSSF OSPS Baseline")
-
-
-@dataclass(frozen=True)
-class Control:
-    """A control that the test gives evidence for.
-
-    Attributes:
-        framework: whose control it is.
-        control: its number there.
-        strength: ``primary`` where the control asks for this, ``supporting`` where this is a part of what it asks for.
-        note: where the control asks for more or other than the test sees.
-    """
-
-    framework: Framework
-    control: str
-    strength: Literal["primary", "supporting"] = "primary"
-    note: str | None = None
-
-
-def controls(framework: Framework, *numbers: str) -> tuple[Control, ...]:
-    """Primary controls of one framework."""
-    return tuple(Control(framework, number) for number in numbers)
 
 
 # The resources that list subjects; all others are asked of one subject each.
@@ -139,42 +103,3 @@ class SecurityTest:
     def reads_listings_alone(self) -> bool:
         """Whether a verdict is as old as the listing of its subjects, for nothing below it was asked for."""
         return {name for names in self.bases.values() for name in names} <= LISTINGS
-
-
-def restriction(kind: str, **more: Any) -> ApiCall:
-    """Add a branch restriction to the main branch."""
-    body = {"kind": kind, "branch_match_kind": "glob", "pattern": "{main_branch}", **more}
-    return ApiCall("POST", "/repositories/{workspace}/{repo_slug}/branch-restrictions", body)
-
-
-# Reasons that tests of repositories share.
-SCOPE_MISSING = Reason(
-    "pending",
-    None,
-    "The connection was not granted the scope that reading takes, and nothing else decides.",
-    "Grant the connection the scope named in the reason (opt in to repository:admin on the OAuth consumer), "
-    "or submit accepted evidence.",
-)
-PERMISSION_MISSING = Reason(
-    "pending",
-    None,
-    "The connection's identity lacks rights on this repository, and nothing else decides.",
-    "Give the connection's identity admin rights on this repository (Repository settings → Repository permissions), "
-    "or submit accepted evidence.",
-)
-EXTRACT_FAILED = Reason(
-    "error",
-    None,
-    "A call that the verdict needs failed in this run, after all retries; the reason names it.",
-    "Run again; if the call keeps failing, open the repository in Bitbucket with the connection's identity "
-    "and look at the call named in the reason.",
-)
-NOT_READ_YET = Reason(
-    "pending",
-    None,
-    "The repository was never read, or too long ago, because the hour's requests were used up.",
-    "Wait for the next run: the hour's requests were used up. Where it stays so, the workspace is too large for its "
-    "budget; compliance.runs.plan says by how much.",
-)
-NON_PRODUCTION = Reason("not_applicable", "registry", "The repository is declared non-production.")
-NO_MAIN_BRANCH = Reason("not_applicable", None, "The repository has no main branch: there is nothing to protect.")

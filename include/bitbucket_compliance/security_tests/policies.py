@@ -3,6 +3,7 @@
 ``bitbucket_compliance.policy`` does the work and knows no test; here it is told which tests there are.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,11 @@ def load_policy(override: Path | None = None) -> Policy:
         override: a YAML file; None: the one that ``COMPLIANCE_POLICY_FILE`` names, where it names one.
 
     Raises:
-        PolicyInvalid: the file holds something unknown; names file and key.
+        PolicyInvalid: the file is missing or no YAML mapping, or holds something unknown; names file and key.
     """
-    return model.load_policy(DELIVERED, override)
+    named = os.environ.get(model.OVERRIDE_VARIABLE, "").strip()
+    path = override or (Path(named).expanduser() if named else None)
+    return DELIVERED if path is None else model.merged(DELIVERED, model.read_changes(path), str(path))
 
 
 def policy_of(connection: Connection, workspace: str | None) -> Policy:

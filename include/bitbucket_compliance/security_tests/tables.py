@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import sql
@@ -27,7 +26,7 @@ class Tables:
     @property
     def today(self) -> date:
         """The day the run started on, in the policy's time zone."""
-        return self.as_of.astimezone(ZoneInfo(self.thresholds.time_zone)).date()
+        return self.thresholds.day_of(self.as_of)
 
     def read(self, name: str) -> "pd.DataFrame":
         """Rows of ``judging.<name>(workspace)``; missing values are None, whatever the column's type."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from bitbucket_compliance.core.database import Connection, one_row
 from bitbucket_compliance.policy.model import Policy
@@ -53,7 +52,7 @@ class Run:
     @property
     def today(self) -> date:
         """The day the run started on, in the policy's time zone."""
-        return self.started_at.astimezone(ZoneInfo(self.policy.thresholds.time_zone)).date()
+        return self.policy.thresholds.day_of(self.started_at)
 
     @property
     def keys(self) -> dict[str, object]:

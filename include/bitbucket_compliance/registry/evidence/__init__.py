@@ -2,7 +2,6 @@
 
 from bitbucket_compliance.registry.evidence.decide import OUTCOMES, Decided, decide
 from bitbucket_compliance.registry.evidence.files.checks import LARGEST_FILE
-from bitbucket_compliance.registry.evidence.mfa_import import take_export
 from bitbucket_compliance.registry.evidence.open_file import KeptFile, open_evidence
 from bitbucket_compliance.registry.evidence.rows import listed
 from bitbucket_compliance.registry.evidence.rules import SCOPES
@@ -19,5 +18,4 @@ __all__ = [
     "listed",
     "open_evidence",
     "submit",
-    "take_export",
 ]

@@ -4,19 +4,19 @@ Accepting freezes the subjects that evidence covers: those in its scope that exi
 is past its validity is computed when it is read (``compliance.evidence``).
 """
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import EvidenceRefused
 from bitbucket_compliance.policy.model import Thresholds
-from bitbucket_compliance.registry.evidence.mfa_import import unmatched_lines
-from bitbucket_compliance.registry.evidence.rows import insert_decision, locked_evidence, today_of
+from bitbucket_compliance.registry.evidence.mfa_export import unmatched_lines
+from bitbucket_compliance.registry.evidence.rows import insert_decision, locked_evidence
 from bitbucket_compliance.registry.evidence.rules import text
 from bitbucket_compliance.security_tests import BY_ID
+from bitbucket_compliance.security_tests.matching import comparable_name
 from bitbucket_compliance.security_tests.policies import policy_of
 
 OUTCOMES: Mapping[str, str] = {"accept": "accepted", "reject": "rejected", "withdraw": "withdrawn"}
@@ -73,7 +73,7 @@ def _may_be_decided(row: Mapping[str, Any], person: str, thresholds: Thresholds)
         raise EvidenceRefused(
             f"evidence {row['evidence_id']} is {_as_told(row)}; what is decided stays, withdraw it or submit it anew"
         )
-    if _same_person(person, row["submitted_by"]) and not thresholds.allow_self_review:
+    if comparable_name(person) == comparable_name(row["submitted_by"]) and not thresholds.allow_self_review:
         raise EvidenceRefused(
             f"evidence {row['evidence_id']} was submitted by {row['submitted_by']}; somebody else has to decide "
             "(policy thresholds.allow_self_review relaxes this, withdraw takes it back)"
@@ -84,16 +84,10 @@ def _as_told(row: Mapping[str, Any]) -> str:
     return f"{row['status']} already, by {row['decided_by']} at {row['decided_at']:%Y-%m-%d %H:%M}"
 
 
-def _same_person(one: str, other: str) -> bool:
-    return (
-        unicodedata.normalize("NFKC", one).strip().casefold() == unicodedata.normalize("NFKC", other).strip().casefold()
-    )
-
-
 def _freeze(connection: Connection, row: Mapping[str, Any], thresholds: Thresholds) -> tuple[int, list[str]]:
     """Write down what the evidence covers; (how many subjects, what is named and not found)."""
     until = row["captured_on"] + timedelta(days=thresholds.evidence_validity_days)
-    if until <= today_of(thresholds):
+    if until <= thresholds.day_of(datetime.now(UTC)):
         raise EvidenceRefused(
             f"evidence {row['evidence_id']} is past its validity: captured on {row['captured_on']}, it held until "
             f"{until}; capture it again and submit that"

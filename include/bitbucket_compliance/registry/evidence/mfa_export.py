@@ -1,26 +1,20 @@
-"""The two-step verification export of Atlassian's admin console: a CSV, read with pandas.
+"""The two-step verification export of Atlassian's admin console: a CSV.
 
 A file is taken whole or not at all. Bad is a missing column, a value that is neither on nor off, a row that names
 nobody, and what no export should hold: formulas, more lines than any organisation has people, bytes that are no text.
 Repeated addresses, padding, capitals and people who were not read yet are fine.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from bitbucket_compliance.core.errors import ImportRefused
+from bitbucket_compliance.core.database import Connection, one_row
+from bitbucket_compliance.registry.csv_file import Problems, plain_name, refused, table
 from bitbucket_compliance.registry.evidence.files.checks import LARGEST_FILE
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-PROBLEMS_SHOWN = 50
 MOST_LINES = 50_000
-MOST_COLUMNS = 500
+LINES_SHOWN = 50
 
 # What Atlassian's exports and people call the columns of the two-step verification report, compared without case,
 # white space and punctuation.
@@ -61,50 +55,40 @@ class ExportRow:
     mfa_enabled: bool
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The header, and the rows below it: trimmed, by place, indexed by their lines."""
-
-    header: tuple[str, ...]
-    rows: "pd.DataFrame"
-
-
 def read_export(name: str, content: bytes, *, is_vouched_for: bool = False) -> list[ExportRow]:
     """The people that an export lists.
 
     Args:
         name: of the file, for messages.
-        content: UTF-8 with or without a byte order mark; comma, semicolon or tab; columns in any order.
+        content: a CSV as ``table`` reads it, columns in any order.
         is_vouched_for: the operator takes it as it came from Atlassian: in columns that are not read, text that looks
             like a formula is fine, for people choose their names themselves and one must not stop the whole export.
 
     Raises:
         ImportRefused: names file, line, column and reason of everything that is bad.
     """
-    table = _table(name, _text(name, content))
-    places = _places(name, table.header)
-    plain = [place for place in places.values() if place is not None] if is_vouched_for else range(len(table.header))
-    problems: list[str] = []
+    _check_size(name, content)
+    header, rows = table(name, content)
+    places = _places(name, header)
+    plain = [place for place in places.values() if place is not None] if is_vouched_for else range(len(header))
+    problems = Problems(name)
     people = []
-    for line, *cells in table.rows.itertuples(name=None):
+    for line, cells in rows:
         person = {ours: cells[place] if place is not None else "" for ours, place in places.items()}
-        suspects = [(table.header[place], cells[place]) for place in plain]
-        problems += [f"{name}: line {line}: column {column}: {reason}" for column, reason in _bad(suspects, person)]
-        people.append(
-            ExportRow(
-                int(line),
-                person["email"].lower() or None,
-                person["account_id"] or None,
-                _plain(person["mfa_enabled"]) in MFA_ON,
-            )
-        )
-    if problems:
-        raise ImportRefused(
-            f"{name} was refused, nothing of it was taken: {len(problems)} bad "
-            f"{'value' if len(problems) == 1 else 'values'}; first: {problems[0]}",
-            problems[:PROBLEMS_SHOWN],
-        )
+        for column, reason in _bad([(header[place], cells[place]) for place in plain], person):
+            problems.add(line, column, reason)
+        is_on = plain_name(person["mfa_enabled"]) in MFA_ON
+        people.append(ExportRow(line, person["email"].lower() or None, person["account_id"] or None, is_on))
+    problems.refuse_if_any()
     return people
+
+
+def _check_size(name: str, content: bytes) -> None:
+    if len(content) > LARGEST_FILE:
+        raise refused(name, f"is larger than {LARGEST_FILE // 1024 // 1024} MB")
+    lines = max(content.count(b"\n"), content.count(b"\r"))
+    if lines > MOST_LINES:
+        raise refused(name, f"has {lines:,} lines; {MOST_LINES:,} are the most: split the export")
 
 
 def _bad(suspects: Iterable[tuple[str, str]], person: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -112,7 +96,7 @@ def _bad(suspects: Iterable[tuple[str, str]], person: Mapping[str, str]) -> Iter
     for column, cell in suspects:
         if _FORMULA.match(cell):
             yield column, f"{cell[:40]!r} is a formula to a spreadsheet; empty the cell or leave the column out"
-    if _plain(person["mfa_enabled"]) not in MFA_ON | MFA_OFF:
+    if plain_name(person["mfa_enabled"]) not in MFA_ON | MFA_OFF:
         yield "two-step verification", f"{person['mfa_enabled']!r} is unknown; known: enabled, disabled"
     if not (person["email"] or person["account_id"]):
         yield "email", "the row names nobody: give an email or an account id"
@@ -126,93 +110,40 @@ def _places(name: str, header: tuple[str, ...]) -> dict[str, int | None]:
     """
     by_plain_name: dict[str, int] = {}
     for place, column in enumerate(header):
-        by_plain_name.setdefault(_plain(column), place)
+        by_plain_name.setdefault(plain_name(column), place)
     places = {
         ours: next((by_plain_name[theirs] for theirs in spellings if theirs in by_plain_name), None)
         for ours, spellings in MFA_COLUMNS.items()
     }
     # Atlassian has exports that name people by address alone, and others by account id alone.
     if places["email"] is None and places["account_id"] is None:
-        raise _refused(name, f"line 1: missing column email or account_id; the file has {', '.join(header)}")
+        raise refused(name, f"line 1: missing column email or account_id; the file has {', '.join(header)}")
     if places["mfa_enabled"] is None:
-        raise _refused(name, f"line 1: missing column mfa_enabled; the file has {', '.join(header)}")
+        raise refused(name, f"line 1: missing column mfa_enabled; the file has {', '.join(header)}")
     return places
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
-def _refused(name: str, reason: str) -> ImportRefused:
-    return ImportRefused(f"{name} was refused, nothing of it was taken: {reason}", [f"{name}: {reason}"])
-
-
-# ----------------------------------------------------------------------- read
-
-
-def _text(name: str, content: bytes) -> str:
-    if len(content) > LARGEST_FILE:
-        raise _refused(name, f"is larger than {LARGEST_FILE // 1024 // 1024} MB")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        line = content.count(b"\n", 0, wrong.start) + 1
-        raise _refused(name, f"line {line}: is not UTF-8 text; save the file as CSV UTF-8") from wrong
-    if "\x00" in text:
-        raise _refused(name, "holds NUL characters: this is no CSV file")
-    lines = max(text.count("\n"), text.count("\r"))
-    if lines > MOST_LINES:
-        raise _refused(name, f"has {lines:,} lines; {MOST_LINES:,} are the most: split the export")
-    return text
-
-
-def _table(name: str, text: str) -> _Table:
-    import pandas as pd
-
-    delimiter = max(",;\t", key=next((line for line in text.splitlines() if line.strip()), "").count)
-    shape = _shape(name, text, delimiter)
-    width = max(shape.values(), default=0)
-    if width > MOST_COLUMNS:
-        raise _refused(name, f"has {width:,} columns; {MOST_COLUMNS} are the most")
-    frame = (
-        pd.read_csv(
-            io.StringIO(text, newline=""),
-            sep=delimiter,
-            header=None,
-            names=range(width),
-            index_col=False,
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=False,
-        ).fillna("")
-        if width
-        else pd.DataFrame()
-    )
-    if len(frame) != (len(shape) if width else 0):
-        raise _refused(name, "can't be read as a table: its lines or quotes don't pair; export it again")
-    frame = frame.set_axis(list(shape)[: len(frame)], axis=0).apply(lambda cells: cells.str.strip())
-    frame = frame[(frame != "").any(axis=1)]
-    if frame.empty:
-        raise _refused(name, "is empty: the first line has to name the columns")
-    header, rows = frame.iloc[0].tolist()[: shape[frame.index[0]]], frame.iloc[1:]
-    beyond = rows.index[(rows.iloc[:, len(header) :] != "").any(axis=1)]
-    if len(beyond):
-        raise _refused(name, f"line {beyond[0]}: has {shape[beyond[0]]} cells, the header has {len(header)}")
-    return _Table(tuple(header), rows.iloc[:, : len(header)])
-
-
-def _shape(name: str, text: str, delimiter: str) -> dict[int, int]:
-    """Number of cells of each row, by the line on which it begins.
-
-    pandas tells no lines, and reads over quotes that don't pair, which could swallow rows.
+def unmatched_lines(connection: Connection, evidence_id: str, name: str) -> list[str]:
+    """A line for each row of an export that matches no member, as far as that can be known yet. No error: they may be
+    people of another product of the organisation.
     """
-    shape = {}
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    started_at = 1
-    try:
-        for cells in reader:
-            shape[started_at] = len(cells)
-            started_at = reader.line_num + 1
-    except csv.Error as broken:
-        raise _refused(name, f"line {reader.line_num}: {broken}") from broken
-    return shape
+    read = one_row(connection.execute("SELECT EXISTS (SELECT 1 FROM staging.members) AS members"))
+    if not read["members"]:
+        return [f"unmatched: {name}: no member was read yet: the rows are matched at the next run"]
+    rows = connection.execute(
+        "SELECT line, looked_up FROM registry.unmatched_evidence_rows WHERE evidence_id = %s ORDER BY line",
+        (evidence_id,),
+    ).fetchall()
+    nobody = [row["line"] for row in rows if row["looked_up"]]
+    waiting = len(rows) - len(nobody)
+    lines = [
+        f"unmatched: {name}: line {line}: no member of a workspace that was read has this address or account id"
+        for line in nobody[:LINES_SHOWN]
+    ]
+    if len(nobody) > LINES_SHOWN:
+        lines.append(
+            f"unmatched: {name}: {len(nobody) - LINES_SHOWN} more; registry.unmatched_evidence_rows lists them all"
+        )
+    if waiting:
+        lines.append(f"unmatched: {name}: addresses never looked up: {waiting}; the next run asks for them")
+    return lines

@@ -1,16 +1,14 @@
 """Rows of evidence and of decisions on it; they are only ever added."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import psycopg
 
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row
 from bitbucket_compliance.core.errors import EvidenceRefused
-from bitbucket_compliance.policy.model import Thresholds
 from bitbucket_compliance.policy.overrides import plain
 from bitbucket_compliance.registry.evidence.files.types import CleanFile
 from bitbucket_compliance.registry.evidence.mfa_export import ExportRow
@@ -32,26 +30,24 @@ def insert_evidence(
             test_id, scope, workspace, kind, captured_on, targets, note, submitted_by, submitted_at,
             file_name, file_sha256, submitted_sha256, media_type, size_bytes, storage_url, import_id
         )
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, clock_timestamp(), %s, %s, %s, %s, %s, %s, %s)
+        VALUES (
+            %(test_id)s, %(scope)s, %(workspace)s, %(kind)s, %(captured_on)s, %(targets)s, %(note)s, %(submitted_by)s,
+            clock_timestamp(), %(file_name)s, %(file_sha256)s, %(submitted_sha256)s, %(media_type)s, %(size_bytes)s,
+            %(storage_url)s, %(import_id)s
+        )
         RETURNING evidence_id::text AS evidence_id
         """,
-        (
-            claim.test_id,
-            claim.scope,
-            claim.workspace,
-            file.type.kind,
-            claim.captured_on,
-            claim.targets,
-            claim.note,
-            claim.submitted_by,
-            file.name,
-            file.sha256,
-            file.submitted_sha256,
-            file.type.media_type,
-            len(file.content),
-            url,
-            import_id,
-        ),
+        {
+            **asdict(claim),
+            "kind": file.type.kind,
+            "file_name": file.name,
+            "file_sha256": file.sha256,
+            "submitted_sha256": file.submitted_sha256,
+            "media_type": file.type.media_type,
+            "size_bytes": len(file.content),
+            "storage_url": url,
+            "import_id": import_id,
+        },
     )
     evidence_id = str(one_row(cursor)["evidence_id"])
     copy_rows(
@@ -105,8 +101,3 @@ def listed(connection: Connection, test_id: str = "", workspace: str = "") -> It
         " ORDER BY submitted_at DESC, evidence_id",
         {"test_id": test_id, "workspace": plain(workspace)},
     )
-
-
-def today_of(thresholds: Thresholds) -> date:
-    """Today in the policy's time zone."""
-    return datetime.now(ZoneInfo(thresholds.time_zone)).date()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from bitbucket_compliance.core.database import Connection
@@ -11,7 +11,7 @@ from bitbucket_compliance.registry.evidence.files.checks import read_file
 from bitbucket_compliance.registry.evidence.files.store import keep
 from bitbucket_compliance.registry.evidence.files.types import CSV, CleanFile, clean_file
 from bitbucket_compliance.registry.evidence.mfa_export import ExportRow, read_export
-from bitbucket_compliance.registry.evidence.rows import insert_evidence, today_of
+from bitbucket_compliance.registry.evidence.rows import insert_evidence
 from bitbucket_compliance.registry.evidence.rules import Claim, checked_claim
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.policies import policy_of
@@ -85,7 +85,7 @@ def _people(file: CleanFile) -> list[ExportRow]:
 
 
 def _not_in_the_future(connection: Connection, claim: Claim) -> None:
-    today = today_of(policy_of(connection, claim.workspace).thresholds)
+    today = policy_of(connection, claim.workspace).thresholds.day_of(datetime.now(UTC))
     if claim.captured_on > today:
         raise EvidenceRefused(
             f"the day of capture {claim.captured_on} lies in the future (today is {today} in the policy's time zone); "

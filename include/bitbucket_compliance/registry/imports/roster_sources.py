@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bitbucket_compliance.core.database import as_json
-from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong, one_line
-from bitbucket_compliance.registry.imports.csv_file import File
+from bitbucket_compliance.core.errors import SourceUnavailable, SourceWrong, one_line
+from bitbucket_compliance.registry.csv_file import File, Problems
 from bitbucket_compliance.registry.imports.rows import ROSTER_COLUMNS
 from bitbucket_compliance.registry.imports.scim import directory_of, read_users
 
@@ -143,16 +143,19 @@ def read_scim(conn_id: str) -> File:
         ImportRefused: the directory doesn't say of a user whether the account is active, or a value is no text.
     """
     directory = directory_of(conn_id)
+    name = f"scim:{conn_id}"
     rows: list[Sequence[object]] = []
-    problems: list[str] = []
+    problems = Problems(name)
     for number, user in enumerate(read_users(directory), start=1):
         if user.active is None:
-            problems.append(f"scim:{conn_id}: row {number}: attribute active: is missing or neither true nor false")
+            problems.found.append(
+                f"scim:{conn_id}: row {number}: attribute active: is missing or neither true nor false"
+            )
         end_date = user.text(directory.end_date_attribute) if directory.end_date_attribute else ""
         account_id = user.text(directory.account_id_attribute) if directory.account_id_attribute else ""
         rows.append((user.email, user.name, "active" if user.active else "terminated", end_date, account_id))
-    _refuse_if_any(f"scim:{conn_id}", problems)
-    return roster_file(f"scim:{conn_id}", "scim", ROSTER_COLUMNS, rows)
+    problems.refuse_if_any()
+    return roster_file(name, "scim", ROSTER_COLUMNS, rows)
 
 
 # ----------------------------------------------------------------------- both
@@ -164,27 +167,18 @@ def roster_file(name: str, source: str, columns: Sequence[str], rows: Iterable[S
     Raises:
         ImportRefused: a value holds what no text holds; names row and column.
     """
-    problems: list[str] = []
+    problems = Problems(name, "row")
     texts: list[list[str]] = []
     for number, row in enumerate(rows, start=1):
         cells = [_text(value, column) for value, column in zip(row, columns, strict=True)]
         for column, cell in zip(columns, cells, strict=True):
             if "\x00" in cell or any("\ud800" <= letter <= "\udfff" for letter in cell):
-                problems.append(f"{name}: row {number}: column {column}: holds a character that no text has")
+                problems.add(number, column, "holds a character that no text has")
         texts.append(cells)
-    _refuse_if_any(name, problems)
+    problems.refuse_if_any()
     sha256 = hashlib.sha256(as_json([list(columns), *sorted(texts)]).encode()).hexdigest()
     numbered = tuple((number, dict(zip(columns, cells, strict=True))) for number, cells in enumerate(texts, start=1))
     return File(name, sha256, tuple(columns), numbered, counted_in="row", source=source)
-
-
-def _refuse_if_any(name: str, problems: list[str]) -> None:
-    if problems:
-        raise ImportRefused(
-            f"{name} was refused, nothing of it was taken: {len(problems)} bad "
-            f"{'value' if len(problems) == 1 else 'values'}; first: {problems[0]}",
-            problems[:50],
-        )
 
 
 def _text(value: object, column: str) -> str:

@@ -12,7 +12,7 @@ from bitbucket_compliance.registry.classification import (
     Entry,
     plain_target,
 )
-from bitbucket_compliance.registry.imports.csv_file import File, Problems, renamed, same_names
+from bitbucket_compliance.registry.csv_file import File, Problems, renamed
 
 ROSTER_COLUMNS = ("email", "name", "status", "end_date", "account_id")
 EMPLOYMENT = ("active", "on_leave", "terminated")
@@ -39,8 +39,8 @@ def _date(problems: Problems, line: int, row: Mapping[str, str], column: str) ->
 def roster_rows(file: File) -> list[tuple[Any, ...]]:
     # A file has all columns by contract; a query may leave out what its table doesn't hold.
     optional = () if file.source == "file" else ("name", "end_date", "account_id")
-    file = renamed(file, same_names(*ROSTER_COLUMNS), optional)
-    problems = Problems(file)
+    file = renamed(file, ROSTER_COLUMNS, optional)
+    problems = Problems(file.name, file.counted_in)
     rows = []
     for line, given in file.rows:
         row = {column: given.get(column, "") for column in ROSTER_COLUMNS}
@@ -56,9 +56,9 @@ def roster_rows(file: File) -> list[tuple[Any, ...]]:
 
 
 def classification_rows(file: File) -> list[Entry]:
-    columns = same_names("target_type", "target", "classification", "sensitivity", "owner", "workspace")
+    columns = ("target_type", "target", "classification", "sensitivity", "owner", "workspace")
     file = renamed(file, columns, optional=("workspace",))
-    problems = Problems(file)
+    problems = Problems(file.name, file.counted_in)
     rows = []
     for line, row in file.rows:
         target_type = _enum(problems, line, row, "target_type", TARGET_TYPES)

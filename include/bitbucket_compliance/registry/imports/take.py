@@ -11,18 +11,22 @@ the alphabet (view ``registry.repository_classification``). Nothing is ever over
 ``registry.classification_history`` and ``registry.roster_history``.
 """
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row, refresh_statistics
 from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.registry.classification import declare, one_at_a_time
-from bitbucket_compliance.registry.evidence import take_export
-from bitbucket_compliance.registry.imports.csv_file import File, read_content, read_csv, refused
+from bitbucket_compliance.registry.csv_file import File, read_content, read_csv, refused
+from bitbucket_compliance.registry.evidence.files.checks import sha256_of
+from bitbucket_compliance.registry.evidence.files.store import keep
+from bitbucket_compliance.registry.evidence.files.types import CSV, CleanFile
+from bitbucket_compliance.registry.evidence.mfa_export import read_export, unmatched_lines
+from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence
+from bitbucket_compliance.registry.evidence.rules import MFA_TEST, Claim
 from bitbucket_compliance.registry.imports.rows import classification_rows, roster_rows
 from bitbucket_compliance.security_tests.policies import load_policy
 
@@ -45,15 +49,18 @@ def import_file(
         ImportRefused: names file, line, column and reason of every bad value.
         EvidenceStoreUnavailable: for ``mfa``: the file can't be kept.
     """
-    if kind not in (*_TAKERS, "mfa"):
-        raise ImportRefused(f"unknown kind of import {kind!r}; known: {', '.join(_TAKERS)}, mfa", [])
-    if captured_on and captured_on > _today():
+    if kind not in ("roster", "classification", "mfa"):
+        raise ImportRefused(f"unknown kind of import {kind!r}; known: roster, classification, mfa", [])
+    today = load_policy().thresholds.day_of(datetime.now(UTC))
+    if captured_on and captured_on > today:
         raise ImportRefused(f"{path.name}: the day of capture {captured_on} lies in the future", [])
     if kind == "mfa":
-        return _take_mfa(connection, path, imported_by, captured_on)
+        content = read_content(path)
+        with _one_at_a_time(connection):
+            return _take_mfa(connection, path.name, content, imported_by, captured_on, today)
     file = read_csv(path)
     with _one_at_a_time(connection):
-        return _TAKERS[kind](connection, file, imported_by, captured_on)
+        return (_take_roster if kind == "roster" else _take_classification)(connection, file, imported_by)
 
 
 def import_roster(connection: Connection, roster: File, *, imported_by: str) -> str:
@@ -66,7 +73,7 @@ def import_roster(connection: Connection, roster: File, *, imported_by: str) -> 
         # Everybody would be missing from it.
         raise refused(roster.name, "it brought nobody; look at the query or the directory")
     with _one_at_a_time(connection):
-        return _take_roster(connection, roster, imported_by, None)
+        return _take_roster(connection, roster, imported_by)
 
 
 @contextmanager
@@ -77,62 +84,65 @@ def _one_at_a_time(connection: Connection) -> Iterator[None]:
         refresh_statistics(connection, "registry")
 
 
-def _note_import(connection: Connection, kind: str, file: File, imported_by: str, rows: int) -> int:
+def _note_import(connection: Connection, kind: str, file: File, imported_by: str, rows: int) -> dict[str, Any]:
+    """The import's ``import_id`` and ``imported_at``."""
     # The transaction may be older than the lock that it waited for, and what comes later must not seem to be older.
     cursor = connection.execute(
         "INSERT INTO registry.imports (kind, source, file_name, file_sha256, row_count, imported_by, imported_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp()) RETURNING import_id",
+        " VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp()) RETURNING import_id, imported_at",
         (kind, file.source, file.name, file.sha256, rows, imported_by),
     )
-    return int(one_row(cursor)["import_id"])
+    return one_row(cursor)
 
 
-def _take_roster(connection: Connection, file: File, imported_by: str, _: date | None) -> str:
+def _take_roster(connection: Connection, file: File, imported_by: str) -> str:
     rows = roster_rows(file)
-    import_id = _note_import(connection, "roster", file, imported_by, len(rows))
+    noted = _note_import(connection, "roster", file, imported_by, len(rows))
     copy_rows(
         connection,
         "COPY registry.people (import_id, line, email, name, status, end_date, account_id) FROM STDIN",
-        ((import_id, *row) for row in rows),
+        ((noted["import_id"], *row) for row in rows),
     )
     return f"imported: roster {file.name}: {len(rows)} people"
 
 
-def _take_classification(connection: Connection, file: File, imported_by: str, _: date | None) -> str:
+def _take_classification(connection: Connection, file: File, imported_by: str) -> str:
     rows = classification_rows(file)
-    import_id = _note_import(connection, "classification", file, imported_by, len(rows))
-    imported_at = one_row(
-        connection.execute("SELECT imported_at FROM registry.imports WHERE import_id = %s", (import_id,))
-    )["imported_at"]
-    changed = declare(connection, rows, declared_by=imported_by, import_id=import_id, declared_at=imported_at)
+    noted = _note_import(connection, "classification", file, imported_by, len(rows))
+    changed = declare(
+        connection, rows, declared_by=imported_by, import_id=noted["import_id"], declared_at=noted["imported_at"]
+    )
     return f"imported: classification {file.name}: {len(rows)} entries, {changed} of them new or changed"
 
 
-def _take_mfa(connection: Connection, path: Path, imported_by: str, captured_on: date | None) -> str:
-    content = read_content(path)
-    file = File(path.name, hashlib.sha256(content).hexdigest(), (), ())
-    with _one_at_a_time(connection):
-        return take_export(
-            connection,
-            path.name,
-            content,
-            imported_by=imported_by,
-            captured_on=captured_on,
-            note_import=lambda rows: _note_import(connection, "mfa", file, imported_by, rows),
+def _take_mfa(
+    connection: Connection, name: str, content: bytes, imported_by: str, captured_on: date | None, today: date
+) -> str:
+    """An export that its operator vouches for: accepted at once."""
+    people = read_export(name, content, is_vouched_for=True)
+    sha256 = sha256_of(content)
+    known = connection.execute(
+        "SELECT captured_on FROM registry.evidence_states"
+        " WHERE test_id = %s AND file_sha256 = %s AND status = 'accepted'"
+        " ORDER BY captured_on DESC LIMIT 1",
+        (MFA_TEST, sha256),
+    ).fetchone()
+    if known and captured_on in (None, known["captured_on"]):
+        # The same bytes can't be a newer capture: taking them again would stretch their validity.
+        return (
+            f"imported: mfa {name}: nothing new, this very file is accepted as captured on "
+            f"{known['captured_on']}; CAPTURED_ON=YYYY-MM-DD states another day"
         )
-
-
-_TAKERS: Mapping[str, Callable[[Connection, File, str, date | None], str]] = {
-    "roster": _take_roster,
-    "classification": _take_classification,
-}
+    url = keep(content, CSV.extensions[0])
+    claim = Claim(MFA_TEST, None, "members", [], captured_on or today, imported_by, None)
+    file = CleanFile(name, CSV, content, sha256, sha256)
+    noted = _note_import(connection, "mfa", File(name, sha256, (), ()), imported_by, len(people))
+    evidence_id = insert_evidence(connection, claim, file, url, people, noted["import_id"])
+    insert_decision(connection, evidence_id, "accepted", imported_by, None)
+    taken = f"imported: mfa {name}: {len(people)} people, accepted as captured on {captured_on or 'this day'}"
+    return "\n".join([taken, *unmatched_lines(connection, evidence_id, name)])
 
 
 def problem_lines(error: ImportRefused) -> Iterator[str]:
     """The lines a person reads when a file was refused."""
     yield from (f"refused: {problem}" for problem in error.problems or [str(error)])
-
-
-def _today() -> date:
-    """The day in the policy's time zone."""
-    return datetime.now(ZoneInfo(load_policy().thresholds.time_zone)).date()

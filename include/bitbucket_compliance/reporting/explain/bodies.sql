@@ -9,8 +9,7 @@ WITH newest AS (
         objects.body,
         objects.body_hash,
         objects.first_fetched_at,
-        objects.fetched_at,
-        objects.run_id
+        objects.fetched_at
     FROM landing.objects AS objects
     WHERE
         objects.workspace = %(workspace)s

@@ -8,7 +8,6 @@ SELECT DISTINCT ON (calls.resource)
     calls.message,
     calls.items,
     calls.complete,
-    calls.run_id,
     calls.fetched_at
 FROM landing.calls AS calls
 WHERE

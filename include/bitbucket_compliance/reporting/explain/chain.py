@@ -28,7 +28,6 @@ class Chain:
     Attributes:
         test: the test.
         verdict: its interval in ``compliance.result_history``.
-        asked_for: the instant asked for.
         calls: the newest call of each resource until then, as far as calls are kept.
         bodies: the landed objects that were current then, newest body each.
         evidence, exception, entry, roster: what people declared, where the verdict rests on it.
@@ -38,7 +37,6 @@ class Chain:
 
     test: SecurityTest
     verdict: Row
-    asked_for: datetime
     calls: list[Row]
     bodies: list[Row]
     evidence: Row | None
@@ -108,7 +106,6 @@ def chain(
     return Chain(
         test=test,
         verdict=verdict,
-        asked_for=moment,
         calls=run_sql(connection, "reporting/explain/calls.sql", keys).fetchall(),
         bodies=bodies,
         evidence=_one(connection, "evidence", {"evidence_id": detail.get("evidence_id")}),

@@ -2,12 +2,9 @@
 
 SELECT
     states.exception_id::text AS exception_id,
-    states.scope,
-    states.target,
     states.owner,
     states.reason,
     states.expires_at,
-    states.requested_by,
     decisions.decided_by,
     decisions.decided_at
 FROM registry.exception_states AS states

@@ -2,10 +2,8 @@
 
 SELECT
     history.status,
-    history.basis,
     history.reason_code,
     history.exception_id::text AS exception_id,
-    history.policy_version,
     history.valid_from,
     history.valid_to
 FROM compliance.result_history AS history

@@ -3,11 +3,9 @@
 
 SELECT
     history.workspace,
-    history.test_id,
     history.subject_type,
     history.subject_id,
     history.subject_name,
-    history.severity,
     history.status,
     history.basis,
     history.reason_code,

@@ -67,7 +67,8 @@ def _export(connection: Connection, file_format: Format, snapshot: Snapshot, fol
             file_format.write(file, snapshot, verdicts(connection, snapshot))
         with unfinished.open("rb") as file:
             _compare(snapshot.counts, file_format.count(file), final.name)
-        digest = _sha256(unfinished)
+        with unfinished.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         unfinished.replace(final)
     except BaseException:
         with suppress(OSError):
@@ -89,14 +90,6 @@ def _compare(stored: Counts, written: Counts, name: str) -> None:
         f"{name}: the file holds {written[test_id, status]} {status} of {test_id}, "
         f"the database {stored[test_id, status]}; the file was removed, export again"
     )
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _write_whole(path: Path, text: str) -> None:

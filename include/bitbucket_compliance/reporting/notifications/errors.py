@@ -1,10 +1,6 @@
-"""Why a notification could not be sent."""
+"""Why a notification could not be sent: apart from what sends, which is heavy to import."""
 
 from bitbucket_compliance.core.errors import PipelineError
-
-
-class SettingsWrong(PipelineError):
-    """The settings of notifications in the environment can't work."""
 
 
 class NotificationNotSent(PipelineError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,12 +20,13 @@ LISTED: Final = 20
 # Changes that the JSON of a webhook lists.
 LISTED_AS_DATA: Final = 500
 
-_TITLES: Final[Mapping[str, str]] = {
-    "failing": "Newly failing",
-    "reopened": "Re-opened: a risk is no longer accepted",
-    "overdue": "Overdue",
-    "expiring": "Evidence that expires within 14 days",
-    "fixed": "Fixed",
+_KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    # kind of change: (title of its section, words for it in the subject)
+    "failing": ("Newly failing", "newly failing"),
+    "reopened": ("Re-opened: a risk is no longer accepted", "re-opened"),
+    "overdue": ("Overdue", "overdue"),
+    "expiring": ("Evidence that expires within 14 days", "evidence expiring"),
+    "fixed": ("Fixed", "fixed"),
 }
 _ENDINGS: Final[Mapping[str, str]] = {
     "expired": "it expired",
@@ -59,7 +61,7 @@ def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Message:
     """
     sections = [
         {"title": title, "changes": [change for change in changes if change.kind == kind]}
-        for kind, title in _TITLES.items()
+        for kind, (title, _) in _KINDS.items()
     ]
     sections = [section for section in sections if section["changes"]]
     workspaces = sorted({change.workspace for change in changes})
@@ -81,15 +83,8 @@ def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Message:
 
 
 def _heading(changes: Sequence[Change], workspaces: Sequence[str]) -> str:
-    counts = {kind: sum(change.kind == kind for change in changes) for kind in _TITLES}
-    words = {
-        "failing": "newly failing",
-        "reopened": "re-opened",
-        "overdue": "overdue",
-        "expiring": "evidence expiring",
-        "fixed": "fixed",
-    }
-    summary = ", ".join(f"{count} {words[kind]}" for kind, count in counts.items() if count)
+    counts = Counter(change.kind for change in changes)
+    summary = ", ".join(f"{counts[kind]} {words}" for kind, (_, words) in _KINDS.items() if counts[kind])
     others = f" and {len(workspaces) - 3} others" if len(workspaces) > 3 else ""
     return f"Bitbucket compliance, {' and '.join(workspaces[:3])}{others}: {summary}"
 

@@ -28,27 +28,30 @@ class Settings:
     recipients: tuple[str, ...] = ()
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Read ``COMPLIANCE_NOTIFY_CONN_ID``, ``COMPLIANCE_NOTIFY_DIGEST`` and ``COMPLIANCE_NOTIFY_TO``."""
-        given = os.environ if environment is None else environment
         return cls(
-            conn_id=given.get(CONN_ID, "").strip(),
-            digest=given.get(DIGEST, "").strip().lower(),
-            recipients=tuple(part.strip() for part in given.get(RECIPIENTS, "").split(",") if part.strip()),
+            conn_id=environment.get(CONN_ID, "").strip(),
+            digest=environment.get(DIGEST, "").strip().lower(),
+            recipients=tuple(part.strip() for part in environment.get(RECIPIENTS, "").split(",") if part.strip()),
         )
 
     def check(self) -> None:
         """Raise where they can't work.
 
         Raises:
-            SettingsWrong: no connection is named, or the digest is of an unknown kind.
+            NotificationNotSent: no connection is named, or the digest is of an unknown kind.
         """
-        from bitbucket_compliance.reporting.notifications.errors import SettingsWrong
+        from bitbucket_compliance.reporting.notifications.errors import NotificationNotSent
 
         if not self.conn_id:
-            raise SettingsWrong(f"notifications are off: set {CONN_ID} to the id of an Airflow connection")
+            raise NotificationNotSent(
+                f"notifications are off: set {CONN_ID} to the id of an Airflow connection", retryable=False
+            )
         if self.digest not in ("", DAILY):
-            raise SettingsWrong(f"{DIGEST}={self.digest}: write {DAILY}, or leave it empty for one after each run")
+            raise NotificationNotSent(
+                f"{DIGEST}={self.digest}: write {DAILY}, or leave it empty for one after each run", retryable=False
+            )
 
     @property
     def after_each_run(self) -> bool:

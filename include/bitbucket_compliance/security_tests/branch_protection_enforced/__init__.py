@@ -5,23 +5,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from bitbucket_compliance.policy.model import Threshold
-from bitbucket_compliance.security_tests.model import (
-    CIS_SSC,
-    EXTRACT_FAILED,
-    ISO_27001,
-    NO_MAIN_BRANCH,
-    NON_PRODUCTION,
-    NOT_READ_YET,
-    OSPS,
-    PERMISSION_MISSING,
-    SCOPE_MISSING,
-    SOC_2,
-    SSDF,
-    Reason,
-    SecurityTest,
-    controls,
-    restriction,
-)
+from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
+from bitbucket_compliance.security_tests.model import Reason, SecurityTest
+from bitbucket_compliance.security_tests.reasons import EVIDENCE_ACCEPTED, OF_MAIN_BRANCHES, restriction
 from bitbucket_compliance.security_tests.restriction_kinds import known_kinds
 
 TEST = SecurityTest(
@@ -43,9 +29,7 @@ TEST = SecurityTest(
     ),
     bases={"configuration": ("branch_restrictions", "effective_branching_model")},
     reasons={
-        "evidence_accepted": Reason(
-            "passing", "evidence", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
-        ),
+        "evidence_accepted": EVIDENCE_ACCEPTED,
         "protections_in_place": Reason(
             "passing", "configuration", "Restrictions of every required kind apply to the main branch."
         ),
@@ -58,12 +42,7 @@ TEST = SecurityTest(
             " project has such a rule, submit evidence about the project.",
             (restriction("push", users=[], groups=[]), restriction("force"), restriction("delete")),
         ),
-        "scope_missing": SCOPE_MISSING,
-        "permission_missing": PERMISSION_MISSING,
-        "extract_failed": EXTRACT_FAILED,
-        "not_read_yet": NOT_READ_YET,
-        "non_production": NON_PRODUCTION,
-        "no_main_branch": NO_MAIN_BRANCH,
+        **OF_MAIN_BRANCHES,
     },
     controls=(
         *controls(SOC_2, "CC8.1", "CC6.1"),

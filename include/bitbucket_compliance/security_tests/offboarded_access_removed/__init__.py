@@ -1,16 +1,9 @@
 """Bitbucket access should be removed for offboarded user."""
 
 from bitbucket_compliance.policy.model import Days, Threshold
-from bitbucket_compliance.security_tests.model import (
-    CIS_SSC,
-    ISO_27001,
-    OSPS,
-    SOC_2,
-    SSDF,
-    Reason,
-    SecurityTest,
-    controls,
-)
+from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
+from bitbucket_compliance.security_tests.model import Reason, SecurityTest
+from bitbucket_compliance.security_tests.reasons import OF_MEMBERS
 
 TEST = SecurityTest(
     test_id="offboarded_access_removed",
@@ -63,24 +56,7 @@ TEST = SecurityTest(
             "The newest roster is older than the policy allows.",
             "Import a current roster: make import ROSTER=file.csv.",
         ),
-        "extract_failed": Reason(
-            "error",
-            None,
-            "The members could not be found by e-mail address in this run, and nothing else decides.",
-            "Run again; the members could not be found by e-mail in this run.",
-        ),
-        "scope_missing": Reason(
-            "pending",
-            None,
-            "Members can't be found by e-mail address for want of the scope account.",
-            "Grant the connection the scope account, then run again.",
-        ),
-        "permission_missing": Reason(
-            "pending",
-            None,
-            "Members can't be found by e-mail address: the identity is no workspace administrator.",
-            "Let a workspace administrator grant the connection: only then Bitbucket finds members by e-mail.",
-        ),
+        **OF_MEMBERS,
         "app_user": Reason("not_applicable", "registry", "The member is an app: it stands on no roster."),
     },
     controls=(

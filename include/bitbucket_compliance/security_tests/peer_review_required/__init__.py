@@ -1,23 +1,19 @@
 """Code changes should be reviewed by peers before merging."""
 
 from bitbucket_compliance.policy.model import Count, Threshold
-from bitbucket_compliance.security_tests.model import (
-    CIS_SSC,
-    EXTRACT_FAILED,
-    ISO_27001,
-    NO_MAIN_BRANCH,
-    NON_PRODUCTION,
-    NOT_READ_YET,
-    OSPS,
-    PERMISSION_MISSING,
-    SCOPE_MISSING,
-    SOC_2,
-    Control,
-    Reason,
-    SecurityTest,
-    controls,
+from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, Control, controls
+from bitbucket_compliance.security_tests.model import Reason, SecurityTest
+from bitbucket_compliance.security_tests.reasons import (
+    EVIDENCE_ACCEPTED,
+    OF_MAIN_BRANCHES,
+    TOO_FEW_MERGES,
+    advisory_only,
+    no_matching_rule,
     restriction,
+    rule_enforced,
 )
+
+RULES = (restriction("require_approvals_to_merge", value="{min_approvals}"), restriction("enforce_merge_checks"))
 
 TEST = SecurityTest(
     test_id="peer_review_required",
@@ -44,36 +40,15 @@ TEST = SecurityTest(
         "behaviour": ("pull_requests",),
     },
     reasons={
-        "evidence_accepted": Reason(
-            "passing", "evidence", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
-        ),
-        "rule_enforced": Reason(
-            "passing",
-            "configuration",
-            "A rule on the main branch requires approvals, and unmet merge checks block the merge.",
-        ),
+        "evidence_accepted": EVIDENCE_ACCEPTED,
+        "rule_enforced": rule_enforced("approvals"),
         "merges_had_peer_approval": Reason(
             "passing",
             "behaviour",
             "The rules can't be read; every merge into the main branch in the window had a peer's approval.",
         ),
-        "advisory_only": Reason(
-            "failing",
-            "configuration",
-            "A rule asks for approvals, but unmet merge checks only warn.",
-            "Open Repository settings → Branch restrictions, edit the rule of the main branch, and switch on "
-            '"Prevent a merge with unresolved merge checks" (Bitbucket Premium).',
-            (restriction("enforce_merge_checks"),),
-        ),
-        "no_matching_rule": Reason(
-            "failing",
-            "configuration",
-            "No rule of the repository requires enough approvals to merge into the main branch.",
-            "Open Repository settings → Branch restrictions, add or edit the rule of the main branch, and under "
-            "Merge checks set the minimum number of approvals, then prevent merges with unresolved checks "
-            "(Bitbucket Premium). Where the project has such a rule, submit evidence about the project.",
-            (restriction("require_approvals_to_merge", value="{min_approvals}"), restriction("enforce_merge_checks")),
-        ),
+        "advisory_only": advisory_only("approvals"),
+        "no_matching_rule": no_matching_rule("approvals", "approvals", RULES),
         "merged_without_peer_approval": Reason(
             "failing",
             "behaviour",
@@ -81,20 +56,10 @@ TEST = SecurityTest(
             "Review the pull requests named in the reason after the fact. Then require approvals for the main "
             "branch and prevent merges with unresolved checks (Repository settings → Branch restrictions → Merge "
             "checks).",
-            (restriction("require_approvals_to_merge", value="{min_approvals}"), restriction("enforce_merge_checks")),
+            RULES,
         ),
-        "too_few_merges": Reason(
-            "pending",
-            None,
-            "The rules can't be read, and too few pull requests were merged in the window to judge by.",
-            "Too few merges to judge by behaviour: grant repository:admin to read the rules, or submit evidence.",
-        ),
-        "scope_missing": SCOPE_MISSING,
-        "permission_missing": PERMISSION_MISSING,
-        "extract_failed": EXTRACT_FAILED,
-        "not_read_yet": NOT_READ_YET,
-        "non_production": NON_PRODUCTION,
-        "no_main_branch": NO_MAIN_BRANCH,
+        "too_few_merges": TOO_FEW_MERGES,
+        **OF_MAIN_BRANCHES,
     },
     controls=(
         *controls(SOC_2, "CC8.1"),

@@ -1,22 +1,8 @@
 """Bitbucket Pipelines should be enabled for vulnerability scanning."""
 
-from bitbucket_compliance.security_tests.model import (
-    CIS_SSC,
-    EXTRACT_FAILED,
-    ISO_27001,
-    NON_PRODUCTION,
-    NOT_READ_YET,
-    OSPS,
-    PERMISSION_MISSING,
-    SCOPE_MISSING,
-    SOC_2,
-    SSDF,
-    ApiCall,
-    Control,
-    Reason,
-    SecurityTest,
-    controls,
-)
+from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, Control, controls
+from bitbucket_compliance.security_tests.model import ApiCall, Reason, SecurityTest
+from bitbucket_compliance.security_tests.reasons import OF_REPOSITORIES
 
 TEST = SecurityTest(
     test_id="pipelines_enabled",
@@ -62,11 +48,7 @@ TEST = SecurityTest(
             "The setting can't be read, and no pipeline ran in the window.",
             "No run to judge by: grant repository:admin to read the setting, or submit evidence.",
         ),
-        "scope_missing": SCOPE_MISSING,
-        "permission_missing": PERMISSION_MISSING,
-        "extract_failed": EXTRACT_FAILED,
-        "not_read_yet": NOT_READ_YET,
-        "non_production": NON_PRODUCTION,
+        **OF_REPOSITORIES,
     },
     controls=(
         *controls(SOC_2, "CC8.1"),

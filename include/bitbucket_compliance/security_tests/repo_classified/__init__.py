@@ -1,6 +1,7 @@
 """Code repo should be classified."""
 
-from bitbucket_compliance.security_tests.model import ISO_27001, SOC_2, ApiCall, Reason, SecurityTest, controls
+from bitbucket_compliance.security_tests.frameworks import ISO_27001, SOC_2, controls
+from bitbucket_compliance.security_tests.model import ApiCall, Reason, SecurityTest
 
 TEST = SecurityTest(
     test_id="repo_classified",

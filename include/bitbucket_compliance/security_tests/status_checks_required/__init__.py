@@ -1,22 +1,21 @@
 """Merging of code changes should require passing status-checks."""
 
 from bitbucket_compliance.policy.model import Count, Threshold
-from bitbucket_compliance.security_tests.model import (
-    CIS_SSC,
-    EXTRACT_FAILED,
-    ISO_27001,
-    NO_MAIN_BRANCH,
-    NON_PRODUCTION,
-    NOT_READ_YET,
-    OSPS,
-    PERMISSION_MISSING,
-    SCOPE_MISSING,
-    SOC_2,
-    SSDF,
-    Reason,
-    SecurityTest,
-    controls,
+from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
+from bitbucket_compliance.security_tests.model import Reason, SecurityTest
+from bitbucket_compliance.security_tests.reasons import (
+    EVIDENCE_ACCEPTED,
+    OF_MAIN_BRANCHES,
+    TOO_FEW_MERGES,
+    advisory_only,
+    no_matching_rule,
     restriction,
+    rule_enforced,
+)
+
+RULES = (
+    restriction("require_passing_builds_to_merge", value="{min_passing_builds}"),
+    restriction("enforce_merge_checks"),
 )
 
 TEST = SecurityTest(
@@ -45,62 +44,25 @@ TEST = SecurityTest(
         "behaviour": ("pull_requests", "pull_request_statuses"),
     },
     reasons={
-        "evidence_accepted": Reason(
-            "passing", "evidence", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
-        ),
-        "rule_enforced": Reason(
-            "passing",
-            "configuration",
-            "A rule on the main branch requires passing builds, and unmet merge checks block the merge.",
-        ),
+        "evidence_accepted": EVIDENCE_ACCEPTED,
+        "rule_enforced": rule_enforced("passing builds"),
         "merges_had_passing_builds": Reason(
             "passing",
             "behaviour",
             "The rules can't be read; every sampled merge into the main branch had passing builds.",
         ),
-        "advisory_only": Reason(
-            "failing",
-            "configuration",
-            "A rule asks for passing builds, but unmet merge checks only warn.",
-            "Open Repository settings → Branch restrictions, edit the rule of the main branch, and switch on "
-            '"Prevent a merge with unresolved merge checks" (Bitbucket Premium).',
-            (restriction("enforce_merge_checks"),),
-        ),
-        "no_matching_rule": Reason(
-            "failing",
-            "configuration",
-            "No rule of the repository requires enough passing builds to merge into the main branch.",
-            "Open Repository settings → Branch restrictions, add or edit the rule of the main branch, and under "
-            "Merge checks set the minimum number of successful builds, then prevent merges with unresolved checks"
-            " (Bitbucket Premium). Where the project has such a rule, submit evidence about the project.",
-            (
-                restriction("require_passing_builds_to_merge", value="{min_passing_builds}"),
-                restriction("enforce_merge_checks"),
-            ),
-        ),
+        "advisory_only": advisory_only("passing builds"),
+        "no_matching_rule": no_matching_rule("passing builds", "successful builds", RULES),
         "merged_without_passing_build": Reason(
             "failing",
             "behaviour",
             "The rules can't be read; a sampled merge into the main branch had no passing build.",
             "Look at the pull requests named in the reason. Then require passing builds for the main branch and "
             "prevent merges with unresolved checks (Repository settings → Branch restrictions → Merge checks).",
-            (
-                restriction("require_passing_builds_to_merge", value="{min_passing_builds}"),
-                restriction("enforce_merge_checks"),
-            ),
+            RULES,
         ),
-        "too_few_merges": Reason(
-            "pending",
-            None,
-            "The rules can't be read, and too few pull requests were merged in the window to judge by.",
-            "Too few merges to judge by behaviour: grant repository:admin to read the rules, or submit evidence.",
-        ),
-        "scope_missing": SCOPE_MISSING,
-        "permission_missing": PERMISSION_MISSING,
-        "extract_failed": EXTRACT_FAILED,
-        "not_read_yet": NOT_READ_YET,
-        "non_production": NON_PRODUCTION,
-        "no_main_branch": NO_MAIN_BRANCH,
+        "too_few_merges": TOO_FEW_MERGES,
+        **OF_MAIN_BRANCHES,
     },
     controls=(
         *controls(SOC_2, "CC8.1"),

@@ -1,15 +1,8 @@
 """Bitbucket user should have MFA enabled."""
 
-from bitbucket_compliance.security_tests.model import (
-    CIS_SSC,
-    ISO_27001,
-    OSPS,
-    SOC_2,
-    SSDF,
-    Reason,
-    SecurityTest,
-    controls,
-)
+from bitbucket_compliance.security_tests.frameworks import TWO_STEP_VERIFICATION
+from bitbucket_compliance.security_tests.model import Reason, SecurityTest
+from bitbucket_compliance.security_tests.reasons import OF_MEMBERS
 
 TEST = SecurityTest(
     test_id="user_mfa_enabled",
@@ -54,33 +47,10 @@ TEST = SecurityTest(
             "The evidence that covers the member is past its validity.",
             "Export the report again and import it, or capture it again and submit the picture.",
         ),
-        "extract_failed": Reason(
-            "error",
-            None,
-            "The members could not be found by e-mail address in this run, and nothing else decides.",
-            "Run again; the members could not be found by e-mail in this run.",
-        ),
-        "scope_missing": Reason(
-            "pending",
-            None,
-            "Members can't be found by e-mail address for want of the scope account.",
-            "Grant the connection the scope account, then run again.",
-        ),
-        "permission_missing": Reason(
-            "pending",
-            None,
-            "Members can't be found by e-mail address: the identity is no workspace administrator.",
-            "Let a workspace administrator grant the connection: only then Bitbucket finds members by e-mail.",
-        ),
+        **OF_MEMBERS,
         "app_user": Reason("not_applicable", None, "The member is an app: it has no two-step verification of its own."),
     },
-    controls=(
-        *controls(SOC_2, "CC6.1", "CC6.6"),
-        *controls(ISO_27001, "A.8.5", "A.5.17"),
-        *controls(CIS_SSC, "1.3.5"),
-        *controls(OSPS, "OSPS-AC-01"),
-        *controls(SSDF, "PO.3.2", "PS.1"),
-    ),
+    controls=TWO_STEP_VERIFICATION,
     cannot_see=(
         "What changed since the day of the export.",
         "A second factor that an identity provider asks for: Atlassian's export does not show it.",

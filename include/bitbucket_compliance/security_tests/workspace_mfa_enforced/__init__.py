@@ -1,15 +1,7 @@
 """Bitbucket workspace level MFA should be enforced."""
 
-from bitbucket_compliance.security_tests.model import (
-    CIS_SSC,
-    ISO_27001,
-    OSPS,
-    SOC_2,
-    SSDF,
-    Reason,
-    SecurityTest,
-    controls,
-)
+from bitbucket_compliance.security_tests.frameworks import TWO_STEP_VERIFICATION
+from bitbucket_compliance.security_tests.model import Reason, SecurityTest
 
 TEST = SecurityTest(
     test_id="workspace_mfa_enforced",
@@ -47,13 +39,7 @@ TEST = SecurityTest(
             "The evidence is past its validity: capture it again.",
         ),
     },
-    controls=(
-        *controls(SOC_2, "CC6.1", "CC6.6"),
-        *controls(ISO_27001, "A.8.5", "A.5.17"),
-        *controls(CIS_SSC, "1.3.5"),
-        *controls(OSPS, "OSPS-AC-01"),
-        *controls(SSDF, "PO.3.2", "PS.1"),
-    ),
+    controls=TWO_STEP_VERIFICATION,
     cannot_see=(
         "The setting itself: no public endpoint shows it. Somebody captures it, and somebody else accepts the capture.",
         "What changed since the day of capture.",

@@ -7,6 +7,7 @@ always gives the original. Empty cells are nulls, times are ISO 8601 in UTC, ``d
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,7 +41,7 @@ def write(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> N
 
 def write_rows(file: IO[bytes], columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a table of any columns by the same rules."""
-    writer = csv.writer(_Encoded(file))
+    writer = csv.writer(codecs.getwriter("utf-8")(file))
     writer.writerow(columns)
     for values in rows:
         writer.writerow(safe(_text(value)) for value in values)
@@ -59,16 +60,6 @@ def read(file: IO[bytes]) -> Iterator[dict[str, str]]:
 def count(file: IO[bytes]) -> Counts:
     """See ``Format``."""
     return Counts((cells["test_id"], cells["status"]) for cells in read(file))
-
-
-class _Encoded:
-    """A text file for the csv module over a file of bytes."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def write(self, text: str) -> int:
-        return self._file.write(text.encode())
 
 
 def _text(value: Any) -> str:

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from bitbucket_compliance.core.errors import ImportRefused
 
 PROBLEMS_SHOWN = 50
 LARGEST_FILE = 50 * 1024 * 1024
+MOST_COLUMNS = 500
 
 
 @dataclass(frozen=True)
@@ -30,38 +30,35 @@ class File:
 
 
 class Problems:
-    def __init__(self, file: File):
-        self._file = file.name
-        self._counted_in = file.counted_in
+    """What is wrong with a file's values, each with its place."""
+
+    def __init__(self, name: str, counted_in: str = "line"):
+        self._name = name
+        self._counted_in = counted_in
         self.found: list[str] = []
 
     def add(self, line: int, column: str, reason: str) -> None:
-        self.found.append(f"{self._file}: {self._counted_in} {line}: column {column}: {reason}")
+        self.found.append(f"{self._name}: {self._counted_in} {line}: column {column}: {reason}")
 
     def refuse_if_any(self) -> None:
         if self.found:
             raise ImportRefused(
-                f"{self._file} was refused, nothing of it was taken: {len(self.found)} bad "
+                f"{self._name} was refused, nothing of it was taken: {len(self.found)} bad "
                 f"{'value' if len(self.found) == 1 else 'values'}; first: {self.found[0]}",
                 self.found[:PROBLEMS_SHOWN],
             )
 
 
 def read_csv(path: Path) -> File:
-    """Read a UTF-8 CSV (with or without a byte order mark; comma, semicolon or tab).
+    """The file at ``path``; see ``table``.
 
     Raises:
-        ImportRefused: no such file, no text, too large, no header, or a row with more cells than the header.
+        ImportRefused: also where there is no such file, or it is too large.
     """
     content = read_content(path)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as wrong:
-        line = content.count(b"\n", 0, wrong.start) + 1
-        raise refused(path.name, f"line {line}: is not UTF-8 text; save the file as CSV UTF-8") from wrong
-    if "\x00" in text:
-        raise refused(path.name, "holds NUL characters: this is no CSV file")
-    return _parse(path.name, text, hashlib.sha256(content).hexdigest())
+    header, rows = table(path.name, content)
+    by_column = tuple((line, dict(zip(header, cells, strict=True))) for line, cells in rows)
+    return File(path.name, hashlib.sha256(content).hexdigest(), header, by_column)
 
 
 def read_content(path: Path) -> bytes:
@@ -74,30 +71,51 @@ def read_content(path: Path) -> bytes:
     return content
 
 
-def _parse(name: str, text: str, sha256: str) -> File:
+def table(name: str, content: bytes) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
+    """The header of a UTF-8 CSV (with or without a byte order mark; comma, semicolon or tab), and what is below it.
+
+    Returns:
+        The names of the columns; the rows that aren't blank, each with its line, trimmed and as wide as the header.
+
+    Raises:
+        ImportRefused: no text, no header, too many columns, or a row with more cells than the header.
+    """
+    text = _text(name, content)
     header_line = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t", key=header_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[tuple[int, dict[str, str]]] = []
-    columns: tuple[str, ...] = ()
+    rows: list[tuple[int, list[str]]] = []
+    header: tuple[str, ...] = ()
     started_at = 1
     try:
         for cells in reader:
             line, started_at = started_at, reader.line_num + 1
-            if not any(cell.strip() for cell in cells):
+            trimmed = [cell.strip() for cell in cells]
+            if len(cells) > MOST_COLUMNS:
+                raise refused(name, f"has {len(cells):,} columns; {MOST_COLUMNS} are the most")
+            if not header:
+                header = tuple(trimmed) if any(trimmed) else ()
                 continue
-            if not columns:
-                columns = tuple(cell.strip() for cell in cells)
-                continue
-            if any(cell.strip() for cell in cells[len(columns) :]):
-                raise refused(name, f"line {line}: has {len(cells)} cells, the header has {len(columns)}")
-            padded = [*cells, *[""] * (len(columns) - len(cells))][: len(columns)]
-            rows.append((line, {column: cell.strip() for column, cell in zip(columns, padded, strict=True)}))
+            if any(trimmed[len(header) :]):
+                raise refused(name, f"line {line}: has {len(cells)} cells, the header has {len(header)}")
+            if any(trimmed):
+                rows.append((line, [*trimmed, *[""] * (len(header) - len(cells))][: len(header)]))
     except csv.Error as broken:
         raise refused(name, f"line {reader.line_num}: {broken}") from broken
-    if not columns:
+    if not header:
         raise refused(name, "is empty: the first line has to name the columns")
-    return File(name, sha256, columns, tuple(rows))
+    return header, rows
+
+
+def _text(name: str, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        line = content.count(b"\n", 0, wrong.start) + 1
+        raise refused(name, f"line {line}: is not UTF-8 text; save the file as CSV UTF-8") from wrong
+    if "\x00" in text:
+        raise refused(name, "holds NUL characters: this is no CSV file")
+    return text
 
 
 def refused(name: str, reason: str) -> ImportRefused:
@@ -105,19 +123,16 @@ def refused(name: str, reason: str) -> ImportRefused:
     return ImportRefused(message, [f"{name}: {reason}"])
 
 
-def renamed(file: File, wanted: Mapping[str, tuple[str, ...]], optional: tuple[str, ...] = ()) -> File:
-    """The file with its columns under our names.
+def renamed(file: File, wanted: tuple[str, ...], optional: tuple[str, ...] = ()) -> File:
+    """The file with the wanted columns alone, under our names.
 
     Raises:
         ImportRefused: a wanted column is missing; names it and what the file has.
     """
     by_plain_name: dict[str, str] = {}
     for column in file.columns:
-        by_plain_name.setdefault(_plain(column), column)
-    found = {
-        ours: next((by_plain_name[name] for name in spellings if name in by_plain_name), None)
-        for ours, spellings in wanted.items()
-    }
+        by_plain_name.setdefault(plain_name(column), column)
+    found = {ours: by_plain_name.get(plain_name(ours)) for ours in wanted}
     missing = [ours for ours, theirs in found.items() if theirs is None and ours not in optional]
     if missing:
         where, it = ("line 1: ", "the file") if file.source == "file" else ("", "it")
@@ -125,12 +140,9 @@ def renamed(file: File, wanted: Mapping[str, tuple[str, ...]], optional: tuple[s
     rows = tuple(
         (line, {ours: row[theirs] for ours, theirs in found.items() if theirs is not None}) for line, row in file.rows
     )
-    return replace(file, columns=tuple(wanted), rows=rows)
+    return replace(file, columns=wanted, rows=rows)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A column's name for comparison: without case, white space and punctuation."""
     return re.sub(r"[^a-z0-9]", "", name.casefold())
-
-
-def same_names(*columns: str) -> dict[str, tuple[str, ...]]:
-    return {column: (_plain(column),) for column in columns}
