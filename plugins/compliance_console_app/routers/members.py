@@ -26,7 +26,7 @@ router = APIRouter()
 
 SORTS = ("name", "role", "matched_by", "last_accessed", "state", "reviewed_at")
 FILTER = ("search", "role", "matched_by", "review")
-MATCHES = ("account_id", "email", "name", "nothing")
+MATCHES = {"account_id": "account id", "email": "email", "name": "name", "nothing": "nothing"}
 REVIEWS = {
     "due": "to be reviewed: new, or changed since",
     "needed": "not on the roster",
