@@ -66,7 +66,7 @@ class Kind:
         found = self.found(connection, key)
         return {name: found[name] for name in self.audited if found[name] is not None}
 
-    def day(self, text: str, what: str, why: str) -> date:
+    def day(self, text: str, what: str, why: str, example: str) -> date:
         """The day that was typed.
 
         Raises:
@@ -75,7 +75,7 @@ class Kind:
         try:
             return date.fromisoformat(text.strip())
         except ValueError:
-            problem = f"{ascii(text.strip())[:40]} is no date; write it as 2026-12-31" if text.strip() else why
+            problem = f"{ascii(text.strip())[:40]} is no date; write it as {example}" if text.strip() else why
             raise self.refusal(f"{what} {problem}") from None
 
 
@@ -128,8 +128,8 @@ def add_pages(router: APIRouter, kind: Kind) -> None:
         try:
             decided = kind.decide(connection, str(key), decision, decided_by=person.name, reason=reason or None)
         except kind.refusal as refused:
-            shown = {"may_decide": True, "problem": one_line(refused), "typed_reason": reason}
-            return _details(kind, request, person, connection, str(key), **shown)
+            problem = one_line(refused)
+            return _details(kind, request, person, connection, str(key), problem=problem, typed_reason=reason)
         kind.record(connection, person, decided.status, str(key), before)
         return redirect(request, f"{kind.path}/{key}", kind.told(decision, decided))
 
@@ -141,7 +141,7 @@ def _details(
     connection: Connection,
     key: str,
     *,
-    may_decide: bool,
+    may_decide: bool = True,
     problem: str = "",
     typed_reason: str = "",
 ) -> Response:

@@ -91,6 +91,8 @@ def _submitted(
 ) -> tuple[str, tuple[str, ...]]:
     if file is None:
         raise EvidenceRefused("no file was chosen; choose the screenshot, document or export")
+    missing = "is missing; its validity counts from it"
+    captured_on = KIND.day(given["captured_on"], "the day of capture", missing, "2026-03-31")
     submission = submit(
         connection,
         file,
@@ -98,7 +100,7 @@ def _submitted(
         workspace=given["workspace"] or None,
         scope=given["scope"] or None,
         targets=re.split(r"[,;\s]+", given["targets"].strip()) if given["targets"].strip() else (),
-        captured_on=KIND.day(given["captured_on"], "the day of capture", "is missing; its validity counts from it"),
+        captured_on=captured_on,
         submitted_by=person.name,
         note=given["note"] or None,
     )

@@ -93,7 +93,7 @@ def ask(request: Request, person: Decider, connection: Database, selection: Sele
 def _requested(connection: Connection, person: Person, given: dict[str, str]) -> str:
     if given["scope"] not in SCOPES:
         raise ExceptionRefused("say what is to be covered: one subject, one project or one pattern of slugs")
-    until = KIND.day(given["until"], "the last day", "is missing: no risk is accepted for ever")
+    until = KIND.day(given["until"], "the last day", "is missing: no risk is accepted for ever", "2026-12-31")
     asked = ExceptionRequest(
         test_id=given["test_id"],
         workspace=given["workspace"],
