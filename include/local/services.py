@@ -121,7 +121,7 @@ def _vault_key_for(command: str) -> Iterator[None]:
         yield
         return
     with only_one(env.LOCAL / "airflow"):
-        fresh = env.new_vault_key()
+        fresh = env.new_fernet_key()
         # Should this be interrupted, the file opens rows of both kinds.
         env.keep_vault_keys(f"{fresh},{env.vault_keys(os.environ)}")
         yield

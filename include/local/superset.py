@@ -14,7 +14,8 @@ from typing import Final
 
 from bitbucket_compliance.commands.command_line import CommandError
 from local import environment as env
-from local.supervisor import HOST, last_error
+from local.processes import HOST
+from local.supervisor import last_error
 
 FOLDER: Final = env.ROOT / "include" / "bitbucket_compliance" / "reporting" / "dashboards"
 LOCK: Final = FOLDER / "requirements.txt"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,12 +23,11 @@ import psutil
 from bitbucket_compliance.commands.command_line import CommandError
 from bitbucket_compliance.core.errors import PipelineError
 from local import environment as env
-from local.processes import end
+from local.processes import HOST, end, free_port
 from local.services import embedded_postgres
 
 START_TIMEOUT_SECONDS: Final = 180
 STOP_TIMEOUT_SECONDS: Final = 30
-HOST: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -170,22 +168,7 @@ def last_error(log: Path, start: int = 0) -> str:
     return (errors or [line for line in lines if "Error" in line] or ["see the log"])[-1]
 
 
-def free_port(preferred: int = 0) -> int:
-    """The preferred port of loopback, or any free one where that is taken."""
-    try:
-        return _bound_port(preferred)
-    except OSError:
-        return _bound_port(0)
-
-
 def require_free(port: int) -> None:
     """Raise CommandError where somebody listens on the port."""
     if port and free_port(port) != port:
         raise CommandError(f"port {port} of {HOST} is taken: name another one with --port")
-
-
-def _bound_port(port: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((HOST, port))
-        return int(probe.getsockname()[1])

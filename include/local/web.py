@@ -15,8 +15,9 @@ from typing import Final
 
 from bitbucket_compliance.commands.command_line import Flag, command, port
 from local import environment as env
+from local.processes import HOST, free_port
 from local.services import GRANT, Services, migrate_airflow, only_one, usable
-from local.supervisor import HOST, Background, free_port, require_free, supervise
+from local.supervisor import Background, require_free, supervise
 
 PREFERRED_PORT: Final = 8080
 #: who submits evidence or owns a risk may not accept it: that takes a second login of the role `op`

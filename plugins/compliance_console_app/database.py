@@ -93,12 +93,19 @@ Database = Annotated[Connection, Depends(database, scope="function")]
 
 def rows(connection: Connection, name: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """All rows of ``sql/<name>.sql``, ``page/statement``; values travel as parameters."""
-    return connection.execute(_text(name), parameters or {}).fetchall()
+    return executed(connection, name, parameters).fetchall()
 
 
 def row(connection: Connection, name: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """The first row of ``sql/<name>.sql``, or None."""
-    return connection.execute(_text(name), parameters or {}).fetchone()
+    return executed(connection, name, parameters).fetchone()
+
+
+def executed(
+    connection: Connection, name: str, parameters: Mapping[str, Any] | None = None
+) -> psycopg.Cursor[dict[str, Any]]:
+    """The cursor after ``sql/<name>.sql``, for whoever needs the names of its columns."""
+    return connection.execute(_text(name), parameters or {})
 
 
 @cache

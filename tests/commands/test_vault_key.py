@@ -41,7 +41,7 @@ def test_a_rotation_that_fails_keeps_the_old_key_usable(
     sandbox: SandboxServer, dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     env.vault_keys({})
-    connect(sandbox, dsn, keys=env.new_vault_key())
+    connect(sandbox, dsn, keys=env.new_fernet_key())
     before = env.vault_keys({})
     assert make.main(["rotate-vault-key"]) == 1
     assert before in env.vault_keys({}).split(",")
@@ -53,7 +53,7 @@ def test_a_persons_keys_are_used_as_given(
 ) -> None:
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     connect(sandbox, dsn)
-    new = env.new_vault_key()
+    new = env.new_fernet_key()
     monkeypatch.setenv(KEY_VARIABLE, f"{new},{KEY}")
     assert main(["rotate-vault-key"]) == 0
     monkeypatch.setenv(KEY_VARIABLE, new)

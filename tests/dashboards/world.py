@@ -14,9 +14,8 @@ import pytest
 
 from bitbucket_compliance.reporting.dashboards.login import ensure_login
 from local.dashboard import PAGE, SUPERSET
-from local.processes import end
+from local.processes import end, free_port
 from local.superset import Superset
-from local.supervisor import free_port
 from sandbox.process import SandboxServer
 from tests.harness import Pipeline, bitbucket_connection
 

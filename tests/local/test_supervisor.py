@@ -14,19 +14,21 @@ from bitbucket_compliance.commands.command_line import CommandError
 from local import __main__ as command_line
 from local import environment as env
 from local import supervisor
-from local.supervisor import Background, free_port, require_free
+from local.processes import free_port
+from local.supervisor import Background, require_free
 
 PROGRAM = """
 import subprocess, sys
 from bitbucket_compliance.commands.command_line import CommandError
 from pathlib import Path
 from local import supervisor
+from local.processes import free_port
 
 def run():
     if sys.argv[2] == "broken":
         raise CommandError("it has no legs")
     toy = supervisor.Background("Toy", "toy", Path(sys.argv[1]), Path(sys.argv[1]) / "log", "stop", "/", bool)
-    port = supervisor.free_port()
+    port = free_port()
     server = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     toy.hold(subprocess.Popen(server, start_new_session=True), f"http://127.0.0.1:{port}")
 

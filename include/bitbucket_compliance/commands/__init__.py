@@ -3,34 +3,17 @@
 Commands read connections and secrets from the environment and write where they are told, never beside the code. Each
 registers itself, with its flags and help, by the decorator ``command_line.command`` as its module is imported.
 """
+# ruff: noqa: F401
 
 from bitbucket_compliance.commands import (
-    connect as connect,
-)
-from bitbucket_compliance.commands import (
-    evidence as evidence,
-)
-from bitbucket_compliance.commands import (
-    exceptions as exceptions,
-)
-from bitbucket_compliance.commands import (
-    explain as explain,
-)
-from bitbucket_compliance.commands import (
-    export as export,
-)
-from bitbucket_compliance.commands import (
-    imports as imports,
-)
-from bitbucket_compliance.commands import (
-    policy as policy,
-)
-from bitbucket_compliance.commands import (
-    review as review,
-)
-from bitbucket_compliance.commands import (
-    upgrade as upgrade,
-)
-from bitbucket_compliance.commands import (
-    webhooks as webhooks,
+    connect,
+    evidence,
+    exceptions,
+    explain,
+    export,
+    imports,
+    policy,
+    review,
+    upgrade,
+    webhooks,
 )

@@ -3,62 +3,45 @@
 from __future__ import annotations
 
 import re
-from datetime import date
-from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import EvidenceRefused, PipelineError, one_line
-from bitbucket_compliance.registry.evidence import OUTCOMES, SCOPES, KeptFile, decide, open_evidence, submit
-from bitbucket_compliance.security_tests import CATALOGUE
-from compliance_console_app.database import Connection, Database, row, rows
-from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
-from compliance_console_app.services import audit
+from bitbucket_compliance.registry.evidence import OUTCOMES, SCOPES, Decided, decide, open_evidence, submit
+from compliance_console_app.database import Connection, Database, row
+from compliance_console_app.permissions import Decider, Person, Reader
+from compliance_console_app.routers.decisions import TEST_TITLES, Kind, add_pages
 from compliance_console_app.services.workspaces import Selected
-from compliance_console_app.web.fields import one, typed, upload
+from compliance_console_app.web.fields import typed, upload
 from compliance_console_app.web.forms import Form
-from compliance_console_app.web.listing import Listing, PageNumber, Text
+from compliance_console_app.web.listing import Text
 from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
-STATUSES = ("submitted", "accepted", "rejected", "withdrawn", "expired")
-# What both lists above the history show at most; who has more of them works from the top.
-SHOWN = 100
 FIELDS = ("test_id", "workspace", "scope", "targets", "captured_on", "note")
-AUDITED = ("status", "test_id", "workspace", "scope", "captured_on", "file_name", "file_sha256", "decision_reason")
 
 
-@router.get("/evidence")
-def overview(
-    request: Request,
-    person: Reader,
-    connection: Database,
-    selection: Selected,
-    may_decide: MayDecide,
-    test_id: Text = "",
-    status: Text = "",
-    number: PageNumber = 1,
-) -> Response:
-    """To review, expiring within 14 days, and the history, of which one page."""
-    listing = Listing("evidence", {"test_id": test_id, "status": status}, number=number)
-    filtered = {"workspace": selection.name, "test_id": test_id, "status": status}
-    top: dict[str, Any] = {"workspace": selection.name, "test_id": "", "status": "", "limit": SHOWN, "offset": 0}
-    history = rows(connection, "evidence/list", {**filtered, **listing.parameters, "section": "history"})
-    return page(
-        request,
-        person,
-        "evidence.html",
-        may_decide=may_decide,
-        to_review=rows(connection, "evidence/list", {**top, "section": "review"}),
-        expiring=rows(connection, "evidence/list", {**top, "section": "expiring"}),
-        history=history,
-        listing=listing.of(history),
-        tests=CATALOGUE,
-        statuses=STATUSES,
-    )
+def _told(decision: str, decided: Decided) -> str:
+    told = [f"Evidence {OUTCOMES[decision]}"]
+    if decision == "accept":
+        told.append("it covers 1 subject" if decided.subjects == 1 else f"it covers {decided.subjects} subjects")
+    if decision != "reject":
+        told.append("results show it from the next run on")
+    return "; ".join((*told, *decided.lines))
+
+
+KIND = Kind(
+    name="evidence",
+    path="evidence",
+    statuses=("submitted", "accepted", "rejected", "withdrawn", "expired"),
+    audited=("status", "test_id", "workspace", "scope", "captured_on", "file_name", "file_sha256", "decision_reason"),
+    refusal=EvidenceRefused,
+    decide=decide,
+    told=_told,
+)
 
 
 @router.get("/evidence/new")
@@ -89,52 +72,17 @@ def hand_in(request: Request, person: Decider, connection: Database, selection: 
     except PipelineError as refused:
         status_code = 503 if refused.retryable else 422
         return _upload_form(request, person, given, problem=one_line(refused), status_code=status_code)
-    audit.record(connection, person, "evidence.submitted", evidence_id, None, _facts(connection, evidence_id))
+    KIND.record(connection, person, "submitted", evidence_id, None)
     return redirect(
         request, f"evidence/{evidence_id}", "; ".join(("Handed in: somebody else has to decide on it", *lines))
     )
 
 
-@router.get("/evidence/{evidence_id}")
-def details(
-    request: Request,
-    person: Reader,
-    connection: Database,
-    selection: Selected,
-    may_decide: MayDecide,
-    evidence_id: UUID,
-) -> Response:
-    """One piece of evidence: what it claims, what it covers, what became of it."""
-    return _details(request, person, connection, str(evidence_id), may_decide=may_decide)
-
-
-@router.post("/evidence/{evidence_id}/decision")
-def decide_on(
-    request: Request, person: Decider, connection: Database, selection: Selected, evidence_id: UUID, form: Form
-) -> Response:
-    """Accept, reject or withdraw; the latter two with a reason."""
-    key, decision, reason = str(evidence_id), one(form, "decision"), one(form, "reason")
-    before = _facts(connection, key)
-    try:
-        decided = decide(connection, key, decision, decided_by=person.name, reason=reason or None)
-    except EvidenceRefused as refused:
-        return _details(
-            request, person, connection, key, may_decide=True, problem=one_line(refused), typed_reason=reason
-        )
-    audit.record(connection, person, f"evidence.{decided.status}", key, before, _facts(connection, key))
-    told = [f"Evidence {OUTCOMES[decision]}"]
-    if decision == "accept":
-        told.append("it covers 1 subject" if decided.subjects == 1 else f"it covers {decided.subjects} subjects")
-    if decision != "reject":
-        told.append("results show it from the next run on")
-    return redirect(request, f"evidence/{key}", "; ".join((*told, *decided.lines)))
-
-
 @router.get("/evidence/{evidence_id}/file")
 def download(person: Reader, connection: Database, evidence_id: UUID) -> Response:
     """The stored file, to be saved: a browser neither shows nor runs it."""
-    _facts(connection, str(evidence_id))
-    kept: KeptFile = open_evidence(connection, str(evidence_id))
+    KIND.found(connection, str(evidence_id))
+    kept = open_evidence(connection, str(evidence_id))
     return Response(kept.content, headers=kept.headers)
 
 
@@ -143,6 +91,8 @@ def _submitted(
 ) -> tuple[str, tuple[str, ...]]:
     if file is None:
         raise EvidenceRefused("no file was chosen; choose the screenshot, document or export")
+    missing = "is missing; its validity counts from it"
+    captured_on = KIND.day(given["captured_on"], "the day of capture", missing, "2026-03-31")
     submission = submit(
         connection,
         file,
@@ -150,22 +100,11 @@ def _submitted(
         workspace=given["workspace"] or None,
         scope=given["scope"] or None,
         targets=re.split(r"[,;\s]+", given["targets"].strip()) if given["targets"].strip() else (),
-        captured_on=_day(given["captured_on"]),
+        captured_on=captured_on,
         submitted_by=person.name,
         note=given["note"] or None,
     )
     return submission.evidence_id, submission.lines
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError:
-        raise EvidenceRefused(
-            f"the day of capture {ascii(text.strip())[:40]} is no date; write it as 2026-03-31"
-            if text.strip()
-            else "the day of capture is missing; its validity counts from it"
-        ) from None
 
 
 def _upload_form(
@@ -178,42 +117,9 @@ def _upload_form(
         status_code=status_code,
         given=given,
         problem=problem,
-        tests=CATALOGUE,
+        tests=TEST_TITLES,
         scopes=SCOPES,
     )
 
 
-def _details(
-    request: Request,
-    person: Person,
-    connection: Connection,
-    evidence_id: str,
-    *,
-    may_decide: bool,
-    problem: str = "",
-    typed_reason: str = "",
-) -> Response:
-    return page(
-        request,
-        person,
-        "evidence_details.html",
-        status_code=409 if problem else 200,
-        evidence=_found(connection, evidence_id),
-        subjects=rows(connection, "evidence/subjects", {"evidence_id": evidence_id, "limit": SHOWN}),
-        may_decide=may_decide,
-        problem=problem,
-        typed_reason=typed_reason,
-    )
-
-
-def _found(connection: Connection, evidence_id: str) -> dict[str, Any]:
-    found = row(connection, "evidence/one", {"evidence_id": evidence_id})
-    if found is None:
-        raise HTTPException(404, detail=f"there is no evidence {evidence_id}")
-    return found
-
-
-def _facts(connection: Connection, evidence_id: str) -> dict[str, Any]:
-    """What the audit trail keeps of it."""
-    found = _found(connection, evidence_id)
-    return {name: found[name] for name in AUDITED if found[name] is not None}
+add_pages(router, KIND)

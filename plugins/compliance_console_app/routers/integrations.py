@@ -295,7 +295,7 @@ def _remove_webhooks(person: Person, database: Connection) -> tuple[int, tuple[s
 def ask_purge(request: Request, person: Connector, database: Database, _: Selected) -> HTMLResponse:
     """What a purge deletes of each workspace, counted; asks for the workspace's name."""
     is_connected = connections.standing(database) is not None
-    found = [] if is_connected else purge.workspaces(database)
+    found = {} if is_connected else purge.workspaces(database)
     return page(request, person, "integrations_purge.html", is_connected=is_connected, workspaces=found)
 
 
@@ -307,7 +307,7 @@ def purge_workspace(request: Request, person: Connector, database: Database, for
         raise HTTPException(409, detail="disconnect first: the next run would bring the data back")
     if dag_runs.under_way(workspace) is not None:
         raise HTTPException(409, detail=f"a run of {workspace} is under way: wait until it is over")
-    if workspace not in {one.workspace for one in purge.workspaces(database)}:
+    if workspace not in purge.workspaces(database):
         raise HTTPException(404, detail="there is no data of such a workspace")
     if str(form.get("typed") or "").strip() != workspace:
         return redirect(request, "integrations/purge", f"Nothing is deleted: type {workspace} to confirm.")

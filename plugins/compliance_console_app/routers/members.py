@@ -13,7 +13,7 @@ from starlette.responses import Response
 from bitbucket_compliance.core.errors import ReviewRefused, one_line
 from bitbucket_compliance.registry.access_reviews import review
 from bitbucket_compliance.reporting.exports.formats.csv_table import write_rows
-from compliance_console_app.database import Connection, Database, row, rows
+from compliance_console_app.database import Connection, Database, executed, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.services import audit
 from compliance_console_app.services.workspaces import Selected, Selection
@@ -26,37 +26,13 @@ router = APIRouter()
 
 SORTS = ("name", "role", "matched_by", "last_accessed", "state", "reviewed_at")
 FILTER = ("search", "role", "matched_by", "review")
-MATCHES = ("account_id", "email", "name", "nothing")
+MATCHES = {"account_id": "account id", "email": "email", "name": "name", "nothing": "nothing"}
 REVIEWS = {
     "due": "to be reviewed: new, or changed since",
     "needed": "not on the roster",
     "keep": "kept",
     "revoke": "revoked, still a member",
 }
-EXPORTED = (
-    "workspace",
-    "member_id",
-    "account_id",
-    "display_name",
-    "nickname",
-    "member_type",
-    "is_member",
-    "role",
-    "matched_by",
-    "needs_review",
-    "repositories_reachable",
-    "added_on",
-    "last_accessed",
-    "data_as_of",
-    "decision",
-    "reason",
-    "reviewed_by",
-    "reviewed_at",
-    "role_when_reviewed",
-    "matched_by_when_reviewed",
-    "last_accessed_when_reviewed",
-    "data_as_of_when_reviewed",
-)
 
 
 @router.get("/members")
@@ -84,9 +60,10 @@ def export(person: Reader, connection: Database, selection: Selected) -> Respons
     """The review for the auditor, as a table that a spreadsheet takes for no formula."""
     if not selection.name:
         raise HTTPException(404, detail="no workspace has published results yet")
-    found = rows(connection, "members/review", {"workspace": selection.name})
+    found = executed(connection, "members/review", {"workspace": selection.name})
+    columns = [column.name for column in found.description or ()]
     file = io.BytesIO()
-    write_rows(file, EXPORTED, ([one[column] for column in EXPORTED] for one in found))
+    write_rows(file, columns, ([one[column] for column in columns] for one in found))
     slug = re.sub(r"[^A-Za-z0-9._-]", "_", selection.name)
     name = f"access-review-{slug}-{datetime.now(UTC):%Y-%m-%d}.csv"
     return Response(

@@ -25,7 +25,7 @@ from compliance_console_app.services.workspaces import Selected, Selection
 from compliance_console_app.web.fields import one, page_number, several, typed
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber, Text, known_sort
-from compliance_console_app.web.pages import page, redirect
+from compliance_console_app.web.pages import page, redirect, words
 
 router = APIRouter()
 
@@ -37,6 +37,7 @@ VALUES = ("classification", "sensitivity", "owner")
 NOTHING: Mapping[str, Any] = dict.fromkeys((*VALUES, "target_type", "target"))
 TAKE_BACK = "take_back"
 NONE = "none"
+CLASSIFIED = {one: words(one) for one in CLASSIFICATIONS}
 
 
 @router.get("/repositories")
@@ -190,8 +191,10 @@ def _inventory(
         repositories=[_as_declared(one, standing.get(one["repository_id"], NOTHING)) for one in found],
         listing=listing.of(found),
         projects=[one["project_key"] for one in projects],
-        classifications=CLASSIFICATIONS,
+        classifications={"unclassified": "unclassified", **CLASSIFIED},
         sensitivities=SENSITIVITIES,
+        declarable={**CLASSIFIED, TAKE_BACK: "Take back what was declared"},
+        declarable_sensitivities={NONE: "None", **{one: one for one in SENSITIVITIES}},
         may_decide=may_decide,
         given=given or dict.fromkeys(DECLARED, ""),
         ticked=ticked or [],

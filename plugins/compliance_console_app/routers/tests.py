@@ -17,6 +17,8 @@ from compliance_console_app.web.pages import page
 
 router = APIRouter()
 
+STATUSES = ("failing", "passing", "pending", "error", "not_applicable")
+SORTS = {"status": "worst first", "name": "by name", "due": "due first", "since": "newest change first"}
 Status = Literal["", "passing", "failing", "pending", "error", "not_applicable"]
 Sort = Literal["status", "name", "since", "due"]
 INTERVALS_SHOWN = 50
@@ -54,6 +56,8 @@ def test(
         controls=rows(connection, "tests/controls", asked),
         subjects=subjects,
         listing=listing.of(subjects),
+        statuses={name: f"{name.replace('_', ' ')} ({found[name]})" for name in STATUSES},
+        sorts=SORTS,
         **_ways_to_settle(test_id),
     )
 

@@ -5,7 +5,7 @@ What people declared, evidence, exceptions and the audit trail are none of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -23,26 +23,9 @@ SCHEMAS = {
 }
 
 
-@dataclass(frozen=True)
-class Schema:
-    """Rows of a workspace in one schema."""
-
-    name: str
-    holds: str
-    entries: int
-
-
-@dataclass(frozen=True)
-class Purgeable:
-    """What a purge of a workspace deletes."""
-
-    workspace: str
-    schemas: tuple[Schema, ...]
-
-
-def workspaces(connection: Connection) -> list[Purgeable]:
-    """Every workspace of which something was read."""
-    return [_counted(connection, one["workspace"]) for one in rows(connection, "purge/workspaces")]
+def workspaces(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Every workspace of which something was read: ``name``, ``holds``, ``entries`` of each schema with rows."""
+    return {one["workspace"]: _counted(connection, one["workspace"]) for one in rows(connection, "purge/workspaces")}
 
 
 def purge(connection: Connection, workspace: str) -> tuple[dict[str, int], int]:
@@ -51,7 +34,7 @@ def purge(connection: Connection, workspace: str) -> tuple[dict[str, int], int]:
     Raises:
         WorkspaceBusy: a run of the workspace is at work.
     """
-    counted = {schema.name: schema.entries for schema in _counted(connection, workspace).schemas}
+    counted = {schema["name"]: schema["entries"] for schema in _counted(connection, workspace)}
     try:
         done = row(connection, "purge/workspace", {"workspace": workspace})
     except psycopg.errors.ObjectInUse:
@@ -59,10 +42,7 @@ def purge(connection: Connection, workspace: str) -> tuple[dict[str, int], int]:
     return counted, int(done["deleted"]) if done else 0
 
 
-def _counted(connection: Connection, workspace: str) -> Purgeable:
-    found = {
-        one["schema_name"]: int(one["entries"]) for one in rows(connection, "purge/counts", {"workspace": workspace})
-    }
-    return Purgeable(
-        workspace, tuple(Schema(name, holds, found[name]) for name, holds in SCHEMAS.items() if found.get(name))
-    )
+def _counted(connection: Connection, workspace: str) -> list[dict[str, Any]]:
+    counts = rows(connection, "purge/counts", {"workspace": workspace})
+    found = {one["schema_name"]: int(one["entries"]) for one in counts if one["entries"]}
+    return [{"name": name, "holds": SCHEMAS[name], "entries": found[name]} for name in SCHEMAS if name in found]

@@ -6,7 +6,7 @@ import base64
 import json
 import time
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -44,29 +44,20 @@ def page(
     """Render a template of ``templates/`` for this request.
 
     Templates know, besides ``values``: ``person``, ``path``, ``message``, ``selection`` (of ``workspaces``),
-    ``url(path, **query)``, ``airflow_url(path)``, ``csrf_token(person)``, ``csrf_field()``, and the filters
-    ``moment``, ``ago``, ``day``, ``words``.
+    ``url(path, **query)``, ``airflow_url(path)``, ``csrf_field()``, and the filters ``moment``, ``ago``, ``day``,
+    ``words``.
     """
     selection: Selection = getattr(request.state, "selection", Selection("", ()))
     message = _message(request)
 
-    def url(path: str = "", **query: Any) -> str:
-        return address(request, path, **query)
-
-    def airflow_url(path: str) -> str:
-        return airflow_address(request, path)
-
-    def csrf_token(_: Person | None = None) -> str:
-        return forms.token(request, person) if person else ""
-
     def csrf_field() -> Markup:
-        return Markup('<input type="hidden" name="{}" value="{}">').format(forms.FIELD, csrf_token())
+        token = forms.token(request, person) if person else ""
+        return Markup('<input type="hidden" name="{}" value="{}">').format(forms.FIELD, token)
 
     context = {
         "person": person,
-        "url": url,
-        "airflow_url": airflow_url,
-        "csrf_token": csrf_token,
+        "url": partial(address, request),
+        "airflow_url": partial(airflow_address, request),
         "csrf_field": csrf_field,
         "selection": selection,
         "message": message,

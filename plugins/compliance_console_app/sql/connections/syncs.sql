@@ -11,9 +11,7 @@ WITH workspaces AS (
 newest AS (
     SELECT DISTINCT ON (runs.workspace)
         runs.workspace,
-        runs.run_id,
         runs.status,
-        runs.started_at,
         runs.error
     FROM compliance.runs AS runs
     WHERE runs.workspace = any(%(workspaces)s::text[])
@@ -42,9 +40,7 @@ answered AS (
 
 SELECT
     workspaces.workspace,
-    newest.run_id,
     newest.status,
-    newest.started_at,
     newest.error,
     published.finished_at AS published_at,
     published.repositories,

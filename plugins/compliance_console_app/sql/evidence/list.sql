@@ -2,7 +2,6 @@
 
 SELECT
     evidence.evidence_id,
-    evidence.test_id,
     coalesce(tests.test_title, evidence.test_id) AS test_title,
     evidence.scope,
     evidence.workspace,

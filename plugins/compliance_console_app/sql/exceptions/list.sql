@@ -2,9 +2,7 @@
 
 SELECT
     exceptions.exception_id,
-    exceptions.test_id,
     coalesce(tests.test_title, exceptions.test_id) AS test_title,
-    exceptions.workspace,
     exceptions.scope,
     coalesce(results.subject_name, exceptions.target) AS target_name,
     exceptions.owner,

@@ -11,4 +11,4 @@ LEFT JOIN compliance.current_results AS results
         exceptions.workspace = results.workspace
         AND exceptions.test_id = results.test_id
         AND exceptions.target = results.subject_id
-WHERE exceptions.exception_id = %(exception_id)s::uuid;
+WHERE exceptions.exception_id = %(key)s::uuid;

@@ -12,6 +12,6 @@ LEFT JOIN compliance.current_results AS results
         subjects.workspace = results.workspace
         AND subjects.test_id = results.test_id
         AND subjects.subject_id = results.subject_id
-WHERE subjects.exception_id = %(exception_id)s::uuid
+WHERE subjects.exception_id = %(key)s::uuid
 ORDER BY results.subject_name ASC, subjects.subject_id ASC
 LIMIT %(limit)s;

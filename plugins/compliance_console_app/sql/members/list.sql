@@ -4,17 +4,13 @@
 WITH reviewed AS (
     SELECT
         members.member_id,
-        members.account_id,
         coalesce(members.display_name, members.member_id) AS display_name,
         members.nickname,
         members.member_type,
         members.role,
         members.matched_by,
         members.needs_review,
-        members.repositories_reachable,
-        members.added_on,
         members.last_accessed,
-        members.data_as_of,
         reviews.decision,
         reviews.reason,
         reviews.reviewed_by,

@@ -24,7 +24,6 @@ moved AS (
         history.subject_id,
         coalesce(history.subject_name, history.subject_id) AS subject_name,
         history.status,
-        history.reason_code,
         history.reason,
         earlier.status AS was
     FROM compliance.result_history AS history
@@ -52,7 +51,6 @@ SELECT
     moved.subject_name,
     moved.was,
     moved.status,
-    moved.reason_code,
     moved.reason,
     count(*) OVER () AS changes
 FROM moved

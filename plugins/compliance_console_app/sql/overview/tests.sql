@@ -3,7 +3,6 @@ SELECT
     summary.test_id,
     summary.test_title,
     summary.severity,
-    summary.enabled,
     summary.status,
     summary.passing,
     summary.failing,

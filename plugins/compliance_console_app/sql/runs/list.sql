@@ -4,7 +4,6 @@ SELECT
     runs.status,
     runs.quality,
     runs.started_at,
-    runs.finished_at,
     runs.repositories,
     runs.repositories_read,
     runs.repositories_left,

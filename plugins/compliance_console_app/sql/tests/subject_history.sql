@@ -2,10 +2,8 @@
 SELECT
     history.status,
     history.basis,
-    history.reason_code,
     history.reason,
     history.policy_version,
-    history.run_id,
     history.valid_from,
     history.valid_to,
     history.exception_id

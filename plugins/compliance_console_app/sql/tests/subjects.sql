@@ -5,7 +5,6 @@ WITH found AS (
         coalesce(results.subject_name, results.subject_id) AS subject_name,
         results.status,
         results.basis,
-        results.reason_code,
         results.reason,
         results.status_since,
         results.due_at,

@@ -2,7 +2,6 @@
 
 SELECT
     gaps.kind,
-    gaps.repository_id,
     gaps.object_key,
     gaps.changed_at,
     gaps.found_at,

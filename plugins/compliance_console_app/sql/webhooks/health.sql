@@ -26,7 +26,6 @@ SELECT
     health.active,
     health.disabled,
     health.missing,
-    health.not_allowed,
     health.failed,
     health.registered_at,
     health.checked_at,
@@ -37,7 +36,6 @@ SELECT
     health.waiting,
     health.waiting_since,
     health.gaps_in_a_week,
-    health.last_gap_at,
     problems.first_problems,
     problems.repositories,
     problems.repositories_active

@@ -1,0 +1,158 @@
+"""What the pages of evidence and of exceptions have in common: the lists, one of them, the decision on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+from bitbucket_compliance.core.errors import PipelineError, one_line
+from bitbucket_compliance.security_tests import CATALOGUE
+from compliance_console_app.database import Connection, Database, row, rows
+from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
+from compliance_console_app.services import audit
+from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.fields import one
+from compliance_console_app.web.forms import Form
+from compliance_console_app.web.listing import Listing, PageNumber, Text
+from compliance_console_app.web.pages import page, redirect
+
+# What both lists above the history show at most; who has more of them works from the top.
+SHOWN = 100
+TEST_TITLES = {test.test_id: test.title for test in CATALOGUE}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Something that people hand in and others decide on.
+
+    Attributes:
+        name: what one of them is called. path: its pages, and the folder of its statements.
+        statuses: to filter by.
+        audited: the columns that the audit trail keeps.
+        refusal: what ``decide`` raises where it can't be decided so.
+        decide: accepts, rejects or withdraws one.
+        told: from the decision and what ``decide`` gave, the message for the person.
+    """
+
+    name: str
+    path: str
+    statuses: tuple[str, ...]
+    audited: tuple[str, ...]
+    refusal: type[PipelineError]
+    decide: Callable[..., Any]
+    told: Callable[[str, Any], str]
+
+    def found(self, connection: Connection, key: str) -> dict[str, Any]:
+        """One of them; 404 where there is none."""
+        found = row(connection, f"{self.path}/one", {"key": key})
+        if found is None:
+            raise HTTPException(404, detail=f"there is no {self.name} {key}")
+        return found
+
+    def record(
+        self, connection: Connection, person: Person, action: str, key: str, before: dict[str, Any] | None
+    ) -> None:
+        """Note in the audit trail what was done to it."""
+        audit.record(connection, person, f"{self.name}.{action}", key, before, self.facts(connection, key))
+
+    def facts(self, connection: Connection, key: str) -> dict[str, Any]:
+        """What the audit trail keeps of it."""
+        found = self.found(connection, key)
+        return {name: found[name] for name in self.audited if found[name] is not None}
+
+    def day(self, text: str, what: str, why: str, example: str) -> date:
+        """The day that was typed.
+
+        Raises:
+            PipelineError: ``refusal``; it is missing (``why`` says why it is needed), or is no date.
+        """
+        try:
+            return date.fromisoformat(text.strip())
+        except ValueError:
+            problem = f"{ascii(text.strip())[:40]} is no date; write it as {example}" if text.strip() else why
+            raise self.refusal(f"{what} {problem}") from None
+
+
+def add_pages(router: APIRouter, kind: Kind) -> None:
+    """Add the pages; after those whose address could be taken for the id of one."""
+
+    @router.get(f"/{kind.path}")
+    def overview(
+        request: Request,
+        person: Reader,
+        connection: Database,
+        selection: Selected,
+        may_decide: MayDecide,
+        test_id: Text = "",
+        status: Text = "",
+        number: PageNumber = 1,
+    ) -> Response:
+        """To review, ending within 14 days, and the history, of which one page."""
+        listing = Listing(kind.path, {"test_id": test_id, "status": status}, number=number)
+        top = {"workspace": selection.name, "test_id": "", "status": "", "limit": SHOWN, "offset": 0}
+        filtered = {**top, **listing.chosen, **listing.parameters}
+        history = rows(connection, f"{kind.path}/list", {**filtered, "section": "history"})
+        return page(
+            request,
+            person,
+            f"{kind.path}.html",
+            may_decide=may_decide,
+            to_review=rows(connection, f"{kind.path}/list", {**top, "section": "review"}),
+            expiring=rows(connection, f"{kind.path}/list", {**top, "section": "expiring"}),
+            history=history,
+            listing=listing.of(history),
+            tests=TEST_TITLES,
+            statuses=kind.statuses,
+        )
+
+    @router.get(f"/{kind.path}/{{key}}")
+    def details(
+        request: Request, person: Reader, connection: Database, selection: Selected, may_decide: MayDecide, key: UUID
+    ) -> Response:
+        """One of them: what it is about, what it covers, what became of it."""
+        return _details(kind, request, person, connection, str(key), may_decide=may_decide)
+
+    @router.post(f"/{kind.path}/{{key}}/decision")
+    def decide_on(
+        request: Request, person: Decider, connection: Database, selection: Selected, key: UUID, form: Form
+    ) -> Response:
+        """Accept, reject or withdraw; the latter two with a reason."""
+        decision, reason = one(form, "decision"), one(form, "reason")
+        before = kind.facts(connection, str(key))
+        try:
+            decided = kind.decide(connection, str(key), decision, decided_by=person.name, reason=reason or None)
+        except kind.refusal as refused:
+            problem = one_line(refused)
+            return _details(kind, request, person, connection, str(key), problem=problem, typed_reason=reason)
+        kind.record(connection, person, decided.status, str(key), before)
+        return redirect(request, f"{kind.path}/{key}", kind.told(decision, decided))
+
+
+def _details(
+    kind: Kind,
+    request: Request,
+    person: Person,
+    connection: Connection,
+    key: str,
+    *,
+    may_decide: bool = True,
+    problem: str = "",
+    typed_reason: str = "",
+) -> Response:
+    return page(
+        request,
+        person,
+        f"{kind.path}_details.html",
+        status_code=409 if problem else 200,
+        **{kind.name: kind.found(connection, key)},
+        subjects=rows(connection, f"{kind.path}/subjects", {"key": key, "limit": SHOWN}),
+        may_decide=may_decide,
+        problem=problem,
+        typed_reason=typed_reason,
+    )
