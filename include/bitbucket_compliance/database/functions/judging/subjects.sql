@@ -1,5 +1,6 @@
--- Purpose: whatever a test judges, with its name, and how old what is known of it is: as old as the listing that showed
--- it where that alone was asked for, else as the oldest answer to what was asked of it.
+-- Purpose: whatever a test judges (repositories, members or the workspace itself), with its name, and how old what is
+-- known of it is: as old as the listing that showed it where that alone was asked for, else as the oldest answer to
+-- what was asked of it.
 
 CREATE FUNCTION judging.subjects(in_workspace text, of_type text, listings_alone boolean)
 RETURNS TABLE (subject_id text, subject_name text, data_as_of timestamptz)
@@ -41,8 +42,3 @@ AS $subjects$
     FROM staging.workspaces AS workspaces
     WHERE of_type = 'workspace' AND workspaces.workspace = in_workspace
 $subjects$;
-
-COMMENT ON FUNCTION judging.subjects(text, text, boolean) IS
-'Repositories, members or the workspace itself, with name and age of what is known.';
-
-GRANT EXECUTE ON FUNCTION judging.subjects(text, text, boolean) TO compliance_pipeline;

@@ -1,4 +1,5 @@
--- Purpose: the share of listed repositories of which a call failed when they were last read.
+-- Purpose: the share of listed repositories of which a call failed when they were last read. Missing rights are no
+-- failure; nor is a 404 that only says that nobody configured something.
 
 CREATE VIEW quality.error_share AS
 WITH repositories AS (
@@ -23,8 +24,3 @@ SELECT
     count(*) FILTER (WHERE failed) AS failed,
     coalesce(count(*) FILTER (WHERE failed)::double precision / nullif(count(*), 0), 0) AS share
 FROM repositories;
-
-COMMENT ON VIEW quality.error_share IS
-'Share of listed repositories of which a call failed when they were last read. Missing rights are no failure; nor is a 404 that only says that nobody configured something.';
-
-GRANT SELECT ON quality.error_share TO compliance_pipeline;

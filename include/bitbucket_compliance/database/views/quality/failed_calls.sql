@@ -17,7 +17,3 @@ WHERE
         coverage.outcome = 'failed'
         OR (coverage.outcome = 'not_found' AND coverage.resource <> 'pipelines_config')
     );
-
-COMMENT ON VIEW quality.failed_calls IS 'The calls that error_share counts.';
-
-GRANT SELECT ON quality.failed_calls TO compliance_pipeline;

@@ -59,7 +59,3 @@ WHERE
             AND repositories.repository_id = below.repository_id
     )
 GROUP BY below.staged_table, below.repository_id;
-
-COMMENT ON VIEW quality.orphans IS 'Staged rows of repositories that are not listed: nobody would judge them.';
-
-GRANT SELECT ON quality.orphans TO compliance_pipeline;

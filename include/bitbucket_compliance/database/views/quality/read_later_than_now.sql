@@ -1,4 +1,5 @@
--- Purpose: tables with data that was read later than now, up to clocks that differ by minutes.
+-- Purpose: tables with data that was read later than now, up to clocks that differ by minutes: it would stay fresh for
+-- too long.
 
 CREATE VIEW quality.read_later_than_now AS
 WITH newest AS (
@@ -80,8 +81,3 @@ SELECT
     newest.data_as_of
 FROM newest
 WHERE newest.data_as_of > now() + interval '10 minutes';
-
-COMMENT ON VIEW quality.read_later_than_now IS
-'Tables with data that was read later than now, up to clocks that differ by minutes: it would stay fresh for too long.';
-
-GRANT SELECT ON quality.read_later_than_now TO compliance_pipeline;

@@ -1,4 +1,4 @@
--- Purpose: how much shorter a listing is than the one published last.
+-- Purpose: how much shorter a listing is than the one published last; up to three missing objects count as none.
 
 CREATE VIEW quality.shrink AS
 WITH listed AS (
@@ -36,8 +36,3 @@ SELECT
         ELSE 0
     END AS share
 FROM listed;
-
-COMMENT ON VIEW quality.shrink IS
-'How much shorter a listing is than the last published one; up to three missing objects count as none.';
-
-GRANT SELECT ON quality.shrink TO compliance_pipeline;

@@ -1,4 +1,5 @@
--- Purpose: verdicts on evidence that does not support them.
+-- Purpose: verdicts on evidence that is missing, not accepted, about another test, captured later than the run, or run
+-- out; days are those of the policy's time zone.
 
 CREATE VIEW quality.unsupported_verdicts AS
 SELECT * FROM quality.verdicts_on_evidence
@@ -7,8 +8,3 @@ WHERE
     OR evidence_about <> test_id
     OR captured_on > judged_on
     OR runs_out_on <= judged_on;
-
-COMMENT ON VIEW quality.unsupported_verdicts IS
-'Verdicts on evidence that is missing, not accepted, about another test, captured later than the run, or run out.';
-
-GRANT SELECT ON quality.unsupported_verdicts TO compliance_pipeline;

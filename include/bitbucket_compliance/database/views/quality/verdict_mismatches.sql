@@ -1,4 +1,5 @@
--- Purpose: subjects that should be judged and were not, and verdicts that nobody asked for.
+-- Purpose: where verdicts and subjects x enabled tests disagree: a subject that should be judged and was not, or a
+-- verdict that nobody asked for.
 
 CREATE VIEW quality.verdict_mismatches AS
 WITH enabled_tests AS (
@@ -69,8 +70,3 @@ FROM (
 FULL OUTER JOIN quality.verdicts AS verdicts
     ON expected.test_id = verdicts.test_id AND expected.subject_id = verdicts.subject_id
 WHERE expected.test_id IS null OR verdicts.test_id IS null;
-
-COMMENT ON VIEW quality.verdict_mismatches IS
-'Where verdicts and subjects x enabled tests disagree: a subject that should be judged and was not, or a verdict nobody asked for.';
-
-GRANT SELECT ON quality.verdict_mismatches TO compliance_pipeline;

@@ -25,8 +25,3 @@ FROM quality.verdicts AS verdicts
 CROSS JOIN policy
 LEFT JOIN registry.evidence_states AS evidence ON verdicts.detail ->> 'evidence_id' = evidence.evidence_id::text
 WHERE verdicts.basis = 'evidence' AND verdicts.status IN ('passing', 'failing');
-
-COMMENT ON VIEW quality.verdicts_on_evidence IS
-'Verdicts with the evidence they rest on; days are those of the policy''s time zone.';
-
-GRANT SELECT ON quality.verdicts_on_evidence TO compliance_pipeline;

@@ -1,4 +1,5 @@
--- Purpose: rules said to apply to the main branch, or not to, against their pattern or without their branching model.
+-- Purpose: rules that are said to apply to the main branch, or not to, against their pattern, or without their
+-- branching model.
 
 CREATE VIEW quality.wrong_rule_matches AS
 WITH rules AS (
@@ -42,8 +43,3 @@ WHERE
         WHEN branch_match_kind = 'branching_model' THEN (matches_main_branch IS null) = model_read
         ELSE matches_main_branch IS NOT null
     END;
-
-COMMENT ON VIEW quality.wrong_rule_matches IS
-'Rules that are said to apply to the main branch, or not to, against their pattern, or without their branching model.';
-
-GRANT SELECT ON quality.wrong_rule_matches TO compliance_pipeline;
