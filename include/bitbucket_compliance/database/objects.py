@@ -1,9 +1,9 @@
 """Views and functions: one file each, named after it, made anew whenever one of the files has changed.
 
 A file says what the thing is for, creates it and grants it; that of a trigger's function creates its triggers too. What
-it says is the comment in the database, unless the file has another one. In the schemas that the pipeline alone works
-with, what is made is granted to it by default. Files need no order: one that needs another is tried again after it. Nothing of a table may call a
-function except through a trigger, since functions are dropped before they are made anew.
+it says is the comment in the database, unless the file has another one. What is made in the schemas that are the
+pipeline's own is granted to it by default. Files need no order: one that needs another is tried again after it. Nothing
+of a table may call a function except through a trigger, since functions are dropped before they are made anew.
 """
 
 import hashlib

@@ -9,24 +9,14 @@ AS $subjects$
     SELECT
         repositories.repository_id,
         repositories.slug,
-        repositories.data_as_of
+        coalesce(coverage.data_as_of, repositories.data_as_of)
     FROM staging.repositories AS repositories
-    WHERE of_type = 'repository' AND listings_alone AND repositories.workspace = in_workspace
-    UNION ALL
-    SELECT
-        repositories.repository_id,
-        repositories.slug,
-        coalesce(calls.data_as_of, repositories.data_as_of)
-    FROM staging.repositories AS repositories
-    LEFT JOIN (
-        SELECT
-            coverage.repository_id,
-            min(coverage.data_as_of) AS data_as_of
-        FROM staging.coverage AS coverage
-        WHERE coverage.workspace = in_workspace
-        GROUP BY coverage.repository_id
-    ) AS calls ON repositories.repository_id = calls.repository_id
-    WHERE of_type = 'repository' AND NOT listings_alone AND repositories.workspace = in_workspace
+    LEFT JOIN staging.repository_coverage AS coverage
+        ON
+            NOT listings_alone
+            AND repositories.workspace = coverage.workspace
+            AND repositories.repository_id = coverage.repository_id
+    WHERE of_type = 'repository' AND repositories.workspace = in_workspace
     UNION ALL
     SELECT
         members.member_id,

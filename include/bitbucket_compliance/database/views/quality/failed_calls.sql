@@ -15,5 +15,8 @@ WHERE
     coverage.workspace = current_setting('compliance.workspace')
     AND (
         coverage.outcome = 'failed'
-        OR (coverage.outcome = 'not_found' AND coverage.resource <> 'pipelines_config')
+        OR (
+            coverage.outcome = 'not_found'
+            AND coverage.resource <> all(string_to_array(current_setting('compliance.may_be_absent'), ','))
+        )
     );

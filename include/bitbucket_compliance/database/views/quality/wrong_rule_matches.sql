@@ -24,17 +24,7 @@ WITH rules AS (
         AND repositories.read_at IS NOT null
 )
 
-SELECT
-    repository_id,
-    slug,
-    restriction_id,
-    branch_match_kind,
-    pattern,
-    branch_type,
-    main_branch,
-    matches_main_branch,
-    model_read
-FROM rules
+SELECT * FROM rules
 WHERE
     CASE
         WHEN main_branch IS null THEN matches_main_branch IS NOT false
