@@ -18,6 +18,7 @@ from bitbucket_compliance.core.database import run_sql
 from bitbucket_compliance.core.errors import PostgresUnavailable, RunNotNeeded, WaitForOtherRun
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter
 from bitbucket_compliance.pipeline.extract.repositories import reader as chunk_module
+from bitbucket_compliance.pipeline.fill import fill
 from bitbucket_compliance.pipeline.publish import publish as publish_module
 from bitbucket_compliance.pipeline.run import lease as lease_module
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
@@ -272,7 +273,8 @@ def test_a_connection_that_breaks_while_publishing_publishes_nothing(
         "pipeline/publish/run.sql",
     ):
         with monkeypatch.context() as patch:
-            patch.setattr(publish_module, "run_sql", _breaks_after(step))
+            patch.setattr(publish_module, "run_sql", _breaks_after(step, run_sql))
+            patch.setattr(publish_module, "fill", _breaks_after(step, fill))
             with pytest.raises(PostgresUnavailable):
                 tasks.publish(ACME, run_id)
         assert (results(pipeline), history(pipeline)) == before, step
@@ -281,10 +283,10 @@ def test_a_connection_that_breaks_while_publishing_publishes_nothing(
     assert statuses(pipeline, "repo-0")["peer_review_required"] == "failing"
 
 
-def _breaks_after(step: str) -> Callable[..., Any]:
-    def run_and_break(connection: Any, path: str, keys: Any) -> Any:
-        done = run_sql(connection, path, keys)
-        if path == step:
+def _breaks_after(step: str, execute: Callable[..., Any] = run_sql) -> Callable[..., Any]:
+    def run_and_break(connection: Any, *given: Any) -> Any:
+        done = execute(connection, *given)
+        if step in given:
             with psycopg.connect(connection.info.dsn, password=connection.info.password, autocommit=True) as other:
                 other.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
         return done
@@ -303,10 +305,10 @@ def test_staging_that_fails_in_the_middle_is_taken_back(
 
     real = stage_module.fill
 
-    def breaks(connection: Any, table: str, keys: Any) -> None:
-        if table == "pull_requests":
+    def breaks(connection: Any, table: str, *given: Any) -> int:
+        if table == "staging.pull_requests":
             raise Killed
-        real(connection, table, keys)
+        return real(connection, table, *given)
 
     with monkeypatch.context() as patch:
         patch.setattr(stage_module, "fill", breaks)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from bitbucket_compliance.pipeline.stage.stage import fill
+from bitbucket_compliance.pipeline.fill import fill
 from bitbucket_compliance.security_tests import BY_ID
 from tests.conftest import Database
 from tests.security_tests.builders import NOW, TODAY, UNREADABLE, Repository, World, days_ago, identity
@@ -167,7 +167,8 @@ def test_branching_model_and_glob_rules_match_as_defined(connection: Database, r
                 (WORKSPACE, resource, repository_id, NOW),
             )
     for name in ("coverage", "branching_models", "branch_restrictions"):
-        fill(connection, name, {"workspace": WORKSPACE, "run_id": "r", "in_place_of_listing": ""})
+        keys = {"workspace": WORKSPACE, "run_id": "r", "in_place_of_listing": ""}
+        fill(connection, f"staging.{name}", f"pipeline/stage/{name}.sql", keys)
     rows = connection.execute(
         "SELECT repositories.slug, rules.matches_main_branch FROM staging.branch_restrictions AS rules"
         " INNER JOIN staging.repositories AS repositories USING (workspace, repository_id)"

@@ -1,11 +1,13 @@
 """Views and functions: one file each, named after it, made anew whenever one of the files has changed.
 
-A file says what the thing is for, creates it, comments on it and grants it; that of a trigger's function creates its
-triggers too. Files need no order: one that needs another is tried again after it. Nothing of a table may call a
-function except through a trigger, since functions are dropped before they are made anew.
+A file says what the thing is for, creates it and grants it; that of a trigger's function creates its triggers too. What
+it says is the comment in the database, unless the file has another one. What is made in the schemas that are the
+pipeline's own is granted to it by default. Files need no order: one that needs another is tried again after it. Nothing
+of a table may call a function except through a trigger, since functions are dropped before they are made anew.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from bitbucket_compliance.core.errors import MigrationRefused, one_line
 Cursor = psycopg.Cursor[Any]
 
 _DROPPABLE = Path(__file__).with_name("droppable.sql")
+_PURPOSE = re.compile(r"-- Purpose: (.+(?:\n-- .+)*)")
+_CREATED = re.compile(r"^CREATE (VIEW|FUNCTION) ([\w.]+)", re.MULTILINE)
 
 
 class ObjectFiles:
@@ -42,7 +46,7 @@ class ObjectFiles:
         Raises:
             MigrationRefused: Postgres refuses one; it is named, with what Postgres says.
         """
-        failed = _run_all(cursor, self.texts)
+        failed = _run_all(cursor, {file: text + _comment(text) for file, text in self.texts.items()})
         if failed:
             file, error = _at_fault(failed)
             raise MigrationRefused(
@@ -67,6 +71,15 @@ def drop_all(cursor: Cursor) -> None:
             f"compliance_postgres: {'; '.join(min(reasons, key=len).splitlines())}, which an upgrade makes anew; "
             "nothing was changed: drop what depends on it, upgrade, and make it again"
         ) from next(iter(failed.values()))
+
+
+def _comment(text: str) -> str:
+    """The statement that comments on what a file creates; nothing where the file itself has one."""
+    purpose, created = _PURPOSE.match(text), _CREATED.search(text)
+    if not purpose or not created or f"COMMENT ON {created[1]} {created[2]}" in text:
+        return ""
+    words = purpose[1].replace("\n-- ", " ").replace("'", "''")
+    return f"COMMENT ON {created[1]} {created[2]} IS '{words[0].upper()}{words[1:]}';"
 
 
 def _run_all(cursor: Cursor, statements: Mapping[str, str]) -> dict[str, psycopg.Error]:

@@ -136,13 +136,8 @@ class BuildStatus(Shape):
     state: str
 
 
-class _Result(Shape):
-    name: str | None = None
-
-
-class _State(Shape):
-    name: str | None = None
-    result: _Result | None = None
+class _State(_Named):
+    result: _Named | None = None
 
 
 class Pipeline(Shape):

@@ -1,4 +1,4 @@
--- Purpose: publish employment facts of members found by id or address, for the people reader alone; a row that says
+-- Purpose: employment facts of members found by id or address, for the people reader alone; a row that says
 -- somebody belongs here goes before one that says they left.
 
 WITH matches AS (
@@ -19,12 +19,11 @@ WITH matches AS (
     WHERE members.workspace = %(workspace)s AND members.member_type IS DISTINCT FROM 'app_user'
 )
 
-INSERT INTO compliance.member_employment (workspace, member_id, hr_status, hr_end_date)
 SELECT DISTINCT ON (matches.member_id)
-    %(workspace)s,
+    %(workspace)s AS workspace,
     matches.member_id,
-    roster.status,
-    roster.end_date
+    roster.status AS hr_status,
+    roster.end_date AS hr_end_date
 FROM matches
 INNER JOIN registry.roster AS roster ON matches.line = roster.line
 ORDER BY

@@ -1,18 +1,5 @@
--- Purpose: publish the access review, with how the roster names each member.
+-- Purpose: the access review, with how the roster names each member.
 
-INSERT INTO compliance.members (
-    workspace,
-    member_id,
-    account_id,
-    display_name,
-    nickname,
-    member_type,
-    role,
-    matched_by,
-    data_as_of,
-    added_on,
-    last_accessed
-)
 SELECT
     members.workspace,
     members.member_id,

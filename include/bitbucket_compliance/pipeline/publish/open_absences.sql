@@ -1,21 +1,5 @@
--- Purpose: say in history that a subject left a complete listing, or that its test was switched off.
+-- Purpose: what history says of a subject that left a complete listing, or whose test was switched off.
 
-INSERT INTO compliance.result_history (
-    workspace,
-    test_id,
-    subject_type,
-    subject_id,
-    subject_name,
-    severity,
-    status,
-    reason_code,
-    reason,
-    detail,
-    facts_hash,
-    policy_version,
-    run_id,
-    valid_from
-)
 SELECT
     history.workspace,
     history.test_id,
@@ -23,18 +7,19 @@ SELECT
     history.subject_id,
     history.subject_name,
     history.severity,
-    'not_applicable',
-    CASE WHEN history.test_id = any(%(test_ids)s) THEN 'removed_or_invisible' ELSE 'test_disabled' END,
+    'not_applicable' AS status,
+    CASE WHEN history.test_id = any(%(test_ids)s) THEN 'removed_or_invisible' ELSE 'test_disabled' END
+        AS reason_code,
     CASE
         WHEN history.test_id = any(%(test_ids)s)
             THEN 'A complete listing no longer names this subject: it was removed, or this identity lost sight of it.'
         ELSE 'The policy switched this test off.'
-    END,
-    '{}',
-    encode(sha256(''), 'hex'),
-    %(policy_version)s,
-    %(run_id)s,
-    %(published_at)s
+    END AS reason,
+    '{}'::jsonb AS detail,
+    encode(sha256(''), 'hex') AS facts_hash,
+    %(policy_version)s AS policy_version,
+    %(run_id)s AS run_id,
+    %(published_at)s AS valid_from
 FROM compliance.result_history AS history
 WHERE
     history.workspace = %(workspace)s

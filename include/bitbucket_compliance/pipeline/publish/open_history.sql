@@ -1,24 +1,5 @@
--- Purpose: open an interval for every current result that has none.
+-- Purpose: the interval to be opened for every current result that has none.
 
-INSERT INTO compliance.result_history (
-    workspace,
-    test_id,
-    subject_type,
-    subject_id,
-    subject_name,
-    severity,
-    status,
-    basis,
-    reason_code,
-    reason,
-    detail,
-    facts_hash,
-    exception_id,
-    policy_version,
-    run_id,
-    data_as_of,
-    valid_from
-)
 SELECT
     results.workspace,
     results.test_id,
@@ -36,7 +17,7 @@ SELECT
     results.policy_version,
     results.run_id,
     results.data_as_of,
-    %(published_at)s
+    %(published_at)s AS valid_from
 FROM compliance.results AS results
 WHERE
     results.workspace = %(workspace)s

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, LiteralString
 
 from bitbucket_compliance.core.database import Connection, as_json, refresh_statistics, run_sql
 from bitbucket_compliance.core.locks import lock_results
+from bitbucket_compliance.pipeline.fill import fill, forget_left
 from bitbucket_compliance.pipeline.judge.judge import judged_subjects
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
@@ -24,20 +25,22 @@ def publish(connection: Connection, run: Run) -> None:
     subjects = judged_subjects(connection, run)
     keys = {**run.keys, **_catalogue(run), **_thresholds(run), "subjects": subjects}
     keys["published_at"] = lock_results(connection, run.workspace)
-    run_sql(connection, "pipeline/publish/tests.sql", keys)
-    run_sql(connection, "pipeline/publish/test_controls.sql", _controls())
-    run_sql(connection, "pipeline/publish/reason_codes.sql", _reason_codes())
+    _fill(connection, "tests", keys)
+    _fill(connection, "test_controls", keys, may_go="true")
+    _fill(connection, "reason_codes", keys, may_go="true")
     run_sql(connection, "pipeline/publish/expire_exceptions.sql", keys)
-    run_sql(connection, "pipeline/publish/results.sql", keys)
+    _fill(connection, "results", keys)
     run_sql(connection, "pipeline/publish/forget_results.sql", keys)
     refresh_statistics(connection, "compliance", "results")
     run_sql(connection, "pipeline/publish/close_absences.sql", keys)
     ended, opened = sync_history(connection, keys)
-    gone = run_sql(connection, "pipeline/publish/open_absences.sql", keys).rowcount
-    run_sql(connection, "pipeline/publish/forget_repositories.sql", keys)
-    run_sql(connection, "pipeline/publish/repositories.sql", keys)
+    gone = fill(connection, "compliance.result_history", "pipeline/publish/open_absences.sql", keys)
+    _fill(connection, "repositories", keys)
+    forget_left(connection, "compliance.repositories", run.workspace)
     if subjects is None:
-        _publish_members(connection, run, keys)
+        keys_of_members = {**keys, **_matches(connection, run)}
+        for table in ("members", "member_employment"):
+            _fill(connection, table, keys_of_members, may_go="kept.workspace = %(workspace)s")
     if not run.incremental:
         run_sql(connection, "pipeline/run/events/note_gaps.sql", keys)
     run_sql(connection, "pipeline/run/events/answer.sql", keys)
@@ -67,68 +70,61 @@ def sync_history(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, 
     run_sql(connection, "pipeline/publish/end_exceptions.sql", keys)
     run_sql(connection, "pipeline/publish/show_exceptions.sql", keys)
     ended = run_sql(connection, "pipeline/publish/close_history.sql", keys).rowcount
-    opened = run_sql(connection, "pipeline/publish/open_history.sql", keys).rowcount
+    opened = fill(connection, "compliance.result_history", "pipeline/publish/open_history.sql", keys)
     return ended, opened
 
 
-def _publish_members(connection: Connection, run: Run, keys: Mapping[str, Any]) -> None:
-    with_matches = {**keys, **_matches(connection, run)}
-    for table in ("members", "member_employment"):
-        connection.execute(_FORGET[table], {"workspace": run.workspace})
-        run_sql(connection, f"pipeline/publish/{table}.sql", with_matches)
-
-
-_FORGET: Mapping[str, Any] = {
-    "members": "DELETE FROM compliance.members WHERE workspace = %(workspace)s",
-    "member_employment": "DELETE FROM compliance.member_employment WHERE workspace = %(workspace)s",
-}
+def _fill(connection: Connection, table: str, keys: Mapping[str, Any], may_go: LiteralString | None = None) -> None:
+    fill(connection, f"compliance.{table}", f"pipeline/publish/{table}.sql", keys, may_go)
 
 
 def _catalogue(run: Run) -> dict[str, Any]:
+    """The tests with what the policy says of them, their controls and reason codes, as JSON with a row each."""
     policies = run.policy.tests
-    asked = [test for test in CATALOGUE if run.policy.enabled(test.test_id)]
-    reasons = [(test.test_id, code, reason.remediation) for test in asked for code, reason in test.reasons.items()]
-    severities = [policies[test.test_id].severity for test in asked]
+    tests = [
+        {
+            "test_id": test.test_id,
+            "test_title": test.title,
+            "severity": policies[test.test_id].severity,
+            "subject_type": test.subject_type,
+            "manual": test.manual,
+            "enabled": policies[test.test_id].enabled,
+            "display_order": test.order,
+            "description": test.description,
+        }
+        for test in CATALOGUE
+    ]
+    controls = [
+        {
+            "test_id": test.test_id,
+            "framework": control.framework.name,
+            "control": control.control,
+            "strength": control.strength,
+            "source": control.framework.source,
+            "note": control.note,
+        }
+        for test in CATALOGUE
+        for control in test.controls
+    ]
+    codes = [
+        {
+            "test_id": test.test_id,
+            "reason_code": code,
+            "status": reason.status,
+            "meaning": reason.meaning,
+            "remediation": reason.remediation,
+            "api_calls": [asdict(call) for call in reason.api_calls],
+        }
+        for test in CATALOGUE
+        for code, reason in test.reasons.items()
+    ]
+    severities = {test.severity for test in policies.values()}
     return {
-        "test_ids": [test.test_id for test in asked],
-        "titles": [test.title for test in asked],
-        "severities": severities,
-        "days_to_fix": [run.policy.time_to_fix(severity).days for severity in severities],
-        "reason_test_ids": [test_id for test_id, _, _ in reasons],
-        "reason_codes": [code for _, code, _ in reasons],
-        "remediations": [remediation for _, _, remediation in reasons],
-        "all_test_ids": [test.test_id for test in CATALOGUE],
-        "all_titles": [test.title for test in CATALOGUE],
-        "all_severities": [policies[test.test_id].severity for test in CATALOGUE],
-        "all_subject_types": [test.subject_type for test in CATALOGUE],
-        "all_manual": [test.manual for test in CATALOGUE],
-        "all_enabled": [policies[test.test_id].enabled for test in CATALOGUE],
-        "all_orders": [test.order for test in CATALOGUE],
-        "all_descriptions": [test.description for test in CATALOGUE],
-    }
-
-
-def _controls() -> dict[str, Any]:
-    mapped = [(test.test_id, control) for test in CATALOGUE for control in test.controls]
-    return {
-        "control_test_ids": [test_id for test_id, _ in mapped],
-        "frameworks": [control.framework.name for _, control in mapped],
-        "controls": [control.control for _, control in mapped],
-        "strengths": [control.strength for _, control in mapped],
-        "sources": [control.framework.source for _, control in mapped],
-        "notes": [control.note for _, control in mapped],
-    }
-
-
-def _reason_codes() -> dict[str, Any]:
-    codes = [(test.test_id, code, reason) for test in CATALOGUE for code, reason in test.reasons.items()]
-    return {
-        "code_test_ids": [test_id for test_id, _, _ in codes],
-        "code_names": [code for _, code, _ in codes],
-        "code_statuses": [reason.status for _, _, reason in codes],
-        "code_meanings": [reason.meaning for _, _, reason in codes],
-        "code_remediations": [reason.remediation for _, _, reason in codes],
-        "code_api_calls": [as_json([asdict(call) for call in reason.api_calls]) for _, _, reason in codes],
+        "tests": as_json(tests),
+        "test_controls": as_json(controls),
+        "reason_codes": as_json(codes),
+        "test_ids": [test.test_id for test in CATALOGUE if run.policy.enabled(test.test_id)],
+        "days_to_fix": as_json({severity: run.policy.time_to_fix(severity).days for severity in severities}),
     }
 
 

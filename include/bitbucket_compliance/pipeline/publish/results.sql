@@ -1,43 +1,21 @@
--- Purpose: replace the workspace's current results by the run's verdicts; since-dates carry over from the last ones.
+-- Purpose: the run's verdicts as current results; since-dates carry over from the last ones.
 -- failing_since and due_at survive a pending or error interlude and end where the subject passes.
 
-WITH catalogue AS (
-    SELECT
-        tests.test_id,
-        tests.title,
-        tests.severity,
-        tests.days_to_fix
-    FROM unnest(
-        %(test_ids)s::text[], %(titles)s::text[], %(severities)s::text[], %(days_to_fix)s::integer[]
-    ) AS tests (test_id, title, severity, days_to_fix)
-),
-
-remediations AS (
-    SELECT
-        reasons.test_id,
-        reasons.reason_code,
-        reasons.remediation
-    FROM unnest(
-        %(reason_test_ids)s::text[], %(reason_codes)s::text[], %(remediations)s::text[]
-    ) AS reasons (test_id, reason_code, remediation)
-),
-
-verdicts AS (
+WITH verdicts AS (
     SELECT
         verdicts.*,
-        catalogue.title,
-        catalogue.severity,
-        catalogue.days_to_fix,
-        remediations.remediation,
+        tests.test_title,
+        tests.severity,
+        codes.remediation,
         encode(sha256(convert_to(verdicts.facts::text, 'UTF8')), 'hex') AS facts_hash,
         previous.status AS previous_status,
         previous.status_since AS previous_status_since,
         previous.failing_since AS previous_failing_since,
         previous.first_seen_at AS previous_first_seen_at
     FROM judged.verdicts AS verdicts
-    INNER JOIN catalogue ON verdicts.test_id = catalogue.test_id
-    LEFT JOIN remediations
-        ON verdicts.test_id = remediations.test_id AND verdicts.reason_code = remediations.reason_code
+    INNER JOIN compliance.tests AS tests ON verdicts.test_id = tests.test_id AND tests.enabled
+    LEFT JOIN compliance.reason_codes AS codes
+        ON verdicts.test_id = codes.test_id AND verdicts.reason_code = codes.reason_code
     LEFT JOIN compliance.results AS previous
         ON
             verdicts.workspace = previous.workspace
@@ -56,35 +34,10 @@ dated AS (
     FROM verdicts
 )
 
-INSERT INTO compliance.results AS results (
-    workspace,
-    test_id,
-    test_title,
-    severity,
-    subject_type,
-    subject_id,
-    subject_name,
-    status,
-    basis,
-    reason_code,
-    reason,
-    remediation,
-    detail,
-    first_seen_at,
-    status_since,
-    failing_since,
-    due_at,
-    data_as_of,
-    fresh_until,
-    evaluated_at,
-    run_id,
-    policy_version,
-    facts_hash
-)
 SELECT
     dated.workspace,
     dated.test_id,
-    dated.title,
+    dated.test_title,
     dated.severity,
     dated.subject_type,
     dated.subject_id,
@@ -107,10 +60,11 @@ SELECT
                 AND history.subject_id = dated.subject_id
         ),
         %(published_at)s
-    ),
-    CASE WHEN dated.previous_status = dated.status THEN dated.previous_status_since ELSE %(published_at)s END,
+    ) AS first_seen_at,
+    CASE WHEN dated.previous_status = dated.status THEN dated.previous_status_since ELSE %(published_at)s END
+        AS status_since,
     dated.failing_since,
-    dated.failing_since + make_interval(days => dated.days_to_fix),
+    dated.failing_since + make_interval(days => (%(days_to_fix)s::jsonb ->> dated.severity)::integer) AS due_at,
     dated.data_as_of,
     CASE
         WHEN dated.data_as_of IS NOT null
@@ -124,31 +78,9 @@ SELECT
                         )::timestamp AT TIME ZONE %(time_zone)s
                 END
             )
-    END,
+    END AS fresh_until,
     dated.evaluated_at,
     dated.run_id,
-    %(policy_version)s,
+    %(policy_version)s AS policy_version,
     dated.facts_hash
-FROM dated
-ON CONFLICT (workspace, test_id, subject_id) DO UPDATE
-    SET
-        test_title = excluded.test_title,
-        severity = excluded.severity,
-        subject_type = excluded.subject_type,
-        subject_name = excluded.subject_name,
-        status = excluded.status,
-        basis = excluded.basis,
-        reason_code = excluded.reason_code,
-        reason = excluded.reason,
-        remediation = excluded.remediation,
-        detail = excluded.detail,
-        first_seen_at = excluded.first_seen_at,
-        status_since = excluded.status_since,
-        failing_since = excluded.failing_since,
-        due_at = excluded.due_at,
-        data_as_of = excluded.data_as_of,
-        fresh_until = excluded.fresh_until,
-        evaluated_at = excluded.evaluated_at,
-        run_id = excluded.run_id,
-        policy_version = excluded.policy_version,
-        facts_hash = excluded.facts_hash;
+FROM dated;

@@ -1,4 +1,5 @@
--- Purpose: the workspaces whose events wait, and for which of them a run is to be asked for now.
+-- Purpose: the workspaces whose events wait, and for which of them a run is to be asked for now: when none came for so
+-- many seconds, or the first has been waiting for so many, and no run of the workspace is at work.
 
 CREATE FUNCTION integration.announce_events(
     quiet_seconds double precision, longest_seconds double precision, silent_seconds double precision
@@ -64,9 +65,6 @@ AS $announced$
         EXISTS (SELECT 1 FROM told WHERE told.workspace = waiting.workspace) AS announced
     FROM waiting
 $announced$;
-
-COMMENT ON FUNCTION integration.announce_events(double precision, double precision, double precision) IS
-'Workspaces whose events wait, and for which of them a run is to be asked for now: when none came for so many seconds, or the first has been waiting for so many, and no run of the workspace is at work.';
 
 GRANT EXECUTE ON FUNCTION integration.announce_events(double precision, double precision, double precision)
 TO compliance_pipeline;

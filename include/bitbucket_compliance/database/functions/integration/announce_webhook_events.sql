@@ -1,4 +1,4 @@
--- Purpose: trigger of webhook_events: wakes whoever listens for events.
+-- Purpose: trigger of webhook_events: wakes whoever listens on the channel of that name.
 
 CREATE FUNCTION integration.announce_webhook_events() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog
@@ -8,8 +8,6 @@ BEGIN
     RETURN null;
 END
 $announce$;
-
-COMMENT ON FUNCTION integration.announce_webhook_events() IS 'Wakes whoever listens on webhook_events.';
 
 CREATE TRIGGER webhook_events_are_announced
 AFTER INSERT ON integration.webhook_events

@@ -1,4 +1,5 @@
--- Purpose: delete what was read of a workspace and judged by it.
+-- Purpose: delete what was read of a workspace and judged by it, history included; how many rows. Refused while a run
+-- is at work.
 
 CREATE FUNCTION integration.purge(of_workspace text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
@@ -19,8 +20,5 @@ BEGIN
     RETURN total;
 END
 $purge$;
-
-COMMENT ON FUNCTION integration.purge(text) IS
-'Deletes what was read of a workspace and judged by it, history included; how many rows. Refused while a run is at work.';
 
 GRANT EXECUTE ON FUNCTION integration.purge(text) TO compliance_console;

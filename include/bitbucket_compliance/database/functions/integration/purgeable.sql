@@ -1,4 +1,4 @@
--- Purpose: how many rows a purge of a workspace would delete.
+-- Purpose: how many rows a purge of a workspace would delete, by table; the schema of each.
 
 CREATE FUNCTION integration.purgeable(of_workspace text) RETURNS TABLE (schema_name text, entries bigint)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog
@@ -17,7 +17,5 @@ BEGIN
     END LOOP;
 END
 $purgeable$;
-
-COMMENT ON FUNCTION integration.purgeable(text) IS 'Rows that a purge of a workspace would delete, by table; the schema of each.';
 
 GRANT EXECUTE ON FUNCTION integration.purgeable(text) TO compliance_console;

@@ -1,4 +1,5 @@
--- Purpose: the tables that a purge of a workspace empties of its rows.
+-- Purpose: where a workspace's data stands that was read of Bitbucket or judged by it: the tables that a purge empties
+-- of its rows; nothing that people declared, no audit trail.
 
 CREATE FUNCTION integration.purgeable_tables() RETURNS SETOF regclass
 LANGUAGE sql STABLE SET search_path = pg_catalog
@@ -18,6 +19,3 @@ AS $tables$
         )
     ORDER BY schemas.nspname, relations.relname
 $tables$;
-
-COMMENT ON FUNCTION integration.purgeable_tables() IS
-'Where a workspace''s data stands that was read of Bitbucket or judged by it; nothing that people declared, no audit trail.';

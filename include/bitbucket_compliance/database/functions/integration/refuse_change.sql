@@ -7,8 +7,6 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION integration.refuse_change() IS 'Trigger of tables whose rows are added and never changed.';
-
 CREATE TRIGGER rows_are_never_changed
 BEFORE UPDATE OR DELETE OR TRUNCATE ON integration.connection_events
 FOR EACH STATEMENT EXECUTE FUNCTION integration.refuse_change();

@@ -1,4 +1,5 @@
--- Purpose: the newest merges into the main branch in the window, and which of them without passing builds.
+-- Purpose: the newest merges into the main branch in the window, by repository: how many were sampled and which, those
+-- without passing builds (null: none), when the last of them was, and when the last whose builds are not known was.
 
 CREATE FUNCTION judging.built_merges(
     in_workspace text, only_subjects text[], window_start timestamptz, sample_size integer
@@ -37,8 +38,3 @@ AS $built_merges$
     WHERE sampled.recency <= sample_size
     GROUP BY sampled.repository_id
 $built_merges$;
-
-COMMENT ON FUNCTION judging.built_merges(text, text[], timestamptz, integer) IS
-'By repository: how many merges were sampled and which, those that broke the rule (null: none), when the last of them was, and when the last whose builds are not known was.';
-
-GRANT EXECUTE ON FUNCTION judging.built_merges(text, text[], timestamptz, integer) TO compliance_pipeline;

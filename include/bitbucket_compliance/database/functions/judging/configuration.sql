@@ -1,5 +1,5 @@
 -- Purpose: whether the repository's own rules could be read well enough to decide: ok, scope_missing,
--- permission_missing or failed.
+-- permission_missing or failed. is_certain: rules whose branching model was not read would not change the outcome.
 
 CREATE FUNCTION judging.configuration(branch_restrictions text, branching_model text, is_certain boolean) RETURNS text
 LANGUAGE sql IMMUTABLE
@@ -13,8 +13,3 @@ AS $configuration$
         ELSE 'failed'
     END
 $configuration$;
-
-COMMENT ON FUNCTION judging.configuration(text, text, boolean) IS
-'How reading the rules ended. is_certain: rules whose branching model was not read would not change the outcome.';
-
-GRANT EXECUTE ON FUNCTION judging.configuration(text, text, boolean) TO compliance_pipeline;

@@ -1,4 +1,5 @@
--- Purpose: the part of a verdict's detail that names what people declared, where that decided.
+-- Purpose: the part of a verdict's detail that names the classification entry or the evidence that decided; empty where
+-- neither did.
 
 CREATE FUNCTION judging.declared(reason_code text, entry text, evidence_id uuid, captured_on date) RETURNS jsonb
 LANGUAGE sql STABLE
@@ -10,8 +11,3 @@ AS $declared$
         ELSE '{}'
     END
 $declared$;
-
-COMMENT ON FUNCTION judging.declared(text, text, uuid, date) IS
-'The classification entry or the evidence that decided; an empty object where neither did.';
-
-GRANT EXECUTE ON FUNCTION judging.declared(text, text, uuid, date) TO compliance_pipeline;

@@ -1,4 +1,4 @@
--- Purpose: how the look-up of declared addresses ended.
+-- Purpose: how the look-up of declared addresses ended in the newest run; no row: there was nothing to look up.
 
 CREATE FUNCTION judging.email_lookup(in_workspace text) RETURNS TABLE (outcome text)
 LANGUAGE sql STABLE
@@ -10,8 +10,3 @@ AS $email_lookup$
         AND coverage.repository_id = ''
         AND coverage.resource = 'member_emails'
 $email_lookup$;
-
-COMMENT ON FUNCTION judging.email_lookup(text) IS
-'How the look-up of declared addresses ended in the newest run; no row: there was nothing to look up.';
-
-GRANT EXECUTE ON FUNCTION judging.email_lookup(text) TO compliance_pipeline;

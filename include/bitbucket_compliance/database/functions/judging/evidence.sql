@@ -1,4 +1,5 @@
--- Purpose: the newest accepted, valid evidence for each subject; once of any scope, once about its project alone.
+-- Purpose: the newest accepted evidence within its validity for each subject. about_project false: of any scope; true:
+-- about the project alone, which stands for rules that the project hands down.
 
 CREATE FUNCTION judging.evidence(in_workspace text, about_test text, today date, validity_days integer)
 RETURNS TABLE (repository_id text, about_project boolean, evidence_id uuid, captured_on date)
@@ -16,8 +17,3 @@ AS $evidence$
         valid.subject_id ASC, counted.about_project ASC,
         valid.captured_on DESC, valid.submitted_at DESC, valid.evidence_id ASC
 $evidence$;
-
-COMMENT ON FUNCTION judging.evidence(text, text, date, integer) IS
-'Newest accepted evidence within its validity. about_project false: of any scope; true: about the project alone, which stands for rules that the project hands down.';
-
-GRANT EXECUTE ON FUNCTION judging.evidence(text, text, date, integer) TO compliance_pipeline;

@@ -11,7 +11,3 @@ AS $member_emails$
     WHERE member_emails.workspace = in_workspace
     ORDER BY member_emails.email ASC, member_emails.member_id ASC
 $member_emails$;
-
-COMMENT ON FUNCTION judging.member_emails(text) IS 'Addresses that Bitbucket confirmed for members.';
-
-GRANT EXECUTE ON FUNCTION judging.member_emails(text) TO compliance_pipeline;

@@ -1,4 +1,4 @@
--- Purpose: the members of a workspace.
+-- Purpose: the members of a workspace, apps too.
 
 CREATE FUNCTION judging.members(in_workspace text)
 RETURNS TABLE (member_id text, account_id text, display_name text, member_type text)
@@ -13,7 +13,3 @@ AS $members$
     WHERE members.workspace = in_workspace
     ORDER BY members.member_id ASC
 $members$;
-
-COMMENT ON FUNCTION judging.members(text) IS 'The members of a workspace, apps too.';
-
-GRANT EXECUTE ON FUNCTION judging.members(text) TO compliance_pipeline;

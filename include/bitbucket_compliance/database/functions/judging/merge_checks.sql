@@ -1,4 +1,6 @@
--- Purpose: what a repository's own rules require before a merge into the main branch, of the kinds of check given.
+-- Purpose: what a repository's own rules require before a merge into the main branch, of the kinds of check given; no
+-- row where it has none. own: enforced; advisory: unmet checks only warn; too_low: asks for less than at_least; none.
+-- is_certain: a branching model that was not read could not change it. rules: those that match.
 
 CREATE FUNCTION judging.merge_checks(in_workspace text, only_subjects text[], kinds text[], at_least integer)
 RETURNS TABLE (repository_id text, own text, is_certain boolean, rules jsonb)
@@ -38,8 +40,3 @@ AS $merge_checks$
         coalesce(found.matched, '[]')
     FROM found
 $merge_checks$;
-
-COMMENT ON FUNCTION judging.merge_checks(text, text[], text[], integer) IS
-'Of each repository that has such rules: own (enforced; advisory: unmet checks only warn; too_low: asks for less than at_least; none), whether a branching model that was not read could not change it, and the rules that match.';
-
-GRANT EXECUTE ON FUNCTION judging.merge_checks(text, text[], text[], integer) TO compliance_pipeline;

@@ -1,4 +1,5 @@
--- Purpose: the detail of a verdict on merging: the rules that match, and the merges that were looked at.
+-- Purpose: the detail of a verdict on merging: the rules that match, and the merges that were looked at; null where
+-- they could not be listed.
 
 CREATE FUNCTION judging.merge_detail(
     main_branch text, direct_push text, configuration text, rules jsonb,
@@ -16,9 +17,3 @@ AS $merge_detail$
         'merges_that_broke_the_rule', CASE WHEN merges_read = 'ok' THEN to_jsonb(coalesce(broken, '{}')) END
     )
 $merge_detail$;
-
-COMMENT ON FUNCTION judging.merge_detail(text, text, text, jsonb, text, bigint, bigint[], bigint[]) IS
-'What a verdict on merging shows beside its reason; merges are null where they could not be listed.';
-
-GRANT EXECUTE ON FUNCTION judging.merge_detail(text, text, text, jsonb, text, bigint, bigint[], bigint[])
-TO compliance_pipeline;

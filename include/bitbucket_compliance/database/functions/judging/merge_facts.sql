@@ -1,4 +1,5 @@
--- Purpose: the facts that decided a verdict on merging, and nothing else: another hash of them is another finding.
+-- Purpose: the facts that decided a verdict on merging (rules, merges, evidence or the missing right), and nothing
+-- else: another hash of them is another finding.
 
 CREATE FUNCTION judging.merge_facts(
     reason_code text, rules jsonb, broken bigint[], evidence_id uuid, configuration text
@@ -16,8 +17,3 @@ AS $merge_facts$
         ELSE '{}'
     END
 $merge_facts$;
-
-COMMENT ON FUNCTION judging.merge_facts(text, jsonb, bigint[], uuid, text) IS
-'The rules, the merges, the evidence or the missing right that decided.';
-
-GRANT EXECUTE ON FUNCTION judging.merge_facts(text, jsonb, bigint[], uuid, text) TO compliance_pipeline;

@@ -1,4 +1,5 @@
--- Purpose: the sentence of a reason that the tests of merging share; null for any other.
+-- Purpose: the sentence of a reason that the tests of merging share, where neither rules nor merges decide; null for
+-- any other.
 
 CREATE FUNCTION judging.merge_reason(
     reason_code text, not_read_yet text, failed_call text, configuration text,
@@ -24,9 +25,3 @@ AS $merge_reason$
         ELSE judging.repository_reason(reason_code, not_read_yet, failed_call)
     END
 $merge_reason$;
-
-COMMENT ON FUNCTION judging.merge_reason(text, text, text, text, text, bigint, integer, integer) IS
-'What every test of merging says where neither rules nor merges decide.';
-
-GRANT EXECUTE ON FUNCTION judging.merge_reason(text, text, text, text, text, bigint, integer, integer)
-TO compliance_pipeline;

@@ -1,5 +1,6 @@
--- Purpose: what the tests of merging ask of each repository: what its rules require, whether its merges could be
--- listed, and the evidence that counts.
+-- Purpose: what the tests of merging ask of each repository. own: what its rules require, null where they could not be
+-- read (configuration says why); merges_read, builds_read: how listing pull requests and asking for their builds ended;
+-- failed_call: the first call that failed; evidence: that which counts.
 
 CREATE FUNCTION judging.merge_requirements(
     in_workspace text, only_subjects text[], oldest_reading timestamptz,
@@ -55,10 +56,3 @@ AS $merge_requirements$
             repositories.subject_id = evidence.repository_id
             AND (reading.configuration = 'ok') = evidence.about_project
 $merge_requirements$;
-
-COMMENT ON FUNCTION judging.merge_requirements(text, text[], timestamptz, text, text[], integer, date, integer) IS
-'The repositories to judge. own: what their rules require, null where they could not be read (configuration says why); merges_read, builds_read: how listing pull requests and asking for their builds ended; failed_call: the first call that failed; evidence: that which counts.';
-
-GRANT EXECUTE ON FUNCTION judging.merge_requirements(
-    text, text[], timestamptz, text, text[], integer, date, integer
-) TO compliance_pipeline;

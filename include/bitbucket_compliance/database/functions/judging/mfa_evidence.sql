@@ -1,5 +1,5 @@
--- Purpose: accepted evidence of two-step verification that may cover members of a workspace, the newest first:
--- a row for each line of an export, and for each member whom a screenshot showed with it switched on.
+-- Purpose: accepted evidence of two-step verification that may cover members of a workspace, the newest first: a row
+-- for each line of an export, and for each member whom a screenshot showed with it switched on.
 
 CREATE FUNCTION judging.mfa_evidence(in_workspace text)
 RETURNS TABLE (
@@ -52,8 +52,3 @@ AS $mfa_evidence$
         covered.line ASC,
         covered.member_id ASC
 $mfa_evidence$;
-
-COMMENT ON FUNCTION judging.mfa_evidence(text) IS
-'Lines of accepted exports and members on accepted screenshots, newest evidence first.';
-
-GRANT EXECUTE ON FUNCTION judging.mfa_evidence(text) TO compliance_pipeline;

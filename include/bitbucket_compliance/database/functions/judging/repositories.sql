@@ -1,4 +1,6 @@
--- Purpose: the repositories to judge: what is declared of each, and how the calls ended that read it.
+-- Purpose: the repositories to judge, all of the workspace where only_subjects is null: what is declared of each, and
+-- how the calls ended that read it. not_read_yet: why what is known of one is too little or too old to judge by; null:
+-- it is not.
 
 CREATE FUNCTION judging.repositories(in_workspace text, only_subjects text[], oldest_reading timestamptz)
 RETURNS TABLE (
@@ -39,8 +41,3 @@ AS $repositories$
         repositories.workspace = in_workspace
         AND (only_subjects IS null OR repositories.repository_id = any(only_subjects))
 $repositories$;
-
-COMMENT ON FUNCTION judging.repositories(text, text[], timestamptz) IS
-'The repositories to judge, all of the workspace where only_subjects is null. not_read_yet: why what is known of one is too little or too old to judge by; null: it is not.';
-
-GRANT EXECUTE ON FUNCTION judging.repositories(text, text[], timestamptz) TO compliance_pipeline;

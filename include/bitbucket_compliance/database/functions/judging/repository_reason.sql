@@ -1,4 +1,5 @@
--- Purpose: the sentence of a reason that the tests of repositories share; null for any other.
+-- Purpose: the sentence of a reason that the tests of repositories share, where they don't apply or a call is missing;
+-- null for any other.
 
 CREATE FUNCTION judging.repository_reason(reason_code text, not_read_yet text, failed_call text) RETURNS text
 LANGUAGE sql STABLE
@@ -10,8 +11,3 @@ AS $repository_reason$
         WHEN 'extract_failed' THEN format('Could not be read in this run: %s.', failed_call)
     END
 $repository_reason$;
-
-COMMENT ON FUNCTION judging.repository_reason(text, text, text) IS
-'What every test of repositories says where it does not apply or where a call is missing.';
-
-GRANT EXECUTE ON FUNCTION judging.repository_reason(text, text, text) TO compliance_pipeline;

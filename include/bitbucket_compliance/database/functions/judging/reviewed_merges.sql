@@ -1,4 +1,5 @@
--- Purpose: what was merged into the main branch in the window, and which of it without a peer's approval.
+-- Purpose: what was merged into the main branch in the window, by repository: how many merges, the newest hundred,
+-- those without a peer's approval (null: none) and when the last of them was.
 
 CREATE FUNCTION judging.reviewed_merges(in_workspace text, only_subjects text[], window_start timestamptz)
 RETURNS TABLE (repository_id text, merged bigint, numbers bigint[], broken bigint[], last_broken_at timestamptz)
@@ -19,8 +20,3 @@ AS $reviewed_merges$
         AND (only_subjects IS null OR merged.repository_id = any(only_subjects))
     GROUP BY merged.repository_id
 $reviewed_merges$;
-
-COMMENT ON FUNCTION judging.reviewed_merges(text, text[], timestamptz) IS
-'By repository: how many merges, the newest hundred, those that broke the rule (null: none) and when the last of them was.';
-
-GRANT EXECUTE ON FUNCTION judging.reviewed_merges(text, text[], timestamptz) TO compliance_pipeline;

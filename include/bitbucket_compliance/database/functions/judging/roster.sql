@@ -1,4 +1,4 @@
--- Purpose: the roster in force, with when it was imported; one for all workspaces.
+-- Purpose: the roster in force, with when it was imported; the same one for every workspace.
 
 CREATE FUNCTION judging.roster(in_workspace text)
 RETURNS TABLE (
@@ -17,7 +17,3 @@ AS $roster$
     FROM registry.roster AS roster
     ORDER BY roster.line ASC
 $roster$;
-
-COMMENT ON FUNCTION judging.roster(text) IS 'The roster in force, the same one for every workspace.';
-
-GRANT EXECUTE ON FUNCTION judging.roster(text) TO compliance_pipeline;

@@ -1,5 +1,6 @@
--- Purpose: whatever a test judges, with its name, and how old what is known of it is: as old as the listing that showed
--- it where that alone was asked for, else as the oldest answer to what was asked of it.
+-- Purpose: whatever a test judges (repositories, members or the workspace itself), with its name, and how old what is
+-- known of it is: as old as the listing that showed it where that alone was asked for, else as the oldest answer to
+-- what was asked of it.
 
 CREATE FUNCTION judging.subjects(in_workspace text, of_type text, listings_alone boolean)
 RETURNS TABLE (subject_id text, subject_name text, data_as_of timestamptz)
@@ -8,24 +9,14 @@ AS $subjects$
     SELECT
         repositories.repository_id,
         repositories.slug,
-        repositories.data_as_of
+        coalesce(coverage.data_as_of, repositories.data_as_of)
     FROM staging.repositories AS repositories
-    WHERE of_type = 'repository' AND listings_alone AND repositories.workspace = in_workspace
-    UNION ALL
-    SELECT
-        repositories.repository_id,
-        repositories.slug,
-        coalesce(calls.data_as_of, repositories.data_as_of)
-    FROM staging.repositories AS repositories
-    LEFT JOIN (
-        SELECT
-            coverage.repository_id,
-            min(coverage.data_as_of) AS data_as_of
-        FROM staging.coverage AS coverage
-        WHERE coverage.workspace = in_workspace
-        GROUP BY coverage.repository_id
-    ) AS calls ON repositories.repository_id = calls.repository_id
-    WHERE of_type = 'repository' AND NOT listings_alone AND repositories.workspace = in_workspace
+    LEFT JOIN staging.repository_coverage AS coverage
+        ON
+            NOT listings_alone
+            AND repositories.workspace = coverage.workspace
+            AND repositories.repository_id = coverage.repository_id
+    WHERE of_type = 'repository' AND repositories.workspace = in_workspace
     UNION ALL
     SELECT
         members.member_id,
@@ -41,8 +32,3 @@ AS $subjects$
     FROM staging.workspaces AS workspaces
     WHERE of_type = 'workspace' AND workspaces.workspace = in_workspace
 $subjects$;
-
-COMMENT ON FUNCTION judging.subjects(text, text, boolean) IS
-'Repositories, members or the workspace itself, with name and age of what is known.';
-
-GRANT EXECUTE ON FUNCTION judging.subjects(text, text, boolean) TO compliance_pipeline;

@@ -26,7 +26,4 @@ AS $valid$
         AND (evidence.scope <> 'project' OR lower(repositories.project_key) = any(evidence.targets))
 $valid$;
 
-COMMENT ON FUNCTION registry.valid_evidence(text, text, date, integer) IS
-'Accepted evidence within its validity, a row for each subject of the workspace that it covers.';
-
 GRANT EXECUTE ON FUNCTION registry.valid_evidence(text, text, date, integer) TO compliance_pipeline, compliance_console;

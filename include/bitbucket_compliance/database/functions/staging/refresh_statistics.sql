@@ -1,4 +1,5 @@
--- Purpose: statistics of the planner right after a bulk load.
+-- Purpose: the planner's statistics right after a bulk load, of a whole schema or of some of its tables: without them
+-- it takes every table for empty until autovacuum comes by.
 
 CREATE FUNCTION staging.refresh_statistics(schema_name text, only_tables text[] DEFAULT null) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
@@ -18,8 +19,5 @@ BEGIN
     END LOOP;
 END
 $statistics$;
-
-COMMENT ON FUNCTION staging.refresh_statistics(text, text[]) IS
-'Statistics right after a bulk load, of a whole schema or of some of its tables: without them the planner takes every table for empty until autovacuum comes by.';
 
 GRANT EXECUTE ON FUNCTION staging.refresh_statistics(text, text[]) TO compliance_pipeline;

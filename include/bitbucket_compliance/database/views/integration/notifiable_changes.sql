@@ -1,4 +1,5 @@
--- Purpose: the changes that people may be told of, each with a key that names it for good.
+-- Purpose: what people may be told of: newly failing, fixed, overdue, evidence within 14 days of its end, exceptions
+-- that re-opened. change_key names a change for good, whichever run sees it.
 
 CREATE VIEW integration.notifiable_changes AS
 WITH workspaces AS (
@@ -119,8 +120,5 @@ SELECT
     found.due_at,
     concat_ws('|', found.kind, found.workspace, found.told_apart) AS change_key
 FROM found;
-
-COMMENT ON VIEW integration.notifiable_changes IS
-'What people may be told of: newly failing, fixed, overdue, evidence within 14 days of its end, exceptions that re-opened. change_key names a change for good, whichever run sees it.';
 
 GRANT SELECT ON TABLE integration.notifiable_changes TO compliance_pipeline;

@@ -14,8 +14,6 @@ LEFT JOIN LATERAL (
     -- As the client counts: an hour, a bin, a permit's life, and a request's way to Bitbucket.
     WHERE ledger.consumer = budgets.consumer AND ledger.bin > now() - interval '3630 seconds'
 ) AS hour ON true;
-
-COMMENT ON VIEW integration.request_use IS 'How much of its hourly limit each consumer has used, and whether it pauses.';
 COMMENT ON COLUMN integration.request_use.consumer IS 'As in request_ledger.';
 COMMENT ON COLUMN integration.request_use.requests IS 'Requests of the last rolling hour, those about to be sent included.';
 COMMENT ON COLUMN integration.request_use.stated_limit IS

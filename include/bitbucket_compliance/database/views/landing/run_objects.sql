@@ -1,4 +1,5 @@
--- Purpose: what the newest answer to each call of a run brought.
+-- Purpose: what the newest answer to each call of a run brought; an answer that was asked for again replaces the one
+-- before.
 
 CREATE VIEW landing.run_objects AS
 SELECT objects.*
@@ -15,8 +16,3 @@ WHERE
             AND calls.outcome = 'ok'
             AND calls.fetched_at = objects.fetched_at
     );
-
-COMMENT ON VIEW landing.run_objects IS
-'What the newest answer to each call of a run brought; an answer that was asked for again replaces the one before.';
-
-GRANT SELECT ON landing.run_objects TO compliance_pipeline;

@@ -6,7 +6,3 @@ SELECT
     repository_id || '#' || restriction_id AS restriction_key
 FROM staging.branch_restrictions
 WHERE workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.branch_restrictions IS 'The rules of the workspace that a gate looks at.';
-
-GRANT SELECT ON quality.branch_restrictions TO compliance_pipeline;

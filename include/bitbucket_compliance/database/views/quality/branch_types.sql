@@ -11,7 +11,3 @@ CROSS JOIN
         CASE WHEN jsonb_typeof(models.branch_types) = 'array' THEN models.branch_types ELSE '[]' END
     ) AS types (body)
 WHERE models.workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.branch_types IS 'The branch types of each repository''s branching model, for the gates.';
-
-GRANT SELECT ON quality.branch_types TO compliance_pipeline;

@@ -3,7 +3,3 @@
 CREATE VIEW quality.branching_models AS
 SELECT * FROM staging.branching_models
 WHERE workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.branching_models IS 'The branching models of the workspace that a gate looks at.';
-
-GRANT SELECT ON quality.branching_models TO compliance_pipeline;

@@ -14,7 +14,3 @@ SELECT
     repository_id || '#' || resource AS coverage_key
 FROM staging.coverage
 WHERE workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.coverage IS 'What could be read of the workspace that a gate looks at.';
-
-GRANT SELECT ON quality.coverage TO compliance_pipeline;

@@ -15,9 +15,8 @@ WHERE
     coverage.workspace = current_setting('compliance.workspace')
     AND (
         coverage.outcome = 'failed'
-        OR (coverage.outcome = 'not_found' AND coverage.resource <> 'pipelines_config')
+        OR (
+            coverage.outcome = 'not_found'
+            AND coverage.resource <> all(string_to_array(current_setting('compliance.may_be_absent'), ','))
+        )
     );
-
-COMMENT ON VIEW quality.failed_calls IS 'The calls that error_share counts.';
-
-GRANT SELECT ON quality.failed_calls TO compliance_pipeline;

@@ -3,7 +3,3 @@
 CREATE VIEW quality.latest_pipelines AS
 SELECT * FROM staging.latest_pipelines
 WHERE workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.latest_pipelines IS 'The newest pipeline of each repository of the workspace that a gate looks at.';
-
-GRANT SELECT ON quality.latest_pipelines TO compliance_pipeline;

@@ -13,8 +13,3 @@ WHERE
     AND run_id = current_setting('compliance.run_id')
     AND outcome = 'ok'
     AND (repeated_items > 0 OR items <> listing_size);
-
-COMMENT ON VIEW quality.listing_anomalies IS
-'Listings that, also when read again, repeated an object or disagreed with their own size.';
-
-GRANT SELECT ON quality.listing_anomalies TO compliance_pipeline;

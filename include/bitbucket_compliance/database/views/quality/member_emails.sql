@@ -12,7 +12,3 @@ FROM staging.member_emails AS emails
 LEFT JOIN staging.members AS members
     ON emails.workspace = members.workspace AND emails.member_id = members.member_id
 WHERE emails.workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.member_emails IS 'What can be asked of confirmed addresses without showing one.';
-
-GRANT SELECT ON quality.member_emails TO compliance_pipeline;

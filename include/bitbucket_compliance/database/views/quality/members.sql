@@ -3,7 +3,3 @@
 CREATE VIEW quality.members AS
 SELECT * FROM staging.members
 WHERE workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.members IS 'The members of the workspace that a gate looks at.';
-
-GRANT SELECT ON quality.members TO compliance_pipeline;

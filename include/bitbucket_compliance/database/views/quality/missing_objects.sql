@@ -24,7 +24,3 @@ WHERE
         SELECT 1 FROM staging.members AS staged
         WHERE staged.workspace = published.workspace AND staged.member_id = published.member_id
     );
-
-COMMENT ON VIEW quality.missing_objects IS 'What was published last and is not listed any more.';
-
-GRANT SELECT ON quality.missing_objects TO compliance_pipeline;

@@ -4,45 +4,39 @@ CREATE VIEW quality.orphans AS
 WITH below AS (
     SELECT
         'branch_restrictions' AS staged_table,
-        staged.repository_id
-    FROM staging.branch_restrictions AS staged
-    WHERE staged.workspace = current_setting('compliance.workspace')
+        repository_id
+    FROM quality.branch_restrictions
     UNION ALL
     SELECT
         'branching_models' AS staged_table,
-        staged.repository_id
-    FROM staging.branching_models AS staged
-    WHERE staged.workspace = current_setting('compliance.workspace')
+        repository_id
+    FROM quality.branching_models
     UNION ALL
     SELECT
         'pull_requests' AS staged_table,
-        staged.repository_id
-    FROM staging.pull_requests AS staged
-    WHERE staged.workspace = current_setting('compliance.workspace')
+        repository_id
+    FROM quality.pull_requests
     UNION ALL
     SELECT
         'pull_request_builds' AS staged_table,
-        staged.repository_id
-    FROM staging.pull_request_builds AS staged
-    WHERE staged.workspace = current_setting('compliance.workspace')
+        repository_id
+    FROM quality.pull_request_builds
     UNION ALL
     SELECT
         'pipelines_configs' AS staged_table,
-        staged.repository_id
-    FROM staging.pipelines_configs AS staged
-    WHERE staged.workspace = current_setting('compliance.workspace')
+        repository_id
+    FROM quality.pipelines_configs
     UNION ALL
     SELECT
         'latest_pipelines' AS staged_table,
-        staged.repository_id
-    FROM staging.latest_pipelines AS staged
-    WHERE staged.workspace = current_setting('compliance.workspace')
+        repository_id
+    FROM quality.latest_pipelines
     UNION ALL
     SELECT
         'coverage' AS staged_table,
-        staged.repository_id
-    FROM staging.coverage AS staged
-    WHERE staged.workspace = current_setting('compliance.workspace') AND staged.repository_id <> ''
+        repository_id
+    FROM quality.coverage
+    WHERE repository_id <> ''
 )
 
 SELECT
@@ -52,14 +46,7 @@ SELECT
 FROM below
 WHERE
     NOT EXISTS (
-        SELECT 1
-        FROM staging.repositories AS repositories
-        WHERE
-            repositories.workspace = current_setting('compliance.workspace')
-            AND repositories.repository_id = below.repository_id
+        SELECT 1 FROM quality.repositories AS repositories
+        WHERE repositories.repository_id = below.repository_id
     )
 GROUP BY below.staged_table, below.repository_id;
-
-COMMENT ON VIEW quality.orphans IS 'Staged rows of repositories that are not listed: nobody would judge them.';
-
-GRANT SELECT ON quality.orphans TO compliance_pipeline;

@@ -3,7 +3,3 @@
 CREATE VIEW quality.pipelines_configs AS
 SELECT * FROM staging.pipelines_configs
 WHERE workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.pipelines_configs IS 'Whether Pipelines is switched on, by repository of the workspace that a gate looks at.';
-
-GRANT SELECT ON quality.pipelines_configs TO compliance_pipeline;

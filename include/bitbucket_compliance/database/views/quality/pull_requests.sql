@@ -6,7 +6,3 @@ SELECT
     repository_id || '#' || pull_request_id AS pull_request_key
 FROM staging.pull_requests
 WHERE workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.pull_requests IS 'Pull requests of the workspace that a gate looks at.';
-
-GRANT SELECT ON quality.pull_requests TO compliance_pipeline;

@@ -17,7 +17,3 @@ SELECT
     read_at
 FROM staging.repositories
 WHERE workspace = current_setting('compliance.workspace');
-
-COMMENT ON VIEW quality.repositories IS 'The repositories of the workspace that a gate looks at.';
-
-GRANT SELECT ON quality.repositories TO compliance_pipeline;

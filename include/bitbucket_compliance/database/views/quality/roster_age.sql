@@ -6,7 +6,3 @@ SELECT
     (extract(EPOCH FROM now() - max(imports.imported_at)) / 86400.0)::double precision AS age_days
 FROM registry.imports AS imports
 WHERE imports.kind = 'roster';
-
-COMMENT ON VIEW quality.roster_age IS 'When the roster was imported, and how many days ago.';
-
-GRANT SELECT ON quality.roster_age TO compliance_pipeline;

@@ -1,28 +1,18 @@
--- Purpose: how much shorter a listing is than the one published last.
+-- Purpose: how much shorter a listing is than the one published last; up to three missing objects count as none.
 
 CREATE VIEW quality.shrink AS
-WITH listed AS (
-    SELECT
-        'repositories' AS listing,
-        (
-            SELECT count(*) FROM staging.repositories AS staged
-            WHERE staged.workspace = current_setting('compliance.workspace')
-        ) AS now_listed,
-        (
-            SELECT count(*) FROM compliance.repositories AS published
-            WHERE published.workspace = current_setting('compliance.workspace')
-        ) AS last_published
-    UNION ALL
-    SELECT
-        'members' AS listing,
-        (
-            SELECT count(*) FROM staging.members AS staged
-            WHERE staged.workspace = current_setting('compliance.workspace')
-        ) AS now_listed,
-        (
-            SELECT count(*) FROM compliance.members AS published
-            WHERE published.workspace = current_setting('compliance.workspace')
-        ) AS last_published
+WITH listed (listing, now_listed, last_published) AS (
+    VALUES
+    (
+        'repositories',
+        (SELECT count(*) FROM quality.repositories),
+        (SELECT count(*) FROM compliance.repositories WHERE workspace = current_setting('compliance.workspace'))
+    ),
+    (
+        'members',
+        (SELECT count(*) FROM quality.members),
+        (SELECT count(*) FROM compliance.members WHERE workspace = current_setting('compliance.workspace'))
+    )
 )
 
 SELECT
@@ -36,8 +26,3 @@ SELECT
         ELSE 0
     END AS share
 FROM listed;
-
-COMMENT ON VIEW quality.shrink IS
-'How much shorter a listing is than the last published one; up to three missing objects count as none.';
-
-GRANT SELECT ON quality.shrink TO compliance_pipeline;

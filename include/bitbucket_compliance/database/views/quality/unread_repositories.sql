@@ -21,8 +21,3 @@ WHERE
             AND calls.repository_id = items.repository_id
             AND calls.resource = resources.resource
     );
-
-COMMENT ON VIEW quality.unread_repositories IS
-'Repositories the run was to read, with neither an answer nor a recorded failure.';
-
-GRANT SELECT ON quality.unread_repositories TO compliance_pipeline;

@@ -23,7 +23,3 @@ FROM judged.verdicts
 WHERE
     workspace = current_setting('compliance.workspace')
     AND run_id = current_setting('compliance.run_id');
-
-COMMENT ON VIEW quality.verdicts IS 'The verdicts of the run that a gate looks at.';
-
-GRANT SELECT ON quality.verdicts TO compliance_pipeline;

@@ -1,4 +1,5 @@
--- Purpose: rules said to apply to the main branch, or not to, against their pattern or without their branching model.
+-- Purpose: rules that are said to apply to the main branch, or not to, against their pattern, or without their
+-- branching model.
 
 CREATE VIEW quality.wrong_rule_matches AS
 WITH rules AS (
@@ -23,17 +24,7 @@ WITH rules AS (
         AND repositories.read_at IS NOT null
 )
 
-SELECT
-    repository_id,
-    slug,
-    restriction_id,
-    branch_match_kind,
-    pattern,
-    branch_type,
-    main_branch,
-    matches_main_branch,
-    model_read
-FROM rules
+SELECT * FROM rules
 WHERE
     CASE
         WHEN main_branch IS null THEN matches_main_branch IS NOT false
@@ -42,8 +33,3 @@ WHERE
         WHEN branch_match_kind = 'branching_model' THEN (matches_main_branch IS null) = model_read
         ELSE matches_main_branch IS NOT null
     END;
-
-COMMENT ON VIEW quality.wrong_rule_matches IS
-'Rules that are said to apply to the main branch, or not to, against their pattern, or without their branching model.';
-
-GRANT SELECT ON quality.wrong_rule_matches TO compliance_pipeline;

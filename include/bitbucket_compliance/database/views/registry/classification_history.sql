@@ -1,4 +1,5 @@
--- Purpose: every classification that was ever declared: by whom, from when until when.
+-- Purpose: every classification that was ever declared: who set what when, and until when it stood. classification
+-- null: taken back.
 
 CREATE VIEW registry.classification_history AS
 WITH entries AS (
@@ -31,8 +32,5 @@ SELECT
     imports.file_sha256
 FROM entries
 LEFT JOIN registry.imports AS imports ON entries.import_id = imports.import_id;
-
-COMMENT ON VIEW registry.classification_history IS
-'Every entry that was ever declared: who set what when, and until when it stood. classification null: taken back.';
 
 GRANT SELECT ON registry.classification_history TO compliance_pipeline, compliance_console;

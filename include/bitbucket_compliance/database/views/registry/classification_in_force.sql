@@ -1,4 +1,5 @@
--- Purpose: the newest entry for each repository, project or pattern, unless it takes the one before it back.
+-- Purpose: the newest entry for each (workspace, target_type, target): repository, project or pattern, unless it takes
+-- the one before it back.
 
 CREATE VIEW registry.classification_in_force AS
 WITH newest AS (
@@ -24,8 +25,5 @@ SELECT
     owner
 FROM newest
 WHERE classification IS NOT null;
-
-COMMENT ON VIEW registry.classification_in_force IS
-'The newest entry of each (workspace, target_type, target), unless it takes the one before it back.';
 
 GRANT SELECT ON registry.classification_in_force TO compliance_pipeline, compliance_console;

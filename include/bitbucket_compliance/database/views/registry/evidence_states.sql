@@ -1,4 +1,5 @@
--- Purpose: evidence with its state: submitted, accepted, rejected or withdrawn.
+-- Purpose: evidence with its state: submitted, accepted, rejected or withdrawn. Whether it is past its validity depends
+-- on the policy.
 
 CREATE VIEW registry.evidence_states AS
 SELECT
@@ -15,8 +16,5 @@ LEFT JOIN registry.evidence_decisions AS decisions
     ON evidence.evidence_id = decisions.evidence_id AND decisions.decision IN ('accepted', 'rejected')
 LEFT JOIN registry.evidence_decisions AS withdrawals
     ON evidence.evidence_id = withdrawals.evidence_id AND withdrawals.decision = 'withdrawn';
-
-COMMENT ON VIEW registry.evidence_states IS
-'Evidence with its state: submitted, accepted, rejected or withdrawn. Whether it is past its validity depends on the policy.';
 
 GRANT SELECT ON registry.evidence_states TO compliance_pipeline, compliance_console;

@@ -1,4 +1,4 @@
--- Purpose: exceptions with their state: requested, accepted, rejected or withdrawn.
+-- Purpose: exceptions with their state: requested, accepted, rejected or withdrawn; expiry is a matter of the clock.
 
 CREATE VIEW registry.exception_states AS
 SELECT
@@ -17,8 +17,5 @@ LEFT JOIN registry.exception_decisions AS decisions
     ON exceptions.exception_id = decisions.exception_id AND decisions.decision IN ('accepted', 'rejected')
 LEFT JOIN registry.exception_decisions AS withdrawals
     ON exceptions.exception_id = withdrawals.exception_id AND withdrawals.decision = 'withdrawn';
-
-COMMENT ON VIEW registry.exception_states IS
-'Exceptions with their state: requested, accepted, rejected or withdrawn; expiry is a matter of the clock.';
 
 GRANT SELECT ON registry.exception_states TO compliance_pipeline, compliance_console;

@@ -5,6 +5,4 @@ SELECT DISTINCT ON (workspace, member_id) *
 FROM registry.access_reviews
 ORDER BY workspace ASC, member_id ASC, review_id DESC;
 
-COMMENT ON VIEW registry.newest_access_reviews IS 'The decision that stands for each member who was ever reviewed.';
-
 GRANT SELECT ON registry.newest_access_reviews TO compliance_console;

@@ -25,7 +25,4 @@ SELECT
     lead(override_id) OVER (PARTITION BY workspace ORDER BY override_id) IS null AS in_force
 FROM overrides;
 
-COMMENT ON VIEW registry.policy_history IS
-'What each workspace''s policy changed in the defaults, by whom, why, from when until when.';
-
 GRANT SELECT ON registry.policy_history TO compliance_pipeline, compliance_console;

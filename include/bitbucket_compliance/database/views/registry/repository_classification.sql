@@ -14,29 +14,17 @@ candidates AS (
     SELECT
         repositories.workspace AS in_workspace,
         repositories.repository_id,
-        1 AS level,
+        named.level,
         entries.*
     FROM staging.repositories AS repositories
-    INNER JOIN entries ON lower(repositories.slug) = entries.target
-    WHERE entries.target_type = 'repository'
-    UNION ALL
-    SELECT
-        repositories.workspace AS in_workspace,
-        repositories.repository_id,
-        1 AS level,
-        entries.*
-    FROM staging.repositories AS repositories
-    INNER JOIN entries ON lower(repositories.repository_id) = entries.target
-    WHERE entries.target_type = 'repository'
-    UNION ALL
-    SELECT
-        repositories.workspace AS in_workspace,
-        repositories.repository_id,
-        2 AS level,
-        entries.*
-    FROM staging.repositories AS repositories
-    INNER JOIN entries ON lower(repositories.project_key) = entries.target
-    WHERE entries.target_type = 'project'
+    CROSS JOIN
+        LATERAL (
+            VALUES
+            ('repository', lower(repositories.slug), 1),
+            ('repository', lower(repositories.repository_id), 1),
+            ('project', lower(repositories.project_key), 2)
+        ) AS named (target_type, target, level)
+    INNER JOIN entries ON named.target_type = entries.target_type AND named.target = entries.target
     UNION ALL
     SELECT
         repositories.workspace AS in_workspace,

@@ -14,6 +14,4 @@ FROM registry.people AS people
 INNER JOIN registry.imports AS imports ON people.import_id = imports.import_id
 WHERE imports.import_id = (SELECT max(newest.import_id) FROM registry.imports AS newest WHERE newest.kind = 'roster');
 
-COMMENT ON VIEW registry.roster IS 'Rows of the newest roster import.';
-
 GRANT SELECT ON registry.roster TO compliance_pipeline;

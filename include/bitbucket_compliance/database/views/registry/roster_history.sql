@@ -1,4 +1,5 @@
--- Purpose: every roster that was ever in force: from where, by whom, from when until when.
+-- Purpose: every roster that was ever in force: from where, by whom, from when until when. Its people are in
+-- registry.people.
 
 CREATE VIEW registry.roster_history AS
 WITH rosters AS (
@@ -22,8 +23,5 @@ SELECT
     lead(valid_from) OVER (ORDER BY import_id) AS valid_to,
     lead(import_id) OVER (ORDER BY import_id) IS null AS is_current
 FROM rosters;
-
-COMMENT ON VIEW registry.roster_history IS
-'Every roster that was ever in force: from where, by whom, from when until when. Its people are in registry.people.';
 
 GRANT SELECT ON registry.roster_history TO compliance_pipeline, compliance_console;

@@ -1,4 +1,5 @@
--- Purpose: rows of two-step verification exports that match no member of a workspace that was read.
+-- Purpose: rows of two-step verification exports that match no member of a workspace that was read, by account id or
+-- confirmed address. looked_up: false where Bitbucket was not yet asked for the address.
 
 CREATE VIEW registry.unmatched_evidence_rows AS
 WITH declared AS (
@@ -59,8 +60,5 @@ WHERE
             confirmed.email = covered.email
             AND (evidence.workspace IS null OR evidence.workspace = lower(confirmed.workspace))
     );
-
-COMMENT ON VIEW registry.unmatched_evidence_rows IS
-'Rows of two-step verification exports that match no member of a workspace that was read, by account id or confirmed address. looked_up: false where Bitbucket was not yet asked for the address.';
 
 GRANT SELECT ON registry.unmatched_evidence_rows TO compliance_pipeline, compliance_console;

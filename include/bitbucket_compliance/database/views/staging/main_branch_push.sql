@@ -23,7 +23,3 @@ LEFT JOIN staging.main_branch_rules AS rules
         AND rules.kind = 'push'
 WHERE coverage.resource = 'branch_restrictions' AND coverage.outcome = 'ok'
 GROUP BY coverage.workspace, coverage.repository_id;
-
-COMMENT ON VIEW staging.main_branch_push IS 'Whether the main branch can be pushed to directly, where rules could be read.';
-
-GRANT SELECT ON staging.main_branch_push TO compliance_pipeline;

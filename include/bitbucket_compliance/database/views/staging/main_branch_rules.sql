@@ -1,4 +1,4 @@
--- Purpose: rules read in the newest run that apply to the main branch, or may.
+-- Purpose: rules read in the newest run that apply to the main branch, or may (matches_main_branch null).
 
 CREATE VIEW staging.main_branch_rules AS
 SELECT
@@ -25,8 +25,3 @@ INNER JOIN staging.coverage AS coverage
         AND coverage.resource = 'branch_restrictions'
         AND coverage.outcome = 'ok'
 WHERE rules.matches_main_branch IS NOT false;
-
-COMMENT ON VIEW staging.main_branch_rules IS
-'Rules read in the newest run that apply to the main branch, or may (matches_main_branch null).';
-
-GRANT SELECT ON staging.main_branch_rules TO compliance_pipeline;

@@ -25,8 +25,3 @@ LEFT JOIN staging.pull_request_builds AS builds
         AND pull_requests.repository_id = builds.repository_id
         AND pull_requests.pull_request_id = builds.pull_request_id
 WHERE pull_requests.state = 'MERGED';
-
-COMMENT ON VIEW staging.merged_pull_requests IS
-'Pull requests merged into the main branch, by updated_on: lists carry no closing time.';
-
-GRANT SELECT ON staging.merged_pull_requests TO compliance_pipeline;

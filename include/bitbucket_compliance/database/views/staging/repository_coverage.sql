@@ -1,4 +1,5 @@
--- Purpose: the outcome of each call on a repository when it was last read.
+-- Purpose: the outcome of each call on a repository when it was last read; null: the call was not needed. A listing
+-- that stayed shorter or longer than its own size counts as failed.
 
 CREATE VIEW staging.repository_coverage AS
 WITH outcomes AS (
@@ -46,9 +47,3 @@ SELECT
 FROM staging.repositories AS repositories
 LEFT JOIN calls
     ON repositories.workspace = calls.workspace AND repositories.repository_id = calls.repository_id;
-
-COMMENT ON VIEW staging.repository_coverage IS
-'Outcome of each call on a repository when it was last read; null: the call was not needed. A listing that stayed
-shorter or longer than its own size counts as failed.';
-
-GRANT SELECT ON staging.repository_coverage TO compliance_pipeline;

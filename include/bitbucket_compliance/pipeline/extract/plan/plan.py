@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.pipeline.extract.plan.costs import read_signature, reading_costs, readings_a_day
 from bitbucket_compliance.pipeline.extract.selection import fallback_tests
+from bitbucket_compliance.pipeline.fill import forget_left
 from bitbucket_compliance.pipeline.run.run import Run, listed_repositories
 from bitbucket_compliance.pipeline.stage.stage import stage_listing
 
@@ -85,7 +86,8 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         "today": run.today,
         "evidence_validity_days": run.policy.thresholds.evidence_validity_days,
     }
-    run_sql(connection, f"{_SQL}/forget_reads.sql", keys)
+    # A repository that comes back is read anew.
+    forget_left(connection, "landing.repository_reads", run.workspace)
     run_sql(connection, f"{_SQL}/plan_work.sql", keys)
     planned = run_sql(connection, f"{_SQL}/planned.sql", keys).fetchall()
     # Whether the budget suffices is a question of polling.

@@ -27,6 +27,9 @@ GRANT USAGE ON SCHEMA compliance TO compliance_reader, compliance_people_reader;
 
 -- What is made from here on is nobody's until it is granted, functions too.
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM public;
+-- But these schemas are the pipeline's own.
+ALTER DEFAULT PRIVILEGES IN SCHEMA landing, staging, judging, quality GRANT SELECT ON TABLES TO compliance_pipeline;
+ALTER DEFAULT PRIVILEGES IN SCHEMA judging GRANT EXECUTE ON FUNCTIONS TO compliance_pipeline;
 
 -- The pipeline may see which schema it works on; migrations alone move it.
 GRANT SELECT ON TABLE integration.schema_version TO compliance_pipeline;
