@@ -26,6 +26,7 @@ from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 from bitbucket_compliance.core.errors import BitbucketUnavailable
 from bitbucket_compliance.security_tests.policies import set_override
 from bitbucket_compliance.tasks import bitbucket_webhooks as pipeline_webhooks
+from bitbucket_compliance.tasks import webhook_report
 from sandbox.model import Webhook
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
@@ -757,9 +758,9 @@ def test_many_problems_are_counted_and_some_named() -> None:
     outcomes = [
         webhooks.Outcome(f"repository acme/r{n}", f"{{{n}}}", "not_allowed", "refused", "no admin") for n in range(30)
     ]
-    lines = pipeline_webhooks.registered_lines("acme", webhooks.Registered(tuple(outcomes)))
+    lines = webhook_report.registered_lines("acme", webhooks.Registered(tuple(outcomes)))
     assert lines[0] == "repositories of acme: of 30, 30 are not allowed"
-    assert len(lines) == 2 + pipeline_webhooks.MOST_NAMED and lines[-1].startswith("and 10 more")
+    assert len(lines) == 2 + webhook_report.MOST_NAMED and lines[-1].startswith("and 10 more")
 
 
 # --- make webhooks -------------------------------------------------------------------------------------
