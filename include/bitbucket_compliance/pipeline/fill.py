@@ -34,7 +34,13 @@ WHERE
 
 
 def fill(
-    connection: Connection, table: str, path: str, keys: Mapping[str, Any], may_go: LiteralString | None = None
+    connection: Connection,
+    table: str,
+    path: str,
+    keys: Mapping[str, Any],
+    may_go: LiteralString | None = None,
+    *,
+    only_adds: bool = False,
 ) -> int:
     """Put the rows of a query into a table, each in the place of the one with its key; returns how many they were.
 
@@ -44,6 +50,7 @@ def fill(
         keys: parameters of the query and of ``may_go``.
         may_go: condition on ``kept``, the table: rows that meet it and are not among those given are deleted. What
             a run brought is compared by key, never by time: clocks of two workers may differ.
+        only_adds: a row whose key is there already is an error, as in a table of history.
     """
     query = sql.SQL(sql_text(path).decode().rstrip().removesuffix(";"))
     empty = connection.execute(sql.SQL("SELECT * FROM ({}) AS given LIMIT 0").format(query), keys)
@@ -56,19 +63,20 @@ def fill(
         fetched_key=_identifiers(key, "fetched"),
         kept_key=_identifiers(key, "kept"),
     )
+    replace = sql.SQL(" ON CONFLICT ({key}) DO UPDATE SET {changes}").format(
+        key=_identifiers(key),
+        changes=sql.SQL(", ").join(
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in columns if column not in key
+        ),
+    )
     statement = sql.SQL(
-        "WITH fetched AS ({query}){forget}"
-        " INSERT INTO {table} ({columns}) SELECT {columns} FROM fetched"
-        " ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        "WITH fetched AS ({query}){forget} INSERT INTO {table} ({columns}) SELECT {columns} FROM fetched{replace}"
     ).format(
         query=query,
         forget=forget if may_go else sql.SQL(""),
         table=name,
         columns=_identifiers(columns),
-        key=_identifiers(key),
-        changes=sql.SQL(", ").join(
-            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in columns if column not in key
-        ),
+        replace=sql.SQL("") if only_adds else replace,
     )
     return connection.execute(statement, keys).rowcount
 

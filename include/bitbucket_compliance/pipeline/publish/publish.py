@@ -34,7 +34,7 @@ def publish(connection: Connection, run: Run) -> None:
     refresh_statistics(connection, "compliance", "results")
     run_sql(connection, "pipeline/publish/close_absences.sql", keys)
     ended, opened = sync_history(connection, keys)
-    gone = fill(connection, "compliance.result_history", "pipeline/publish/open_absences.sql", keys)
+    gone = fill(connection, "compliance.result_history", "pipeline/publish/open_absences.sql", keys, only_adds=True)
     _fill(connection, "repositories", keys)
     forget_left(connection, "compliance.repositories", run.workspace)
     if subjects is None:
@@ -70,7 +70,7 @@ def sync_history(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, 
     run_sql(connection, "pipeline/publish/end_exceptions.sql", keys)
     run_sql(connection, "pipeline/publish/show_exceptions.sql", keys)
     ended = run_sql(connection, "pipeline/publish/close_history.sql", keys).rowcount
-    opened = fill(connection, "compliance.result_history", "pipeline/publish/open_history.sql", keys)
+    opened = fill(connection, "compliance.result_history", "pipeline/publish/open_history.sql", keys, only_adds=True)
     return ended, opened
 
 
