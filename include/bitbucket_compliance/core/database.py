@@ -32,6 +32,8 @@ def connect(conn_id: str = CONNECTION_ID) -> Connection:
         connection.execute("SET TIME ZONE 'UTC'")
         # Compiling these queries costs more than running them.
         connection.execute("SET jit TO off")
+        # What is looked up in a hash fits into one: a workspace's pull requests are a million at most.
+        connection.execute("SET work_mem TO '64MB'")
         connection.commit()
     return connection
 
