@@ -16,6 +16,7 @@ from bitbucket_compliance.pipeline.gate.expectations import results as result_su
 from bitbucket_compliance.pipeline.gate.expectations import staging
 from bitbucket_compliance.security_tests.policies import load_policy
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
+from sandbox.build import Rules
 from sandbox.model import Repository
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
@@ -23,6 +24,7 @@ from tests.harness import Pipeline
 from tests.pipeline.small import (
     ACME,
     FAST,
+    PROTECTING,
     extract,
     history,
     results,
@@ -51,10 +53,10 @@ def acme(serve: Serve) -> SandboxServer:
 
 
 def gated(
-    pipeline: Pipeline, server: SandboxServer, tamper: Callable[[str], object] | None = None
+    pipeline: Pipeline, server: SandboxServer, tamper: Callable[[str], object] | None = None, grant: str = "admin"
 ) -> tuple[str, str | None]:
     """A run with both gates, as in the DAG; its id, and what the gate that stopped it said."""
-    pipeline.connect_to(server, "admin", **FAST)
+    pipeline.connect_to(server, grant, **FAST)
     touch(server)
     run_id = ""
     try:
@@ -156,6 +158,23 @@ def test_missing_rights_and_unconfigured_pipelines_are_no_failures(pipeline: Pip
     run_id, stopped = gated(pipeline, acme)
     assert stopped is None
     assert ERROR_SHARE not in failing(pipeline, run_id)
+
+
+@pytest.mark.parametrize("lost", ["the right", "the scope", "an answer"])
+def test_rules_that_can_be_read_no_more_stop_no_publication(pipeline: Pipeline, acme: SandboxServer, lost: str) -> None:
+    """Those read before stay as they were, whatever became of the branching model and of the main branch since."""
+    by_model, renamed = acme.state.repository("repo-1"), acme.state.repository("repo-2")
+    by_model.restrictions = Rules(9001).model("production", *PROTECTING).made
+    assert gated(pipeline, acme)[1] is None
+    renamed.mainbranch = "trunk"
+    for repository in (by_model, renamed):
+        if lost == "the right":
+            repository.identity_permission = "write"
+    if lost == "an answer":
+        acme.state.add_fault("branch_restrictions", slug="repo-2", kind="reset")
+    _, stopped = gated(pipeline, acme, grant="five" if lost == "the scope" else "admin")
+    assert stopped is None
+    assert statuses(pipeline, "repo-2")["branch_protection_enforced"] in ("pending", "error")
 
 
 def test_a_listing_that_lost_more_than_a_tenth_and_more_than_three_stops_publication(

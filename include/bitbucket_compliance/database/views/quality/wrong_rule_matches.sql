@@ -1,5 +1,6 @@
 -- Purpose: rules that are said to apply to the main branch, or not to, against their pattern, or without their
--- branching model.
+-- branching model. Only rules that decide: those that can be read no more stay as they were, whatever became of the
+-- branch since.
 
 CREATE VIEW quality.wrong_rule_matches AS
 WITH rules AS (
@@ -16,6 +17,12 @@ WITH rules AS (
     FROM staging.branch_restrictions AS rules
     INNER JOIN staging.repositories AS repositories
         ON rules.workspace = repositories.workspace AND rules.repository_id = repositories.repository_id
+    INNER JOIN staging.coverage AS coverage
+        ON
+            rules.workspace = coverage.workspace
+            AND rules.repository_id = coverage.repository_id
+            AND coverage.resource = 'branch_restrictions'
+            AND coverage.outcome = 'ok'
     LEFT JOIN staging.branching_models AS models
         ON rules.workspace = models.workspace AND rules.repository_id = models.repository_id
     WHERE
