@@ -85,7 +85,7 @@ check-python:
 	@.venv/bin/lint-imports
 
 check-units:
-	@$(PYTHON_BIN) -m pytest -q $(OF_MAKE_TEST) -m "not database and not slow"
+	@$(PYTHON_BIN) -m pytest -q --numprocesses 2 --dist worksteal $(OF_MAKE_TEST) -m "not database and not slow"
 
 test: check ## set-up, check, and every test that the targets below don't name
 	@$(PYTEST) $(OF_MAKE_TEST) --ignore=tests/local --ignore=tests/documents -m "database or slow"
@@ -114,7 +114,8 @@ audit: setup ## bandit over the code, and known vulnerabilities of what the lock
 	@$(PYTHON_BIN) -m tests.audit requirements.txt $(EXPORTS)/requirements.txt
 
 sbom: setup ## the software bill of materials of what a server runs, as CycloneDX: [OUT=sbom.json]
-	@.venv/bin/cyclonedx-py requirements requirements.txt --output-format JSON --output-file "$${OUT:-sbom.json}"
+	@$(PYTHON_BIN) -m uv tool run --quiet --from cyclonedx-bom==7.5.0 \
+		cyclonedx-py requirements requirements.txt --output-format JSON --output-file "$${OUT:-sbom.json}"
 
 format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff check --fix .

