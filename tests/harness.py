@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from bitbucket_compliance.registry.imports import import_file
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
-from bitbucket_compliance.tasks import registry_import
 from sandbox.process import SandboxServer
 
 DEMO = "demo-workspace"
@@ -39,7 +39,8 @@ class Pipeline:
 
     def take(self, kind: str, path: Path, captured_on: date | None = None) -> None:
         """Import a declared file."""
-        registry_import.import_declared(kind, str(path), captured_on.isoformat() if captured_on else None, "tester")
+        with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
+            import_file(connection, kind, path, imported_by="tester", captured_on=captured_on)
 
     def take_demo(self) -> None:
         """Import the demo's roster, classification and two-step verification export."""
