@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.registry.imports import import_file
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
@@ -39,8 +40,10 @@ class Pipeline:
 
     def take(self, kind: str, path: Path, captured_on: date | None = None) -> None:
         """Import a declared file."""
-        with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
-            import_file(connection, kind, path, imported_by="tester", captured_on=captured_on)
+        with connect() as connection:
+            import_file(
+                connection, kind, path, imported_by="os:tester", captured_on=captured_on, is_vouched_for=kind == "mfa"
+            )
 
     def take_demo(self) -> None:
         """Import the demo's roster, classification and two-step verification export."""

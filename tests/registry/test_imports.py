@@ -61,7 +61,7 @@ def take(connection: Database, tmp_path: Path) -> Take:
     ) -> str:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        taken = import_file(connection, kind, path, imported_by="tester", captured_on=captured_on)
+        taken = import_file(connection, kind, path, imported_by="tester", captured_on=captured_on, is_vouched_for=True)
         connection.commit()
         return taken
 

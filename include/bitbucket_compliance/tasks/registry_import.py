@@ -4,18 +4,14 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from bitbucket_compliance.core.configured_folders import IMPORT_FOLDERS, file_below
 from bitbucket_compliance.core.errors import ImportRefused, SourceWrong
 from bitbucket_compliance.registry import imports
-from bitbucket_compliance.registry.csv_file import read_content
-from bitbucket_compliance.registry.evidence.rules import MFA_TEST
-from bitbucket_compliance.registry.evidence.submit import submit
 from bitbucket_compliance.registry.imports.roster_sources import SOURCE_USAGE, SOURCE_VARIABLE, Source
-from bitbucket_compliance.security_tests.policies import load_policy
 from bitbucket_compliance.tasks.frame import compliance_postgres, fail_without_retry, triggering_person
 
 log = logging.getLogger(__name__)
@@ -24,7 +20,7 @@ log = logging.getLogger(__name__)
 def import_from(kind: str, source: str, file: str, captured_on: str, dag_run: Any) -> None:
     """Take declared data from a file, or the roster from its configured source, for whoever triggered the run.
 
-    Its log has lines ``imported:`` or ``submitted:``, or a line ``refused:`` for each bad value.
+    Its log has lines ``imported:``, or a line ``refused:`` for each bad value.
 
     Args:
         source: ``file`` or ``configured``.
@@ -42,10 +38,8 @@ def import_from(kind: str, source: str, file: str, captured_on: str, dag_run: An
             raise SourceWrong(f"only a roster has a configured source; {kind} comes from a file")
     if source != "file":
         import_configured_roster(person)
-    elif kind == "mfa":
-        _submit_mfa(path, captured_on, person)
     else:
-        _import_file(kind, path, person)
+        _import_file(kind, path, person, captured_on)
 
 
 def import_configured_roster(person: str) -> None:
@@ -66,25 +60,15 @@ def import_configured_roster(person: str) -> None:
         log.info("%s", imports.import_roster(connection, roster, imported_by=person))
 
 
-def _import_file(kind: str, path: Path, person: str) -> None:
-    with compliance_postgres() as connection, _problems_in_the_log():
-        for line in imports.import_file(connection, kind, path, imported_by=person).splitlines():
-            log.info("%s", line)
-
-
-def _submit_mfa(path: Path, captured_on: str, person: str) -> None:
-    """Hand a two-step verification export in as evidence; it decides nothing before somebody else accepts it."""
+def _import_file(kind: str, path: Path, person: str, captured_on: str = "") -> None:
+    """Take a file; an export of two-step verification decides nothing before somebody else accepts it."""
     with compliance_postgres() as connection, _problems_in_the_log():
         try:
-            today = load_policy().thresholds.day_of(datetime.now(UTC))
-            day = date.fromisoformat(captured_on) if captured_on else today
+            day = date.fromisoformat(captured_on) if captured_on else None
         except ValueError as bad:
-            raise ImportRefused(f"captured_on {captured_on!r} is no date; write it as YYYY-MM-DD", []) from bad
-        file = (path.name, read_content(path))
-        handed_in = submit(connection, file, test_id=MFA_TEST, workspace=None, captured_on=day, submitted_by=person)
-        log.info("submitted: mfa %s as evidence %s; somebody else has to accept it", path.name, handed_in.evidence_id)
-        for line in handed_in.lines:
-            log.info("submitted: mfa %s: %s", path.name, line)
+            raise ImportRefused(f"captured_on {captured_on[:40]!r} is no date; write it as YYYY-MM-DD", []) from bad
+        for line in imports.import_file(connection, kind, path, imported_by=person, captured_on=day).splitlines():
+            log.info("%s", line)
 
 
 @contextmanager
