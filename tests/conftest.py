@@ -111,6 +111,17 @@ def postgres(_postgres_folder: Path) -> Iterator[EmbeddedPostgres]:
         server.delete()
 
 
+@pytest.fixture(scope="session")
+def other_postgres(_postgres_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """Another server, as a personnel department has one: it never held compliance data."""
+    server = EmbeddedPostgres(_postgres_folder / "other", HURRIED)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.delete()
+
+
 _numbers = itertools.count(1)
 
 
