@@ -10,6 +10,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 from compliance_console_app.web.login_attempts import LoginAttempts
 
+
 class Console:
     """The application, made when the first request comes.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import compliance_console
 import pytest
 from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
-import compliance_console
 from compliance_console_app.web.login_attempts import ADDRESSES, REFUSALS, SECONDS, LoginAttempts
 
 DOORS = ("/auth/token", "/auth/token/cli", "/auth/api/v1/security/login", "/auth/login/")
