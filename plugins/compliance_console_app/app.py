@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from bitbucket_cloud.auth.encryption import Encryption
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
@@ -44,6 +44,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(errors.can_be_asked_for)],
     )
     app.state.pool = Pool()
     for module in ROUTERS:

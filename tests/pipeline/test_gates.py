@@ -921,15 +921,15 @@ def test_a_verdict_rests_on_accepted_evidence_of_its_test_from_its_capture_until
             evidence = connection.execute(
                 "INSERT INTO registry.evidence"
                 " (test_id, scope, kind, captured_on, submitted_by, file_name, file_sha256)"
-                " VALUES (%s, 'workspace', 'screenshot', date '2026-04-01' - %s, 'ann', 'a.png', '0')"
+                " VALUES (%s, 'workspace', 'screenshot', date '2026-04-01' - %s, 'os:ann', 'a.png', '0')"
                 " RETURNING evidence_id",
                 (about, days),
             ).fetchone()
             assert evidence
             for decided in {"withdrawn": ("accepted", "withdrawn"), None: ()}.get(decision, (decision,)):
                 connection.execute(
-                    "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by)"
-                    " VALUES (%s, %s, 'bob')",
+                    "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)"
+                    " SELECT %s, %s, 'os:bob', min(policy_version) FROM registry.policy_versions",
                     (evidence[0], decided),
                 )
             connection.execute(

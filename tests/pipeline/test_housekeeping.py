@@ -196,8 +196,8 @@ def test_the_tasks_of_the_dag_do_both(landed: Landed, worker: Worker, capsys: py
     asked = ExceptionRequest(
         PEERS, board.workspace, "olga", "moving away", board.now() + timedelta(days=1), subject="a"
     )
-    noted = request(worker, asked, requested_by="ada")
-    decide(worker, noted.exception_id, "accept", decided_by="ben")
+    noted = request(worker, asked, requested_by="os:ada")
+    decide(worker, noted.exception_id, "accept", decided_by="os:ben")
     worker.commit()
     landed.run()
     landed.body("a", "old", 900, 800)

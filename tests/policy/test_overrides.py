@@ -37,7 +37,7 @@ def _no_policy_of_the_person_who_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def change(database: Database, workspace: str, text: str, reason: str | None = "why") -> None:
-    set_override(database, workspace, yaml.safe_load(text) or {}, set_by="ada", reason=reason)
+    set_override(database, workspace, yaml.safe_load(text) or {}, set_by="os:ada", reason=reason)
 
 
 def stored(database: Database) -> list[dict[str, Any]]:
@@ -199,9 +199,9 @@ def test_an_override_is_as_old_as_its_turn_not_as_its_transaction(dsn: str) -> N
 
     with psycopg.connect(dsn, row_factory=dict_row) as early, psycopg.connect(dsn, row_factory=dict_row) as late:
         early.execute("SELECT 1")  # its clock stands from here on
-        set_override(late, "acme", {"thresholds": {"min_approvals": 2}}, set_by="late")
+        set_override(late, "acme", {"thresholds": {"min_approvals": 2}}, set_by="os:late")
         late.commit()
-        set_override(early, "acme", {"thresholds": {"min_approvals": 3}}, set_by="early")
+        set_override(early, "acme", {"thresholds": {"min_approvals": 3}}, set_by="os:early")
         early.commit()
         newest, first = history(early, "acme")
     assert (newest.set_by, first.set_by) == ("early", "late")

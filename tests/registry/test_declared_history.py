@@ -42,7 +42,7 @@ def take(database: Database, tmp_path: Path) -> Take:
     def write_and_take(rows: str) -> None:
         path = tmp_path / "classes.csv"
         path.write_text(f"{CLASSIFICATION}\n{rows}\n")
-        import_file(database, "classification", path, imported_by="ada")
+        import_file(database, "classification", path, imported_by="os:ada")
 
     return write_and_take
 
@@ -69,11 +69,11 @@ def declare(database: Database, folder: Path, step: dict[tuple[str, str, str], s
     path = folder / "classes.csv"
     rows = [f"{kind},{name},{what},,,{workspace}" for (workspace, kind, name), what in step.items() if what]
     path.write_text("\n".join([CLASSIFICATION, *rows]) + "\n")
-    import_file(database, "classification", path, imported_by="ada")
+    import_file(database, "classification", path, imported_by="os:ada")
     for (workspace, kind, name), what in step.items():
         if what is None:
             try:
-                withdraw(database, kind, name, workspace=workspace or None, withdrawn_by="bo")
+                withdraw(database, kind, name, workspace=workspace or None, withdrawn_by="os:bo")
             except ImportRefused:
                 continue
 
@@ -157,10 +157,10 @@ def test_an_entry_is_as_old_as_its_import_not_as_the_transaction_that_waited(dsn
     path.write_text(f"{CLASSIFICATION}\npattern,*,production,,,\n")
     with psycopg.connect(dsn, row_factory=dict_row) as early, psycopg.connect(dsn, row_factory=dict_row) as late:
         early.execute("SELECT 1")  # its clock stands from here on
-        import_file(late, "classification", path, imported_by="late")
+        import_file(late, "classification", path, imported_by="os:late")
         late.commit()
         path.write_text(f"{CLASSIFICATION}\npattern,*,non_production,,,\n")
-        import_file(early, "classification", path, imported_by="early")
+        import_file(early, "classification", path, imported_by="os:early")
         early.commit()
         rows = early.execute("SELECT * FROM registry.classification_history ORDER BY entry_id").fetchall()
     assert [row["set_by"] for row in rows] == ["late", "early"]
@@ -171,9 +171,9 @@ def test_an_entry_that_was_taken_back_decides_nothing_and_stays_in_the_history(w
     world.repository("pay")
     world.classify("pattern", "*", "production").classify("repository", "pay", "non_production")
     assert world.judge("repo_classified")["pay"]["detail"]["classification"] == "non_production"
-    withdraw(world.database, " Repository ", " PAY ", withdrawn_by="bo")
+    withdraw(world.database, " Repository ", " PAY ", withdrawn_by="os:bo")
     assert world.judge("repo_classified")["pay"]["detail"]["classification"] == "production"
-    withdraw(world.database, "pattern", "*", withdrawn_by="bo")
+    withdraw(world.database, "pattern", "*", withdrawn_by="os:bo")
     verdict = world.judge("repo_classified")["pay"]
     assert (verdict["status"], verdict["reason_code"]) == ("failing", "unclassified")
     assert [(row["target"], row["classification"], row["set_by"]) for row in history(world.database)] == [
@@ -188,10 +188,10 @@ def test_only_what_is_in_force_can_be_taken_back(database: Database, take: Take)
     take("pattern,*,production,,,acme")
     for workspace in (None, "other"):
         with pytest.raises(ImportRefused, match="no classification of pattern"):
-            withdraw(database, "pattern", "*", workspace=workspace, withdrawn_by="bo")
-    withdraw(database, "pattern", "*", workspace="ACME", withdrawn_by="bo")
+            withdraw(database, "pattern", "*", workspace=workspace, withdrawn_by="os:bo")
+    withdraw(database, "pattern", "*", workspace="ACME", withdrawn_by="os:bo")
     with pytest.raises(ImportRefused):
-        withdraw(database, "pattern", "*", workspace="acme", withdrawn_by="bo")
+        withdraw(database, "pattern", "*", workspace="acme", withdrawn_by="os:bo")
     take("pattern,*,production,,,acme")
     assert [row["classification"] for row in history(database)] == ["production", None, "production"]
 

@@ -131,7 +131,7 @@ def test_the_policy_may_let_one_person_do_both(
 def test_the_policy_of_one_workspace_lets_one_person_do_both_only_there(registry: Registry) -> None:
     registry.repository("payments")
     registry.database.execute(
-        "INSERT INTO registry.policy_overrides (workspace, body, set_by) VALUES (%s, %s, 'x')",
+        "INSERT INTO registry.policy_overrides (workspace, body, set_by) VALUES (%s, %s, 'os:x')",
         (WORKSPACE, Jsonb({"thresholds": {"allow_self_review": True}})),
     )
     registry.decide(registry.submit(), by=ADA)
@@ -226,7 +226,8 @@ def test_the_database_itself_takes_one_decision(registry: Registry) -> None:
     evidence_id = registry.accepted()
     with pytest.raises(psycopg.errors.UniqueViolation):
         registry.database.execute(
-            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by) VALUES (%s, 'rejected', 'x')",
+            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)"
+            " SELECT %s, 'rejected', 'airflow:x', min(policy_version) FROM registry.policy_versions",
             (evidence_id,),
         )
     registry.database.rollback()
@@ -393,13 +394,14 @@ def test_accepted_evidence_expires_on_the_second(
         )
         row = registry.database.execute(
             "INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, submitted_by, file_name,"
-            " file_sha256) VALUES ('t', 'workspace', 'acme', 'screenshot', %s, 'a', 'f', 'f')"
+            " file_sha256) VALUES ('t', 'workspace', 'acme', 'screenshot', %s, 'os:a', 'f', 'f')"
             " RETURNING evidence_id",
             (midnight.date() - timedelta(days=validity),),
         ).fetchone()
         for decision in {"submitted": [], "withdrawn": ["accepted", "withdrawn"]}.get(status, [status]):
             registry.database.execute(
-                "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by) VALUES (%s, %s, 'b')",
+                "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)"
+                " SELECT %s, %s, 'os:b', min(policy_version) FROM registry.policy_versions",
                 (row["evidence_id"], decision),  # type: ignore[index]
             )
         found = registry.database.execute("SELECT status, valid_until FROM compliance.evidence").fetchone()

@@ -71,7 +71,7 @@ def ask(board: Board, *, days: float = 30, by: str = "ada", owner: str = "olga",
 def accepted(board: Board, **options: Any) -> str:
     """An accepted exception; returns its id."""
     noted = ask(board, **options)
-    decide(board.connection, noted.exception_id, "accept", decided_by="ben")
+    decide(board.connection, noted.exception_id, "accept", decided_by="os:ben")
     return noted.exception_id
 
 
@@ -168,7 +168,7 @@ def test_of_many_names_those_that_are_most_alike_are_told(board: Board) -> None:
 
 def test_the_last_day_counts_to_its_end_in_the_time_zone_of_the_policy(board: Board) -> None:
     set_override(
-        board.connection, board.workspace, {"thresholds": {"time_zone": "America/New_York"}}, set_by="x", reason="y"
+        board.connection, board.workspace, {"thresholds": {"time_zone": "America/New_York"}}, set_by="os:x", reason="y"
     )
     end = end_of_day(board.connection, date(2026, 3, 31), board.workspace)
     assert end == datetime.fromisoformat("2026-04-01T04:00:00+00:00")
@@ -191,14 +191,14 @@ def test_neither_owner_nor_requester_decides(board: Board, person: str, role: st
 def test_the_policy_may_let_a_team_of_one_decide_by_itself(board: Board) -> None:
     noted = ask(board)
     changes = {"thresholds": {"allow_self_review": True}}
-    set_override(board.connection, board.workspace, changes, set_by="x", reason="one person")
+    set_override(board.connection, board.workspace, changes, set_by="os:x", reason="one person")
     board.connection.commit()
-    assert decide(board.connection, noted.exception_id, "accept", decided_by="olga").subjects == 1
+    assert decide(board.connection, noted.exception_id, "accept", decided_by="os:olga").subjects == 1
 
 
 def test_accepting_says_who_approved_and_freezes_what_fails(board: Board) -> None:
     noted = ask(board, project="core")
-    decided = decide(board.connection, noted.exception_id, "accept", decided_by="ben", reason="until the move")
+    decided = decide(board.connection, noted.exception_id, "accept", decided_by="os:ben", reason="until the move")
     assert (decided.status, decided.subjects) == ("accepted", 2)
     assert covers(board) == {}, "from the next publication on"
     board.publish({**STATE, "{web}": Judged("failing", "f1")})
@@ -221,7 +221,7 @@ def test_accepting_says_who_approved_and_freezes_what_fails(board: Board) -> Non
 
 def test_a_pattern_covers_the_failing_slugs_that_it_matches_and_no_later_ones(board: Board) -> None:
     noted = ask(board, pattern="PAY-*")
-    assert decide(board.connection, noted.exception_id, "accept", decided_by="ben").subjects == 1
+    assert decide(board.connection, noted.exception_id, "accept", decided_by="os:ben").subjects == 1
     board.publish({**STATE, "{pay-new}": Judged("failing", "f1")})
     assert covers(board) == {"{pay-api}": noted.exception_id}
 
@@ -231,18 +231,18 @@ def test_nothing_that_fails_means_nothing_to_accept(board: Board) -> None:
     with pytest.raises(
         ExceptionRefused, match=r"nothing that subject \{web\} covers fails .* reject it, or accept it after"
     ):
-        decide(board.connection, noted.exception_id, "accept", decided_by="ben")
+        decide(board.connection, noted.exception_id, "accept", decided_by="os:ben")
     assert seen(board, noted.exception_id)["status"] == "requested"
     board.publish({**STATE, "{web}": Judged("failing")})
-    assert decide(board.connection, noted.exception_id, "accept", decided_by="ben").subjects == 1
+    assert decide(board.connection, noted.exception_id, "accept", decided_by="os:ben").subjects == 1
 
 
 def test_a_decision_is_taken_once(board: Board) -> None:
     noted = ask(board)
-    decide(board.connection, noted.exception_id, "reject", decided_by="ben", reason="fix it")
+    decide(board.connection, noted.exception_id, "reject", decided_by="os:ben", reason="fix it")
     for again in ("accept", "reject", "withdraw"):
         with pytest.raises(ExceptionRefused, match=r"was rejected by ben on \d{4}.*; ask for a new one"):
-            decide(board.connection, noted.exception_id, again, decided_by="cleo", reason="no")
+            decide(board.connection, noted.exception_id, again, decided_by="os:cleo", reason="no")
     assert seen(board, noted.exception_id)["status"] == "rejected"
 
 
@@ -250,15 +250,15 @@ def test_a_decision_is_taken_once(board: Board) -> None:
 def test_who_says_no_says_why(board: Board, decision: str) -> None:
     noted = ask(board)
     with pytest.raises(ExceptionRefused, match=f"say why you {decision} it"):
-        decide(board.connection, noted.exception_id, decision, decided_by="ben", reason=" ")
+        decide(board.connection, noted.exception_id, decision, decided_by="os:ben", reason=" ")
 
 
 @pytest.mark.parametrize("name", ["", "nonsense", "00000000-0000-4000-8000-000000000000"])
 def test_an_unknown_exception_is_refused_with_the_way_to_the_known_ones(board: Board, name: str) -> None:
     with pytest.raises(ExceptionRefused, match=r"there is no exception .*`make exception` lists them"):
-        decide(board.connection, name, "accept", decided_by="ben")
+        decide(board.connection, name, "accept", decided_by="os:ben")
     with pytest.raises(ExceptionRefused, match="decision 'approve' is unknown; known: accept, reject, withdraw"):
-        decide(board.connection, name, "approve", decided_by="ben")
+        decide(board.connection, name, "approve", decided_by="os:ben")
 
 
 @pytest.mark.parametrize("role", ["compliance_pipeline", "compliance_console"])
@@ -270,9 +270,9 @@ def test_pipeline_and_console_may_do_all_of_it_with_the_rights_they_have(
     acting.commit()
     for scope, target in (("subject", "pay"), ("project", "CORE"), ("pattern", "pay*")):
         asked = ExceptionRequest(PEERS, board.workspace, "olga", "moving away", board.now() + DAY, **{scope: target})
-        noted = request(acting, asked, requested_by="ada")
-        assert decide(acting, noted.exception_id, "accept", decided_by="ben").subjects
-        decide(acting, noted.exception_id, "withdraw", decided_by="ben", reason="no")
+        noted = request(acting, asked, requested_by="os:ada")
+        assert decide(acting, noted.exception_id, "accept", decided_by="os:ben").subjects
+        decide(acting, noted.exception_id, "withdraw", decided_by="os:ben", reason="no")
     acting.rollback()
     for statement in ("DELETE FROM registry.exceptions", "UPDATE registry.exception_decisions SET reason = 'x'"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -285,7 +285,7 @@ def test_what_has_expired_can_neither_be_accepted_nor_withdrawn(board: Board) ->
     board.age(DAY)
     for exception_id, decision in ((asked.exception_id, "accept"), (held, "withdraw")):
         with pytest.raises(ExceptionRefused, match=r"expired on \d{4}-.*; ask for a new one"):
-            decide(board.connection, exception_id, decision, decided_by="ben", reason="late")
+            decide(board.connection, exception_id, decision, decided_by="os:ben", reason="late")
     assert {seen(board, exception_id)["status"] for exception_id in (asked.exception_id, held)} == {"expired"}
 
 
@@ -355,7 +355,7 @@ def test_an_expiry_and_a_change_of_facts_found_by_one_publication_are_two_interv
 def test_a_withdrawal_re_opens_with_the_next_publication(board: Board) -> None:
     exception_id = accepted(board)
     board.publish(STATE)
-    decide(board.connection, exception_id, "withdraw", decided_by="olga", reason="fixed soon")
+    decide(board.connection, exception_id, "withdraw", decided_by="os:olga", reason="fixed soon")
     assert seen(board, exception_id)["status"] == "withdrawn"
     assert seen(board, exception_id)["approver"] == "ben"
     board.publish(STATE)
@@ -409,7 +409,7 @@ def test_of_two_exceptions_the_one_that_holds_longer_shows(board: Board) -> None
     short, long = accepted(board, days=2), accepted(board, days=5, project="CORE")
     board.publish(STATE)
     assert covers(board) == {"{pay}": long, "{pay-api}": long}
-    decide(board.connection, long, "withdraw", decided_by="ben", reason="no")
+    decide(board.connection, long, "withdraw", decided_by="os:ben", reason="no")
     board.publish(STATE)
     assert covers(board) == {"{pay}": short}
 
@@ -417,7 +417,7 @@ def test_of_two_exceptions_the_one_that_holds_longer_shows(board: Board) -> None
 def test_facts_that_changed_between_a_reading_and_its_acceptance_are_not_covered(board: Board) -> None:
     """What is accepted is what is published; a run that is under way brings other facts."""
     noted = ask(board)
-    decide(board.connection, noted.exception_id, "accept", decided_by="ben")
+    decide(board.connection, noted.exception_id, "accept", decided_by="os:ben")
     board.publish({**STATE, "{pay}": Judged("failing", "f2")})
     assert covers(board) == {}
     assert endings(board) == [("{pay}", "facts_changed")]
@@ -442,7 +442,7 @@ def test_housekeeping_shows_what_was_accepted_and_ends_what_was_withdrawn_withou
     run_id = board.current()["{pay}"]["run_id"]
     reopen_expired(board.connection)
     assert covers(board) == {"{pay}": exception_id}
-    decide(board.connection, exception_id, "withdraw", decided_by="cleo", reason="no")
+    decide(board.connection, exception_id, "withdraw", decided_by="os:cleo", reason="no")
     reopen_expired(board.connection)
     assert covers(board) == {}
     assert board.current()["{pay}"]["run_id"] == run_id
@@ -686,7 +686,7 @@ class Machine:
             return
         one = self.random.choice(self.model.exceptions[-3:])
         try:
-            decide(self.board.connection, one.exception_id, decision, decided_by="ben", reason="so")
+            decide(self.board.connection, one.exception_id, decision, decided_by="os:ben", reason="so")
             done = True
         except ExceptionRefused:
             done = False

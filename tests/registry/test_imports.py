@@ -61,7 +61,9 @@ def take(connection: Database, tmp_path: Path) -> Take:
     ) -> str:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        taken = import_file(connection, kind, path, imported_by="tester", captured_on=captured_on)
+        taken = import_file(
+            connection, kind, path, imported_by="os:tester", captured_on=captured_on, is_vouched_for=True
+        )
         connection.commit()
         return taken
 
@@ -300,9 +302,9 @@ def test_what_is_no_csv_is_refused(take: Take, connection: Database, content: st
 
 def test_a_file_that_is_not_there_is_refused_by_name(connection: Database, tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match=r"nowhere\.csv"):
-        import_file(connection, "roster", tmp_path / "nowhere.csv", imported_by="tester")
+        import_file(connection, "roster", tmp_path / "nowhere.csv", imported_by="os:tester")
     with pytest.raises(ImportRefused, match=tmp_path.name):
-        import_file(connection, "roster", tmp_path, imported_by="tester")
+        import_file(connection, "roster", tmp_path, imported_by="os:tester")
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(take: Take) -> None:

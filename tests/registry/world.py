@@ -13,7 +13,7 @@ from tests.conftest import Database
 from tests.registry.files import picture
 
 WORKSPACE = "Acme"
-ADA, BO = "ada", "bo"
+ADA, BO = "airflow:ada", "airflow:bo"
 _EMPTY = (
     "registry.evidence_decisions",
     "registry.evidence_subjects",
@@ -21,6 +21,7 @@ _EMPTY = (
     "registry.evidence",
     "registry.people",
     "registry.imports",
+    "registry.policy_decisions",
     "registry.policy_overrides",
     "staging.repositories",
     "staging.members",

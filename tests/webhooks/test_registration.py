@@ -703,7 +703,7 @@ def test_builds_are_announced_only_where_a_test_asks_for_them(connected: Bench) 
     for enabled in (True, False):
         changes = {"tests": {"pipelines_enabled": {"enabled": enabled}}}
         with psycopg.connect(connected.dsn, row_factory=dict_row) as connection:
-            set_override(connection, DEMO, changes, set_by="tester", reason="a test")
+            set_override(connection, DEMO, changes, set_by="os:tester", reason="a test")
         carry_out("ensure")
         (hook,) = connected.hooks
         assert {"repo:updated", "pullrequest:fulfilled"} <= set(hook.events)

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from bitbucket_compliance.commands.command_line import CommandError
 from bitbucket_compliance.core.errors import postgres_errors
+from bitbucket_compliance.core.persons import of_operating_system
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 
 if TYPE_CHECKING:
@@ -23,12 +24,18 @@ BITBUCKET_CONNECTION: Final = "AIRFLOW_CONN_BITBUCKET_DEFAULT"
 
 
 def operator() -> str:
-    """Who runs the command: the login of the process's user id. What LOGNAME and USER say can be made up."""
+    """Who runs the command: the login of the process's user id, as a person (``os:root``, or ``airflow:anna`` where
+    COMPLIANCE_LOGINS says whose it is). What LOGNAME and USER say can be made up.
+
+    Raises:
+        PersonUnclear: COMPLIANCE_LOGINS can't be read.
+    """
     uid = os.getuid()
     try:
-        return pwd.getpwuid(uid).pw_name
+        login = pwd.getpwuid(uid).pw_name
     except KeyError:  # a container may run under an id that has no name
-        return f"uid {uid}"
+        login = f"#{uid}"
+    return of_operating_system(login)
 
 
 @contextmanager

@@ -94,12 +94,20 @@ class PolicyInvalid(PipelineError):
     """The policy file holds something the pipeline doesn't know."""
 
 
+class PolicyRefused(PipelineError):
+    """A proposed policy can't be decided on like this; nothing was stored."""
+
+
 class ImportRefused(PipelineError):
     """A declared file has bad rows; nothing of it was taken."""
 
     def __init__(self, message: str, problems: list[str]):
         super().__init__(message)
         self.problems = problems
+
+
+class PersonUnclear(PipelineError):
+    """It can't be told who acts, or a name is given that names nobody."""
 
 
 class EvidenceRefused(PipelineError):
@@ -124,6 +132,10 @@ class SourceUnavailable(PipelineError):
 
 class ExceptionRefused(PipelineError):
     """An exception can't be asked for, or decided on, like this; nothing was stored."""
+
+
+class PurgeRefused(PipelineError):
+    """A workspace's data can't be deleted like this; nothing was."""
 
 
 class ReviewRefused(PipelineError):

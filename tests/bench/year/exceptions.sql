@@ -18,17 +18,19 @@ SELECT
     excepted.test_id,
     'subject',
     excepted.subject_id,
-    'owner@example.com',
+    'airflow:owner@example.com',
     'Replaced this year.',
     now() + interval '90 days',
-    'owner@example.com'
+    'airflow:owner@example.com'
 FROM bench.excepted AS excepted;
 
-INSERT INTO registry.exception_decisions (exception_id, decision, decided_by)
+INSERT INTO registry.policy_versions (policy_version, body) VALUES ('bench', '{}') ON CONFLICT DO NOTHING;
+INSERT INTO registry.exception_decisions (exception_id, decision, decided_by, policy_version)
 SELECT
     excepted.exception_id,
     'accepted',
-    'approver@example.com'
+    'airflow:approver@example.com',
+    'bench'
 FROM bench.excepted AS excepted;
 
 INSERT INTO registry.exception_subjects (exception_id, workspace, test_id, subject_id, facts_hash)
