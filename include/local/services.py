@@ -101,9 +101,12 @@ def around(command: Command) -> Iterator[None]:
     if not command.function.__module__.startswith("bitbucket_compliance."):
         yield
         return
-    with Services() as services, _vault_key_for(command.name):
-        with environment_of(usable(services.connections(needs_bitbucket=False))):
-            yield
+    with (
+        Services() as services,
+        _vault_key_for(command.name),
+        environment_of(usable(services.connections(needs_bitbucket=False))),
+    ):
+        yield
 
 
 @contextlib.contextmanager
@@ -112,7 +115,6 @@ def environment_of(connections: Connections) -> Iterator[None]:
     before = dict(os.environ)
     try:
         # Airflow writes its configuration where these say, as soon as it is imported.
-        os.environ.setdefault("COMPLIANCE_EXPORT_TARGET", str(env.ROOT / "exports"))
         os.environ.update(env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment())
         yield
     finally:

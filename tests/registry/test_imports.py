@@ -127,7 +127,7 @@ def test_who_imported_which_file_when_is_kept(take: Take, connection: Database) 
         "roster",
         "declared.csv",
         1,
-        "tester",
+        "os:tester",
     )
     assert len(row["file_sha256"]) == 64
     assert abs(row["imported_at"] - datetime.now(UTC)) < timedelta(minutes=1)
@@ -422,7 +422,7 @@ def test_an_export_is_accepted_evidence_of_the_operator_who_ran_it(take: Take, c
         "accepted",
         day,
     )
-    assert (row["submitted_by"], row["decided_by"], row["file_name"]) == ("tester", "tester", "declared.csv")
+    assert (row["submitted_by"], row["decided_by"], row["file_name"]) == ("os:tester", "os:tester", "declared.csv")
     assert covered(connection) == [("a@x.io", "id-a", True), (None, "id-b", False), ("c@x.io", None, True)]
 
 

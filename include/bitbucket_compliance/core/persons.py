@@ -68,7 +68,7 @@ def why_not_another(decider: str, others: Iterable[str]) -> str | None:
     """Why whoever decides counts as no other person than these; None: they are different ones."""
     for other in others:
         if decider == other:
-            return f"{decider} can't decide on what is their own: somebody else has to"
+            return f"{decider} can't decide on what is their own, somebody else has to decide"
         if decider.partition(":")[0] != other.partition(":")[0]:
             return (
                 f"{decider} and {other} sign in at different places and could be the same person: set {LOGINS} "
