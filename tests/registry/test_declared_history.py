@@ -126,7 +126,7 @@ def test_a_clock_that_was_set_back_opens_no_two_entries_at_a_time(database: Data
             (day,),
         )
         database.execute(
-            "INSERT INTO registry.policy_overrides (workspace, body, set_by, set_at) VALUES ('acme', '{}', 'ada', %s)",
+            "INSERT INTO registry.policy_overrides (workspace, body, set_by, set_at) VALUES ('acme', '{}', 'os:ada', %s)",
             (day,),
         )
     for view in AUDITED:
@@ -146,7 +146,7 @@ def test_who_set_what_when_and_until_when_stands_with_its_file(database: Databas
     first, second = history(database)
     assert (first["classification"], first["sensitivity"], first["owner"]) == ("non_production", "internal", "team-a")
     assert (second["workspace"], second["target_type"], second["target"]) == ("acme", "repository", "pay")
-    assert first["set_by"] == second["set_by"] == "ada"
+    assert first["set_by"] == second["set_by"] == "os:ada"
     assert first["file_name"] == "classes.csv" and first["file_sha256"] != second["file_sha256"]
     assert first["valid_to"] == second["set_at"]
     assert second["valid_to"] is None
@@ -163,7 +163,7 @@ def test_an_entry_is_as_old_as_its_import_not_as_the_transaction_that_waited(dsn
         import_file(early, "classification", path, imported_by="os:early")
         early.commit()
         rows = early.execute("SELECT * FROM registry.classification_history ORDER BY entry_id").fetchall()
-    assert [row["set_by"] for row in rows] == ["late", "early"]
+    assert [row["set_by"] for row in rows] == ["os:late", "os:early"]
     assert rows[0]["set_at"] < rows[1]["set_at"]
 
 
@@ -179,8 +179,8 @@ def test_an_entry_that_was_taken_back_decides_nothing_and_stays_in_the_history(w
     assert [(row["target"], row["classification"], row["set_by"]) for row in history(world.database)] == [
         ("*", "production", "tester"),
         ("pay", "non_production", "tester"),
-        ("pay", None, "bo"),
-        ("*", None, "bo"),
+        ("pay", None, "os:bo"),
+        ("*", None, "os:bo"),
     ]
 
 

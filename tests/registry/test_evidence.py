@@ -161,11 +161,11 @@ def test_what_is_decided_stays(registry: Registry, path: list[str]) -> None:
         registry.decide(evidence_id, decision, reason="first")
     before = registry.rows("SELECT * FROM registry.evidence_decisions ORDER BY decision_id")
     with pytest.raises(EvidenceRefused, match="already, by bo at"):
-        registry.decide(evidence_id, too_late, by="cy", reason="second")
+        registry.decide(evidence_id, too_late, by="airflow:cy", reason="second")
     assert registry.rows("SELECT * FROM registry.evidence_decisions ORDER BY decision_id") == before
 
 
-@pytest.mark.parametrize("by", [ADA, BO, "cy"])
+@pytest.mark.parametrize("by", [ADA, BO, "airflow:cy"])
 @pytest.mark.parametrize("decided_before", [True, False])
 def test_anybody_may_withdraw_with_a_reason(registry: Registry, by: str, decided_before: bool) -> None:
     registry.repository("payments")
@@ -185,7 +185,7 @@ def test_an_unknown_id_is_told(registry: Registry, evidence_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "by", "words"), [("approve", BO, "accept, reject or withdraw"), ("accept", "", "who")]
+    ("decision", "by", "words"), [("approve", BO, "accept, reject or withdraw"), ("accept", "", "names no person")]
 )
 def test_an_unknown_decision_or_person_is_told(registry: Registry, decision: str, by: str, words: str) -> None:
     evidence_id = registry.submit()
@@ -208,14 +208,15 @@ def test_of_two_who_decide_at_once_one_wins_and_the_other_is_told(registry: Regi
                 told.append(str(refused))
 
     people = [
-        threading.Thread(target=try_it, args=(f"p{n}", decision)) for n, decision in enumerate(["accept", "reject"] * 2)
+        threading.Thread(target=try_it, args=(f"airflow:p{n}", decision))
+        for n, decision in enumerate(["accept", "reject"] * 2)
     ]
     for person in people:
         person.start()
     for person in people:
         person.join()
     (won,) = [line for line in told if line in ("accepted", "rejected")]
-    assert sum("already, by p" in line for line in told) == 3
+    assert sum("already, by airflow:p" in line for line in told) == 3
     assert registry.status(evidence_id) == won
     assert len(registry.covered(evidence_id)) == (1 if won == "accepted" else 0)
 

@@ -244,7 +244,7 @@ def test_what_is_no_file_is_refused(registry: Registry, tmp_path: Path, there: s
     ({"scope": "planet"}, "there is no scope 'planet'; the scopes are workspace, project, repository, members"),
     ({"workspace": None}, "no workspace is given"), ({"workspace": "  "}, "no workspace is given"),
     ({"workspace": "a/b"}, "is no workspace slug"), ({"workspace": "<script>"}, "is no workspace slug"),
-    ({"by": " "}, "who submits it is missing"), ({"by": "ada\x00"}, "control characters"),
+    ({"by": " "}, "names no person"), ({"by": "airflow:ada\x00"}, "names no person"), ({"by": "ada"}, "names no person"),
     ({"note": "a\x07"}, "the note holds control characters"), ({"note": "a" * 2001}, "2000 are the most"),
     ({"targets": ["core"]}, "target core is given, but scope workspace"),
     ({"scope": "project"}, "scope project needs targets; give project keys"),

@@ -22,10 +22,11 @@ from bitbucket_compliance.core.errors import ExceptionRefused
 from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.housekeeping.housekeeping import reopen_expired
 from bitbucket_compliance.pipeline.publish.publish import reopen
+from bitbucket_compliance.registry import persons
 from bitbucket_compliance.registry.exceptions import ExceptionRequest, RecordedException, decide, end_of_day, request
-from bitbucket_compliance.security_tests.policies import set_override
 from local.postgres import EmbeddedPostgres
 from tests.pipeline.board import PEERS, Board, Database, Judged, assert_whole, database_for_boards
+from tests.policies import put_in_force
 
 DAY = timedelta(days=1)
 
@@ -59,12 +60,16 @@ def board(connection: Database) -> Board:
 STATE = {"{pay}": Judged("failing", "f1"), "{pay-api}": Judged("failing", "f1"), "{web}": Judged("passing", "p")}
 
 
-def ask(board: Board, *, days: float = 30, by: str = "ada", owner: str = "olga", **about: Any) -> RecordedException:
+def ask(
+    board: Board, *, days: float = 30, by: str = "os:ada", owner: str = "os:olga", **about: Any
+) -> RecordedException:
     """Ask for an exception, about repository pay unless told otherwise."""
     values: dict[str, Any] = {"test_id": PEERS, "workspace": board.workspace, "reason": "moving away", **about}
     if not {"subject", "project", "pattern"} & set(about):
         values["subject"] = "pay"
     expires_at = values.pop("expires_at", board.now() + days * DAY)
+    if owner == "os:olga":
+        persons.note(board.connection, owner)
     return request(board.connection, ExceptionRequest(owner=owner, expires_at=expires_at, **values), requested_by=by)
 
 
@@ -127,7 +132,12 @@ def test_a_new_exception_covers_nothing(board: Board) -> None:
     board.publish(STATE)
     row = seen(board, noted.exception_id)
     assert (row["status"], row["subjects"], row["subjects_covered"], row["approver"]) == ("requested", 0, 0, None)
-    assert (row["owner"], row["requested_by"], row["reason"], row["scope"]) == ("olga", "ada", "moving away", "subject")
+    assert (row["owner"], row["requested_by"], row["reason"], row["scope"]) == (
+        "os:olga",
+        "os:ada",
+        "moving away",
+        "subject",
+    )
     assert covers(board) == {}
 
 
@@ -167,9 +177,7 @@ def test_of_many_names_those_that_are_most_alike_are_told(board: Board) -> None:
 
 
 def test_the_last_day_counts_to_its_end_in_the_time_zone_of_the_policy(board: Board) -> None:
-    set_override(
-        board.connection, board.workspace, {"thresholds": {"time_zone": "America/New_York"}}, set_by="os:x", reason="y"
-    )
+    put_in_force(board.connection, board.workspace, {"thresholds": {"time_zone": "America/New_York"}})
     end = end_of_day(board.connection, date(2026, 3, 31), board.workspace)
     assert end == datetime.fromisoformat("2026-04-01T04:00:00+00:00")
     longest = end_of_day(board.connection, (board.now() + 366 * DAY).date(), board.workspace)
@@ -179,11 +187,13 @@ def test_the_last_day_counts_to_its_end_in_the_time_zone_of_the_policy(board: Bo
 # ------------------------------------------------------------------------------------------- decide
 
 
-@pytest.mark.parametrize(("person", "role"), [("olga", "owns"), (" OLGA ", "owns"), ("ada", "asked for")])
+@pytest.mark.parametrize("person", ["os:olga", "os:ada"])
 @pytest.mark.parametrize("decision", ["accept", "reject"])
-def test_neither_owner_nor_requester_decides(board: Board, person: str, role: str, decision: str) -> None:
+def test_neither_owner_nor_requester_decides(board: Board, person: str, decision: str) -> None:
     noted = ask(board)
-    with pytest.raises(ExceptionRefused, match=f"{role} exception .* somebody else has to decide"):
+    with pytest.raises(
+        ExceptionRefused, match="is owned by os:olga and was asked for by os:ada: .* somebody else has to decide"
+    ):
         decide(board.connection, noted.exception_id, decision, decided_by=person, reason="fine")
     assert seen(board, noted.exception_id)["status"] == "requested"
 
@@ -191,7 +201,7 @@ def test_neither_owner_nor_requester_decides(board: Board, person: str, role: st
 def test_the_policy_may_let_a_team_of_one_decide_by_itself(board: Board) -> None:
     noted = ask(board)
     changes = {"thresholds": {"allow_self_review": True}}
-    set_override(board.connection, board.workspace, changes, set_by="os:x", reason="one person")
+    put_in_force(board.connection, board.workspace, changes)
     board.connection.commit()
     assert decide(board.connection, noted.exception_id, "accept", decided_by="os:olga").subjects == 1
 
@@ -206,8 +216,8 @@ def test_accepting_says_who_approved_and_freezes_what_fails(board: Board) -> Non
     row = seen(board, noted.exception_id)
     assert (row["status"], row["approver"], row["decided_by"], row["decision_reason"]) == (
         "accepted",
-        "ben",
-        "ben",
+        "os:ben",
+        "os:ben",
         "until the move",
     )
     assert (row["subjects"], row["subjects_covered"], row["target"]) == (2, 2, "CORE")
@@ -269,7 +279,8 @@ def test_pipeline_and_console_may_do_all_of_it_with_the_rights_they_have(
     acting.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
     acting.commit()
     for scope, target in (("subject", "pay"), ("project", "CORE"), ("pattern", "pay*")):
-        asked = ExceptionRequest(PEERS, board.workspace, "olga", "moving away", board.now() + DAY, **{scope: target})
+        asked = ExceptionRequest(PEERS, board.workspace, "os:olga", "moving away", board.now() + DAY, **{scope: target})
+        persons.note(acting, "os:olga")
         noted = request(acting, asked, requested_by="os:ada")
         assert decide(acting, noted.exception_id, "accept", decided_by="os:ben").subjects
         decide(acting, noted.exception_id, "withdraw", decided_by="os:ben", reason="no")
@@ -308,7 +319,9 @@ def test_of_two_approvers_at_once_one_wins(board: Board, another: Callable[[], D
             except ExceptionRefused as refused:
                 told.append(str(refused))
 
-        threads = [threading.Thread(target=approve, args=(person,)) for person in ("ben", "cleo", "dan", "eve")]
+        threads = [
+            threading.Thread(target=approve, args=(person,)) for person in ("os:ben", "os:cleo", "os:dan", "os:eve")
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -357,7 +370,7 @@ def test_a_withdrawal_re_opens_with_the_next_publication(board: Board) -> None:
     board.publish(STATE)
     decide(board.connection, exception_id, "withdraw", decided_by="os:olga", reason="fixed soon")
     assert seen(board, exception_id)["status"] == "withdrawn"
-    assert seen(board, exception_id)["approver"] == "ben"
+    assert seen(board, exception_id)["approver"] == "os:ben"
     board.publish(STATE)
     assert covers(board) == {}
     assert endings(board) == [("{pay}", "withdrawn")]
@@ -506,27 +519,28 @@ def test_the_commands_ask_list_and_decide_as_the_user_of_the_machine(
         out, err = capsys.readouterr()
         return code, out.splitlines(), err.splitlines()
 
-    assert typed("cleo", "exception") == (0, ["there are no exceptions yet"], [])
+    assert typed("os:cleo", "exception") == (0, ["there are no exceptions yet"], [])
+    assert typed("os:olga", "exception")[0] == 0, "whoever used a command once can own a risk"
     last_day = (board.now() + 10 * DAY).date().isoformat()
-    flags = {"test": PEERS, "workspace": board.workspace, "subject": "pay", "owner": "olga", "reason": "it moves"}
+    flags = {"test": PEERS, "workspace": board.workspace, "subject": "pay", "owner": "os:olga", "reason": "it moves"}
     options = [f"--{name}={value}" for name, value in {**flags, "until": last_day}.items()]
-    code, out, _ = typed("ada", "exception", *options)
+    code, out, _ = typed("os:ada", "exception", *options)
     exception_id = out[0].split()[2]
     assert (code, out[0].split(":")[0]) == (0, "requested") and out[0].endswith(f"until the end of {last_day}")
     assert f"python -m bitbucket_compliance review --exception={exception_id} --decision=accept" in out[1]
     review = ["review", f"--exception={exception_id}", "--decision=accept"]
-    code, out, err = typed("ada", *review)
+    code, out, err = typed("os:ada", *review)
     assert (code, out, len(err)) == (1, [], 1) and "somebody else has to decide" in err[0]
-    code, out, _ = typed("ben", *review)
+    code, out, _ = typed("os:ben", *review)
     assert code == 0 and out[0].startswith("accepted: ") and "it covers 1 failing subject until" in out[0]
     assert out[1] == "results show it from the next run or housekeeping on; they stay failing"
     board.publish(STATE)
-    code, out, _ = typed("cleo", "exception", f"--workspace={board.workspace}")
+    code, out, _ = typed("os:cleo", "exception", f"--workspace={board.workspace}")
     assert (code, len(out)) == (0, 2) and out[0].split()[:2] == ["exception_id", "status"]
     assert f"{exception_id}  accepted " in out[1] and out[1].endswith("1 of 1")
-    code, out, _ = typed("ben", *review[:2], "--decision=withdraw", "--reason=mended")
+    code, out, _ = typed("os:ben", *review[:2], "--decision=withdraw", "--reason=mended")
     assert out[0].startswith("withdrawn: ") and out[1] == "results show it from the next run or housekeeping on"
-    assert "the following arguments are required: --decision" in typed("ben", "review", "--exception=x")[2][0]
+    assert "the following arguments are required: --decision" in typed("os:ben", "review", "--exception=x")[2][0]
 
 
 # ------------------------------------------------------------------- the life cycle against a model
