@@ -70,6 +70,7 @@ def ask(
     expires_at = values.pop("expires_at", board.now() + days * DAY)
     if owner == "os:olga":
         persons.note(board.connection, owner)
+        board.connection.commit()
     return request(board.connection, ExceptionRequest(owner=owner, expires_at=expires_at, **values), requested_by=by)
 
 
@@ -251,7 +252,7 @@ def test_a_decision_is_taken_once(board: Board) -> None:
     noted = ask(board)
     decide(board.connection, noted.exception_id, "reject", decided_by="os:ben", reason="fix it")
     for again in ("accept", "reject", "withdraw"):
-        with pytest.raises(ExceptionRefused, match=r"was rejected by ben on \d{4}.*; ask for a new one"):
+        with pytest.raises(ExceptionRefused, match=r"was rejected by os:ben on \d{4}.*; ask for a new one"):
             decide(board.connection, noted.exception_id, again, decided_by="os:cleo", reason="no")
     assert seen(board, noted.exception_id)["status"] == "rejected"
 
@@ -281,6 +282,7 @@ def test_pipeline_and_console_may_do_all_of_it_with_the_rights_they_have(
     for scope, target in (("subject", "pay"), ("project", "CORE"), ("pattern", "pay*")):
         asked = ExceptionRequest(PEERS, board.workspace, "os:olga", "moving away", board.now() + DAY, **{scope: target})
         persons.note(acting, "os:olga")
+        acting.commit()
         noted = request(acting, asked, requested_by="os:ada")
         assert decide(acting, noted.exception_id, "accept", decided_by="os:ben").subjects
         decide(acting, noted.exception_id, "withdraw", decided_by="os:ben", reason="no")
