@@ -28,7 +28,7 @@ def copied(postgres: EmbeddedPostgres, name: str, template: str = TEMPLATE) -> I
 
 @contextmanager
 def unguarded(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """As an administrator may: rows that are records can be rewritten meanwhile. One transaction, committed at the end."""
+    """As an administrator may: rows that are records can be rewritten meanwhile. Commits at the end."""
     guards = """
         SELECT format('ALTER TABLE %%s %%s TRIGGER USER', triggers.tgrelid::regclass, %s) AS statement
         FROM pg_trigger AS triggers
@@ -49,6 +49,9 @@ def unguarded(connection: psycopg.Connection[Any]) -> Iterator[None]:
 def create(postgres: EmbeddedPostgres, name: str, template: str = TEMPLATE) -> None:
     """Make a copy, file by file: that takes a fraction of the time of logging every page, Postgres' default."""
     _administer(postgres, "CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY file_copy", name, template, DEFAULT_ROLE)
+    # A copy has no grants on the database itself: those that an upgrade makes.
+    _administer(postgres, "REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC", name)
+    _administer(postgres, "GRANT TEMPORARY ON DATABASE {} TO compliance_pipeline", name)
 
 
 def drop(postgres: EmbeddedPostgres, name: str) -> None:

@@ -73,9 +73,7 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
     """
     given = os.environ if base is None else base
     kept = {
-        name: value
-        for name, value in given.items()
-        if not name.startswith("AIRFLOW__") and name != OWNER_CONNECTION
+        name: value for name, value in given.items() if not name.startswith("AIRFLOW__") and name != OWNER_CONNECTION
     }
     folders = {"COMPLIANCE_EVIDENCE_URL": "evidence", "COMPLIANCE_DATA_DOCS_URL": "data_docs"}
     places = {name: given.get(name) or (LOCAL / folder).as_uri() for name, folder in folders.items()}

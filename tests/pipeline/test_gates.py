@@ -200,9 +200,8 @@ def test_warnings_are_recorded_and_stop_nothing(
     pipeline: Pipeline, acme: SandboxServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline.take("roster", _roster(tmp_path))
-    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
-        with unguarded(connection):
-            connection.execute("UPDATE registry.imports SET imported_at = now() - interval '8 days'")
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection, unguarded(connection):
+        connection.execute("UPDATE registry.imports SET imported_at = now() - interval '8 days'")
     acme.state.repository("repo-0").restrictions[0].kind = "require_moon_phase"
     acme.state.add_fault("branch_restrictions", slug="repo-1", kind="wrong_size")
     acme.state.add_fault("pull_requests", slug="repo-2", kind="repeat_item")
@@ -803,8 +802,8 @@ RESULTS_BROKEN = (
         "history holds what publications of the pipeline wrote, and nothing else",
         "INSERT INTO compliance.result_history (workspace, test_id, subject_type, subject_id, severity, status,"
         " reason_code, reason, detail, facts_hash, policy_version, run_id, valid_from)"
-        " VALUES ('acme', 'repo_classified', 'repository', '{forged}', 'high', 'passing', 'c', 'r', '{}', 'h', 'p', 'r',"
-        " '2026-01-01')",
+        " VALUES ('acme', 'repo_classified', 'repository', '{forged}', 'high', 'passing', 'c', 'r', '{}', 'h', 'p',"
+        " 'r', '2026-01-01')",
         "{forged}",
     ),
     (

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bitbucket_compliance.registry.evidence import Decided, decide, submit
-from tests.databases import unguarded
 from tests.conftest import Database
+from tests.databases import unguarded
 from tests.registry.files import picture
 
 WORKSPACE = "Acme"

@@ -1,4 +1,4 @@
-"""Functions that run with their owner's rights do what they say, whatever a session calls its own tables and functions."""
+"""Functions that run with their owner's rights do what they say, whatever a session calls its own tables."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from bitbucket_cloud.database import Database as BitbucketDatabase
 from bitbucket_cloud.errors import DatabaseUnavailable
-from bitbucket_compliance.commands import command_line
+from bitbucket_compliance import __main__ as command_line
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.core.errors import MigrationRefused, RoleRefused

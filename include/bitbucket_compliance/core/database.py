@@ -62,8 +62,8 @@ def step_into(connection: psycopg.Connection[Any], role: str) -> None:
     except psycopg.errors.InsufficientPrivilege as refused:
         login = connection.info.user
         raise RoleRefused(
-            f"compliance_postgres: the login {login} may not step into the role {role}, and nothing is done without it; "
-            f"run `make upgrade` with the login that migrates, or have an administrator run: "
+            f"compliance_postgres: the login {login} may not step into the role {role}, and works in no other; "
+            "run `make upgrade` with the login that migrates, or have an administrator run: "
             f'GRANT {role} TO "{login}" WITH INHERIT FALSE, SET TRUE'
         ) from refused
     except psycopg.errors.InvalidParameterValue as unknown:

@@ -1,4 +1,4 @@
-"""Database logins that hold one role, or may step into a few, and nothing else. Passwords reach the server as verifiers."""
+"""Database logins that hold one role, or may step into a few. Passwords reach the server as verifiers."""
 
 from __future__ import annotations
 
@@ -69,9 +69,7 @@ def ensure_running_login(dsn: str, login: str, password: str) -> None:
             connection.execute(grant)
 
 
-def _ensure(
-    connection: psycopg.Connection[Any], login: str, password: str, options: sql.SQL | None = None
-) -> None:
+def _ensure(connection: psycopg.Connection[Any], login: str, password: str, options: sql.SQL | None = None) -> None:
     from psycopg import sql
 
     # Two that start at once would both find none.
@@ -109,5 +107,10 @@ def _limit(connection: psycopg.Connection[Any], login: str) -> None:
                 connection.execute(statement)
         except psycopg.errors.InsufficientPrivilege:
             log.warning(
-                "the login %s has no %s: have an administrator run ALTER ROLE %s SET %s = '%s'", login, name, login, name, value
+                "the login %s has no %s: have an administrator run ALTER ROLE %s SET %s = '%s'",
+                login,
+                name,
+                login,
+                name,
+                value,
             )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 
-from bitbucket_compliance.core.database import Connection, copy_rows, one_row, run_sql
+from bitbucket_compliance.core.database import Connection, copy_rows, run_sql
 from bitbucket_compliance.core.errors import ImportRefused
 
 TARGET_TYPES = ("repository", "project", "pattern")

@@ -68,7 +68,12 @@ class WebhookEventTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Where the class is, and its arguments."""
-        arguments = {"postgres_conn_id": self.postgres_conn_id, "schema": self.schema, "role": self.role, **self.seconds}
+        arguments = {
+            "postgres_conn_id": self.postgres_conn_id,
+            "schema": self.schema,
+            "role": self.role,
+            **self.seconds,
+        }
         return "bitbucket_cloud.triggers.webhook_events.WebhookEventTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

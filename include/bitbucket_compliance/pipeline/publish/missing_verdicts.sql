@@ -1,5 +1,5 @@
--- Purpose: the first enabled test of the run that did not judge, judged what was staged before, or whose verdicts are not
--- one for each subject; and what is wrong. The session names workspace and run, as the views of quality want it.
+-- Purpose: the first enabled test of the run that did not judge, judged what was staged before, or whose verdicts are
+-- not one for each subject; and what is wrong. The session names workspace and run, as the views of quality want it.
 
 WITH enabled AS (
     SELECT

@@ -1,4 +1,4 @@
-"""Whether a run may be published, asked in the transaction that publishes: what Airflow says of its tasks is no proof."""
+"""Whether a run may be published, asked in the transaction that publishes: Airflow's own states prove nothing."""
 
 from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.core.errors import NotReadyToPublish
@@ -34,7 +34,8 @@ def require_answers(connection: Connection, run: Run) -> None:
 def _require_tests(connection: Connection, run: Run) -> None:
     """Each test of the run's policy judged what is staged now, and left a verdict for each subject."""
     connection.execute(
-        "SELECT set_config('compliance.workspace', %(workspace)s, true), set_config('compliance.run_id', %(run_id)s, true)",
+        "SELECT set_config('compliance.workspace', %(workspace)s, true),"
+        " set_config('compliance.run_id', %(run_id)s, true)",
         run.keys,
     )
     enabled = [test.test_id for test in CATALOGUE if run.policy.enabled(test.test_id)]

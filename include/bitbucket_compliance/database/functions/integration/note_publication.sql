@@ -1,5 +1,5 @@
--- Purpose: note that results of a workspace changed at an instant of this transaction, with how many intervals of history
--- begin and end there. The only way into integration.publications: an instant of the past can't be noted.
+-- Purpose: note that results of a workspace changed at an instant of this transaction, with how many intervals of
+-- history begin and end there. The only way into integration.publications: an instant of the past can't be noted.
 
 CREATE FUNCTION integration.note_publication(of_workspace text, at timestamptz, of_run text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

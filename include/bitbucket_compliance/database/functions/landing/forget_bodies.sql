@@ -1,5 +1,5 @@
--- Purpose: delete up to so many bodies of a workspace that no run has seen since an instant, 30 days ago or earlier; how
--- many went. The newest body of an object stays, however old it is.
+-- Purpose: delete up to so many bodies of a workspace that no run has seen since an instant, 30 days ago or earlier;
+-- how many went. The newest body of an object stays, however old it is.
 
 CREATE FUNCTION landing.forget_bodies(of_workspace text, unseen_since timestamptz, most integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

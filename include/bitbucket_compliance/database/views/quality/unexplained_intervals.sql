@@ -1,5 +1,5 @@
--- Purpose: intervals of history that no publication of the pipeline began or ended, and publications whose intervals are
--- not as many as they were: somebody wrote to history past the pipeline.
+-- Purpose: intervals of history that no publication of the pipeline began or ended, and publications whose intervals
+-- are not as many as they were: somebody wrote to history past the pipeline.
 
 CREATE VIEW quality.unexplained_intervals AS
 WITH history AS (
@@ -97,7 +97,7 @@ SELECT
     publications.published_at AS valid_from,
     'opened ' || publications.intervals_opened || ' and ended ' || publications.intervals_ended
     || ' intervals, and there are ' || coalesce(opened.intervals, 0) || ' and ' || coalesce(ended.intervals, 0)
-    AS problem
+        AS problem
 FROM publications
 LEFT JOIN opened ON publications.published_at = opened.at
 LEFT JOIN ended ON publications.published_at = ended.at

@@ -66,7 +66,8 @@ def read_kept(url: str, sha256: str) -> bytes:
     with _store_errors(base_url()):
         if not re.fullmatch("[0-9a-f]{64}", sha256) or not re.fullmatch("[a-z0-9]{1,5}", extension):
             raise EvidenceStoreUnavailable(
-                f"evidence file {url} is none that was kept here: a file is named after its SHA-256; find out who wrote it"
+                f"evidence file {url} is none that was kept here: files are named after their SHA-256; "
+                "find out who wrote it"
             )
         path = _below(base_url(), f"{sha256[:2]}/{sha256}.{extension}")
         if not path.exists():

@@ -1,6 +1,6 @@
 -- Purpose: what people declare: roster, classification, evidence, exceptions, policy, access reviews. Rows are added,
--- never changed. Their times are those of the statement: a transaction may be older than the lock that it waited for, and
--- what is declared later must not seem to be older.
+-- never changed. Their times are those of the statement: a transaction may be older than the lock that it waited for,
+-- and what is declared later must not seem to be older.
 
 CREATE TABLE registry.policy_versions (
     policy_version text PRIMARY KEY,
