@@ -79,7 +79,7 @@ def ask(connection: Connection, workspace: str, *, requested_by: str, target: st
                 f"{waiting[0].requested_by} asked already to delete the data of {workspace}: decide on that first"
             )
         newest = one_row(
-            connection.execute("SELECT max(started_at) AS at FROM integration.runs WHERE workspace = %s", (workspace,))
+            connection.execute("SELECT max(started_at) AS at FROM compliance.runs WHERE workspace = %s", (workspace,))
         )["at"]
         manifest, sha256 = _export(connection, workspace, requested_by, target)
         row = one_row(

@@ -1,5 +1,6 @@
 -- Purpose: what people declare: roster, classification, evidence, exceptions, policy, access reviews. Rows are added,
--- never changed.
+-- never changed. Their times are those of the statement: a transaction may be older than the lock that it waited for,
+-- and what is declared later must not seem to be older.
 
 CREATE DOMAIN registry.person AS text CONSTRAINT is_a_person CHECK (
     VALUE ~ '^(airflow|os):[^[:space:][:cntrl:]]([^[:cntrl:]]{0,198}[^[:space:][:cntrl:]])?$'
@@ -12,7 +13,7 @@ COMMENT ON DOMAIN registry.person IS
 
 CREATE TABLE registry.persons (
     person registry.person PRIMARY KEY,
-    first_seen_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    first_seen_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 COMMENT ON TABLE registry.persons IS
 'Everybody who signed in to the console or acted by a command: from these the owners of exceptions are chosen.';
@@ -20,7 +21,7 @@ COMMENT ON TABLE registry.persons IS
 CREATE TABLE registry.policy_versions (
     policy_version text PRIMARY KEY,
     body jsonb NOT NULL,
-    first_used_at timestamptz NOT NULL DEFAULT now()
+    first_used_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 COMMENT ON TABLE registry.policy_versions IS
 'Every policy that a run was ever judged by, or a decision made under, under the hash of its content.';
@@ -32,7 +33,7 @@ CREATE TABLE registry.imports (
     file_sha256 text NOT NULL,
     row_count integer NOT NULL,
     imported_by text NOT NULL,
-    imported_at timestamptz NOT NULL DEFAULT now(),
+    imported_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     source text NOT NULL DEFAULT 'file' CHECK (source IN ('file', 'sql', 'scim'))
 );
 COMMENT ON TABLE registry.imports IS 'Who imported which file when; an import is all or nothing.';
@@ -62,7 +63,7 @@ CREATE TABLE registry.classification (
     owner text,
     import_id bigint REFERENCES registry.imports,
     declared_by text NOT NULL,
-    declared_at timestamptz NOT NULL DEFAULT now(),
+    declared_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     CONSTRAINT withdrawal_declares_nothing CHECK (
         classification IS NOT null OR (sensitivity IS null AND owner IS null)
     )
@@ -80,7 +81,7 @@ CREATE TABLE registry.evidence (
     kind text NOT NULL CHECK (kind IN ('mfa_export', 'screenshot')),
     captured_on date NOT NULL,
     submitted_by registry.person NOT NULL,
-    submitted_at timestamptz NOT NULL DEFAULT now(),
+    submitted_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     file_name text NOT NULL,
     file_sha256 text NOT NULL,
     import_id bigint REFERENCES registry.imports,
@@ -113,7 +114,7 @@ CREATE TABLE registry.evidence_decisions (
     evidence_id uuid NOT NULL REFERENCES registry.evidence,
     decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
     decided_by registry.person NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     reason text,
     policy_version text NOT NULL REFERENCES registry.policy_versions,
     self_review boolean NOT NULL DEFAULT false
@@ -150,7 +151,7 @@ CREATE TABLE registry.exceptions (
     reason text NOT NULL CHECK (btrim(reason) <> ''),
     expires_at timestamptz NOT NULL,
     requested_by registry.person NOT NULL,
-    requested_at timestamptz NOT NULL DEFAULT now()
+    requested_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 COMMENT ON TABLE registry.exceptions IS
 'Risks that somebody asks to accept until a date. target: a subject''s uuid, a project key or a slug glob.';
@@ -160,7 +161,7 @@ CREATE TABLE registry.exception_decisions (
     exception_id uuid NOT NULL REFERENCES registry.exceptions,
     decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
     decided_by registry.person NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     reason text,
     policy_version text NOT NULL REFERENCES registry.policy_versions,
     self_review boolean NOT NULL DEFAULT false
@@ -192,7 +193,7 @@ CREATE TABLE registry.policy_overrides (
     workspace text NOT NULL,
     body jsonb NOT NULL,
     set_by registry.person NOT NULL,
-    set_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    set_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     reason text,
     lowers text[] NOT NULL DEFAULT '{}'
 );
@@ -206,7 +207,7 @@ CREATE TABLE registry.policy_decisions (
     override_id bigint NOT NULL UNIQUE REFERENCES registry.policy_overrides,
     decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
     decided_by registry.person NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     reason text,
     policy_version text NOT NULL REFERENCES registry.policy_versions,
     self_review boolean NOT NULL DEFAULT false
@@ -221,7 +222,7 @@ CREATE TABLE registry.purges (
     purge_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     workspace text NOT NULL,
     requested_by registry.person NOT NULL,
-    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    requested_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     manifest text NOT NULL,
     manifest_sha256 text NOT NULL CHECK (manifest_sha256 ~ '^[0-9a-f]{64}$'),
     newest_run_at timestamptz
@@ -237,7 +238,7 @@ CREATE TABLE registry.purge_decisions (
     purge_id uuid NOT NULL UNIQUE REFERENCES registry.purges,
     decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
     decided_by registry.person NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     reason text,
     policy_version text NOT NULL REFERENCES registry.policy_versions,
     self_review boolean NOT NULL DEFAULT false
@@ -250,7 +251,7 @@ COMMENT ON COLUMN registry.purge_decisions.self_review IS
 
 CREATE TABLE registry.purged (
     purge_id uuid PRIMARY KEY REFERENCES registry.purges,
-    purged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    purged_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     deleted bigint NOT NULL
 );
 COMMENT ON TABLE registry.purged IS 'The purges that were carried out, each once; written by registry.purge_workspace alone.';
@@ -269,7 +270,7 @@ CREATE TABLE registry.access_reviews (
     decision text NOT NULL CHECK (decision IN ('keep', 'revoke')),
     reason text CHECK (btrim(reason) <> ''),
     reviewed_by registry.person NOT NULL,
-    reviewed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    reviewed_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 CREATE INDEX access_reviews_by_member ON registry.access_reviews (workspace, member_id, review_id DESC);
 COMMENT ON TABLE registry.access_reviews IS
@@ -289,7 +290,8 @@ COMMENT ON COLUMN registry.access_reviews.reason IS 'Why; null: nothing was said
 COMMENT ON COLUMN registry.access_reviews.reviewed_by IS 'The reviewer, as airflow:login.';
 COMMENT ON COLUMN registry.access_reviews.reviewed_at IS 'When.';
 
-GRANT SELECT, INSERT ON
+-- When something was declared or decided is not for who declares it to say: the server's clock does.
+GRANT SELECT ON
 registry.imports,
 registry.classification,
 registry.evidence,
@@ -304,8 +306,46 @@ registry.policy_decisions,
 registry.policy_versions,
 registry.persons
 TO compliance_pipeline, compliance_console;
-GRANT SELECT, INSERT ON registry.access_reviews, registry.purges, registry.purge_decisions TO compliance_console;
+GRANT INSERT ON registry.evidence_members, registry.evidence_subjects, registry.exception_subjects
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (kind, file_name, file_sha256, row_count, imported_by, source) ON registry.imports
+TO compliance_pipeline, compliance_console;
+GRANT
+INSERT (workspace, target_type, target, classification, sensitivity, owner, import_id, declared_by)
+ON registry.classification TO compliance_pipeline, compliance_console;
+GRANT
+INSERT (
+    test_id, scope, workspace, kind, captured_on, submitted_by, file_name, file_sha256, import_id, targets, note,
+    media_type, size_bytes, submitted_sha256, storage_url
+)
+ON registry.evidence TO compliance_pipeline, compliance_console;
+GRANT INSERT (evidence_id, decision, decided_by, reason, policy_version, self_review) ON registry.evidence_decisions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (workspace, test_id, scope, target, owner, reason, expires_at, requested_by) ON registry.exceptions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (exception_id, decision, decided_by, reason, policy_version, self_review) ON registry.exception_decisions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (workspace, body, set_by, reason, lowers) ON registry.policy_overrides TO compliance_pipeline, compliance_console;
+GRANT INSERT (override_id, decision, decided_by, reason, policy_version, self_review) ON registry.policy_decisions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (policy_version, body) ON registry.policy_versions TO compliance_pipeline, compliance_console;
+GRANT INSERT (person) ON registry.persons TO compliance_pipeline, compliance_console;
+GRANT
+SELECT,
+INSERT (workspace, requested_by, manifest, manifest_sha256, newest_run_at)
+ON registry.purges TO compliance_console;
+GRANT
+SELECT,
+INSERT (purge_id, decision, decided_by, reason, policy_version, self_review)
+ON registry.purge_decisions TO compliance_console;
 GRANT SELECT ON registry.purged TO compliance_console;
+GRANT
+SELECT,
+INSERT (
+    workspace, member_id, account_id, display_name, role, matched_by, needs_review, last_accessed, data_as_of, decision,
+    reason, reviewed_by
+)
+ON registry.access_reviews TO compliance_console;
 -- Whether and until when somebody is employed is for the pipeline to judge by and for the people reader to see.
 GRANT SELECT, INSERT ON registry.people TO compliance_pipeline;
 GRANT INSERT, SELECT (import_id, line, email, name, account_id) ON registry.people TO compliance_console;
