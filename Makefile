@@ -2,6 +2,10 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-dashboard test-server-lock test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
 
+# make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
+$(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
+
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m local
 # Tests run side by side, each process with a Postgres of its own: one more than there are cores, for some wait.

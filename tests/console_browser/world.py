@@ -79,6 +79,17 @@ class Airflow:
         if state != "success":
             raise AssertionError(f"{dag_id} {conf}: {state}")
 
+    def operate(self, *arguments: str) -> None:
+        """Run a command as the operator of this Airflow."""
+        settings = {
+            "AIRFLOW_CONN_COMPLIANCE_POSTGRES": EmbeddedPostgres(self.folder / "postgres").uri(),
+            "AIRFLOW_HOME": str(self.folder / "airflow"),
+            "COMPLIANCE_EVIDENCE_URL": (self.folder / "evidence").as_uri(),
+            "PYTHONPATH": env.PYTHONPATH,
+        }
+        command = [sys.executable, "-m", "bitbucket_compliance", *arguments]
+        subprocess.run(command, env=os.environ | settings, check=True)
+
     def query(self, *statements: str) -> list[dict[str, Any]]:
         """Rows of the last of these statements, out of the data's Postgres."""
         postgres = EmbeddedPostgres(self.folder / "postgres")

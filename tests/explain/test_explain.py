@@ -113,10 +113,10 @@ def test_what_people_declared_is_named_with_who_and_when_but_never_what_hr_says(
     whole_run(pipeline, acme)
     left = explain("offboarded_access_removed", "Person 1")
     assert "failing, offboarded" in left
-    assert "roster people.csv of 1 people, imported by tester" in left and "address: 2 " in left
+    assert "roster people.csv of 1 people, imported by os:tester" in left and "address: 2 " in left
     assert "2026-01-15" not in left and "example.com" not in left
     out_of_scope = explain("peer_review_required", "repo-1")
-    assert "repository repo-1: non_production, set by tester" in out_of_scope and "c.csv" in out_of_scope
+    assert "repository repo-1: non_production, set by os:tester" in out_of_scope and "c.csv" in out_of_scope
 
 
 def test_evidence_is_named_with_its_file_and_both_people(
@@ -128,7 +128,7 @@ def test_evidence_is_named_with_its_file_and_both_people(
     said = explain("user_mfa_enabled", "Person 1")
     [known] = pipeline.query("SELECT evidence_id::text AS id, file_sha256 FROM registry.evidence")
     assert f"evidence {known['id']}" in said and known["file_sha256"] in said
-    assert "submitted by tester" in said and "accepted by tester" in said
+    assert "submitted by os:tester" in said and "accepted by os:tester" in said
     assert "person-1@example.com" not in said
 
 

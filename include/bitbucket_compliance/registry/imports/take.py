@@ -19,6 +19,7 @@ from typing import Any
 
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row, refresh_statistics
 from bitbucket_compliance.core.errors import ImportRefused
+from bitbucket_compliance.core.printable import printable
 from bitbucket_compliance.registry.classification import declare, one_at_a_time
 from bitbucket_compliance.registry.csv_file import File, read_content, read_csv, refused
 from bitbucket_compliance.registry.evidence.files.checks import sha256_of
@@ -165,4 +166,4 @@ def _take_mfa(
 
 def problem_lines(error: ImportRefused) -> Iterator[str]:
     """The lines a person reads when a file was refused."""
-    yield from (f"refused: {problem}" for problem in error.problems or [str(error)])
+    yield from (f"refused: {printable(problem)}" for problem in error.problems or [str(error)])
