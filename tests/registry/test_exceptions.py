@@ -193,7 +193,7 @@ def test_the_last_day_counts_to_its_end_in_the_time_zone_of_the_policy(board: Bo
 def test_neither_owner_nor_requester_decides(board: Board, person: str, decision: str) -> None:
     noted = ask(board)
     with pytest.raises(
-        ExceptionRefused, match="is owned by os:olga and was asked for by os:ada: .* somebody else has to decide"
+        ExceptionRefused, match=r"is owned by os:olga and was asked for by os:ada: .* somebody else has to decide"
     ):
         decide(board.connection, noted.exception_id, decision, decided_by=person, reason="fine")
     assert seen(board, noted.exception_id)["status"] == "requested"

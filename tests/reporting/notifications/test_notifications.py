@@ -369,7 +369,8 @@ def _accept_evidence(pipeline: Pipeline, file_name: str, *, age: int, test_id: s
     with psycopg.connect(pipeline.dsn) as connection:
         row = connection.execute(
             "INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, submitted_by, file_name,"
-            " file_sha256) VALUES (%s, 'workspace', 'acme', 'screenshot', %s, 'os:tester', %s, 'x') RETURNING evidence_id",
+            " file_sha256) VALUES (%s, 'workspace', 'acme', 'screenshot', %s, 'os:tester', %s, 'x')"
+            " RETURNING evidence_id",
             (test_id, captured_on, file_name),
         ).fetchone()
         assert row is not None
