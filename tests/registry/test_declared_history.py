@@ -127,7 +127,8 @@ def test_a_clock_that_was_set_back_opens_no_two_entries_at_a_time(database: Data
             (day,),
         )
         database.execute(
-            "INSERT INTO registry.policy_overrides (workspace, body, set_by, set_at) VALUES ('acme', '{}', 'os:ada', %s)",
+            "INSERT INTO registry.policy_overrides (workspace, body, set_by, set_at)"
+            " VALUES ('acme', '{}', 'os:ada', %s)",
             (day,),
         )
     for view in AUDITED:

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 from bitbucket_compliance.core.roles import ensure_running_login
 from local.postgres import RUNNING_ROLE, EmbeddedPostgres
 from tests.conftest import Database
+from tests.console.conftest import open_console as open_console
 
 As = Callable[[str], Database]
 
