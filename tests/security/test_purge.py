@@ -134,7 +134,7 @@ def test_the_consoles_role_deletes_nothing_by_itself(world: Published, tmp_path:
         f"SELECT registry.purge_workspace('{purge.purge_id}')",
         "DELETE FROM compliance.result_history",
         "INSERT INTO registry.purged (purge_id, deleted) SELECT purge_id, 0 FROM registry.purges",
-        "INSERT INTO registry.purge_decisions (purge_id, decision, decided_by, policy_version)"
+        "INSERT INTO registry.purge_decisions (purge_id, decision, decided_by, policy_version)"  # noqa: S608
         f" VALUES ('{purge.purge_id}', 'accepted', '{OWNER}', '{version}')",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
