@@ -19,6 +19,7 @@ from compliance_console_app.routers import (
     integrations,
     members,
     overview,
+    policies,
     repositories,
     runs,
     static,
@@ -27,7 +28,7 @@ from compliance_console_app.routers import (
 from compliance_console_app.web import errors
 from compliance_console_app.web.headers import SecurityHeaders
 
-ROUTERS = (overview, tests, repositories, members, evidence, exceptions, integrations, runs, audit, static)
+ROUTERS = (overview, tests, repositories, members, evidence, exceptions, policies, integrations, runs, audit, static)
 
 
 def create_app() -> FastAPI:

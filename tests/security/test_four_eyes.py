@@ -207,6 +207,23 @@ def test_one_person_alone_cant_allow_self_review_even_for_a_minute(
     assert world.rows("SELECT 1 FROM registry.evidence_decisions") == []
 
 
+def test_the_console_lets_another_person_decide_on_a_policy_and_nobody_on_their_own(
+    open_console: OpenConsole, world: Published
+) -> None:
+    changes = {"thresholds": {"evidence_validity_days": 365}}
+    proposal = set_override(world.database, WORKSPACE, changes, set_by="airflow:owner", reason="<b>why</b>")
+    assert proposal
+    path, form = f"/policies/{proposal.override_id}/decision", {"decision": "accept"}
+    shown = open_console("viewer").get("/policies").text
+    assert "thresholds.evidence_validity_days" in shown and "<b>why" not in shown and '<form method="post"' not in shown
+    assert open_console("viewer").post(path).status_code == 403
+    refused = open_console("op", "Owner").submit(path, form, on="/policies")
+    assert refused.status_code == 409 and "somebody else has to decide" in refused.text
+    assert open_console("op", "reviewer").submit(path, form, on="/policies").status_code == 303
+    assert policy_of(world.database, WORKSPACE).thresholds.evidence_validity_days == 365
+    assert "airflow:reviewer" in open_console("viewer").get("/policies").text
+
+
 def test_what_was_decided_under_a_looser_policy_names_that_policy_for_good(
     database: Database, world: Published
 ) -> None:

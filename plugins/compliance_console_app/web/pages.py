@@ -33,6 +33,7 @@ NAVIGATION = (
     ("members", "Members"),
     ("evidence", "Evidence"),
     ("exceptions", "Exceptions"),
+    ("policies", "Policy"),
     ("integrations", "Integrations"),
     ("runs", "Runs"),
     ("audit", "Audit"),

@@ -92,7 +92,7 @@ FROM exported;
 WITH shown AS (
     INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, submitted_by, file_name, file_sha256)
     VALUES
-    ('workspace_mfa_enforced', 'workspace', %(workspace)s, 'screenshot', current_date - 3, 'os:bench', 'policy.png', 'png')
+    ('workspace_mfa_enforced', 'workspace', %(workspace)s, 'screenshot', current_date - 3, 'os:bench', 'p.png', 'png')
     RETURNING evidence_id
 ),
 

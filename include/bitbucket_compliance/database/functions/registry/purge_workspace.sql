@@ -1,5 +1,5 @@
--- Purpose: carry out a purge that one person asked for and another accepted, once, after its export; how many rows went.
--- Refused while a run is at work, and where one began since the export.
+-- Purpose: carry out a purge that one person asked for and another accepted, once, after its export; how many rows
+-- went. Refused while a run is at work, and where one began since the export.
 
 CREATE FUNCTION registry.purge_workspace(of_purge uuid) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Purpose: what each workspace's policy changed in the defaults, by whom, why, accepted by whom where it asked for less,
--- from when until when. What was proposed and never held is in registry.policy_states.
+-- Purpose: what each workspace's policy changed in the defaults, by whom, why, accepted by whom where it asked for
+-- less, from when until when. What was proposed and never held is in registry.policy_states.
 
 CREATE VIEW registry.policy_history AS
 WITH held AS (

@@ -1,5 +1,5 @@
--- Purpose: every policy that was set or proposed for a workspace: set, proposed, rejected, withdrawn or overtaken, which is
--- a proposal that another policy came before.
+-- Purpose: every policy that was set or proposed for a workspace: set, proposed, rejected, withdrawn or overtaken,
+-- which is a proposal that another policy came before.
 
 CREATE VIEW registry.policy_states AS
 WITH decided AS (

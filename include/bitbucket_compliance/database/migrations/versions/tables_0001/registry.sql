@@ -3,10 +3,11 @@
 -- and what is declared later must not seem to be older.
 
 CREATE DOMAIN registry.person AS text CONSTRAINT is_a_person CHECK (
-    VALUE ~ '^(airflow|os):[^[:space:][:cntrl:]]([^[:cntrl:]]{0,198}[^[:space:][:cntrl:]])?$'
-    AND VALUE = lower(normalize(VALUE, nfkc))
+    value ~ '^(airflow|os):[^[:space:][:cntrl:]]([^[:cntrl:]]{0,198}[^[:space:][:cntrl:]])?$'
+    AND value = lower(normalize(value, nfkc))
     -- characters that show nothing
-    AND VALUE !~ '[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]'
+    AND value !~ '[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f]'
+    AND value !~ '[\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]'
 );
 COMMENT ON DOMAIN registry.person IS
 'Who did something: airflow:login or os:login, in the form that is compared: two persons are the same where these texts are.';
@@ -325,7 +326,8 @@ GRANT INSERT (workspace, test_id, scope, target, owner, reason, expires_at, requ
 TO compliance_pipeline, compliance_console;
 GRANT INSERT (exception_id, decision, decided_by, reason, policy_version, self_review) ON registry.exception_decisions
 TO compliance_pipeline, compliance_console;
-GRANT INSERT (workspace, body, set_by, reason, lowers) ON registry.policy_overrides TO compliance_pipeline, compliance_console;
+GRANT INSERT (workspace, body, set_by, reason, lowers) ON registry.policy_overrides
+TO compliance_pipeline, compliance_console;
 GRANT INSERT (override_id, decision, decided_by, reason, policy_version, self_review) ON registry.policy_decisions
 TO compliance_pipeline, compliance_console;
 GRANT INSERT (policy_version, body) ON registry.policy_versions TO compliance_pipeline, compliance_console;
