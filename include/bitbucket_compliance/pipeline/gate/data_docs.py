@@ -169,7 +169,8 @@ def _clear_away(connection: Connection, run: Run) -> None:
     ).fetchall()
     for row in old:
         folder = _folder(run.workspace, row["run_id"])
-        if folder.protocol not in ("", "file"):
+        is_here = any(address.startswith(LOCAL) for address in row["data_docs"].values())
+        if not is_here or folder.protocol not in ("", "file"):
             continue
         here = Path(folder.path)
         for gate in GATES:
