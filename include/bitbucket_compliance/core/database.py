@@ -46,6 +46,8 @@ def prepare(connection: psycopg.Connection[Any], role: str = PIPELINE_ROLE) -> C
     connection.execute("SET TIME ZONE 'UTC'")
     # Compiling these queries costs more than running them.
     connection.execute("SET jit TO off")
+    # What is looked up in a hash fits into one: a workspace's pull requests are a million at most.
+    connection.execute("SET work_mem TO '64MB'")
     connection.commit()
     return connection
 

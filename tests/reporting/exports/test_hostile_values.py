@@ -101,6 +101,7 @@ def written(name: str, *verdicts: Verdict, workspace: str = "acme") -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format_name", NAMES)
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(name=TEXTS)

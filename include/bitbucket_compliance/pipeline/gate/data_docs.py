@@ -112,7 +112,7 @@ def _sections(outcomes: Sequence[Outcome]) -> Iterator[_Section]:
         section["content_blocks"] = section["content_blocks"][1:]  # its header names a column, ours the view
         table = view.render({"section": section, "section_loop": {"index": name}})
         # Rendered from constants of the suites and from numbers alone: no value of the data is in it.
-        yield _Section(name, Markup(table))  # noqa: S704
+        yield _Section(name, Markup(table))  # noqa: S704  # nosec B704
 
 
 def _without_values(outcome: Outcome) -> "ExpectationValidationResult":
