@@ -44,13 +44,13 @@ policy: setup ## show or change the policy of one workspace: WORKSPACE=slug [FIL
 unclassify: setup ## take a classification entry back: TARGET_TYPE=repository|project|pattern TARGET=name [WORKSPACE=slug]
 	@$(LOCAL) unclassify
 
-exception: setup ## ask to accept a risk, or list: [TEST=peer_review_required] [WORKSPACE=slug] [SUBJECT=name] [PROJECT=key] [PATTERN=slug-*] [OWNER=person] [REASON=why] [UNTIL=2026-12-31]
+exception: setup ## ask to accept a risk, or list: [TEST=peer_review_required] [WORKSPACE=slug] [SUBJECT=name] [PROJECT=key] [PATTERN=slug-*] [OWNER=airflow:anna] [REASON=why] [UNTIL=2026-12-31]
 	@$(LOCAL) exception
 
 evidence: setup ## hand in evidence, or list it: [FILE=shot.png] [TEST=workspace_mfa_enforced] [WORKSPACE=slug] [CAPTURED_ON=2026-03-31] [SCOPE=workspace|project|repository|members] [TARGETS=a,b] [NOTE=what it shows]
 	@$(LOCAL) evidence
 
-review: setup ## decide on evidence or on an exception: [EVIDENCE=id] [EXCEPTION=id] DECISION=accept|reject|withdraw [REASON=why]
+review: setup ## decide on evidence, on an exception or on a proposed policy: [EVIDENCE=id] [EXCEPTION=id] [POLICY=number] DECISION=accept|reject|withdraw [REASON=why]
 	@$(LOCAL) review
 
 connect: setup ## let a person connect Bitbucket (auth authorization_code): [PORT=8976]

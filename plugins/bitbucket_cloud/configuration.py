@@ -16,6 +16,7 @@ class Configuration:
         database_conn_id: Airflow connection of type postgres for tokens, webhooks and the count of requests; None
             keeps tokens and the count within the process.
         schema: where the tables are in that database.
+        role: Postgres role that every session there steps into; None: the login acts as itself.
         vault_role: Postgres role that may touch tokens and webhook secrets; None: the login itself may.
         key_variable: environment variable with the Fernet keys that encrypt them, the newest first, with commas.
         webhook_label: how this installation's webhooks are called at Bitbucket, in front of the connection id.
@@ -26,6 +27,7 @@ class Configuration:
 
     database_conn_id: str | None = None
     schema: str = "integration"
+    role: str | None = None
     vault_role: str | None = None
     key_variable: str = "BITBUCKET_VAULT_KEY"
     webhook_label: str = "Airflow"

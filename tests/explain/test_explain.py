@@ -249,10 +249,10 @@ def test_an_exception_is_named_with_its_reason_until_the_moment_it_expires(
     whole_run(pipeline, acme)
     with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
         asked = ExceptionRequest(
-            "peer_review_required", "acme", "olga", "it retires", datetime.now(UTC) + timedelta(30), "repo-0"
+            "peer_review_required", "acme", "os:ada", "it retires", datetime.now(UTC) + timedelta(30), "repo-0"
         )
-        wanted = request(connection, asked, requested_by="ada")
-        decide(connection, wanted.exception_id, "accept", decided_by="ben")
+        wanted = request(connection, asked, requested_by="os:ada")
+        decide(connection, wanted.exception_id, "accept", decided_by="os:ben")
     whole_run(pipeline, acme)
     found = gather("peer_review_required", "repo-0")
     assert found.exception is not None

@@ -285,10 +285,12 @@ def test_names_are_stored_in_one_unicode_spelling_whatever_the_source(
     decomposed, composed = "Zoe\u0308", "Zo\u00eb"
     path = tmp_path / "roster.csv"
     path.write_text(f"email,name,status,end_date,account_id\n,{decomposed},active,,\n", encoding="utf-8")
-    import_file(database, "roster", path, imported_by="tester")
+    import_file(database, "roster", path, imported_by="os:tester")
     assert roster(database)[0][1] == composed
     import_roster(
-        database, roster_file("sql:hr", "sql", COLUMNS, [("", decomposed, "active", None, None)]), imported_by="tester"
+        database,
+        roster_file("sql:hr", "sql", COLUMNS, [("", decomposed, "active", None, None)]),
+        imported_by="os:tester",
     )
     assert roster(database)[0][1] == composed
 

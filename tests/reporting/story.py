@@ -31,7 +31,7 @@ from tests.pipeline.small import protect, touch
 
 DAYS = (-40, -15, 0)
 SCHEMAS = ("landing", "staging", "judged", "registry", "integration", "quality", "compliance")
-OWNER, LEAD, APPROVER = "core-lead@example.com", "platform-lead@example.com", "compliance-owner@example.com"
+OWNER, LEAD, APPROVER = (f"airflow:{name}@example.com" for name in ("core-lead", "platform-lead", "compliance-owner"))
 MIRA = "mira.tolland@example.com"
 
 

@@ -255,6 +255,13 @@ def switch(value: str) -> bool:
     raise wrong(value, "write 1, or leave it out")
 
 
+def number(value: str) -> int:
+    """A number from 1 on."""
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 2**63):
+        raise wrong(value[:40], "is no number from 1 on")
+    return int(value)
+
+
 def port(value: str) -> int:
     """A port of this machine."""
     if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):

@@ -3,11 +3,12 @@
 from typing import Final
 
 from bitbucket_cloud.configuration import Configuration
-from bitbucket_compliance.core.database import CONNECTION_ID
+from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE
 
 CONFIGURATION: Final = Configuration(
     database_conn_id=CONNECTION_ID,
     schema="integration",
+    role=PIPELINE_ROLE,
     vault_role="compliance_vault",
     key_variable="COMPLIANCE_VAULT_KEY",
     webhook_label="Compliance pipeline",

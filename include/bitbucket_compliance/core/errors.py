@@ -35,6 +35,10 @@ class SchemaMissing(PipelineError):
     """The database was not migrated."""
 
 
+class RoleRefused(PipelineError):
+    """The login may not step into the role that the work has to be done in."""
+
+
 class WorkspaceUnknown(PipelineError):
     """No such workspace for this identity."""
 
@@ -94,12 +98,20 @@ class PolicyInvalid(PipelineError):
     """The policy file holds something the pipeline doesn't know."""
 
 
+class PolicyRefused(PipelineError):
+    """A proposed policy can't be decided on like this; nothing was stored."""
+
+
 class ImportRefused(PipelineError):
     """A declared file has bad rows; nothing of it was taken."""
 
     def __init__(self, message: str, problems: list[str]):
         super().__init__(message)
         self.problems = problems
+
+
+class PersonUnclear(PipelineError):
+    """It can't be told who acts, or a name is given that names nobody."""
 
 
 class EvidenceRefused(PipelineError):
@@ -126,6 +138,10 @@ class ExceptionRefused(PipelineError):
     """An exception can't be asked for, or decided on, like this; nothing was stored."""
 
 
+class PurgeRefused(PipelineError):
+    """A workspace's data can't be deleted like this; nothing was."""
+
+
 class ReviewRefused(PipelineError):
     """An access can't be decided on like this; nothing was stored."""
 
@@ -142,6 +158,10 @@ class GateUnanswered(PipelineError):
     """An expectation of severity critical could not be evaluated; the last published state stays."""
 
     retryable = True
+
+
+class NotReadyToPublish(PipelineError):
+    """A gate or a security test did not answer for what would be published; the last published state stays."""
 
 
 class RunSuperseded(PipelineError):

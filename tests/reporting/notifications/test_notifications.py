@@ -369,11 +369,13 @@ def _accept_evidence(pipeline: Pipeline, file_name: str, *, age: int, test_id: s
     with psycopg.connect(pipeline.dsn) as connection:
         row = connection.execute(
             "INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, submitted_by, file_name,"
-            " file_sha256) VALUES (%s, 'workspace', 'acme', 'screenshot', %s, 'tester', %s, 'x') RETURNING evidence_id",
+            " file_sha256) VALUES (%s, 'workspace', 'acme', 'screenshot', %s, 'os:tester', %s, 'x')"
+            " RETURNING evidence_id",
             (test_id, captured_on, file_name),
         ).fetchone()
         assert row is not None
         connection.execute(
-            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by) VALUES (%s, 'accepted', 'r')",
+            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)"
+            " SELECT %s, 'accepted', 'os:r', min(policy_version) FROM registry.policy_versions",
             (row[0],),
         )

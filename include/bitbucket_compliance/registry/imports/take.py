@@ -26,7 +26,7 @@ from bitbucket_compliance.registry.evidence.files.checks import sha256_of
 from bitbucket_compliance.registry.evidence.files.store import keep
 from bitbucket_compliance.registry.evidence.files.types import CSV, CleanFile
 from bitbucket_compliance.registry.evidence.mfa_export import read_export, unmatched_lines
-from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence
+from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence, locked_evidence
 from bitbucket_compliance.registry.evidence.rules import MFA_TEST, Claim
 from bitbucket_compliance.registry.evidence.submit import submit
 from bitbucket_compliance.registry.imports.rows import classification_rows, roster_rows
@@ -96,11 +96,10 @@ def _one_at_a_time(connection: Connection) -> Iterator[None]:
 
 
 def _note_import(connection: Connection, kind: str, file: File, imported_by: str, rows: int) -> dict[str, Any]:
-    """The import's ``import_id`` and ``imported_at``."""
-    # The transaction may be older than the lock that it waited for, and what comes later must not seem to be older.
+    """The import's ``import_id``."""
     cursor = connection.execute(
-        "INSERT INTO registry.imports (kind, source, file_name, file_sha256, row_count, imported_by, imported_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp()) RETURNING import_id, imported_at",
+        "INSERT INTO registry.imports (kind, source, file_name, file_sha256, row_count, imported_by)"
+        " VALUES (%s, %s, %s, %s, %s, %s) RETURNING import_id",
         (kind, file.source, file.name, file.sha256, rows, imported_by),
     )
     return one_row(cursor)
@@ -120,9 +119,7 @@ def _take_roster(connection: Connection, file: File, imported_by: str) -> str:
 def _take_classification(connection: Connection, file: File, imported_by: str) -> str:
     rows = classification_rows(file)
     noted = _note_import(connection, "classification", file, imported_by, len(rows))
-    changed = declare(
-        connection, rows, declared_by=imported_by, import_id=noted["import_id"], declared_at=noted["imported_at"]
-    )
+    changed = declare(connection, rows, declared_by=imported_by, import_id=noted["import_id"])
     return f"imported: classification {file.name}: {len(rows)} entries, {changed} of them new or changed"
 
 
@@ -161,7 +158,8 @@ def _take_mfa(
     file = CleanFile(name, CSV, content, sha256, sha256)
     noted = _note_import(connection, "mfa", File(name, sha256, (), ()), imported_by, len(people))
     evidence_id = insert_evidence(connection, claim, file, url, people, noted["import_id"])
-    insert_decision(connection, evidence_id, "accepted", imported_by, None)
+    row = locked_evidence(connection, evidence_id)
+    insert_decision(connection, row, "accepted", imported_by, None, load_policy(), self_review=True)
     taken = f"imported: mfa {name}: {len(people)} people, accepted as captured on {captured_on or 'this day'}"
     return "\n".join([taken, *unmatched_lines(connection, evidence_id, name)])
 

@@ -38,5 +38,4 @@ COMMENT ON COLUMN integration.request_budgets.pauses_in_a_row IS 'Pauses since t
 COMMENT ON COLUMN integration.request_budgets.updated_at IS 'When the row was last written or locked.';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.request_ledger, integration.request_budgets
-TO compliance_pipeline;
-GRANT SELECT ON TABLE integration.request_ledger, integration.request_budgets TO compliance_console;
+TO compliance_pipeline, compliance_console;
