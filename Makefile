@@ -1,12 +1,19 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-webhooks test-faults test-dashboard test-server-lock test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-dashboard test-server-lock test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+
+# make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
+$(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m local
-# Tests run in a process for each core, each with a Postgres of its own. (More than eight would wait for each other.)
-PYTEST := $(PYTHON_BIN) -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal
+# Tests run side by side, each process with a Postgres of its own: one more than there are cores, for some wait.
+# (More than eight would wait for each other.) WORKERS=0: in the process of pytest itself.
+WORKERS ?= $(shell $(or $(wildcard .venv/bin/python),python3) -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)))')
+PYTEST = $(PYTHON_BIN) -m pytest --numprocesses $(WORKERS) --dist worksteal
 OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults dashboards/browser console_browser)
+SQL_LINTED := .local/sql-linted
 REPORTING := include/bitbucket_compliance/reporting
 EXPORTS := $(REPORTING)/exports
 LOCK := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -68,8 +75,13 @@ lint: setup ## ruff, mypy, import-linter and sqlfluff
 check-types:
 	@$(PYTHON_BIN) -m mypy
 
+# Only what was written since all of it was found clean; the linter takes a second a file or so.
 check-sql:
-	@$(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar include/ plugins/ tests/documents/
+	@mkdir -p $(dir $(SQL_LINTED)) && touch $(SQL_LINTED).new
+	@find include plugins tests/documents -name '*.sql' \
+		$$(test -e $(SQL_LINTED) && test ! pyproject.toml -nt $(SQL_LINTED) && echo -newer $(SQL_LINTED)) -print0 | \
+		xargs -0 -r $(PYTHON_BIN) -m sqlfluff lint --disable-progress-bar
+	@mv $(SQL_LINTED).new $(SQL_LINTED)
 
 check-python:
 	@$(PYTHON_BIN) -m ruff check .
@@ -79,8 +91,11 @@ check-python:
 check-units:
 	@$(PYTHON_BIN) -m pytest -q $(OF_MAKE_TEST) -m "not database and not slow"
 
-test: check ## set-up, check, and every test but those of test-webhooks, test-faults and of the browser
-	@$(PYTEST) $(OF_MAKE_TEST) -m "database or slow"
+test: check ## set-up, check, and every test that the targets below don't name
+	@$(PYTEST) $(OF_MAKE_TEST) --ignore=tests/local --ignore=tests/documents -m "database or slow"
+
+test-local: setup ## the embedded Postgres, set-up, the local commands, compose, the data contract
+	@$(PYTEST) tests/local tests/documents -m "database or slow"
 
 test-webhooks: setup ## the receiver as a process, registration, the trigger, and runs for what was announced
 	@$(PYTEST) tests/webhooks
@@ -128,6 +143,7 @@ bench-extract: setup ## time and memory of extraction and landing beside plain l
 
 bench-reporting: setup ## time every query of the dashboard and of docs/queries.md over a year of history
 	@$(PYTHON_BIN) -m tests.bench.reporting $${OPTIONS:-}
+
 bench-verdicts: setup ## time of staging, gates, tests and publication for 10,000 repositories, growth of history (OPTIONS="--days 30")
 	@$(PYTHON_BIN) -m tests.bench.verdicts $${OPTIONS:-}
 

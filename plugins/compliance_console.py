@@ -1,8 +1,37 @@
 """The compliance console inside Airflow: a web application under ``/compliance`` and its place in the navigation."""
 
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
 
-from compliance_console_app.app import create_app
+
+class Console:
+    """The application, made when the first request comes.
+
+    Airflow loads plugins in the process of every task, too, where the console would cost two seconds each time.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request (ASGI)."""
+        app = self._app or await asyncio.to_thread(self.app)
+        await app(scope, receive, send)
+
+    def app(self) -> Any:
+        """The FastAPI application."""
+        with self._lock:
+            if self._app is None:
+                from compliance_console_app.app import create_app
+
+                self._app = create_app()
+            return self._app
 
 
 class ComplianceConsole(AirflowPlugin):
@@ -10,7 +39,7 @@ class ComplianceConsole(AirflowPlugin):
 
     name = "compliance_console"
     # The base class declares plain lists, so they can't be class variables here.
-    fastapi_apps = [{"app": create_app(), "url_prefix": "/compliance", "name": "Compliance console"}]  # noqa: RUF012
+    fastapi_apps = [{"app": Console(), "url_prefix": "/compliance", "name": "Compliance console"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
             "name": "Compliance",

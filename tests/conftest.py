@@ -22,7 +22,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from local import environment
 from local.postgres import EmbeddedPostgres
+from local.services import migrate_airflow
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.databases import TEMPLATE, copied
@@ -109,6 +111,17 @@ def postgres(_postgres_folder: Path) -> Iterator[EmbeddedPostgres]:
         server.delete()
 
 
+@pytest.fixture(scope="session")
+def other_postgres(_postgres_folder: Path) -> Iterator[EmbeddedPostgres]:
+    """Another server, as a personnel department has one: it never held compliance data."""
+    server = EmbeddedPostgres(_postgres_folder / "other", HURRIED)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.delete()
+
+
 _numbers = itertools.count(1)
 
 
@@ -158,3 +171,24 @@ def pipeline(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
         monkeypatch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(connection))
 
     return Pipeline(dsn, connect_to)
+
+
+@pytest.fixture(scope="session")
+def _migrated_airflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of Airflow whose tables are there: making them takes ten times as long as copying their file."""
+    folder = tmp_path_factory.mktemp("migrated")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(environment, "LOCAL", folder)
+        migrate_airflow(folder, folder / "migration.log")
+    return folder
+
+
+@pytest.fixture
+def airflow_home(_migrated_airflow: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of Airflow of the test's own, with its tables; ``local`` keeps all its files beside it."""
+    monkeypatch.setattr(environment, "LOCAL", tmp_path)
+    home = tmp_path / "airflow"
+    home.mkdir()
+    for name in ("airflow.db", "migrated"):
+        shutil.copyfile(_migrated_airflow / name, home / name)
+    return home

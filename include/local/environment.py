@@ -72,8 +72,7 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
     """
     given = os.environ if base is None else base
     kept = {name: value for name, value in given.items() if not name.startswith("AIRFLOW__")}
-    folders = {"COMPLIANCE_EVIDENCE_URL": "evidence", "COMPLIANCE_DATA_DOCS_URL": "data_docs"}
-    places = {name: given.get(name) or (LOCAL / folder).as_uri() for name, folder in folders.items()}
+    places = {name: given.get(name) or place for name, place in _places().items()}
     return (
         kept
         | places
@@ -98,6 +97,17 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
             "PYTHONUNBUFFERED": "1",
         }
     )
+
+
+def _places() -> dict[str, str]:
+    """Where this checkout keeps and looks for files, unless the environment says otherwise."""
+    return {
+        "COMPLIANCE_EVIDENCE_URL": (LOCAL / "evidence").as_uri(),
+        "COMPLIANCE_DATA_DOCS_URL": (LOCAL / "data_docs").as_uri(),
+        "COMPLIANCE_EXPORT_TARGET": str(ROOT / "exports"),
+        "COMPLIANCE_IMPORT_FOLDERS": os.pathsep.join([str(ROOT / "imports"), str(ROOT / "include/sandbox/demo_data")]),
+        "COMPLIANCE_QUERY_FOLDERS": str(ROOT / "queries"),
+    }
 
 
 def vault_keys(environment: Mapping[str, str]) -> str:

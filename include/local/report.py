@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from bitbucket_compliance.core.printable import printable
+
 RUN_SQL: Final = """
 SELECT
     run_id, status, quality, requests_spent, repositories, requests_per_repository, scopes_granted,
@@ -75,7 +77,8 @@ def render_report(report: Report) -> str:
     scopes = run["scopes_granted"]
     scopes_text = " ".join(sorted(scopes)) if isinstance(scopes, list | tuple) else str(scopes or "unknown")
     return "\n".join(
-        [
+        printable(line)
+        for line in [
             *_aligned(rows),
             "",
             f"run {run['run_id']}: {run['status']}, quality {run['quality']}",

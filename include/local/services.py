@@ -101,14 +101,22 @@ def around(command: Command) -> Iterator[None]:
     if not command.function.__module__.startswith("bitbucket_compliance."):
         yield
         return
+    with (
+        Services() as services,
+        _vault_key_for(command.name),
+        environment_of(usable(services.connections(needs_bitbucket=False))),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def environment_of(connections: Connections) -> Iterator[None]:
+    """The environment that operator commands work in."""
     before = dict(os.environ)
     try:
-        with Services() as services, _vault_key_for(command.name):
-            connections = usable(services.connections(needs_bitbucket=False))
-            # Airflow writes its configuration where these say, as soon as it is imported.
-            os.environ.setdefault("COMPLIANCE_EXPORT_TARGET", str(env.ROOT / "exports"))
-            os.environ.update(env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment())
-            yield
+        # Airflow writes its configuration where these say, as soon as it is imported.
+        os.environ.update(env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment())
+        yield
     finally:
         os.environ.clear()
         os.environ.update(before)

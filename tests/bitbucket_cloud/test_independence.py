@@ -16,6 +16,8 @@ from bitbucket_cloud.configuration import DEFAULTS, installed
 from bitbucket_cloud.database import statement
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "plugins" / "bitbucket_cloud"
 METADATA = PathDistribution(ROOT / "plugins" / "bitbucket_cloud-0.1.0.dist-info")

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 SHARED = {
@@ -31,6 +33,7 @@ def test_it_imports_five_small_modules_and_nothing_else_of_ours() -> None:
     assert ours == SHARED
 
 
+@pytest.mark.slow
 def test_the_process_loads_nothing_heavy(tmp_path: Path) -> None:
     heavy = ("airflow", "pandas", "great_expectations", "sqlalchemy", "requests", "tenacity", "bitbucket_compliance")
     code = f"import sys, bitbucket_webhooks.__main__; print([name for name in {heavy} if name in sys.modules])"

@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = """
@@ -60,12 +64,14 @@ print("found:", json.dumps(found))
 """
 
 
-def test_a_run_is_started_found_while_it_is_under_way_and_asked_for_its_state(tmp_path: Path) -> None:
+def test_a_run_is_started_found_while_it_is_under_way_and_asked_for_its_state(
+    airflow_home: Path, tmp_path: Path
+) -> None:
     environment = os.environ | {
-        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW_HOME": str(airflow_home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path / "none"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{airflow_home}/airflow.db",
         "PYTHONPATH": os.pathsep.join([str(ROOT / "include"), str(ROOT / "plugins")]),
     }
 
@@ -76,7 +82,6 @@ def test_a_run_is_started_found_while_it_is_under_way_and_asked_for_its_state(tm
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
-    run("-m", "airflow", "db", "migrate")
     run("-m", "airflow", "dags", "reserialize")
     [line] = [line for line in run("-c", SCRIPT).splitlines() if line.startswith("found: ")]
     found = json.loads(line.removeprefix("found: "))

@@ -53,7 +53,9 @@ def _fill(browser: Browser, airflow: Airflow) -> None:
     """Import what people declare, connect, and give it a past and something to decide on."""
     owner, reviewer = (_enter(browser, airflow, user) for user in ("owner", "reviewer"))
     for kind, path in (("roster", demo.ROSTER), ("classification", demo.CLASSIFICATION), ("mfa", demo.MFA_EXPORT)):
-        airflow.trigger("registry_import", {"kind": kind, "path": str(path), "imported_by": "owner"})
+        airflow.trigger("registry_import", {"kind": kind, "file": path.name})
+    steps.open_waiting(reviewer, "evidence", demo.MFA_EXPORT.name)
+    steps.accept(reviewer)
     # One run alone: the past is made out of it.
     steps.connect(owner)
     _take_progress(browser, airflow, owner.page.url)

@@ -15,6 +15,8 @@ import yaml
 from bitbucket_compliance.security_tests import CATALOGUE
 from local import environment
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 VOCABULARY = {"bitbucket", "compliance", "registry"}
 

@@ -22,8 +22,7 @@ Serve = Callable[[SandboxState], SandboxServer]
 def test_a_task_that_may_not_ask_now_defers_and_goes_on_where_it_stopped(
     pipeline: Pipeline,
     serve: Serve,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    airflow_home: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     server = serve(small_state(6))
@@ -34,12 +33,9 @@ def test_a_task_that_may_not_ask_now_defers_and_goes_on_where_it_stopped(
     connections = services.Connections(
         pipeline.dsn, json.dumps(bitbucket_connection(server.url, "admin", **extra)), postgres_is_embedded=False
     )
-    home, log_file = tmp_path / "airflow", tmp_path / "run.log"
-    home.mkdir()
-    monkeypatch.setattr(airflow_run.env, "LOCAL", tmp_path)
-    services.migrate_airflow(home, log_file)
+    log_file = airflow_home.with_name("run.log")
     job = airflow_run.Job("bitbucket_compliance", {"workspace": ACME, "full_refresh": False})
-    outcome = airflow_run.run_dags([job], connections, home, log_file)
+    outcome = airflow_run.run_dags([job], connections, airflow_home, log_file)
     printed = capsys.readouterr().out
     assert outcome.succeeded, printed + log_file.read_text()[-3000:]
     assert printed.count("goes on at") == 2, printed

@@ -19,6 +19,8 @@ from tests.documents.contract.check import committed_contract, next_version, pro
 from tests.documents.contract.environment import ContractToolMissing, datacontract
 from tests.documents.contract.versions import Bump, differences, needed, raised
 
+pytestmark = pytest.mark.slow
+
 
 def contract() -> odcs.Contract:
     return odcs.parse(odcs.FILE.read_text(encoding="utf-8"))

@@ -46,8 +46,8 @@ def faulty_server(serve: Serve, *, renewable: bool) -> SandboxServer:
 def test_nothing_that_a_run_writes_holds_a_secret(
     driver: Driver,
     serve: Serve,
+    airflow_home: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     grant: str,
 ) -> None:
@@ -59,20 +59,17 @@ def test_nothing_that_a_run_writes_holds_a_secret(
     if grant == "authorization_code":
         vaulting.connect(server, driver.dsn, keys=os.environ["COMPLIANCE_VAULT_KEY"])
         server.state.expire_tokens()  # so that the run has to refresh
-    home, log_file = tmp_path / "airflow", tmp_path / "run.log"
-    home.mkdir()
-    monkeypatch.setattr(airflow_run.env, "LOCAL", tmp_path)
-    services.migrate_airflow(home, log_file)
+    log_file = tmp_path / "run.log"
     connections = services.Connections(driver.dsn, json.dumps(connection), postgres_is_embedded=False)
     job = airflow_run.Job("bitbucket_compliance", {"workspace": ACME, "full_refresh": True})
-    outcome = airflow_run.run_dags([job], connections, home, log_file)
+    outcome = airflow_run.run_dags([job], connections, airflow_home, log_file)
     printed = "\n".join(capfd.readouterr())
     # Two of eight repositories with a failed call are too many for the gate; the run has then written all there is.
     assert "gate_staging" in printed and "read_repositories" in printed, printed
     assert not outcome.succeeded
 
     places = {name: text for name, text in files_as_text(tmp_path).items() if "/secrets/" not in name}
-    places |= {"Airflow's database": sqlite_as_text(home / "airflow.db")}
+    places |= {"Airflow's database": sqlite_as_text(airflow_home / "airflow.db")}
     places |= {"Postgres": postgres_as_text(driver.dsn), "the terminal": printed}
     secrets = secrets_in_play(server, driver, connection["password"], tmp_path)
     assert leaks(places, secrets) == []

@@ -125,23 +125,20 @@ bitbucket_compliance()
 
 @pytest.mark.slow
 def test_a_failing_dag_ends_with_its_root_cause_and_every_task_gets_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    home, dags, log_file = tmp_path / "airflow", tmp_path / "dags", tmp_path / "run.log"
-    home.mkdir()
+    dags, log_file = tmp_path / "dags", tmp_path / "run.log"
     dags.mkdir()
     (dags / "toy.py").write_text(FAILING_DAG)
     real = airflow_run.env.airflow_environment
-    monkeypatch.setattr(airflow_run.env, "LOCAL", tmp_path)
     monkeypatch.setattr(
         airflow_run.env,
         "airflow_environment",
         lambda folder: real(folder) | {"AIRFLOW__CORE__DAGS_FOLDER": str(dags)},
     )
-    services.migrate_airflow(home, log_file)
     connections = services.Connections("postgresql://u:p@h/d", "{}", True)
     job = airflow_run.Job("bitbucket_compliance", {"workspace": "acme"})
-    outcome = airflow_run.run_dags([job], connections, home, log_file)
+    outcome = airflow_run.run_dags([job], connections, airflow_home, log_file)
     printed = capsys.readouterr().out
     assert not outcome.succeeded
     assert outcome.reason == "extract: no such workspace"

@@ -18,6 +18,8 @@ import pytest
 from local.environment import ROOT
 from local.postgres import EmbeddedPostgres, PostgresNotStarted
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def postgres(tmp_path: Path) -> Iterator[EmbeddedPostgres]:

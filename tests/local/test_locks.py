@@ -15,6 +15,8 @@ import pytest
 from local.environment import ROOT
 from tests.server_lock import IMAGE_FOLDERS
 
+pytestmark = pytest.mark.slow
+
 REPORTING = Path("include/bitbucket_compliance/reporting")
 SERVER = Path("requirements")
 EXPORTS = REPORTING / "exports" / "requirements"

@@ -13,6 +13,8 @@ import pytest
 
 from local.environment import ROOT
 
+pytestmark = pytest.mark.slow
+
 LOCKS = ("requirements.txt", "tests/requirements.txt")
 
 

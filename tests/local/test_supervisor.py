@@ -17,6 +17,8 @@ from local import supervisor
 from local.processes import free_port
 from local.supervisor import Background, require_free
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import subprocess, sys
 from bitbucket_compliance.commands.command_line import CommandError

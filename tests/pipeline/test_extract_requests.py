@@ -20,6 +20,8 @@ from tests.pipeline.small import ACME, small_state, whole_run
 from tests.sandbox import official
 from tests.sandbox.demo_expected import NON_PRODUCTION
 
+pytestmark = pytest.mark.slow
+
 GENERAL = frozenset({"q", "sort", "fields", "page", "pagelen"})
 NEEDS_ADMIN = ("branch_restrictions", "pipelines_config")
 NEVER_FIELDS = (

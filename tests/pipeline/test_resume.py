@@ -284,8 +284,8 @@ def test_a_connection_that_breaks_while_publishing_publishes_nothing(
 
 
 def _breaks_after(step: str, execute: Callable[..., Any] = run_sql) -> Callable[..., Any]:
-    def run_and_break(connection: Any, *given: Any) -> Any:
-        done = execute(connection, *given)
+    def run_and_break(connection: Any, *given: Any, **named: Any) -> Any:
+        done = execute(connection, *given, **named)
         if step in given:
             with psycopg.connect(connection.info.dsn, password=connection.info.password, autocommit=True) as other:
                 other.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))

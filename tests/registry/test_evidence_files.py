@@ -96,6 +96,7 @@ def test_cleaning_what_is_clean_changes_nothing() -> None:
     assert cleaned(once) == once
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.data())
 def test_a_damaged_file_is_refused_or_harmless(data: st.DataObject) -> None:

@@ -25,6 +25,8 @@ from sandbox.webhooks import MAX_BODY, Deliveries, encoded, request_for
 from tests.pipeline import recorded
 from tests.sandbox.receiver import Receiver
 
+pytestmark = pytest.mark.slow
+
 SECRET = "a shared secret of the sandbox"
 # openssl dgst -sha256 -hmac 'a shared secret of the sandbox', of the bytes below, computed by openssl 3.0.
 SIGNED = '{"actor":{"nickname":"ada"},"text":"café ✓"}'.encode()

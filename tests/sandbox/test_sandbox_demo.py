@@ -20,6 +20,8 @@ from sandbox.demo import CLASSIFICATION, MFA_EXPORT, ROSTER, SLUG, demo_workspac
 from sandbox.state import SandboxState
 from tests.sandbox.demo_expected import Grant, Verdict, expected_verdicts
 
+pytestmark = pytest.mark.slow
+
 REVIEW_KINDS = {
     "require_approvals_to_merge",
     "require_default_reviewer_approvals_to_merge",

@@ -95,6 +95,7 @@ def joined(children: Any) -> Any:
     return pairs.map(join)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.recursive(leaf(), joined, max_leaves=5), ITEM)
 def test_a_filter_selects_what_plain_python_selects(filter_: tuple[str, Any], item: Any) -> None:

@@ -487,6 +487,7 @@ def test_tokens_can_be_ended_in_mid_run(server: SandboxServer, state: SandboxSta
     assert five.get("/user").status_code == 401
 
 
+@pytest.mark.slow
 def test_the_command_line_serves_on_loopback_and_writes_its_url(tmp_path: Path) -> None:
     ready = tmp_path / "url"
     command = [sys.executable, "-m", "sandbox", "--workload", "reference", "--repositories", "3"]
@@ -531,6 +532,7 @@ def test_many_at_once_are_answered_at_once(server: SandboxServer, state: Sandbox
     assert state.max_in_flight > 1
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_one_line(server: SandboxServer) -> None:
     port = server.url.rsplit(":", 1)[1]
     done = subprocess.run(

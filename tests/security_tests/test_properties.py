@@ -339,6 +339,7 @@ def is_member(
 seeded = settings(quick, max_examples=150)
 
 
+@pytest.mark.slow
 @seeded
 @given(st.randoms(use_true_random=True))
 def test_left_over_access_is_judged_as_defined(random: Random) -> None:
@@ -389,6 +390,7 @@ def test_left_over_access_is_judged_as_defined(random: Random) -> None:
     assert [reasons[code].status for code in codes] == [STATUS_OF.get(code, "pending") for code in codes]
 
 
+@pytest.mark.slow
 @seeded
 @given(st.randoms(use_true_random=True))
 def test_two_step_verification_is_judged_as_defined(random: Random) -> None:

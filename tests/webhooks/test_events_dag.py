@@ -51,7 +51,7 @@ def test_it_listens_where_there_is_an_address_to_deliver_to(address: str, tmp_pa
 
 @pytest.mark.slow
 def test_a_run_of_the_compliance_dag_answers_an_event_and_one_without_any_is_skipped(
-    pipeline: Pipeline, sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, sandbox: SandboxServer, airflow_home: Path
 ) -> None:
     pipeline.run(sandbox)
     repository = sandbox.state.workspaces[0].repositories[0]
@@ -59,21 +59,18 @@ def test_a_run_of_the_compliance_dag_answers_an_event_and_one_without_any_is_ski
     connections = services.Connections(
         pipeline.dsn, json.dumps(bitbucket_connection(sandbox.url, requests_per_hour=0)), postgres_is_embedded=False
     )
-    home, log_file = tmp_path / "airflow", tmp_path / "run.log"
-    home.mkdir()
-    monkeypatch.setattr(airflow_run.env, "LOCAL", tmp_path)
-    services.migrate_airflow(home, log_file)
+    log_file = airflow_home.with_name("run.log")
     job = airflow_run.Job("bitbucket_compliance", {"workspace": DEMO, "incremental": True})
 
     sandbox.state.reset(faults=False)
-    assert airflow_run.run_dags([job], connections, home, log_file).succeeded
+    assert airflow_run.run_dags([job], connections, airflow_home, log_file).succeeded
     assert {record.slug for record in sandbox.state.requests if record.slug} == {repository.slug}
     assert waiting(pipeline) == 0
     newest = pipeline.query("SELECT kind, events, status, quality FROM compliance.runs ORDER BY started_at DESC")[0]
     assert (newest["kind"], newest["events"], newest["status"]) == ("events", 1, "published")
     assert newest["quality"] is not None
 
-    skipped = airflow_run.run_dags([job], connections, home, log_file)
+    skipped = airflow_run.run_dags([job], connections, airflow_home, log_file)
     assert not skipped.succeeded
     assert skipped.reason.startswith("no event of workspace demo-workspace waits")
     assert len(pipeline.query("SELECT 1 FROM integration.runs WHERE kind = 'events'")) == 1

@@ -17,21 +17,18 @@ Run = Callable[..., airflow_run.Outcome]
 
 
 @pytest.fixture
-def run(pipeline: Pipeline, sandbox: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the DAG once with these parameters."""
+def run(pipeline: Pipeline, sandbox: SandboxServer, airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the DAG once with each of these parameters."""
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", "https://hooks.example.com/webhooks/bitbucket")
     extra = {"workspaces": [DEMO, "nowhere"], "requests_per_hour": 0}
     connections = services.Connections(
         pipeline.dsn, json.dumps(bitbucket_connection(sandbox.url, **extra)), postgres_is_embedded=False
     )
-    home, log_file = tmp_path / "airflow", tmp_path / "run.log"
-    home.mkdir()
-    monkeypatch.setattr(airflow_run.env, "LOCAL", tmp_path)
-    services.migrate_airflow(home, log_file)
 
-    def go(**conf: object) -> airflow_run.Outcome:
-        return airflow_run.run_dags([airflow_run.Job("bitbucket_webhooks", conf)], connections, home, log_file)
+    def go(*given: dict[str, object]) -> airflow_run.Outcome:
+        jobs = [airflow_run.Job("bitbucket_webhooks", conf) for conf in given]
+        return airflow_run.run_dags(jobs, connections, airflow_home, airflow_home.with_name("run.log"))
 
     return go
 
@@ -41,12 +38,14 @@ def test_one_workspace_is_registered_switched_on_and_removed(
     run: Run, sandbox: SandboxServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hooks = sandbox.state.workspaces[0].webhooks
-    assert run(action="ensure", workspace=DEMO).succeeded, capsys.readouterr().out
+    ensure = {"action": "ensure", "workspace": DEMO}
+    assert run(ensure).succeeded, capsys.readouterr().out
     (hook,) = hooks
     hook.active = False
-    assert run(action="ensure", workspace=DEMO, reactivate=False).succeeded and not hook.active
-    assert run(action="ensure", workspace=DEMO, reactivate=True).succeeded and hook.active
-    assert run(action="remove", workspace=DEMO).succeeded and hooks == []
+    assert run(ensure | {"reactivate": False}).succeeded and not hook.active
+    again, remove = ensure | {"reactivate": True}, {"action": "remove", "workspace": DEMO}
+    assert run(again, remove).succeeded and hook.active
+    assert hooks == []
 
 
 @pytest.mark.slow
@@ -54,6 +53,6 @@ def test_without_an_address_it_is_skipped(
     run: Run, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("COMPLIANCE_WEBHOOK_URL")
-    assert run().succeeded
+    assert run({}).succeeded
     assert "skipped" in capsys.readouterr().out
     assert not sandbox.state.requests

@@ -36,6 +36,14 @@ def compliance_postgres() -> Iterator[Connection]:
         yield connection
 
 
+def triggering_person(dag_run: Any) -> str:
+    """Who triggered the run, as ``airflow:<login>``; ``airflow:scheduler`` where nobody did.
+
+    Airflow notes the login when the run is made; no parameter changes it.
+    """
+    return f"airflow:{dag_run.triggering_user_name or 'scheduler'}"
+
+
 @contextmanager
 def bitbucket_client(**settings: Any) -> Iterator[Any]:
     """The client of the Bitbucket connection, whose errors become those of ``core.errors``.

@@ -17,6 +17,8 @@ from airflow.sdk import Connection
 from bitbucket_cloud.get_provider_info import get_provider_info
 from bitbucket_cloud.settings import DEFAULT_HOST, GRANTS, LABELS, Settings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -112,6 +112,7 @@ def never_more(limiters: list[RateLimiter], clock: Clock, limit: int, plan: list
         assert last - first + 1 <= limit
 
 
+@pytest.mark.slow
 @given(limit=st.integers(1, 60), plan=steps)
 def test_threads_of_one_process_never_send_more_than_the_limit_in_any_hour(limit: int, plan: list[Any]) -> None:
     clock = Clock()

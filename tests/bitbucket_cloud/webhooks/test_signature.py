@@ -26,6 +26,7 @@ def test_the_signature_is_the_one_that_openssl_computed() -> None:
     assert matches(f"sha256={BY_OPENSSL.upper()}", BODY, ["another", SECRET])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 @given(
     secret=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=128),

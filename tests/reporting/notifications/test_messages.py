@@ -86,6 +86,7 @@ def test_the_key_is_the_same_for_the_same_changes_in_any_order() -> None:
     assert render([CHANGE], escaping.plain).key != render([other], escaping.plain).key
 
 
+@pytest.mark.slow
 @CHANNELS
 @settings(deadline=None, derandomize=True, max_examples=80)
 @given(name=st.text(max_size=60), reason=st.text(max_size=60))

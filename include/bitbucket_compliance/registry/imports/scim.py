@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.util import Retry
 
+from bitbucket_compliance.core.allowed_hosts import check_destination, is_from_environment
 from bitbucket_compliance.core.errors import SourceUnavailable, SourceWrong, one_line
 
 EXAMPLE: Final = "https://directory.example.com/scim/v2"
@@ -111,6 +112,7 @@ def directory_of(conn_id: str) -> Directory:
 
     Raises:
         SourceWrong: there is none of this id, or a field can't be used; names it.
+        DestinationRefused: the connection is stored in Airflow and leads elsewhere than the configuration allows.
     """
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowException
@@ -123,9 +125,11 @@ def directory_of(conn_id: str) -> Directory:
     try:
         token = _token(connection.password)
         mask_secret(token)
-        return Directory(conn_id, _base_url(connection), token, **_extras(connection.extra_dejson))
+        directory = Directory(conn_id, _base_url(connection), token, **_extras(connection.extra_dejson))
     except ValueError as wrong:
         raise SourceWrong(f"Airflow connection {conn_id}: {wrong}") from None
+    check_destination(conn_id, directory.base_url, from_environment=is_from_environment(conn_id))
+    return directory
 
 
 def _token(password: str | None) -> str:

@@ -78,7 +78,8 @@ def read_kept(url: str, sha256: str) -> bytes:
 
 def _write_local(target: Path, content: bytes) -> None:
     """Write a file beside its place, then name it: nobody ever sees half of it."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (target.parent.parent, target.parent):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
