@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION as BITBUCKET_CONNECTION
-from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION, PostgresAddress
+from bitbucket_compliance.core.postgres_address import OWNER_CONNECTION, POSTGRES_CONNECTION, PostgresAddress
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCAL: Final = ROOT / ".local"
@@ -67,11 +67,14 @@ def user_connections(environment: Mapping[str, str] | None = None) -> dict[str, 
 def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The full environment for an Airflow process whose metadata and logs live in `home`.
 
-    Settings of another Airflow on this machine (AIRFLOW__*, AIRFLOW_HOME) are dropped; connections and
-    variables (AIRFLOW_CONN_*, AIRFLOW_VAR_*) and everything else pass.
+    Settings of another Airflow on this machine (AIRFLOW__*, AIRFLOW_HOME) are dropped, and so is the
+    login that migrates: no task needs it. Connections and variables (AIRFLOW_CONN_*, AIRFLOW_VAR_*) and
+    everything else pass.
     """
     given = os.environ if base is None else base
-    kept = {name: value for name, value in given.items() if not name.startswith("AIRFLOW__")}
+    kept = {
+        name: value for name, value in given.items() if not name.startswith("AIRFLOW__") and name != OWNER_CONNECTION
+    }
     places = {name: given.get(name) or place for name, place in _places().items()}
     return (
         kept

@@ -45,9 +45,11 @@ class Report:
 def read_report(dsn: str, workspace: str) -> Report | None:
     """Read it from Postgres; None where the workspace has no run."""
     import psycopg
-    from psycopg.rows import dict_row
 
-    with psycopg.connect(dsn, connect_timeout=10, row_factory=dict_row) as connection:
+    from bitbucket_compliance.core.database import prepare
+
+    with psycopg.connect(dsn, connect_timeout=10) as opened:
+        connection = prepare(opened)
         run = connection.execute(RUN_SQL, [workspace]).fetchone()
         if run is None:
             return None

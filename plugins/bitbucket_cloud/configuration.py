@@ -21,6 +21,7 @@ class Configuration:
         database_conn_id: Airflow connection of type postgres for tokens, webhooks and the count of requests; None
             keeps tokens and the count within the process.
         schema: where the tables are in that database.
+        role: Postgres role that every session there steps into; None: the login acts as itself.
         vault_role: Postgres role that may touch tokens and webhook secrets; None: the login itself may.
         key_variable: environment variable with the Fernet keys that encrypt them, the newest first, with commas.
         allowed_origins: addresses (scheme, host, port) that keys, secrets and tokens may be sent to. A connection that
@@ -36,6 +37,7 @@ class Configuration:
 
     database_conn_id: str | None = None
     schema: str = "integration"
+    role: str | None = None
     vault_role: str | None = None
     key_variable: str = "BITBUCKET_VAULT_KEY"
     allowed_origins: tuple[str, ...] = (DEFAULT_HOST, DEFAULT_OAUTH_URL)

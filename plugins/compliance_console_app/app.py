@@ -9,10 +9,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from bitbucket_cloud.auth.encryption import Encryption
-from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_webhooks.app import router as webhooks
 from bitbucket_webhooks.database import Database as WebhookDatabase
-from compliance_console_app.database import Pool
+from compliance_console_app.database import CONFIGURATION, Pool
 from compliance_console_app.routers import (
     audit,
     evidence,

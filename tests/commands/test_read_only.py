@@ -103,6 +103,7 @@ def test_every_command_works_with_the_code_read_only_and_from_another_folder(
 ) -> None:
     assert not any(path.stat().st_mode & stat.S_IWOTH for path in code.rglob("*"))
     before = _contents(code)
+    database.autocommit = False
     board = Board(database)
     board.repository("pay")
     board.publish({"{pay}": Judged("failing", "one")})

@@ -20,6 +20,8 @@ SCHEMAS = ("landing", "staging", "judging", "judged", "registry", "integration",
 
 _TABLES = """
 # relation                         pipeline console reader people vault   receiver
+# when and by whom an object was seen last may be updated
+landing.objects                    SI       -       -      -      -      -
 landing.*                          SIUD     -       -      -      -      -
 staging.members                    SIUD     S       -      -      -      -
 staging.member_emails              SIUD     S       -      -      -      -
@@ -27,8 +29,8 @@ staging.repositories               SIUD     S       -      -      -      -
 staging.workspaces                 SIUD     S       -      -      -      -
 staging.*                          SIUD     -       -      -      -      -
 judged.*                           SIUD     -       -      -      -      -
-quality.*                          SIUD     -       -      -      -      -
-# what people declare: added to, never changed
+quality.*                          SI       -       -      -      -      -
+# what people declare: added to, never changed; the time of a row is the server's
 registry.people                    SI       I       -      -      -      -
 registry.policy_versions           SI       S       -      -      -      -
 registry.access_reviews            -        SI      -      -      -      -
@@ -40,8 +42,9 @@ integration.webhooks               SIUD     SIUD    -      -      -      S
 integration.webhook_secrets        -        -       -      -      SIUDT  S
 integration.webhook_events         SUD      S       -      -      -      SI
 integration.webhook_gaps           SID      S       -      -      -      -
-integration.request_budgets        SIUD     S       -      -      -      -
-integration.request_ledger         SIUD     S       -      -      -      -
+integration.request_budgets        SIUD     SIUD    -      -      -      -
+integration.request_ledger         SIUD     SIUD    -      -      -      -
+integration.publications           S        -       -      -      -      -
 integration.schema_version         S        -       -      -      -      -
 integration.schema_objects         -        -       -      -      -      -
 integration.runs                   SIU      -       -      -      -      -
@@ -54,7 +57,8 @@ integration.notifications_sent     SI       -       -      -      -      -
 integration.*                      SIUD     -       -      -      -      -
 compliance.exception_endings       SI       S       S      -      -      -
 compliance.member_employment       SIUD     -       -      S      -      -
-compliance.result_history          SIU      S       S      -      -      -
+# and an open interval may be ended
+compliance.result_history          SI       S       S      -      -      -
 compliance.results                 SIUD     S       -      -      -      -
 compliance.*                       SIUD     S       S      -      -      -
 """
@@ -74,11 +78,15 @@ compliance.*                       S        S       S      -      -      -
 _FUNCTIONS = """
 compliance.results_as_of           x        x       x      -      -      -
 compliance.score                   x        x       x      -      -      -
+integration.keep_history           -        -       -      -      -      -
+integration.note_publication       x        -       -      -      -      -
 integration.purge                  -        x       -      -      -      -
 integration.purgeable              -        x       -      -      -      -
 integration.purgeable_tables       -        -       -      -      -      -
 integration.announce_events        x        -       -      -      -      -
 integration.announce_webhook_events -       -       -      -      -      -
+landing.forget_bodies              x        -       -      -      -      -
+quality.*                          x        -       -      -      -      -
 judging.*                          x        -       -      -      -      -
 registry.valid_evidence            x        x       -      -      -      -
 staging.glob_matches               x        x       -      -      -      -

@@ -17,6 +17,7 @@ import yaml
 from bitbucket_compliance.database.receiver_login import LOGIN as RECEIVER_LOGIN
 from bitbucket_compliance.reporting.dashboards.login import LOGIN
 from local.environment import ROOT
+from local.postgres import RUNNING_ROLE
 from tests.server_lock import IMAGE_FOLDERS
 
 COMPOSE = ROOT / "docker-compose.yaml"
@@ -125,9 +126,15 @@ def test_metadata_and_data_have_servers_volumes_and_passwords_of_their_own() -> 
 def test_the_pipelines_login_is_no_superuser() -> None:
     connection = json.loads(SERVICES["airflow-scheduler"]["environment"]["AIRFLOW_CONN_COMPLIANCE_POSTGRES"])
     script = DOCUMENT["configs"]["compliance-login"]["content"]
-    assert connection["login"] == "compliance"
+    assert connection["login"] == RUNNING_ROLE and f"{RUNNING_ROLE} " not in script, "an upgrade makes it"
     assert "CREATE ROLE compliance LOGIN CREATEROLE PASSWORD :'password'" in script
     assert "SUPERUSER" not in script
+
+
+def test_the_login_that_migrates_is_known_to_what_ends_alone() -> None:
+    knows = {name for name, service in SERVICES.items() if "COMPLIANCE_OWNER_POSTGRES_PASSWORD" in json.dumps(service)}
+    assert knows == {"postgres-data", "airflow-init", "webhook-login", "superset-login"}
+    assert {SERVICES[name]["restart"] for name in knows - {"postgres-data"}} == {"no"}
 
 
 def test_sandbox_dashboard_and_receiver_run_only_where_they_are_asked_for() -> None:

@@ -381,15 +381,15 @@ def test_accepted_evidence_expires_on_the_second(
         midnight = datetime(ends.year, ends.month, ends.day, tzinfo=UTC)
         east = -int((ends - midnight).total_seconds())
         zone = f"<x>{'+' if east <= 0 else '-'}{abs(east) // 3600:02}:{abs(east) // 60 % 60:02}:{abs(east) % 60:02}"
+        name = f"{validity} {zone}"
         registry.database.execute(
-            "INSERT INTO registry.policy_versions (policy_version, body) VALUES ('made-up', %(body)s)"
-            " ON CONFLICT (policy_version) DO UPDATE SET body = %(body)s",
-            {"body": Jsonb({"thresholds": {"evidence_validity_days": validity, "time_zone": zone}})},
+            "INSERT INTO registry.policy_versions (policy_version, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            (name, Jsonb({"thresholds": {"evidence_validity_days": validity, "time_zone": zone}})),
         )
         registry.database.execute(
             "INSERT INTO integration.runs (run_id, workspace, status, started_at, policy_version)"
-            " VALUES ('r', %s, 'published', now(), 'made-up')",
-            (WORKSPACE,),
+            " VALUES ('r', %s, 'published', now(), %s)",
+            (WORKSPACE, name),
         )
         row = registry.database.execute(
             "INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, submitted_by, file_name,"

@@ -496,6 +496,7 @@ def test_a_command_that_lacks_something_is_one_line_before_anything_is_read(
 def test_the_commands_ask_list_and_decide_as_the_user_of_the_machine(
     database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    database.autocommit = False
     board = Board(database)
     board.publish(STATE)
 

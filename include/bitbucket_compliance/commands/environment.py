@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from psycopg.rows import dict_row
 
 from bitbucket_compliance.commands.command_line import CommandError
+from bitbucket_compliance.core.database import prepare
 from bitbucket_compliance.core.errors import postgres_errors
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 
@@ -33,18 +33,16 @@ def operator() -> str:
 
 @contextmanager
 def database() -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """A connection to the data's Postgres; rows are dictionaries, the clock is UTC. Commits at the end.
+    """A connection to the data's Postgres in the pipeline's role; see ``prepare``. Commits at the end.
 
     Raises:
         ConnectionUnreadable: ``AIRFLOW_CONN_COMPLIANCE_POSTGRES`` is not set or can't be read.
-        PostgresUnavailable, SchemaMissing: as their names say.
+        PostgresUnavailable, RoleRefused, SchemaMissing: as their names say.
     """
     # Not through Airflow's hook, which takes seconds to import.
     dsn = PostgresAddress.from_environment().dsn
-    with postgres_errors(), psycopg.connect(dsn, row_factory=dict_row, connect_timeout=10) as connection:
-        connection.execute("SET TIME ZONE 'UTC'")
-        connection.commit()
-        yield connection
+    with postgres_errors(), psycopg.connect(dsn, connect_timeout=10) as connection:
+        yield prepare(connection)
 
 
 def require_bitbucket(**_: object) -> None:

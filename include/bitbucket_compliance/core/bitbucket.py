@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bitbucket_cloud.configuration import DEFAULTS, Configuration
-from bitbucket_compliance.core.database import CONNECTION_ID
+from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE
 
 ORIGINS: Final = "COMPLIANCE_BITBUCKET_ORIGINS"
 MOST_PAGES: Final = "COMPLIANCE_MOST_PAGES"
@@ -18,6 +18,7 @@ def configuration(environment: Mapping[str, str] = os.environ) -> Configuration:
     return Configuration(
         database_conn_id=CONNECTION_ID,
         schema="integration",
+        role=PIPELINE_ROLE,
         vault_role="compliance_vault",
         key_variable="COMPLIANCE_VAULT_KEY",
         allowed_origins=origins or DEFAULTS.allowed_origins,

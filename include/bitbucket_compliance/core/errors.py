@@ -35,6 +35,10 @@ class SchemaMissing(PipelineError):
     """The database was not migrated."""
 
 
+class RoleRefused(PipelineError):
+    """The login may not step into the role that the work has to be done in."""
+
+
 class WorkspaceUnknown(PipelineError):
     """No such workspace for this identity."""
 
@@ -142,6 +146,10 @@ class GateUnanswered(PipelineError):
     """An expectation of severity critical could not be evaluated; the last published state stays."""
 
     retryable = True
+
+
+class NotReadyToPublish(PipelineError):
+    """A gate or a security test did not answer for what would be published; the last published state stays."""
 
 
 class RunSuperseded(PipelineError):

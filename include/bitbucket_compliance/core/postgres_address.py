@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from bitbucket_compliance.core.errors import PipelineError
 
 POSTGRES_CONNECTION: Final = "AIRFLOW_CONN_COMPLIANCE_POSTGRES"
+#: the login that migrates, where that is not the one that runs
+OWNER_CONNECTION: Final = f"{POSTGRES_CONNECTION}_OWNER"
 #: options of a connection that libpq knows; the others are meant for Airflow alone
 _LIBPQ_OPTIONS: Final = ("sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "options")
 
@@ -47,7 +49,17 @@ class PostgresAddress:
         return cls.from_airflow(value)
 
     @classmethod
-    def from_airflow(cls, value: str) -> PostgresAddress:
+    def of_owner(cls, environment: Mapping[str, str] = os.environ) -> PostgresAddress:
+        """The address with the login that migrates: ``AIRFLOW_CONN_COMPLIANCE_POSTGRES_OWNER``, else the one that runs.
+
+        Raises:
+            ConnectionUnreadable: neither variable is set, or it can't be read.
+        """
+        value = environment.get(OWNER_CONNECTION)
+        return cls.from_airflow(value, OWNER_CONNECTION) if value else cls.from_environment(environment)
+
+    @classmethod
+    def from_airflow(cls, value: str, variable: str = POSTGRES_CONNECTION) -> PostgresAddress:
         """Read the value of an ``AIRFLOW_CONN_`` variable: a URI, or a JSON object.
 
         Raises:
@@ -58,7 +70,7 @@ class PostgresAddress:
             return cls._from_json(json.loads(value)) if is_json else cls._from_uri(value)
         except (ValueError, TypeError, AttributeError) as error:
             raise ConnectionUnreadable(
-                f"{POSTGRES_CONNECTION} can't be read: write postgresql://user:password@host:port/database "
+                f"{variable} can't be read: write postgresql://user:password@host:port/database "
                 "with special characters percent-encoded, or JSON with conn_type, host, port, login, "
                 "password and schema"
             ) from error

@@ -74,7 +74,7 @@ class Thresholds(_Strict):
     """Evidence holds for so many days from its day of capture."""
     allow_self_review: bool = False
     """Whether who submits evidence, or owns an exception, may decide on it too: for teams of one."""
-    bodies_kept_days: PositiveDays = 400
+    bodies_kept_days: Annotated[int, Field(ge=30, le=3650)] = 400
     """What Bitbucket answered is kept for so many days after it was seen last."""
     max_error_share: Share = 0.10
     """Where calls failed on a larger share of the repositories, nothing is published."""

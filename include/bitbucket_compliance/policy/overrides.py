@@ -99,10 +99,8 @@ def set_override(
     body = _as_read(changes, policy.model_dump(mode="json"))
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance policy', 0))")
     if body != _body_in_force(connection, name):
-        # The transaction may be older than the lock, and what is set later must not seem to be older.
         connection.execute(
-            "INSERT INTO registry.policy_overrides (workspace, body, set_by, set_at, reason)"
-            " VALUES (%s, %s, %s, clock_timestamp(), %s)",
+            "INSERT INTO registry.policy_overrides (workspace, body, set_by, reason) VALUES (%s, %s, %s, %s)",
             (name, Jsonb(body), set_by, reason),
         )
     return policy

@@ -263,8 +263,8 @@ def decide(
             _check_reviewer(connection, row, decided_by)
         subjects = _freeze(connection, row) if decision == "accept" else None
         connection.execute(
-            "INSERT INTO registry.exception_decisions (exception_id, decision, decided_by, decided_at, reason)"
-            " VALUES (%s, %s, %s, clock_timestamp(), %s)",
+            "INSERT INTO registry.exception_decisions (exception_id, decision, decided_by, reason)"
+            " VALUES (%s, %s, %s, %s)",
             (row["exception_id"], DECISIONS[decision], decided_by, why),
         )
     return RecordedException(

@@ -16,9 +16,8 @@ from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.database import Database as BitbucketDatabase
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
-from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.errors import one_line
-from compliance_console_app.database import Connection, Database, rows
+from compliance_console_app.database import CONFIGURATION, Connection, Database, rows
 from compliance_console_app.permissions import (
     CONNECTION_ID,
     Connector,

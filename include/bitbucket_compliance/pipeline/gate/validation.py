@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from bitbucket_compliance.core.database import CONNECTION_ID
+from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE
 from bitbucket_compliance.pipeline.extract.selection import read_of_repositories
 from bitbucket_compliance.pipeline.gate.expectations.model import Expectation
 from bitbucket_compliance.pipeline.run.run import Run
@@ -213,6 +213,7 @@ def _datasource(context: Any, run: Run) -> "SQLDatasource":
     url = PostgresHook(postgres_conn_id=CONNECTION_ID).sqlalchemy_url.set(drivername="postgresql+psycopg")
     # Compiling these queries costs more than running them.
     settings = {
+        "role": PIPELINE_ROLE,
         "compliance.workspace": run.workspace,
         "compliance.run_id": run.run_id,
         "compliance.always_read": ",".join(one.name for one in read_of_repositories(run.policy) if not one.on_demand),

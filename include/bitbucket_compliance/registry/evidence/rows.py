@@ -27,12 +27,12 @@ def insert_evidence(
     cursor = connection.execute(
         """
         INSERT INTO registry.evidence (
-            test_id, scope, workspace, kind, captured_on, targets, note, submitted_by, submitted_at,
+            test_id, scope, workspace, kind, captured_on, targets, note, submitted_by,
             file_name, file_sha256, submitted_sha256, media_type, size_bytes, storage_url, import_id
         )
         VALUES (
             %(test_id)s, %(scope)s, %(workspace)s, %(kind)s, %(captured_on)s, %(targets)s, %(note)s, %(submitted_by)s,
-            clock_timestamp(), %(file_name)s, %(file_sha256)s, %(submitted_sha256)s, %(media_type)s, %(size_bytes)s,
+            %(file_name)s, %(file_sha256)s, %(submitted_sha256)s, %(media_type)s, %(size_bytes)s,
             %(storage_url)s, %(import_id)s
         )
         RETURNING evidence_id::text AS evidence_id
@@ -66,8 +66,8 @@ def insert_decision(connection: Connection, evidence_id: str, outcome: str, pers
     """
     try:
         connection.execute(
-            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, decided_at, reason)"
-            " VALUES (%s, %s, %s, clock_timestamp(), %s)",
+            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, reason)"
+            " VALUES (%s, %s, %s, %s)",
             (evidence_id, outcome, person, reason),
         )
     except psycopg.errors.UniqueViolation:

@@ -96,11 +96,10 @@ def _one_at_a_time(connection: Connection) -> Iterator[None]:
 
 
 def _note_import(connection: Connection, kind: str, file: File, imported_by: str, rows: int) -> dict[str, Any]:
-    """The import's ``import_id`` and ``imported_at``."""
-    # The transaction may be older than the lock that it waited for, and what comes later must not seem to be older.
+    """The import's ``import_id``."""
     cursor = connection.execute(
-        "INSERT INTO registry.imports (kind, source, file_name, file_sha256, row_count, imported_by, imported_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp()) RETURNING import_id, imported_at",
+        "INSERT INTO registry.imports (kind, source, file_name, file_sha256, row_count, imported_by)"
+        " VALUES (%s, %s, %s, %s, %s, %s) RETURNING import_id",
         (kind, file.source, file.name, file.sha256, rows, imported_by),
     )
     return one_row(cursor)
@@ -120,9 +119,7 @@ def _take_roster(connection: Connection, file: File, imported_by: str) -> str:
 def _take_classification(connection: Connection, file: File, imported_by: str) -> str:
     rows = classification_rows(file)
     noted = _note_import(connection, "classification", file, imported_by, len(rows))
-    changed = declare(
-        connection, rows, declared_by=imported_by, import_id=noted["import_id"], declared_at=noted["imported_at"]
-    )
+    changed = declare(connection, rows, declared_by=imported_by, import_id=noted["import_id"])
     return f"imported: classification {file.name}: {len(rows)} entries, {changed} of them new or changed"
 
 

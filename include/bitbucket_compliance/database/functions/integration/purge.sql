@@ -2,7 +2,7 @@
 -- is at work.
 
 CREATE FUNCTION integration.purge(of_workspace text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $purge$
 DECLARE
     one regclass;

@@ -38,5 +38,6 @@ COMMENT ON COLUMN integration.oauth_states.redirect_uri IS 'Where Bitbucket was 
 COMMENT ON COLUMN integration.oauth_states.created_at IS 'When; it counts for ten minutes.';
 COMMENT ON COLUMN integration.oauth_states.used_at IS 'When it came back; null: not yet. It is good for nothing after that.';
 
-GRANT SELECT, INSERT ON TABLE integration.console_audit TO compliance_console;
+-- Who adds to the trail does not say when: the server's clock does.
+GRANT SELECT, INSERT (actor, action, subject, before, after) ON TABLE integration.console_audit TO compliance_console;
 GRANT SELECT, INSERT, DELETE, UPDATE (used_at) ON TABLE integration.oauth_states TO compliance_console;

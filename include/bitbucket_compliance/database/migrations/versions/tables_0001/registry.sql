@@ -1,10 +1,11 @@
 -- Purpose: what people declare: roster, classification, evidence, exceptions, policy, access reviews. Rows are added,
--- never changed.
+-- never changed. Their times are those of the statement: a transaction may be older than the lock that it waited for,
+-- and what is declared later must not seem to be older.
 
 CREATE TABLE registry.policy_versions (
     policy_version text PRIMARY KEY,
     body jsonb NOT NULL,
-    first_used_at timestamptz NOT NULL DEFAULT now()
+    first_used_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 COMMENT ON TABLE registry.policy_versions IS 'Every policy that a run was ever judged by, under the hash of its content.';
 
@@ -15,7 +16,7 @@ CREATE TABLE registry.imports (
     file_sha256 text NOT NULL,
     row_count integer NOT NULL,
     imported_by text NOT NULL,
-    imported_at timestamptz NOT NULL DEFAULT now(),
+    imported_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     source text NOT NULL DEFAULT 'file' CHECK (source IN ('file', 'sql', 'scim'))
 );
 COMMENT ON TABLE registry.imports IS 'Who imported which file when; an import is all or nothing.';
@@ -45,7 +46,7 @@ CREATE TABLE registry.classification (
     owner text,
     import_id bigint REFERENCES registry.imports,
     declared_by text NOT NULL,
-    declared_at timestamptz NOT NULL DEFAULT now(),
+    declared_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     CONSTRAINT withdrawal_declares_nothing CHECK (
         classification IS NOT null OR (sensitivity IS null AND owner IS null)
     )
@@ -63,7 +64,7 @@ CREATE TABLE registry.evidence (
     kind text NOT NULL CHECK (kind IN ('mfa_export', 'screenshot')),
     captured_on date NOT NULL,
     submitted_by text NOT NULL,
-    submitted_at timestamptz NOT NULL DEFAULT now(),
+    submitted_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     file_name text NOT NULL,
     file_sha256 text NOT NULL,
     import_id bigint REFERENCES registry.imports,
@@ -96,7 +97,7 @@ CREATE TABLE registry.evidence_decisions (
     evidence_id uuid NOT NULL REFERENCES registry.evidence,
     decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
     decided_by text NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT now(),
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     reason text
 );
 CREATE UNIQUE INDEX evidence_decided_once ON registry.evidence_decisions (evidence_id)
@@ -128,7 +129,7 @@ CREATE TABLE registry.exceptions (
     reason text NOT NULL CHECK (btrim(reason) <> ''),
     expires_at timestamptz NOT NULL,
     requested_by text NOT NULL,
-    requested_at timestamptz NOT NULL DEFAULT now()
+    requested_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 COMMENT ON TABLE registry.exceptions IS
 'Risks that somebody asks to accept until a date. target: a subject''s uuid, a project key or a slug glob.';
@@ -138,7 +139,7 @@ CREATE TABLE registry.exception_decisions (
     exception_id uuid NOT NULL REFERENCES registry.exceptions,
     decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
     decided_by text NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT now(),
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     reason text
 );
 CREATE UNIQUE INDEX exception_decided_once ON registry.exception_decisions (exception_id)
@@ -165,7 +166,7 @@ CREATE TABLE registry.policy_overrides (
     workspace text NOT NULL,
     body jsonb NOT NULL,
     set_by text NOT NULL,
-    set_at timestamptz NOT NULL DEFAULT now(),
+    set_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     reason text
 );
 COMMENT ON TABLE registry.policy_overrides IS
@@ -185,7 +186,7 @@ CREATE TABLE registry.access_reviews (
     decision text NOT NULL CHECK (decision IN ('keep', 'revoke')),
     reason text CHECK (btrim(reason) <> ''),
     reviewed_by text NOT NULL CHECK (btrim(reviewed_by) <> ''),
-    reviewed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    reviewed_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 CREATE INDEX access_reviews_by_member ON registry.access_reviews (workspace, member_id, review_id DESC);
 COMMENT ON TABLE registry.access_reviews IS
@@ -205,7 +206,8 @@ COMMENT ON COLUMN registry.access_reviews.reason IS 'Why; null: nothing was said
 COMMENT ON COLUMN registry.access_reviews.reviewed_by IS 'Airflow login of the reviewer.';
 COMMENT ON COLUMN registry.access_reviews.reviewed_at IS 'When.';
 
-GRANT SELECT, INSERT ON
+-- When something was declared or decided is not for who declares it to say: the server's clock does.
+GRANT SELECT ON
 registry.imports,
 registry.classification,
 registry.evidence,
@@ -215,11 +217,37 @@ registry.evidence_subjects,
 registry.exceptions,
 registry.exception_decisions,
 registry.exception_subjects,
-registry.policy_overrides
+registry.policy_overrides,
+registry.policy_versions
 TO compliance_pipeline, compliance_console;
-GRANT SELECT, INSERT ON registry.policy_versions TO compliance_pipeline;
-GRANT SELECT ON registry.policy_versions TO compliance_console;
-GRANT SELECT, INSERT ON registry.access_reviews TO compliance_console;
+GRANT INSERT ON registry.evidence_members, registry.evidence_subjects, registry.exception_subjects
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (kind, file_name, file_sha256, row_count, imported_by, source) ON registry.imports
+TO compliance_pipeline, compliance_console;
+GRANT
+INSERT (workspace, target_type, target, classification, sensitivity, owner, import_id, declared_by)
+ON registry.classification TO compliance_pipeline, compliance_console;
+GRANT
+INSERT (
+    test_id, scope, workspace, kind, captured_on, submitted_by, file_name, file_sha256, import_id, targets, note,
+    media_type, size_bytes, submitted_sha256, storage_url
+)
+ON registry.evidence TO compliance_pipeline, compliance_console;
+GRANT INSERT (evidence_id, decision, decided_by, reason) ON registry.evidence_decisions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (workspace, test_id, scope, target, owner, reason, expires_at, requested_by) ON registry.exceptions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (exception_id, decision, decided_by, reason) ON registry.exception_decisions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (workspace, body, set_by, reason) ON registry.policy_overrides TO compliance_pipeline, compliance_console;
+GRANT INSERT (policy_version, body) ON registry.policy_versions TO compliance_pipeline;
+GRANT
+SELECT,
+INSERT (
+    workspace, member_id, account_id, display_name, role, matched_by, needs_review, last_accessed, data_as_of, decision,
+    reason, reviewed_by
+)
+ON registry.access_reviews TO compliance_console;
 -- Whether and until when somebody is employed is for the pipeline to judge by and for the people reader to see.
 GRANT SELECT, INSERT ON registry.people TO compliance_pipeline;
 GRANT INSERT, SELECT (import_id, line, email, name, account_id) ON registry.people TO compliance_console;

@@ -70,5 +70,4 @@ COMMENT ON COLUMN integration.key_origins.bound_at IS 'When.';
 GRANT SELECT, INSERT, UPDATE ON TABLE integration.refused_listings, integration.key_origins
 TO compliance_pipeline, compliance_console;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.request_ledger, integration.request_budgets
-TO compliance_pipeline;
-GRANT SELECT ON TABLE integration.request_ledger, integration.request_budgets TO compliance_console;
+TO compliance_pipeline, compliance_console;
