@@ -5,8 +5,13 @@ Where things are kept, where secrets may be sent, how long a listing may be, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import psycopg
 
 DEFAULT_HOST = "https://api.bitbucket.org"
 DEFAULT_OAUTH_URL = "https://bitbucket.org"
@@ -20,6 +25,7 @@ class Configuration:
     Attributes:
         database_conn_id: Airflow connection of type postgres for tokens, webhooks and the count of requests; None
             keeps tokens and the count within the process.
+        connect: opens that database; None: Airflow's hook for Postgres does, with whatever options the connection has.
         schema: where the tables are in that database.
         role: Postgres role that every session there steps into; None: the login acts as itself.
         vault_role: Postgres role that may touch tokens and webhook secrets; None: the login itself may.
@@ -36,6 +42,7 @@ class Configuration:
     """
 
     database_conn_id: str | None = None
+    connect: Callable[[], psycopg.Connection[Any]] | None = None
     schema: str = "integration"
     role: str | None = None
     vault_role: str | None = None

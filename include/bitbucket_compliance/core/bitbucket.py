@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bitbucket_cloud.configuration import DEFAULTS, Configuration
-from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE
+from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE, log_in
 
 ORIGINS: Final = "COMPLIANCE_BITBUCKET_ORIGINS"
 MOST_PAGES: Final = "COMPLIANCE_MOST_PAGES"
@@ -17,6 +17,7 @@ def configuration(environment: Mapping[str, str] = os.environ) -> Configuration:
     most_pages = environment.get(MOST_PAGES, "").strip()
     return Configuration(
         database_conn_id=CONNECTION_ID,
+        connect=log_in,
         schema="integration",
         role=PIPELINE_ROLE,
         vault_role="compliance_vault",

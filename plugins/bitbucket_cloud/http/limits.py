@@ -48,7 +48,7 @@ class LimitedAdapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *arguments: Any, **named: Any) -> Any:
         """The pool for a request, of connections that watch the limits; a proxy's too."""
-        pool = super().get_connection_with_tls_context(*arguments, **named)
+        pool: Any = super().get_connection_with_tls_context(*arguments, **named)
         if not hasattr(pool.ConnectionCls, "limits"):
             pool.ConnectionCls = _limited(pool.ConnectionCls, self.limits)
         return pool
