@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-dashboard test-server-lock test-console lint format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-dashboard test-server-lock test-console lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -112,6 +112,13 @@ test-server-lock: setup ## install what a server runs, and nothing else, in an e
 
 test-console: setup ## the console in a headless Chromium: connect, first run, evidence, exception, disconnect; no serious finding of axe
 	@$(PYTHON_BIN) -m pytest tests/console_browser
+
+audit: setup ## bandit over the code, and known vulnerabilities of what the locks name, where their database can be reached
+	@$(PYTHON_BIN) -m bandit --quiet --severity-level medium --recursive dags include plugins
+	@$(PYTHON_BIN) -m tests.audit requirements.txt $(EXPORTS)/requirements.txt
+
+sbom: setup ## the software bill of materials of what a server runs, as CycloneDX: [OUT=sbom.json]
+	@.venv/bin/cyclonedx-py requirements requirements.txt --output-format JSON --output-file "$${OUT:-sbom.json}"
 
 format: setup ## let ruff and sqlfluff put the code into shape
 	@$(PYTHON_BIN) -m ruff check --fix .

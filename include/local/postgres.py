@@ -351,7 +351,7 @@ def _run_pg_ctl(cluster: Cluster, settings: Mapping[str, str], log: int) -> bool
 def _settings(port: int) -> dict[str, str]:
     """Settings for a small machine, given at each start so that an old cluster gets new ones too."""
     settings = {**SETTINGS, "port": str(port)}
-    shared_memory = Path("/dev/shm")  # noqa: S108 - looked at, not written to
+    shared_memory = Path("/dev/shm")  # noqa: S108 - not written to  # nosec B108
     if not shared_memory.is_dir() or shutil.disk_usage(shared_memory).free < SMALL_SHARED_MEMORY_BYTES:
         # Containers often get 64 MB of it, too little for one parallel hash join.
         settings["dynamic_shared_memory_type"] = "mmap"

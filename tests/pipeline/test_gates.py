@@ -332,14 +332,23 @@ def test_an_empty_workspace_passes_both_gates(pipeline: Pipeline, serve: Serve) 
     assert run_row(pipeline, run_id)["status"] == "published"
 
 
-def test_a_gate_that_runs_twice_records_once(pipeline: Pipeline, serve: Serve) -> None:
+def test_a_gate_that_runs_twice_adds_what_it_found_and_the_newest_counts(pipeline: Pipeline, serve: Serve) -> None:
     pipeline.connect_to(serve(small_state(1)), "admin", **FAST)
     run_id = extract()
     tasks.gate(ACME, run_id, "staging")
     count = len(outcomes(pipeline, run_id))
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+        connection.execute("UPDATE staging.repositories SET is_private = null")
+    with pytest.raises(AirflowFailException):
+        tasks.gate(ACME, run_id, "staging")
+    tasks.stage(ACME, run_id)
     tasks.gate(ACME, run_id, "staging")
     rows = pipeline.query("SELECT count(*) AS n FROM quality.expectation_results WHERE run_id = %s", (run_id,))
-    assert rows[0]["n"] == count > 0
+    assert rows[0]["n"] == 3 * count > 0
+    tries = pipeline.query("SELECT passed FROM quality.gate_outcomes WHERE run_id = %s ORDER BY outcome_id", (run_id,))
+    assert [row["passed"] for row in tries] == [True, False, True]
+    [run] = pipeline.query("SELECT quality FROM integration.runs WHERE run_id = %s", (run_id,))
+    assert run["quality"] == "passed"
     pipeline.release(ACME)
 
 
@@ -921,10 +930,11 @@ def test_a_verdict_rests_on_accepted_evidence_of_its_test_from_its_capture_until
     pipeline.release(ACME)
     with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
         # In Auckland it is the first of April already.
-        connection.execute(
-            "UPDATE registry.policy_versions"
-            " SET body = jsonb_set(body, '{thresholds,time_zone}', '\"Pacific/Auckland\"')"
-        )
+        with unguarded(connection):
+            connection.execute(
+                "UPDATE registry.policy_versions"
+                " SET body = jsonb_set(body, '{thresholds,time_zone}', '\"Pacific/Auckland\"')"
+            )
         connection.execute("UPDATE judged.verdicts SET evaluated_at = '2026-03-31T20:00:00Z'")
         for number, (days, decision, about, _) in enumerate(EVIDENCE_AGES):
             evidence = connection.execute(

@@ -53,6 +53,7 @@ DEVIATIONS = (
         r"'hooks', 'html_overview' were unexpected",
         "a workspace links to its hooks and overview, live",
     ),
+    Deviation(r"(.*\.)?links\.clone\.\d+\.href", r"'git@.*' is not a 'uri'", "the address for SSH is scp's, live"),
     Deviation(r"(.*\.)?project\.links", r"'self' was unexpected", "projects link to themselves, live"),
     Deviation(
         r"values\.\d+\.(source|destination)\.commit",

@@ -20,7 +20,7 @@ from bitbucket_compliance.core.errors import MigrationRefused, RoleRefused
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 from bitbucket_compliance.core.roles import READER_LIMITS, RUNNING_ROLES, ensure_login
 from bitbucket_compliance.database import migrate
-from bitbucket_compliance.tasks import housekeeping, notification_digest
+from bitbucket_compliance.tasks import housekeeping
 from compliance_console_app.database import Pool
 from local.postgres import RUNNING_ROLE, EmbeddedPostgres
 from sandbox import demo
@@ -78,7 +78,6 @@ def test_a_whole_run_the_commands_and_housekeeping_write_as_the_pipeline_and_as_
     pipeline.run(server, ACME, gates=True)
     housekeeping.reopen_expired()
     housekeeping.forget_old()
-    notification_digest.notify(ACME)
     with psycopg.connect(pipeline.dsn) as owner:
         assert owner.execute("SELECT count(*) FROM compliance.current_results").fetchone() != (0,)
         assert owner.execute("SELECT count(*) FROM landing.objects").fetchone() != (0,)

@@ -55,6 +55,8 @@ def prepare(connection: psycopg.Connection[Any], role: str = PIPELINE_ROLE) -> C
     connection.execute("SET TIME ZONE 'UTC'")
     # Compiling these queries costs more than running them.
     connection.execute("SET jit TO off")
+    # What is looked up in a hash fits into one: a workspace's pull requests are a million at most.
+    connection.execute("SET work_mem TO '64MB'")
     connection.commit()
     return connection
 
@@ -70,10 +72,11 @@ def step_into(connection: psycopg.Connection[Any], role: str) -> None:
         connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
     except psycopg.errors.InsufficientPrivilege as refused:
         login = connection.info.user
+        how = " WITH INHERIT FALSE, SET TRUE" if connection.info.server_version >= 160000 else ""
         raise RoleRefused(
             f"compliance_postgres: the login {login} may not step into the role {role}, and works in no other; "
             "run `make upgrade` with the login that migrates, or have an administrator run: "
-            f'GRANT {role} TO "{login}" WITH INHERIT FALSE, SET TRUE'
+            f'GRANT {role} TO "{login}"{how}'
         ) from refused
     except psycopg.errors.InvalidParameterValue as unknown:
         raise SchemaMissing(

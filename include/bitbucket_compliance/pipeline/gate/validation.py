@@ -136,7 +136,7 @@ def _batch(source: "SQLDatasource", view: str, *, of_anomalies: bool) -> "Batch"
     """All rows of a view. A table is tried out first, which costs a view of anomalies as much as to look for them."""
     asset: TableAsset | QueryAsset
     if of_anomalies:
-        asset = source.add_query_asset(view, query=f"SELECT * FROM quality.{view}")  # noqa: S608 - a name of ours
+        asset = source.add_query_asset(view, query=f"SELECT * FROM quality.{view}")  # noqa: S608 - of ours  # nosec B608
     else:
         asset = source.add_table_asset(view, table_name=view, schema_name="quality")
     return asset.add_batch_definition_whole_table("run").get_batch()

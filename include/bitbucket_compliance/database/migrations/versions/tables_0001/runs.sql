@@ -98,6 +98,6 @@ GRANT SELECT, INSERT, UPDATE ON TABLE integration.runs TO compliance_pipeline;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.run_steps, integration.workspace_leases
 TO compliance_pipeline;
 GRANT SELECT ON TABLE integration.run_steps, integration.workspace_leases TO compliance_console;
-GRANT SELECT ON TABLE integration.publications TO compliance_pipeline;
+GRANT SELECT ON TABLE integration.publications TO compliance_pipeline, compliance_console;
 GRANT SELECT, INSERT (conn_id, change_key, workspace, occurred_at, told) ON TABLE integration.notifications_sent
 TO compliance_pipeline;
