@@ -68,7 +68,7 @@ class LimitedAdapter(HTTPAdapter):
             # As requests keeps it: the attribute that Response.content gives out.
             response._content = self._body(response)
             return response
-        except _Exceeded as exceeded:
+        except Exceeded as exceeded:
             raise exceeded.error from None
 
     def _body(self, response: requests.Response) -> bytes:
@@ -89,8 +89,8 @@ def too_large(limits: Limits) -> AnswerBeyondLimit:
     return AnswerBeyondLimit(f"larger than {limits.most_bytes / 1024**2:g} MB")
 
 
-class _Exceeded(Exception):
-    """Carries an error out of the libraries below, which would repeat any error of the network."""
+class Exceeded(Exception):
+    """Carries an error out of libraries that read a socket, which would repeat any error of the network."""
 
     def __init__(self, error: requests.RequestException) -> None:
         super().__init__(str(error))
@@ -117,7 +117,7 @@ class LimitedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """As of any raw stream; raises _Exceeded."""
+        """As of any raw stream; raises Exceeded."""
         left = self._until - time.monotonic()
         if left <= 0:
             raise self._too_late()
@@ -130,7 +130,7 @@ class LimitedReader(io.RawIOBase):
             raise
         self._bytes_left -= count or 0
         if self._bytes_left < 0:
-            raise _Exceeded(too_large(self._limits))
+            raise Exceeded(too_large(self._limits))
         return count
 
     def close(self) -> None:
@@ -138,8 +138,8 @@ class LimitedReader(io.RawIOBase):
         self._source.close()
         super().close()
 
-    def _too_late(self) -> _Exceeded:
-        return _Exceeded(AnswerTooLate(f"not there, whole, within {self._limits.seconds:g} seconds"))
+    def _too_late(self) -> Exceeded:
+        return Exceeded(AnswerTooLate(f"not there, whole, within {self._limits.seconds:g} seconds"))
 
 
 def _limited(kind: type[Any], limits: Limits) -> type[Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import json
 import smtplib
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ import requests
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
-from bitbucket_cloud.http.limits import LimitedAdapter, Limits
+from bitbucket_cloud.http.limits import Exceeded, LimitedAdapter, LimitedReader, Limits
 from bitbucket_compliance.core.allowed_hosts import check_destination, is_from_environment
 from bitbucket_compliance.reporting.notifications import escaping
 from bitbucket_compliance.reporting.notifications.changes import Change
@@ -147,10 +148,18 @@ def _send_mail(connection: Connection, settings: Settings, message: Message) -> 
     mail["Message-ID"] = f"<{message.key}@bitbucket-compliance.invalid>"
     mail.set_content(message.text, cte="quoted-printable")
     _check_destination(connection, f"{connection.host}:{connection.port or smtplib.SMTP_PORT}")
+
+    class LimitedHook(SmtpHook):  # type: ignore[misc]
+        def _build_client(self) -> smtplib.SMTP:
+            kind = _LimitedSmtpSsl if self.use_ssl else _LimitedSmtp
+            return kind(**self._build_client_kwargs(is_async=False))
+
     try:
-        with SmtpHook(smtp_conn_id=settings.conn_id) as hook:
+        with LimitedHook(smtp_conn_id=settings.conn_id) as hook:
             # Not hook.send_email_smtp: it sends HTML only, and does not say which recipients were refused.
             refused = cast(smtplib.SMTP, hook._smtp_client).send_message(mail)
+    except Exceeded as exceeded:
+        raise _not_sent(connection, exceeded.error, retryable=True) from None
     except (smtplib.SMTPException, OSError, AirflowException) as error:
         refused_for_good = isinstance(error, smtplib.SMTPAuthenticationError) or (
             isinstance(error, smtplib.SMTPResponseException) and 500 <= error.smtp_code < 600
@@ -158,6 +167,22 @@ def _send_mail(connection: Connection, settings: Settings, message: Message) -> 
         raise _not_sent(connection, error, retryable=not refused_for_good) from None
     if refused:
         raise _wrong(connection, f"the server refused {', '.join(sorted(refused))}")
+
+
+class _LimitedSmtp(smtplib.SMTP):
+    """What the server says in a whole conversation has an end."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        """As of any client; raises Exceeded."""
+        if self.file is None and self.sock is not None:
+            source = self.sock.makefile("rb", buffering=0)
+            limits = Limits(MOST_BYTES, PATIENCE * float(self.timeout or TIMEOUT))
+            self.file = io.BufferedReader(LimitedReader(source, self.sock, limits))
+        return super().getreply()
+
+
+class _LimitedSmtpSsl(smtplib.SMTP_SSL, _LimitedSmtp):
+    """The same over TLS from the start."""
 
 
 _Send = Callable[[Connection, Settings, Message], None]
