@@ -191,8 +191,8 @@ class _Reader:
             raise self.wrong(
                 name,
                 f"leads to {url}, where no secret is sent: it is not among {configuration.origins_setting} "
-                f"({', '.join(configuration.allowed_origins)}); whoever sets the environment of Airflow may add it there, "
-                f"or set the connection as AIRFLOW_CONN_{self.conn_id.upper()}",
+                f"({', '.join(configuration.allowed_origins)}); whoever sets the environment of Airflow may add it "
+                f"there, or set the connection as AIRFLOW_CONN_{self.conn_id.upper()}",
             )
 
     def wrong(self, name: str, problem: str) -> ConfigurationError:

@@ -230,7 +230,8 @@ def _of_server(error: psycopg.Error) -> PipelineError:
         )
     if any(words in str(error) for words in _NEVER_CONNECTED):
         return PostgresUnavailable(
-            f"compliance_postgres: the server does not answer {told}; check host and port of the connection, then run again"
+            f"compliance_postgres: the server does not answer {told}; check host and port of the connection, then run "
+            "again"
         )
     return PostgresUnavailable(
         f"compliance_postgres: the connection broke off {told}; the server restarted, ended the session or ran out of "

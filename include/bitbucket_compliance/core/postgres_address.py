@@ -1,8 +1,8 @@
 """Where the data's Postgres is: what the Airflow connection ``compliance_postgres`` says.
 
 From the environment it is configuration: it leads where it says, with every option of libpq, and is read without
-Airflow. One that Airflow stores can be edited there: it leads to the hosts of ``COMPLIANCE_ALLOWED_HOSTS``, with options
-that send the password nowhere else, read no file of the worker but a certificate and change nothing of the session.
+Airflow. One that Airflow stores can be edited there: it leads to the hosts of ``COMPLIANCE_ALLOWED_HOSTS``, with
+options that send the password nowhere else, read no file of the worker but a certificate, and leave the session alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Airflow connection: every way to write it, every way to get it wrong, the check of one, and the form's test button."""
+"""The Airflow connection: every way to write it, every way to get it wrong, the check, and the test button."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def _send_mail(connection: Connection, settings: Settings, message: Message) -> 
     mail.set_content(message.text, cte="quoted-printable")
     _check_destination(connection, f"{connection.host}:{connection.port or smtplib.SMTP_PORT}")
 
-    class LimitedHook(SmtpHook):  # type: ignore[misc]
+    class LimitedHook(SmtpHook):
         def _build_client(self) -> smtplib.SMTP:
             kind = _LimitedSmtpSsl if self.use_ssl else _LimitedSmtp
             return kind(**self._build_client_kwargs(is_async=False))
