@@ -178,7 +178,11 @@ class _LimitedSmtp(smtplib.SMTP):
             source = self.sock.makefile("rb", buffering=0)
             limits = Limits(MOST_BYTES, PATIENCE * float(self.timeout or TIMEOUT))
             self.file = io.BufferedReader(LimitedReader(source, self.sock, limits))
-        return super().getreply()
+        try:
+            return super().getreply()
+        except Exceeded:
+            self.close()
+            raise
 
 
 class _LimitedSmtpSsl(smtplib.SMTP_SSL, _LimitedSmtp):
