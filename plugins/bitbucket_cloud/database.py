@@ -55,13 +55,7 @@ class Database:
         conn_id = configuration.database_conn_id
         if conn_id is None:
             raise ConfigurationError("the configuration names no Airflow connection to a Postgres (database_conn_id)")
-
-        def connect() -> psycopg.Connection[Any]:
-            from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-            return cast(psycopg.Connection[Any], PostgresHook(postgres_conn_id=conn_id).get_conn())
-
-        return cls(connect, f"Airflow connection {conn_id}", configuration)
+        return cls(lambda: opened(conn_id, configuration), f"Airflow connection {conn_id}", configuration)
 
     def connect(self) -> Connection:
         """A connection in the configuration's role whose rows are dictionaries; the caller closes it.
@@ -121,6 +115,15 @@ class Database:
             raise DatabaseUnavailable(
                 f"{self.name} can't keep tokens and the count of requests ({reason}); {self.configuration.to_repair}"
             ) from None
+
+
+def opened(conn_id: str, configuration: Configuration) -> psycopg.Connection[Any]:
+    """A connection to the Postgres of an Airflow connection, as the configuration opens it where it is its own."""
+    if configuration.connect is not None and configuration.database_conn_id == conn_id:
+        return configuration.connect()
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    return cast(psycopg.Connection[Any], PostgresHook(postgres_conn_id=conn_id).get_conn())
 
 
 def set_role(role: str) -> sql.Composed:

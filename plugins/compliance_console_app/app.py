@@ -26,7 +26,7 @@ from compliance_console_app.routers import (
     tests,
 )
 from compliance_console_app.web import errors
-from compliance_console_app.web.headers import SecurityHeaders
+from compliance_console_app.web.headers import SecretsOutOfLogs, SecurityHeaders
 
 ROUTERS = (overview, tests, repositories, members, evidence, exceptions, policies, integrations, runs, audit, static)
 
@@ -52,6 +52,8 @@ def create_app() -> FastAPI:
     app.state.webhooks = WebhookDatabase(_address, lambda: Encryption.from_environment(CONFIGURATION))
     app.include_router(webhooks(app.state.webhooks))
     app.add_middleware(SecurityHeaders)
+    # Bitbucket brings code and state there.
+    app.add_middleware(SecretsOutOfLogs, path=integrations.CALLBACK.removeprefix("/compliance"))
     errors.install(app)
     return app
 

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.errors import RoleRefused, SchemaMissing, postgres_errors
+from bitbucket_compliance.core.postgres_address import PostgresAddress
 
 CONNECTION_ID = "compliance_postgres"
 #: The role of every task and command; the console has one of its own.
@@ -25,18 +26,26 @@ def connect(conn_id: str = CONNECTION_ID, role: str = PIPELINE_ROLE) -> Connecti
     """A psycopg connection in a role, whose rows are dictionaries and whose clock is UTC; the caller closes it.
 
     Raises:
-        PostgresUnavailable: nothing answers at the connection's address, or it refuses the login.
+        PostgresUnavailable: nothing answers at the connection's address.
+        PostgresRefused: it refuses the login.
         RoleRefused, SchemaMissing: see ``step_into``.
     """
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
     with postgres_errors():
-        connection = cast(psycopg.Connection[Any], PostgresHook(postgres_conn_id=conn_id).get_conn())
+        connection = log_in(conn_id)
         try:
             return prepare(connection, role)
         except BaseException:
             connection.close()
             raise
+
+
+def log_in(conn_id: str = CONNECTION_ID) -> psycopg.Connection[Any]:
+    """A psycopg connection in the role of its login.
+
+    Raises:
+        DestinationRefused: see ``PostgresAddress.of_connection``.
+    """
+    return psycopg.connect(PostgresAddress.of_connection(conn_id).dsn)
 
 
 def prepare(connection: psycopg.Connection[Any], role: str = PIPELINE_ROLE) -> Connection:

@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from bitbucket_compliance.core.errors import MigrationRefused, one_line, postgres_errors
@@ -109,7 +109,4 @@ def bring_up(owner: PostgresAddress, running: PostgresAddress) -> None:
 
 def dsn_of_connection(conn_id: str = "compliance_postgres") -> str:
     """The ``postgresql://`` URL of an Airflow connection, password included: never log it."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-    url: URL = PostgresHook(postgres_conn_id=conn_id).sqlalchemy_url
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return PostgresAddress.of_connection(conn_id).dsn

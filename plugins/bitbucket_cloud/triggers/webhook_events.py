@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -124,10 +124,11 @@ async def _notified(connection: AsyncConnection, seconds: float) -> None:
 
 
 def _parameters(conn_id: str) -> dict[str, Any]:
-    """How libpq reaches the database: Airflow's hook knows every form that a connection may have."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    """How libpq reaches the database: what opens it otherwise knows every form that a connection may have."""
+    from bitbucket_cloud.configuration import installed
+    from bitbucket_cloud.database import opened
 
-    connection = cast("psycopg.Connection[Any]", PostgresHook(postgres_conn_id=conn_id).get_conn())
+    connection = opened(conn_id, installed())
     try:
         known: dict[str, Any] = connection.info.get_parameters()
         return {**known, "password": connection.info.password}

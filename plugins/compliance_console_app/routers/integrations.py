@@ -152,6 +152,16 @@ def _not_granted(request: Request, person: Person, database: Connection, conn_id
     )
 
 
+@router.post("/integrations/check")
+def check(request: Request, person: Connector, database: Database, _: Form) -> RedirectResponse:
+    """Whether Bitbucket takes the connection, as Airflow holds it: the form has no fields that could lead elsewhere."""
+    from bitbucket_cloud.hooks.bitbucket import BitbucketHook
+
+    _worked, told = BitbucketHook(CONNECTION_ID, CONFIGURATION).check()
+    record(database, person, "connection.checked", CONNECTION_ID, None, {"result": told})
+    return redirect(request, "integrations", told)
+
+
 # ---------------------------------------------------------------------------------------------------- runs
 
 

@@ -326,10 +326,10 @@ def test_slack_gets_text_without_markup_at_its_secret_address(
     assert f"- [high] repo-0: {PEERS}" in posted.json["text"]
 
 
-def test_a_web_page_is_no_answer_of_slack(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
+def test_a_redirect_is_no_answer_of_slack(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
     _connect_slack(connect, web)
     web.answers, web.location = [302], f"http://127.0.0.1:{web.port}/sign-in"
-    with pytest.raises(AirflowFailException, match="connection slack: a web page answered"):
+    with pytest.raises(AirflowFailException, match="connection slack: the receiver answered 302"):
         notification_digest.notify(ACME)
     assert marked(news) == 0
 
