@@ -17,7 +17,7 @@ from typing import Any, Final
 import requests
 import yaml
 
-from local.environment import ROOT
+from local.environment import ROOT, new_fernet_key
 from local.processes import end, free_port
 
 START_SECONDS: Final = 90
@@ -33,6 +33,7 @@ class Server:
     """A running API server; a request may state where it comes from, as behind a proxy."""
 
     url: str
+    folder: Path
     passwords: dict[str, str]
     _tokens: dict[str, str] = field(default_factory=dict)
 
@@ -85,7 +86,7 @@ def server_in(folder: Path, postgres: str) -> Iterator[Server]:
         )
     try:
         _wait(process, url, log_file)
-        server = Server(url, {ADMIN: password})
+        server = Server(url, folder, {ADMIN: password})
         for role in ROLES:
             _add_login(server, role)
         yield server
@@ -113,6 +114,7 @@ def _environment(folder: Path, url: str, postgres: str) -> dict[str, str]:
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(24),
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(48),
+            "AIRFLOW__CORE__FERNET_KEY": new_fernet_key(),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -5,6 +5,8 @@ Its API server runs here with the same auth manager, roles and first administrat
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,6 +99,16 @@ def test_an_address_of_ones_own_making_gives_no_more_guesses(server: Server) -> 
 def test_sixty_guesses_on_the_page_are_a_handful(server: Server) -> None:
     codes = [server.sign_in_by_form(ADMIN, f"guess {number}", "192.0.2.77").status_code for number in range(60)]
     assert codes.count(302) <= 6 and codes[-1] == 429
+
+
+def test_the_metadata_holds_no_password_in_clear(server: Server) -> None:
+    """As a lost backup of it would show."""
+    fields = {"connection_id": "kept", "conn_type": "bitbucket", "password": "a-consumers-secret"}
+    assert server.ask(ADMIN, "POST", "/api/v2/connections", fields).ok
+    with contextlib.closing(sqlite3.connect(server.folder / "airflow.db")) as metadata:
+        dump = "\n".join(metadata.iterdump())
+    assert "owner@example.test" in dump and "'kept'" in dump
+    assert [secret for secret in (*server.passwords.values(), fields["password"]) if secret in dump] == []
 
 
 def test_behind_tls_the_cookies_of_a_login_travel_by_https_alone(server: Server) -> None:
