@@ -114,8 +114,8 @@ def test_an_import_reads_no_other_file_and_tells_nothing_of_it(attacked: Attacke
 
 def test_evidence_is_submitted_by_whoever_triggered_the_run_and_accepted_by_nobody(attacked: Attacked) -> None:
     assert attacked.state("another's name") == "success"
-    rows = attacked.airflow.query("SELECT submitted_by, decision FROM registry.evidence")
-    assert rows == [{"submitted_by": "airflow:owner", "decision": None}]
+    rows = attacked.airflow.query("SELECT submitted_by, status FROM registry.evidence_states")
+    assert rows == [{"submitted_by": "airflow:owner", "status": "submitted"}]
 
 
 def test_an_export_goes_nowhere_but_below_its_target(attacked: Attacked) -> None:
@@ -125,7 +125,8 @@ def test_an_export_goes_nowhere_but_below_its_target(attacked: Attacked) -> None
 
 def test_gates_and_tests_that_were_marked_as_done_publish_nothing(attacked: Attacked) -> None:
     said = attacked.said("gates")
-    assert attacked.state("gates") == "failed" and "did not look at this run" in said
+    assert attacked.state("gates") == "failed"
+    assert "whatever Airflow shows of its task; nothing was published" in said
     assert attacked.airflow.query("SELECT count(*) AS n FROM compliance.results") == [{"n": 0}]
 
 
