@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,7 +35,8 @@ from bitbucket_compliance.database.migrate import upgrade
 from local.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
-DLT = "dlt[postgres]==1.31.0"
+#: dlt, and what the catalogue of resources needs, which says what is asked.
+DLT = f"dlt[postgres]==1.31.0 pydantic=={version('pydantic')}"
 DLT_HOME = ROOT / ".local" / "bench-dlt"
 TEMPLATE = "bench_template"
 
@@ -242,7 +244,7 @@ def _dlt_environment() -> str:
         _say(f"installing {DLT} into {DLT_HOME.relative_to(ROOT)}")
         uv = [sys.executable, "-m", "uv"]
         subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(DLT_HOME)], check=True)
-        subprocess.run([*uv, "pip", "install", "--quiet", "--python", str(python), DLT], check=True)
+        subprocess.run([*uv, "pip", "install", "--quiet", "--python", str(python), *DLT.split()], check=True)
         stamp.write_text(DLT)
     return str(python)
 
