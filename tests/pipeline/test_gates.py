@@ -348,7 +348,7 @@ def test_a_gate_that_runs_twice_adds_what_it_found_and_the_newest_counts(pipelin
     tries = pipeline.query("SELECT passed FROM quality.gate_outcomes WHERE run_id = %s ORDER BY outcome_id", (run_id,))
     assert [row["passed"] for row in tries] == [True, False, True]
     [run] = pipeline.query("SELECT quality FROM integration.runs WHERE run_id = %s", (run_id,))
-    assert run["quality"] == "passed"
+    assert run["quality"] == "passed_with_warnings", "no roster was imported; what failed before is cured"
     pipeline.release(ACME)
 
 
