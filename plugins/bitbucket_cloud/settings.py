@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from bitbucket_cloud.configuration import DEFAULT_HOST, DEFAULT_OAUTH_URL, DEFAULTS, Configuration
 from bitbucket_cloud.errors import ConfigurationError
-from bitbucket_cloud.http.urls import origin_of, sends_in_plain
+from bitbucket_cloud.urls import origin_of, sends_in_plain
 
 API_ROOT = "/2.0"
 TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105 - a path

@@ -25,8 +25,8 @@ from bitbucket_cloud.database import Database
 from bitbucket_cloud.errors import AuthenticationError, ConfigurationError, EndpointNotAllowed
 from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.transport import Transport
-from bitbucket_cloud.http.urls import origin_of
 from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
+from bitbucket_cloud.urls import origin_of
 
 #: Seconds for which a refusal is remembered, so that waiting threads don't all repeat it.
 REFUSAL_REMEMBERED = 30.0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.errors import ConfigurationError
-from bitbucket_cloud.http.urls import origin_of
 from bitbucket_cloud.settings import ACCESS_TOKEN, Settings
+from bitbucket_cloud.urls import origin_of
 
 _SQL = Path(__file__).parent
 

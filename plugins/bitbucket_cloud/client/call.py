@@ -23,9 +23,9 @@ from bitbucket_cloud.client.responses import Asked, error_of, read_object
 from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, NeverReached, RateLimited
 from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.transport import Transport
-from bitbucket_cloud.http.urls import origin_of, path_of
 from bitbucket_cloud.rate_limit.limiter import RateLimiter
 from bitbucket_cloud.settings import API_ROOT, Settings
+from bitbucket_cloud.urls import origin_of, path_of
 
 log = logging.getLogger(__name__)
 

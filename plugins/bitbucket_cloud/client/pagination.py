@@ -18,7 +18,7 @@ from bitbucket_cloud.errors import (
     RateLimited,
     UnreadableBody,
 )
-from bitbucket_cloud.http.urls import origin_of, path_of
+from bitbucket_cloud.urls import origin_of, path_of
 
 #: What a paginator needs of a listing besides its values, where the answer is trimmed by ``fields``.
 PAGING_FIELDS = ("next", "size")

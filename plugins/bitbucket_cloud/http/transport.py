@@ -12,8 +12,8 @@ import requests
 from bitbucket_cloud import __version__
 from bitbucket_cloud.errors import AnswerTooLarge, AnswerTooSlow, BitbucketError, NeverReached, Unreachable
 from bitbucket_cloud.http.limits import AnswerBeyondLimit, AnswerTooLate, LimitedAdapter, Limits
-from bitbucket_cloud.http.urls import PORTS, origin_of, path_of
 from bitbucket_cloud.settings import TOKEN_PATH, Settings
+from bitbucket_cloud.urls import PORTS, origin_of, path_of
 
 #: Bytes of an answer, unpacked: some ten times what the largest page takes.
 MOST_BYTES = 10 * 1024**2

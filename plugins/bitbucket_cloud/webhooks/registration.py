@@ -29,7 +29,7 @@ from bitbucket_cloud.errors import (
     Unreachable,
     UnreadableBody,
 )
-from bitbucket_cloud.http.urls import origin_of, sends_in_plain
+from bitbucket_cloud.urls import origin_of, sends_in_plain
 from bitbucket_cloud.webhooks.records import Place, State, Webhooks, only_one
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import Secret, WebhookSecrets
 
