@@ -1,6 +1,10 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-dashboard test-server-lock test-console lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-dashboard test-server-lock test-console test-security lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+
+# make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
+$(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
+	$(eval override $(name) := $$(value $(name)))$(eval export $(name))))
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m local
@@ -8,7 +12,7 @@ LOCAL := $(PYTHON_BIN) -m local
 # (More than eight would wait for each other.) WORKERS=0: in the process of pytest itself.
 WORKERS ?= $(shell $(or $(wildcard .venv/bin/python),python3) -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)))')
 PYTEST = $(PYTHON_BIN) -m pytest --numprocesses $(WORKERS) --dist worksteal
-OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults dashboards/browser console_browser)
+OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults dashboards/browser console_browser security/live)
 SQL_LINTED := .local/sql-linted
 REPORTING := include/bitbucket_compliance/reporting
 EXPORTS := $(REPORTING)/exports
@@ -40,13 +44,13 @@ policy: setup ## show or change the policy of one workspace: WORKSPACE=slug [FIL
 unclassify: setup ## take a classification entry back: TARGET_TYPE=repository|project|pattern TARGET=name [WORKSPACE=slug]
 	@$(LOCAL) unclassify
 
-exception: setup ## ask to accept a risk, or list: [TEST=peer_review_required] [WORKSPACE=slug] [SUBJECT=name] [PROJECT=key] [PATTERN=slug-*] [OWNER=person] [REASON=why] [UNTIL=2026-12-31]
+exception: setup ## ask to accept a risk, or list: [TEST=peer_review_required] [WORKSPACE=slug] [SUBJECT=name] [PROJECT=key] [PATTERN=slug-*] [OWNER=airflow:anna] [REASON=why] [UNTIL=2026-12-31]
 	@$(LOCAL) exception
 
 evidence: setup ## hand in evidence, or list it: [FILE=shot.png] [TEST=workspace_mfa_enforced] [WORKSPACE=slug] [CAPTURED_ON=2026-03-31] [SCOPE=workspace|project|repository|members] [TARGETS=a,b] [NOTE=what it shows]
 	@$(LOCAL) evidence
 
-review: setup ## decide on evidence or on an exception: [EVIDENCE=id] [EXCEPTION=id] DECISION=accept|reject|withdraw [REASON=why]
+review: setup ## decide on evidence, on an exception or on a proposed policy: [EVIDENCE=id] [EXCEPTION=id] [POLICY=number] DECISION=accept|reject|withdraw [REASON=why]
 	@$(LOCAL) review
 
 connect: setup ## let a person connect Bitbucket (auth authorization_code): [PORT=8976]
@@ -88,7 +92,7 @@ check-units:
 	@$(PYTHON_BIN) -m pytest -q --numprocesses 2 --dist worksteal $(OF_MAKE_TEST) -m "not database and not slow"
 
 test: check ## set-up, check, and every test that the targets below don't name
-	@$(PYTEST) $(OF_MAKE_TEST) --ignore=tests/local --ignore=tests/documents -m "database or slow"
+	@$(PYTEST) $(OF_MAKE_TEST) $(addprefix --ignore=tests/,local documents security) -m "database or slow"
 
 test-local: setup ## the embedded Postgres, set-up, the local commands, compose, the data contract
 	@$(PYTEST) tests/local tests/documents -m "database or slow"
@@ -98,6 +102,9 @@ test-webhooks: setup ## the receiver as a process, registration, the trigger, an
 
 test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost tokens and broken answers
 	@$(PYTEST) tests/faults
+
+test-security: setup ## attacks, each of which must fail: on the code, and over HTTP on a running Airflow with every kind of login
+	@$(PYTEST) --dist loadfile tests/security
 
 test-dashboard: setup ## the dashboard in a headless Chromium, its figures beside those of SQL; installs Superset
 	@$(LOCAL) dashboard --setup-only

@@ -21,7 +21,11 @@ EVENTS = Asset(
             name="waiting_events",
             # A burst is one run: it begins when nothing came for some seconds, or the first has waited long enough.
             trigger=WebhookEventTrigger(
-                "compliance_postgres", quiet_seconds=5.0, longest_seconds=20.0, silent_seconds=SILENCE
+                "compliance_postgres",
+                quiet_seconds=5.0,
+                longest_seconds=20.0,
+                silent_seconds=SILENCE,
+                role="compliance_pipeline",
             ),
         )
     ],

@@ -1,6 +1,8 @@
-"""Write the published results of a run or of an instant as OCSF, OSCAL, CSV or Parquet."""
+"""Write the published results of a run or of an instant as OCSF, OSCAL, CSV or Parquet.
 
-import os
+At or below the folder or object store that ``COMPLIANCE_EXPORT_TARGET`` names.
+"""
+
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param, task
@@ -18,12 +20,7 @@ with DAG(
         "workspace": Param("", type="string", description="Slug of the workspace; empty: a file for each one"),
         "at": Param("", type="string", description="A day (its end, UTC) or a time, as 2026-03-31; empty: now"),
         "run": Param("", type="string", description="Id of a run that published, in the place of an instant"),
-        "target": Param(
-            os.environ.get("COMPLIANCE_EXPORT_TARGET", ""),
-            type="string",
-            minLength=1,
-            description="Folder as the workers see it, or address of an object store (s3://connection@bucket/folder)",
-        ),
+        "target": Param("", type="string", description="Folder below COMPLIANCE_EXPORT_TARGET; empty: there"),
     },
     default_args={
         "owner": "compliance",

@@ -1,9 +1,12 @@
 """Take declared data into ``registry``: roster, classification, two-step verification export.
 
-From a CSV file, or the roster from a query over any SQL connection or from a SCIM 2.0 directory.
+From a CSV file below one of the folders of ``COMPLIANCE_IMPORT_FOLDERS``, or the roster from the source that
+``COMPLIANCE_ROSTER_SOURCE`` names. Who triggered the run counts as who declares it; a two-step verification export
+waits for somebody else to accept it.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
@@ -17,14 +20,11 @@ with DAG(
     max_active_runs=1,
     params={
         "kind": Param("roster", enum=["roster", "classification", "mfa"], description="What is declared"),
-        "source": Param("file", enum=["file", "sql", "scim"], description="Where it comes from; sql and scim: roster"),
-        "path": Param(None, type=["null", "string"], description="file: path of the CSV, as the workers see it"),
-        "conn_id": Param(None, type=["null", "string"], description="sql, scim: id of the Airflow connection"),
-        "query_file": Param(None, type=["null", "string"], description="sql: path of the query's text"),
+        "source": Param("file", enum=["file", "configured"], description="configured: the source of the daily roster"),
+        "file": Param(None, type=["null", "string"], description="file: name of the CSV below the imports' folder"),
         "captured_on": Param(
             None, type=["null", "string"], description="For mfa: day of the export, YYYY-MM-DD; empty: today"
         ),
-        "imported_by": Param("airflow", type="string", minLength=1, description="Who vouches for it"),
     },
     default_args={
         "owner": "compliance",
@@ -38,19 +38,14 @@ with DAG(
 ):
 
     @task(doc_md="A bad row is refused with file, line, column and reason.")
-    def import_file(kind: str, source: str, origin: dict[str, str], captured_on: str, imported_by: str) -> None:
+    def import_file(kind: str, source: str, file: str, captured_on: str, dag_run: Any = None) -> None:
         from bitbucket_compliance.tasks import registry_import as tasks
 
-        tasks.import_from(kind, source, origin, captured_on, imported_by)
+        tasks.import_from(kind, source, file, captured_on, dag_run)
 
     import_file(
         kind="{{ params.kind }}",
         source="{{ params.source }}",
-        origin={
-            "path": "{{ params.path or '' }}",
-            "conn_id": "{{ params.conn_id or '' }}",
-            "query_file": "{{ params.query_file or '' }}",
-        },
+        file="{{ params.file or '' }}",
         captured_on="{{ params.captured_on or '' }}",
-        imported_by="{{ params.imported_by }}",
     )

@@ -1,21 +1,23 @@
 """Take the roster anew each day from the source that ``COMPLIANCE_ROSTER_SOURCE`` names; without it, never.
 
-``sql:<connection>:<query file>``, ``scim:<connection>`` or ``file:<path of a CSV>``.
+``sql:<connection>:<query file>``, ``scim:<connection>`` or ``file:<CSV>``; files below the folders of
+``COMPLIANCE_QUERY_FOLDERS`` and ``COMPLIANCE_IMPORT_FOLDERS``.
 """
 
 import os
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, task
 
 from bitbucket_compliance.tasks import callbacks
 
-SOURCE = os.environ.get("COMPLIANCE_ROSTER_SOURCE", "").strip()
+HAS_SOURCE = bool(os.environ.get("COMPLIANCE_ROSTER_SOURCE", "").strip())
 
 with DAG(
     dag_id="roster_refresh",
     description="The roster from its source, once a day.",
-    schedule="@daily" if SOURCE else None,
+    schedule="@daily" if HAS_SOURCE else None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
@@ -32,9 +34,9 @@ with DAG(
 ):
 
     @task(doc_md="A roster that is empty, broken off or has a bad row is refused; the one before it stays.")
-    def take_roster(source: str) -> None:
+    def take_roster(dag_run: Any = None) -> None:
         from bitbucket_compliance.tasks import roster_refresh as tasks
 
-        tasks.refresh_roster(source, "roster_refresh")
+        tasks.refresh_roster(dag_run)
 
-    take_roster(SOURCE)
+    take_roster()

@@ -8,6 +8,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from compliance_console_app.web.login_attempts import LoginAttempts
+
 
 class Console:
     """The application, made when the first request comes.
@@ -40,6 +42,7 @@ class ComplianceConsole(AirflowPlugin):
     name = "compliance_console"
     # The base class declares plain lists, so they can't be class variables here.
     fastapi_apps = [{"app": Console(), "url_prefix": "/compliance", "name": "Compliance console"}]  # noqa: RUF012
+    fastapi_root_middlewares = [{"middleware": LoginAttempts, "name": "Tries to sign in"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
             "name": "Compliance",

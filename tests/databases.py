@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from local.postgres import DEFAULT_ROLE, EmbeddedPostgres
 from local.postgres_cluster import ADMIN_ROLE
@@ -25,9 +26,32 @@ def copied(postgres: EmbeddedPostgres, name: str, template: str = TEMPLATE) -> I
         drop(postgres, name)
 
 
+@contextmanager
+def unguarded(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """As an administrator may: rows that are records can be rewritten meanwhile. Commits at the end."""
+    guards = """
+        SELECT format('ALTER TABLE %%s %%s TRIGGER USER', triggers.tgrelid::regclass, %s) AS statement
+        FROM pg_trigger AS triggers
+        INNER JOIN pg_proc AS functions ON triggers.tgfoid = functions.oid
+        WHERE functions.proname IN ('refuse_change', 'keep_history')
+        GROUP BY triggers.tgrelid
+    """
+    for word in ("DISABLE", "ENABLE"):
+        rows = psycopg.ClientCursor(connection, row_factory=tuple_row).execute(guards, [word]).fetchall()
+        for (statement,) in rows:
+            connection.execute(statement)
+        if word == "DISABLE":
+            yield
+    if not connection.autocommit:
+        connection.commit()
+
+
 def create(postgres: EmbeddedPostgres, name: str, template: str = TEMPLATE) -> None:
     """Make a copy, file by file: that takes a fraction of the time of logging every page, Postgres' default."""
     _administer(postgres, "CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY file_copy", name, template, DEFAULT_ROLE)
+    # A copy has no grants on the database itself: those that an upgrade makes.
+    _administer(postgres, "REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC", name)
+    _administer(postgres, "GRANT TEMPORARY ON DATABASE {} TO compliance_pipeline", name)
 
 
 def drop(postgres: EmbeddedPostgres, name: str) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from bitbucket_compliance.core.database import connect
+from bitbucket_compliance.registry.imports import import_file
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
-from bitbucket_compliance.tasks import registry_import
 from sandbox.process import SandboxServer
 
 DEMO = "demo-workspace"
@@ -39,7 +40,10 @@ class Pipeline:
 
     def take(self, kind: str, path: Path, captured_on: date | None = None) -> None:
         """Import a declared file."""
-        registry_import.import_declared(kind, str(path), captured_on.isoformat() if captured_on else None, "tester")
+        with connect() as connection:
+            import_file(
+                connection, kind, path, imported_by="os:tester", captured_on=captured_on, is_vouched_for=kind == "mfa"
+            )
 
     def take_demo(self) -> None:
         """Import the demo's roster, classification and two-step verification export."""

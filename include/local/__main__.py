@@ -11,6 +11,7 @@ from bitbucket_compliance import commands as commands
 from bitbucket_compliance.commands import command_line
 from local import dashboard as dashboard
 from local import database as database
+from local import environment as env
 from local import receiver as receiver
 from local import run as run
 from local import web as web
@@ -19,6 +20,9 @@ from local.services import around
 
 def main(argv: list[str] | None = None) -> int:
     """The exit code; errors become one line on standard error."""
+    # Others can't see what lies in there; Postgres' own account passes through it.
+    env.LOCAL.mkdir(exist_ok=True)
+    env.LOCAL.chmod(0o711)
     by_make = command_line.BY_MAKE.set(True)
     try:
         return command_line.main("python -m local", argv, around)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bitbucket_compliance.core.errors import one_line
+from bitbucket_compliance.core.printable import printable
 
 MESSAGE_PREFIXES: Final = ("imported:", "unmatched:", "refused:", "skipped:")
 
@@ -37,7 +38,7 @@ class Terminal(logging.Handler):
 
     def say(self, line: str) -> None:
         """Write a line, at once."""
-        os.write(self._descriptor, f"{line}\n".encode())
+        os.write(self._descriptor, f"{printable(line)}\n".encode())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called for each record of the process."""

@@ -94,7 +94,7 @@ def results_address(services: Services) -> str:
             f"and name it: {RESULTS}=postgresql://login:password@host:port/database"
         )
     connections = usable(services.connections(needs_bitbucket=False))
-    return ensure_login(connections.address.dsn, env.dashboard_secret("database"))
+    return ensure_login(connections.owner_address.dsn, env.dashboard_secret("database"))
 
 
 def require_reader(address: str) -> None:

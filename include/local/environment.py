@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION as BITBUCKET_CONNECTION
-from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION, PostgresAddress
+from bitbucket_compliance.core.postgres_address import OWNER_CONNECTION, POSTGRES_CONNECTION, PostgresAddress
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOCAL: Final = ROOT / ".local"
@@ -67,13 +67,15 @@ def user_connections(environment: Mapping[str, str] | None = None) -> dict[str, 
 def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) -> dict[str, str]:
     """The full environment for an Airflow process whose metadata and logs live in `home`.
 
-    Settings of another Airflow on this machine (AIRFLOW__*, AIRFLOW_HOME) are dropped; connections and
-    variables (AIRFLOW_CONN_*, AIRFLOW_VAR_*) and everything else pass.
+    Settings of another Airflow on this machine (AIRFLOW__*, AIRFLOW_HOME) are dropped, and so is the
+    login that migrates: no task needs it. Connections and variables (AIRFLOW_CONN_*, AIRFLOW_VAR_*) and
+    everything else pass.
     """
     given = os.environ if base is None else base
-    kept = {name: value for name, value in given.items() if not name.startswith("AIRFLOW__")}
-    folders = {"COMPLIANCE_EVIDENCE_URL": "evidence", "COMPLIANCE_DATA_DOCS_URL": "data_docs"}
-    places = {name: given.get(name) or (LOCAL / folder).as_uri() for name, folder in folders.items()}
+    kept = {
+        name: value for name, value in given.items() if not name.startswith("AIRFLOW__") and name != OWNER_CONNECTION
+    }
+    places = {name: given.get(name) or place for name, place in _places().items()}
     return (
         kept
         | places
@@ -90,7 +92,7 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
             "AIRFLOW__API__SECRET_KEY": _kept_secret("api_secret_key", lambda: secrets.token_urlsafe(32)),
             VAULT_KEY: vault_keys(given),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Disabled",
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -98,6 +100,17 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
             "PYTHONUNBUFFERED": "1",
         }
     )
+
+
+def _places() -> dict[str, str]:
+    """Where this checkout keeps and looks for files, unless the environment says otherwise."""
+    return {
+        "COMPLIANCE_EVIDENCE_URL": (LOCAL / "evidence").as_uri(),
+        "COMPLIANCE_DATA_DOCS_URL": (LOCAL / "data_docs").as_uri(),
+        "COMPLIANCE_EXPORT_TARGET": str(ROOT / "exports"),
+        "COMPLIANCE_IMPORT_FOLDERS": os.pathsep.join([str(ROOT / "imports"), str(ROOT / "include/sandbox/demo_data")]),
+        "COMPLIANCE_QUERY_FOLDERS": str(ROOT / "queries"),
+    }
 
 
 def vault_keys(environment: Mapping[str, str]) -> str:

@@ -34,9 +34,12 @@ from local.postgres_cluster import (
 )
 from local.processes import HOST, free_port
 
-__all__ = ["DEFAULT_DATABASE", "DEFAULT_ROLE", "EmbeddedPostgres", "PostgresNotStarted"]
+__all__ = ["DEFAULT_DATABASE", "DEFAULT_ROLE", "RUNNING_ROLE", "EmbeddedPostgres", "PostgresNotStarted"]
 
+#: owns the database and migrates it
 DEFAULT_ROLE: Final = "compliance"
+#: runs the pipeline and the console
+RUNNING_ROLE: Final = "compliance_run"
 DEFAULT_DATABASE: Final = "compliance"
 
 START_TIMEOUT_SECONDS: Final = 90
@@ -143,9 +146,10 @@ class EmbeddedPostgres:
     def uri(self, database: str = DEFAULT_DATABASE, user: str = DEFAULT_ROLE, password: str | None = None) -> str:
         """Address of a database of the running server: `postgresql://user:password@127.0.0.1:port/database`.
 
-        Two passwords are known here: that of `compliance` (owns the database, may create roles and
-        databases, no superuser, as on a real server) and that of `postgres` (superuser). For another
-        role pass its password.
+        Three passwords are known here: that of `compliance` (owns the database, may create roles and
+        databases, no superuser, as on a real server), that of `compliance_run` (may step into the roles
+        of the pipeline, and owns nothing), and that of `postgres` (superuser). For another role pass its
+        password.
         """
         secret = password or self._credentials().get(user)
         if secret is None:
@@ -282,14 +286,15 @@ class EmbeddedPostgres:
     def _credentials(self) -> dict[str, str]:
         """Passwords by role, generated once and kept in a file only the owner can read."""
         path = self.data_dir / "credentials.json"
-        if not path.exists():
-            passwords = {role: secrets.token_urlsafe(24) for role in (ADMIN_ROLE, DEFAULT_ROLE)}
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        roles = (ADMIN_ROLE, DEFAULT_ROLE, RUNNING_ROLE)
+        if not known.keys() >= set(roles):
+            known = {role: secrets.token_urlsafe(24) for role in roles} | known
             unfinished = path.with_suffix(".new")
             unfinished.unlink(missing_ok=True)
             with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(passwords, file)
+                json.dump(known, file)
             unfinished.rename(path)
-        known: dict[str, str] = json.loads(path.read_text())
         return known
 
     def _rotate_log(self) -> None:
@@ -303,18 +308,22 @@ class EmbeddedPostgres:
         return (telling or lines or ["it said nothing"])[-1].strip()
 
     def _ensure_database(self) -> None:
-        """Create the role and the database that the pipeline uses, and keep the role's password in step."""
+        """Create the database and the role that owns it; an upgrade makes the one that runs."""
         import psycopg
         from psycopg import sql
+
+        from bitbucket_compliance.core.roles import verifier
 
         try:
             uri = self.uri("postgres", ADMIN_ROLE)
             with psycopg.connect(uri, autocommit=True, connect_timeout=10) as admin:
                 role, database = sql.Identifier(DEFAULT_ROLE), sql.Identifier(DEFAULT_DATABASE)
                 if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [DEFAULT_ROLE]).fetchone():
-                    password = sql.Literal(self._credentials()[DEFAULT_ROLE])
-                    options = sql.SQL("LOGIN CREATEROLE CREATEDB PASSWORD {}").format(password)
+                    password = verifier(admin, DEFAULT_ROLE, self._credentials()[DEFAULT_ROLE])
+                    options = sql.SQL("LOGIN CREATEROLE CREATEDB PASSWORD {}").format(sql.Literal(password))
                     admin.execute(sql.SQL("CREATE ROLE {} {}").format(role, options))
+                    # So that it may limit who only reads.
+                    admin.execute(sql.SQL("GRANT SET ON PARAMETER temp_file_limit TO {}").format(role))
                 if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DEFAULT_DATABASE]).fetchone():
                     admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
         except psycopg.OperationalError as error:

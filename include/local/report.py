@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from bitbucket_compliance.core.printable import printable
+
 RUN_SQL: Final = """
 SELECT
     run_id, status, quality, requests_spent, repositories, requests_per_repository, scopes_granted,
@@ -43,9 +45,11 @@ class Report:
 def read_report(dsn: str, workspace: str) -> Report | None:
     """Read it from Postgres; None where the workspace has no run."""
     import psycopg
-    from psycopg.rows import dict_row
 
-    with psycopg.connect(dsn, connect_timeout=10, row_factory=dict_row) as connection:
+    from bitbucket_compliance.core.database import prepare
+
+    with psycopg.connect(dsn, connect_timeout=10) as opened:
+        connection = prepare(opened)
         run = connection.execute(RUN_SQL, [workspace]).fetchone()
         if run is None:
             return None
@@ -75,7 +79,8 @@ def render_report(report: Report) -> str:
     scopes = run["scopes_granted"]
     scopes_text = " ".join(sorted(scopes)) if isinstance(scopes, list | tuple) else str(scopes or "unknown")
     return "\n".join(
-        [
+        printable(line)
+        for line in [
             *_aligned(rows),
             "",
             f"run {run['run_id']}: {run['status']}, quality {run['quality']}",

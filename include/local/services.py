@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from bitbucket_compliance.commands.command_line import Command, CommandError, Flag, one_of
-from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION, PostgresAddress
+from bitbucket_compliance.core.postgres_address import OWNER_CONNECTION, POSTGRES_CONNECTION, PostgresAddress
 from local import environment as env
-from local.postgres import EmbeddedPostgres
+from local.postgres import RUNNING_ROLE, EmbeddedPostgres
 from local.processes import end
 
 SANDBOX_TIMEOUT_SECONDS: Final = 60
@@ -26,11 +26,16 @@ SANDBOX_TIMEOUT_SECONDS: Final = 60
 
 @dataclass(frozen=True)
 class Connections:
-    """The two connections of a run, as values of their environment variables; bitbucket is empty where none is."""
+    """The two connections of a run, as values of their environment variables; bitbucket is empty where none is.
+
+    Attributes:
+        owner: the login of the same Postgres that migrates, where it is not the one that runs. No child gets it.
+    """
 
     postgres: str
     bitbucket: str
     postgres_is_embedded: bool
+    owner: str = field(default="", repr=False)
 
     def as_environment(self) -> dict[str, str]:
         """For a child process."""
@@ -40,6 +45,11 @@ class Connections:
     def address(self) -> PostgresAddress:
         """Where the data's Postgres is."""
         return PostgresAddress.from_airflow(self.postgres)
+
+    @property
+    def owner_address(self) -> PostgresAddress:
+        """The same, with the login that migrates."""
+        return PostgresAddress.from_airflow(self.owner, OWNER_CONNECTION) if self.owner else self.address
 
 
 @dataclass
@@ -63,10 +73,15 @@ class Services:
         bitbucket = given.get(env.BITBUCKET_CONNECTION)
         if bitbucket is None:
             bitbucket = self._sandbox_connection() if needs_bitbucket else ""
+        if postgres:
+            owner = os.environ.get(OWNER_CONNECTION, "")
+            return Connections(postgres, bitbucket, postgres_is_embedded=False, owner=owner)
+        embedded = self.postgres()
         return Connections(
-            postgres=postgres or env.postgres_connection(self.postgres().uri()),
-            bitbucket=bitbucket,
-            postgres_is_embedded=postgres is None,
+            env.postgres_connection(embedded.uri(user=RUNNING_ROLE)),
+            bitbucket,
+            postgres_is_embedded=True,
+            owner=env.postgres_connection(embedded.uri()),
         )
 
     def _sandbox_connection(self) -> str:
@@ -101,14 +116,23 @@ def around(command: Command) -> Iterator[None]:
     if not command.function.__module__.startswith("bitbucket_compliance."):
         yield
         return
+    with (
+        Services() as services,
+        _vault_key_for(command.name),
+        environment_of(usable(services.connections(needs_bitbucket=False))),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def environment_of(connections: Connections) -> Iterator[None]:
+    """The environment that operator commands work in."""
     before = dict(os.environ)
     try:
-        with Services() as services, _vault_key_for(command.name):
-            connections = usable(services.connections(needs_bitbucket=False))
-            # Airflow writes its configuration where these say, as soon as it is imported.
-            os.environ.setdefault("COMPLIANCE_EXPORT_TARGET", str(env.ROOT / "exports"))
-            os.environ.update(env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment())
-            yield
+        # Airflow writes its configuration where these say, as soon as it is imported.
+        os.environ.update(env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment())
+        os.environ[OWNER_CONNECTION] = connections.owner
+        yield
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -206,9 +230,9 @@ def usable(connections: Connections) -> Connections:
     """
     import psycopg
 
-    from bitbucket_compliance.database.migrate import upgrade
+    from bitbucket_compliance.database.migrate import bring_up
 
-    address = connections.address
+    address = connections.owner_address
     try:
         psycopg.connect(address.dsn, connect_timeout=10).close()
     except psycopg.OperationalError as error:
@@ -218,5 +242,5 @@ def usable(connections: Connections) -> Connections:
         raise CommandError(
             f"connection compliance_postgres: no Postgres to use at {address.host}:{address.port}: {reason}"
         ) from None
-    upgrade(address.dsn)
+    bring_up(address, connections.address)
     return connections

@@ -61,7 +61,7 @@ require_disk() {
 }
 
 build() {
-    mkdir -p "$root/.local/logs"
+    (umask 066 && mkdir -p "$root/.local/logs")
     version=$("$python" -c 'import sys; print(sys.version.split()[0])')
     printf 'setting up %s with Python %s, one to three minutes …\n' "$name" "$version" >&2
     rm -rf "$venv"

@@ -20,8 +20,8 @@ from local.services import GRANT, Services, migrate_airflow, only_one, usable
 from local.supervisor import Background, require_free, supervise
 
 PREFERRED_PORT: Final = 8080
-#: who submits evidence or owns a risk may not accept it: that takes a second login of the role `op`
-USERS: Final = "admin:admin,owner:op,reviewer:op,viewer:viewer"
+#: who submits evidence or owns a risk may not accept it: that takes a second login, which needs no right to connections
+USERS: Final = "admin:admin,owner:op,reviewer:user,viewer:viewer"
 CONSOLE_PATH: Final = "/compliance/"
 #: where the console takes deliveries in: reached by the sandbox, not by Bitbucket, so the user's own address goes first
 WEBHOOK_URL: Final = "COMPLIANCE_WEBHOOK_URL"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from bitbucket_cloud.configuration import DEFAULTS, Configuration
@@ -54,23 +55,24 @@ class Database:
         conn_id = configuration.database_conn_id
         if conn_id is None:
             raise ConfigurationError("the configuration names no Airflow connection to a Postgres (database_conn_id)")
-
-        def connect() -> psycopg.Connection[Any]:
-            from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-            return cast(psycopg.Connection[Any], PostgresHook(postgres_conn_id=conn_id).get_conn())
-
-        return cls(connect, f"Airflow connection {conn_id}", configuration)
+        return cls(lambda: opened(conn_id, configuration), f"Airflow connection {conn_id}", configuration)
 
     def connect(self) -> Connection:
-        """A connection whose rows are dictionaries; the caller closes it.
+        """A connection in the configuration's role whose rows are dictionaries; the caller closes it.
 
         Raises:
-            DatabaseUnavailable: nothing answers, or it refuses the login.
+            DatabaseUnavailable: nothing answers, or it refuses the login, or the role to the login.
         """
         with self.errors():
             connection = self._connect()
-            connection.row_factory = dict_row
+            try:
+                connection.row_factory = dict_row
+                if self.configuration.role is not None:
+                    connection.execute(set_role(self.configuration.role))
+                    connection.commit()
+            except BaseException:
+                connection.close()
+                raise
             return connection
 
     @contextmanager
@@ -113,6 +115,20 @@ class Database:
             raise DatabaseUnavailable(
                 f"{self.name} can't keep tokens and the count of requests ({reason}); {self.configuration.to_repair}"
             ) from None
+
+
+def opened(conn_id: str, configuration: Configuration) -> psycopg.Connection[Any]:
+    """A connection to the Postgres of an Airflow connection, as the configuration opens it where it is its own."""
+    if configuration.connect is not None and configuration.database_conn_id == conn_id:
+        return configuration.connect()
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+    return cast(psycopg.Connection[Any], PostgresHook(postgres_conn_id=conn_id).get_conn())
+
+
+def set_role(role: str) -> sql.Composed:
+    """The statement that gives a session the rights of a role and no others."""
+    return sql.SQL("SET ROLE {}").format(sql.Identifier(role))
 
 
 @cache

@@ -92,10 +92,14 @@ class RateLimited(BitbucketError):
 
 @dataclass(frozen=True)
 class PageCursor:
-    """Where to go on with an interrupted listing: the objects of the pages read so far, and the link to the next."""
+    """Where to go on with an interrupted listing: the objects of the pages read so far, and the link to the next.
+
+    ``pages``: how many these were, so that a listing without end is one also where it is read in parts.
+    """
 
     values: list[dict[str, Any]]
     next_link: str
+    pages: int = 0
 
 
 class ServerError(BitbucketError):
@@ -124,3 +128,13 @@ class Unreachable(BitbucketError):
 
 class NeverReached(Unreachable):
     """The request never got to Bitbucket: no such host, connection refused, or connecting timed out."""
+
+
+class AnswerTooSlow(Unreachable):
+    """An answer began and did not end in the time that the whole of it may take; a repeat would take as long."""
+
+    retryable = False
+
+
+class AnswerTooLarge(BitbucketError):
+    """An answer has more bytes, or a listing more pages, than any should have: the limit stays, or is raised."""

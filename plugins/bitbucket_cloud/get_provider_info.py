@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitbucket_cloud.settings import (
-    ACCESS_TOKEN,
-    AUTHORIZATION_CODE,
-    CLIENT_CREDENTIALS,
-    DEFAULT_HOST,
-    DEFAULT_OAUTH_URL,
-    LABELS,
-)
+from bitbucket_cloud.configuration import DEFAULT_HOST, DEFAULT_OAUTH_URL
+from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, CLIENT_CREDENTIALS, LABELS
 
 # A part of the form of its own, below what everyone fills in.
 _RARELY_CHANGED = "Rarely changed"

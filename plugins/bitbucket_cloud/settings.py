@@ -6,19 +6,21 @@ scheme, its port in a field of its own, the scheme or ``2.0`` in the schema fiel
 
 from __future__ import annotations
 
-import ipaddress
+import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from bitbucket_cloud.configuration import DEFAULT_HOST, DEFAULT_OAUTH_URL, DEFAULTS, Configuration
 from bitbucket_cloud.errors import ConfigurationError
+from bitbucket_cloud.urls import origin_of, sends_in_plain
 
-DEFAULT_HOST = "https://api.bitbucket.org"
-DEFAULT_OAUTH_URL = "https://bitbucket.org"
 API_ROOT = "/2.0"
+TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105 - a path
 
 AUTHORIZATION_CODE = "authorization_code"
 CLIENT_CREDENTIALS = "client_credentials"
@@ -65,6 +67,9 @@ class Settings:
         rate_limit_wait: seconds of the first pause after a 429; doubles up to 60.
         rate_limit_pauses: pauses in a row that are waited for; a further 429 becomes an error that says when to
             come back.
+        configuration: what the installation decides for all connections.
+        is_stored: whether Airflow stores the connection, where people may edit it: its key is then bound to the
+            addresses that it was used with first. One that comes from the environment is configuration.
     """
 
     conn_id: str
@@ -82,15 +87,33 @@ class Settings:
     retry_wait: float = 1.0
     rate_limit_wait: float = 1.0
     rate_limit_pauses: int = 5
+    configuration: Configuration = field(default=DEFAULTS, repr=False)
+    is_stored: bool = False
+
+    @property
+    def key(self) -> str:
+        """The OAuth key, or a short hash of the access token; no secret."""
+        if self.auth == ACCESS_TOKEN:
+            return f"token:{hashlib.sha256(self.password.encode()).hexdigest()[:16]}"
+        return f"oauth:{self.login}"
 
     @classmethod
-    def from_connection(cls, connection: Any) -> Settings:
+    def from_connection(
+        cls, connection: Any, configuration: Configuration = DEFAULTS, *, is_stored: bool | None = None
+    ) -> Settings:
         """Read and check a connection of Airflow, the task SDK's or the metadata database's.
 
+        Args:
+            is_stored: see ``Settings``; None: it is, unless the environment sets a connection of its id.
+
         Raises:
-            ConfigurationError: a field can't be used; the message names the connection and the field.
+            ConfigurationError: a field can't be used, or leads where no secret may be sent; the message names the
+                connection and the field.
         """
-        return _Reader(connection).settings()
+        reader = _Reader(connection)
+        if is_stored is None:
+            is_stored = not os.environ.get(f"AIRFLOW_CONN_{reader.conn_id.upper()}")
+        return reader.settings(configuration, is_stored)
 
 
 @dataclass(frozen=True)
@@ -126,7 +149,7 @@ class _Reader:
         self.conn_id = str(connection.conn_id or "bitbucket_default")
         self.extra = self._extra()
 
-    def settings(self) -> Settings:
+    def settings(self, configuration: Configuration, is_stored: bool) -> Settings:
         login = str(self.connection.login or "").strip()
         password = str(self.connection.password or "").strip()
         auth = self._auth(login)
@@ -142,18 +165,35 @@ class _Reader:
             raise self.wrong("login or password", "holds characters that no key or token has; paste it again")
         timeout = self.number("timeout", 60.0, _Limits(0.05, 600))
         numbers = {name: self.number(name, getattr(Settings, name), limits) for name, limits in _NUMBERS.items()}
+        urls = {"host": self._api_url(), "extra oauth_url": self._oauth_url()}
+        for name, url in urls.items():
+            self._check_origin(name, url, configuration, is_stored)
         return Settings(
             conn_id=self.conn_id,
-            api_url=self._api_url(),
-            oauth_url=self._oauth_url(),
+            api_url=urls["host"],
+            oauth_url=urls["extra oauth_url"],
             auth=auth,
             login=login,
             password=password,
             workspaces=self._workspaces(),
             connect_timeout=min(10.0, timeout),
             read_timeout=timeout,
+            configuration=configuration,
+            is_stored=is_stored,
             **numbers,
         )
+
+    def _check_origin(self, name: str, url: str, configuration: Configuration, is_stored: bool) -> None:
+        """Raise where no secret may be sent to ``url``."""
+        if sends_in_plain(url):
+            raise self.wrong(name, f"{url} is plain http: anybody on the network path could read the secret; use https")
+        if is_stored and origin_of(url) not in [origin_of(allowed) for allowed in configuration.allowed_origins]:
+            raise self.wrong(
+                name,
+                f"leads to {url}, where no secret is sent: it is not among {configuration.origins_setting} "
+                f"({', '.join(configuration.allowed_origins)}); whoever sets the environment of Airflow may add it "
+                f"there, or set the connection as AIRFLOW_CONN_{self.conn_id.upper()}",
+            )
 
     def wrong(self, name: str, problem: str) -> ConfigurationError:
         label = LABELS.get(name.removeprefix("extra "))
@@ -279,15 +319,3 @@ class _Reader:
         if not 0 < number < 65536:
             raise self.wrong("port", "must be a number from 1 to 65535")
         return number
-
-
-def sends_secrets_in_plain(url: str) -> bool:
-    """Whether secrets sent there would leave this machine without encryption."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https" or host == "localhost":
-        return False
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True

@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from bitbucket_cloud.auth.encryption import Encryption
-from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_webhooks.app import router as webhooks
 from bitbucket_webhooks.database import Database as WebhookDatabase
-from compliance_console_app.database import Pool
+from compliance_console_app.database import CONFIGURATION, Pool
 from compliance_console_app.routers import (
     audit,
     evidence,
@@ -20,15 +19,16 @@ from compliance_console_app.routers import (
     integrations,
     members,
     overview,
+    policies,
     repositories,
     runs,
     static,
     tests,
 )
 from compliance_console_app.web import errors
-from compliance_console_app.web.headers import SecurityHeaders
+from compliance_console_app.web.headers import SecretsOutOfLogs, SecurityHeaders
 
-ROUTERS = (overview, tests, repositories, members, evidence, exceptions, integrations, runs, audit, static)
+ROUTERS = (overview, tests, repositories, members, evidence, exceptions, policies, integrations, runs, audit, static)
 
 
 def create_app() -> FastAPI:
@@ -44,6 +44,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(errors.can_be_asked_for)],
     )
     app.state.pool = Pool()
     for module in ROUTERS:
@@ -51,6 +52,8 @@ def create_app() -> FastAPI:
     app.state.webhooks = WebhookDatabase(_address, lambda: Encryption.from_environment(CONFIGURATION))
     app.include_router(webhooks(app.state.webhooks))
     app.add_middleware(SecurityHeaders)
+    # Bitbucket brings code and state there.
+    app.add_middleware(SecretsOutOfLogs, path=integrations.CALLBACK.removeprefix("/compliance"))
     errors.install(app)
     return app
 

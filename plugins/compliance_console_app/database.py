@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +13,14 @@ import psycopg
 from fastapi import Depends, Request
 from psycopg.pq import TransactionStatus
 
+from bitbucket_compliance.core.bitbucket import CONFIGURATION as PIPELINE_CONFIGURATION
 from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.core.errors import postgres_errors
 
 Connection = psycopg.Connection[dict[str, Any]]
 ROLE = "compliance_console"
+#: What the console tells ``bitbucket_cloud``: as the pipeline does, in the console's role.
+CONFIGURATION = replace(PIPELINE_CONFIGURATION, role=ROLE)
 SQL = Path(__file__).parent / "sql"
 IDLE_KEPT = 4
 
@@ -29,10 +33,11 @@ class Pool:
         self._lock = threading.Lock()
 
     def take(self) -> Connection:
-        """A connection that answers, in the console's role where the login may step into it.
+        """A connection that answers, in the console's role.
 
         Raises:
             PostgresUnavailable: the server does not answer.
+            RoleRefused: the login may not step into that role.
         """
         while (connection := self._pop()) is not None:
             try:
@@ -41,7 +46,7 @@ class Pool:
                 return connection
             except psycopg.Error:
                 connection.close()
-        return _opened()
+        return connect(role=ROLE)
 
     def give_back(self, connection: Connection) -> None:
         """Keep the connection for the next request, or close it where it is of no more use."""
@@ -60,17 +65,6 @@ class Pool:
     def _pop(self) -> Connection | None:
         with self._lock:
             return self._idle.pop() if self._idle else None
-
-
-def _opened() -> Connection:
-    connection = connect()
-    with postgres_errors():
-        may = "SET" if connection.info.server_version >= 160000 else "MEMBER"
-        row = connection.execute("SELECT pg_has_role(%s, %s) AS allowed", (ROLE, may)).fetchone()
-        if row and row["allowed"]:
-            connection.execute(f"SET ROLE {ROLE}")
-        connection.commit()
-    return connection
 
 
 def database(request: Request) -> Iterator[Connection]:

@@ -17,6 +17,8 @@ from airflow.api_fastapi.core_api.security import get_user
 from airflow.configuration import conf
 from fastapi import Depends, HTTPException, status
 
+from bitbucket_compliance.core.persons import AIRFLOW, person
+
 DAG_ID = "bitbucket_compliance"
 CONNECTION_ID = "bitbucket_default"
 NO_LOGINS = (
@@ -27,9 +29,22 @@ NO_LOGINS = (
 
 @dataclass(frozen=True)
 class Person:
-    """Who is signed in; ``name`` is what the audit trail keeps."""
+    """Who is signed in.
+
+    Attributes:
+        name: the login, as Airflow shows it.
+    """
 
     name: str
+
+    @property
+    def id(self) -> str:
+        """As decisions and the audit trail keep it; see ``core.persons``.
+
+        Raises:
+            PersonUnclear: the login can't be told from another one.
+        """
+        return person(AIRFLOW, self.name)
 
 
 def auth_manager() -> BaseAuthManager[Any]:

@@ -69,8 +69,10 @@ MERGED_IN = 3
 _OWN_TIMES: tuple[LiteralString, ...] = (
     "UPDATE landing.repository_reads SET read_at = read_at - interval '1 hour'",
     "UPDATE landing.calls SET fetched_at = fetched_at - interval '1 hour'",
+    "ALTER TABLE landing.objects DISABLE TRIGGER USER",
     "UPDATE landing.objects SET fetched_at = fetched_at - interval '1 hour',"
     " first_fetched_at = first_fetched_at - interval '1 hour'",
+    "ALTER TABLE landing.objects ENABLE TRIGGER USER",
     "UPDATE integration.runs SET started_at = started_at - interval '1 hour',"
     " finished_at = finished_at - interval '1 hour'",
     "UPDATE integration.run_steps SET started_at = started_at - interval '1 hour',"

@@ -69,7 +69,7 @@ def test_operator_commands_know_nothing_of_one_machine() -> None:
         (["explain", "--test=x"], "error: the following arguments are required: --subject; usage: python -m "),
         (["explain", "--tests=x"], "error: the following arguments are required: --test, --subject; usage: "),
         (["review", "--decision=maybe"], "error: --decision=maybe: choose one of accept, reject, withdraw; usage: "),
-        (["review", "--decision=accept"], "error: give --evidence=id or --exception=id, one of the two"),
+        (["review", "--decision=accept"], "error: give --evidence=id, --exception=id or --policy=number, one of them"),
         (["webhooks", "--reactivate=perhaps"], "error: --reactivate=perhaps: write 1, or leave it out; usage: "),
         (["connect", "--port=70000"], "error: --port=70000: is no port: write a number from 1 to 65535; usage: "),
         (["evidence", "--captured-on=31.3."], "error: --captured-on=31.3.: is no date: write it as 2026-03-31"),

@@ -9,6 +9,7 @@ import pytest
 from bitbucket_compliance import __main__ as command_line
 from local import __main__ as make
 from local import services
+from local.postgres import EmbeddedPostgres
 from sandbox import demo
 from tests.conftest import Database
 
@@ -36,11 +37,15 @@ def test_a_bad_row_is_told_and_nothing_of_its_file_is_taken(
 
 
 def test_a_roster_comes_by_a_query(
-    database: Database, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database: Database,
+    other_postgres: EmbeddedPostgres,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     query = tmp_path / "people.sql"
     query.write_text("SELECT 'a@x.io' AS email, 'A' AS name, 'active' AS status, NULL AS end_date, '' AS account_id")
-    monkeypatch.setenv("AIRFLOW_CONN_HR", dsn)
+    monkeypatch.setenv("AIRFLOW_CONN_HR", other_postgres.uri())
     assert command_line.main(["import", "--roster-sql=hr", f"--query={query}"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("1 people")
     assert len(database.execute("SELECT 1 FROM registry.people").fetchall()) == 1

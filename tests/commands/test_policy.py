@@ -18,8 +18,8 @@ def overrides(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_policy_is_set_shown_and_taken_back(
-    database: Database, overrides: Path, capsys: pytest.CaptureFixture[str]
+def test_a_policy_is_set_shown_and_taken_back_by_two_persons(
+    database: Database, overrides: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert command_line.main(["policy", "--workspace", "Acme", "--file", str(overrides), "--reason", "why"]) == 0
     assert command_line.main(["policy", "--workspace", "acme", "--file", "none"]) == 0
@@ -30,6 +30,15 @@ def test_a_policy_is_set_shown_and_taken_back(
     overrides.write_text("")
     assert command_line.main(["policy", "--workspace", "acme", "--file", str(overrides), "--reason", "done"]) == 0
     said = capsys.readouterr().out
+    assert "it asks for less in thresholds.min_approvals and changes nothing before somebody else decides" in said
+    number = said.split("proposed: policy ")[1].split()[0]
+    assert command_line.main(["review", "--policy", number, "--decision", "accept"]) == 1
+    assert "somebody else has to decide" in capsys.readouterr().err
+    monkeypatch.setattr("bitbucket_compliance.commands.review.operator", lambda: "os:another")
+    assert command_line.main(["review", "--policy", number, "--decision", "accept"]) == 0
+    assert command_line.main(["policy", "--workspace", "acme"]) == 0
+    said = capsys.readouterr().out
+    assert "accepted by os:another" in said
     assert all(f"  {key.name}: " in said and f"  # {key.meaning}" in said for key in keys())
     assert "delivered:" not in said
     assert len(database.execute("SELECT 1 FROM registry.policy_overrides").fetchall()) == 2

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
+from airflow.configuration import conf
 from fastapi import HTTPException
 from fastapi.testclient import TestClient
 from httpx import Response
@@ -55,6 +57,8 @@ def open_console(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenCons
                 return SimpleAuthManagerUser(username=name, role=role.upper())
 
             app.dependency_overrides[get_user] = user
-            return stack.enter_context(Console(app, base_url="http://console.test"))
+            # A browser doesn't send secure cookies by plain http.
+            scheme = urlsplit(conf.get("api", "base_url", fallback="")).scheme or "http"
+            return stack.enter_context(Console(app, base_url=f"{scheme}://console.test"))
 
         yield open_as

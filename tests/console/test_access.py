@@ -47,6 +47,7 @@ OTHERWISE = {
     "GET /static/{name}": "sign in",
     "GET /evidence/new": "decide",
     "GET /exceptions/new": "decide",
+    "GET /members/review.csv": "decide",
     "GET /integrations/callback": "connect",
     "GET /integrations/disconnect": "connect",
     "GET /integrations/purge": "connect",

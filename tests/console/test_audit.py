@@ -65,8 +65,8 @@ def test_the_trail_is_narrowed_by_person_action_and_subject(
         page = console.get(f"/audit?{query}").text
         return [name for name in ("One", "Two", "Three%") if f"<td>{name}</td>" in page]
 
-    assert found("actor=ann") == ["One", "Three%"]
-    assert found("actor=ann&action=a.done") == ["One"]
+    assert found("actor=airflow:ann") == ["One", "Three%"]
+    assert found("actor=airflow:ann&action=a.done") == ["One"]
     assert found("about=%25") == ["Three%"]
     assert found("about=one") == ["One"]
     assert found("actor=nobody") == []

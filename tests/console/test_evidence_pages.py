@@ -75,7 +75,10 @@ def test_evidence_is_handed_in_accepted_by_somebody_else_and_withdrawn(
 
     refused = decide(ada, path, "accept")
     assert refused.status_code == 409
-    assert "submitted by ada; somebody else has to decide" in problem(refused)
+    assert (
+        "submitted by airflow:ada: airflow:ada can't decide on what is their own, somebody else has to decide"
+        in problem(refused)
+    )
 
     assert decide(bo, path, "accept").status_code == 303
     assert message(bo.get(path)) == "Evidence accepted; it covers 1 subject; results show it from the next run on"
@@ -86,9 +89,9 @@ def test_evidence_is_handed_in_accepted_by_somebody_else_and_withdrawn(
     assert "wrong workspace" in ada.get(path).text
     assert 'name="decision"' not in ada.get(path).text
     assert world.audited() == [
-        ("ada", "evidence.submitted"),
-        ("bo", "evidence.accepted"),
-        ("ada", "evidence.withdrawn"),
+        ("airflow:ada", "evidence.submitted"),
+        ("airflow:bo", "evidence.accepted"),
+        ("airflow:ada", "evidence.withdrawn"),
     ]
     [told] = world.rows("SELECT before, after FROM integration.console_audit WHERE action = 'evidence.accepted'")
     assert (told["before"]["status"], told["after"]["status"]) == ("submitted", "accepted")
@@ -103,7 +106,7 @@ def test_rejecting_says_why_and_keeps_what_was_typed(world: Published, ada: Cons
     assert "cut off &lt;script&gt;" in shown
     answer = decide(bo, path, "accept", "changed my mind")
     assert answer.status_code == 409
-    assert "rejected already, by bo" in problem(answer)
+    assert "rejected already, by airflow:bo" in problem(answer)
 
 
 def test_evidence_that_ends_within_14_days_is_told(world: Published, ada: Console, bo: Console) -> None:
@@ -265,7 +268,7 @@ def test_a_reader_sees_and_downloads_and_decides_nothing(
     assert viewer.post(f"{path}/decision", data={"decision": "accept"}).status_code == 403
     for page in ("/evidence", path, f"{path}/file", "/evidence/new"):
         assert nobody.get(page).status_code == 401
-    assert world.audited() == [("ada", "evidence.submitted")]
+    assert world.audited() == [("airflow:ada", "evidence.submitted")]
 
 
 def test_what_postgres_can_not_take_is_refused_before_it_gets_there(world: Published, ada: Console) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from httpx import Response
 
+from bitbucket_compliance.registry import persons
 from tests.conftest import Database
 from tests.console.conftest import Console, OpenConsole
 from tests.console.world import HOSTILE, WORKSPACE, Published, identity, message, problem
@@ -19,6 +20,7 @@ def world(database: Database) -> Published:
     made = Published(database)
     made.repository("pay")
     made.repository("pay-api")
+    persons.note(database, "airflow:olga")
     return made
 
 
@@ -38,7 +40,7 @@ def day(days: int) -> str:
 
 def ask(console: Console, **fields: str) -> Response:
     given = {
-        "test_id": TEST, "workspace": WORKSPACE, "scope": "subject", "target": "pay", "owner": "olga",
+        "test_id": TEST, "workspace": WORKSPACE, "scope": "subject", "target": "pay", "owner": "airflow:olga",
         "reason": "moving away", "until": day(60), **fields,
     }  # fmt: skip
     return console.submit("/exceptions", given, on="/exceptions/new")
@@ -64,7 +66,7 @@ def test_an_exception_is_asked_for_accepted_by_somebody_else_and_withdrawn(
 
     refused = decide(ada, path, "accept")
     assert refused.status_code == 409
-    assert "ada asked for exception" in problem(refused)
+    assert "was asked for by airflow:ada: airflow:ada can't decide" in problem(refused)
 
     assert decide(bo, path, "accept").status_code == 303
     shown = bo.get(path)
@@ -75,17 +77,18 @@ def test_an_exception_is_asked_for_accepted_by_somebody_else_and_withdrawn(
     assert decide(ada, path, "withdraw", "fixed instead").status_code == 303
     assert "fixed instead" in ada.get("/exceptions").text
     assert world.audited() == [
-        ("ada", "exception.requested"),
-        ("bo", "exception.accepted"),
-        ("ada", "exception.withdrawn"),
+        ("airflow:ada", "exception.requested"),
+        ("airflow:bo", "exception.accepted"),
+        ("airflow:ada", "exception.withdrawn"),
     ]
     [told] = world.rows("SELECT before, after FROM integration.console_audit WHERE action = 'exception.accepted'")
     assert (told["before"]["status"], told["after"]["status"]) == ("requested", "accepted")
 
 
 def test_the_owner_of_a_risk_does_not_accept_it(world: Published, ada: Console, bo: Console) -> None:
+    bo.get("/exceptions")
     path = asked(ada, owner="Bo")
-    assert "bo owns exception" in problem(decide(bo, path, "accept"))
+    assert "is owned by airflow:bo" in problem(decide(bo, path, "accept"))
     assert world.rows("SELECT 1 FROM registry.exception_decisions") == []
 
 
@@ -93,7 +96,7 @@ def test_rejecting_says_why_and_is_final(world: Published, ada: Console, bo: Con
     path = asked(ada)
     assert "say why you reject it" in problem(decide(bo, path, "reject"))
     assert decide(bo, path, "reject", "fix it").status_code == 303
-    assert "was rejected by bo" in problem(decide(bo, path, "accept"))
+    assert "was rejected by airflow:bo" in problem(decide(bo, path, "accept"))
 
 
 def test_what_ends_within_14_days_is_told(world: Published, ada: Console, bo: Console) -> None:
@@ -150,7 +153,7 @@ def test_the_address_fills_the_form_for_the_subject_of_a_test(world: Published, 
 
 def test_hostile_names_are_escaped_on_every_page(world: Published, ada: Console) -> None:
     world.result("offboarded_access_removed", "member", HOSTILE)
-    path = asked(ada, test_id="offboarded_access_removed", target=identity(HOSTILE), owner=HOSTILE, reason=HOSTILE)
+    path = asked(ada, test_id="offboarded_access_removed", target=identity(HOSTILE), reason=HOSTILE)
     for page in (path, "/exceptions"):
         shown = ada.get(page).text
         assert HOSTILE not in shown

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from html import unescape
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -166,9 +167,9 @@ def test_from_connect_to_tokens_in_the_vault_and_the_first_run(
     page = ann.get("/integrations").text
     assert "connected</span> by ann" in page and "granted</span>" in page
     assert audit(dsn) == [
-        ("ann", "connection.consent_asked", "bitbucket_default"),
-        ("ann", "connection.connected", "bitbucket_default"),
-        ("ann", "run.started", DEMO),
+        ("airflow:ann", "connection.consent_asked", "bitbucket_default"),
+        ("airflow:ann", "connection.connected", "bitbucket_default"),
+        ("airflow:ann", "run.started", DEMO),
     ]
 
 
@@ -178,7 +179,7 @@ def test_connecting_asks_for_webhooks_beside_the_first_run_where_an_address_is_s
     monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", "https://hooks.example.com/webhooks/bitbucket")
     assert "integrations/progress" in connect(ann).headers["location"]
     assert (runs.webhooks, runs.started) == ([("ensure", DEMO)], [(DEMO, "ann")])
-    assert ("ann", "webhook.asked_for", DEMO) in audit(dsn)
+    assert ("airflow:ann", "webhook.asked_for", DEMO) in audit(dsn)
 
 
 def test_the_way_to_bitbucket_is_no_redirect_of_a_form(ann: Console, sandbox: SandboxServer) -> None:
@@ -195,7 +196,7 @@ def test_who_refuses_on_bitbuckets_page_is_told_so_and_nothing_is_kept(
     assert answer.status_code == 303
     assert "access was denied on Bitbucket&#39;s page" in ann.get("/integrations").text
     assert events(dsn) == [] and runs.started == []
-    assert audit(dsn)[-1] == ("ann", "connection.refused", "bitbucket_default")
+    assert audit(dsn)[-1] == ("airflow:ann", "connection.refused", "bitbucket_default")
 
 
 def test_a_state_nobody_asked_for_is_refused(ann: Console, sandbox: SandboxServer, dsn: str) -> None:
@@ -347,7 +348,7 @@ def test_disconnect_deletes_the_tokens_and_tells_how_to_revoke_the_grant(ann: Co
     assert events(dsn)[-1] == "disconnected"
     page = ann.get("/integrations").text
     assert "Disconnected: the tokens are deleted here" in page and "not connected" in page
-    assert audit(dsn)[-1] == ("ann", "connection.disconnected", "bitbucket_default")
+    assert audit(dsn)[-1] == ("airflow:ann", "connection.disconnected", "bitbucket_default")
 
 
 def test_disconnecting_what_is_not_connected_says_so(ann: Console, dsn: str) -> None:
@@ -399,8 +400,16 @@ def left(dsn: str) -> dict[str, int]:
     }
 
 
-def test_a_purge_asks_twice_lists_what_goes_and_leaves_what_people_declared(
-    ann: Console, sandbox: SandboxServer, pipeline: Pipeline, connection: Callable[..., None], dsn: str, runs: Runs
+def test_a_purge_is_asked_for_by_one_accepted_by_another_and_leaves_what_people_declared(
+    ann: Console,
+    sandbox: SandboxServer,
+    pipeline: Pipeline,
+    connection: Callable[..., None],
+    dsn: str,
+    runs: Runs,
+    open_console: OpenConsole,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pipeline.take_demo()
     pipeline.run(sandbox)
@@ -415,17 +424,36 @@ def test_a_purge_asks_twice_lists_what_goes_and_leaves_what_people_declared(
     assert all(f'<th scope="row">{schema}</th>' in page for schema in ("landing", "staging", "judged", "compliance"))
     ann.submit("/integrations/purge", {"workspace": DEMO, "typed": "demo"})
     assert left(dsn) == before
+    monkeypatch.setenv("COMPLIANCE_EXPORT_TARGET", str(tmp_path))
     ann.submit("/integrations/purge", {"workspace": DEMO, "typed": DEMO}, on="/integrations/purge")
+    asked = left(dsn)
+    assert asked == before | {"integration.console_audit": before["integration.console_audit"] + 1}
+    bob = open_console("op", "bob")
+    purge_id = rows(dsn, "SELECT purge_id FROM registry.purges", role="compliance_owner")[0]["purge_id"]
+    form = {"decision": "accept"}
+    answer = bob.submit(f"/integrations/purge/{purge_id}/decision", form, on="/integrations/purge")
+    assert answer.status_code == 303, answer.text
     after = left(dsn)
     for table in ("registry.classification", "registry.policy_versions"):
         assert after[table] == before[table] > 0
-    assert after["integration.console_audit"] == before["integration.console_audit"] + 1
-    assert audit(dsn)[-1] == ("ann", "data.purged", DEMO)
+    assert audit(dsn)[-3:] == [
+        ("airflow:ann", "purge.asked_for", DEMO),
+        ("airflow:bob", "purge.accepted", DEMO),
+        ("airflow:bob", "data.purged", DEMO),
+    ]
     assert {n for table, n in after.items() if not table.startswith(("registry", "integration.console"))} == {0}
 
 
 def test_nothing_is_purged_while_a_run_is_at_work_or_the_connection_is_connected(
-    ann: Console, sandbox: SandboxServer, pipeline: Pipeline, connection: Callable[..., None], dsn: str, runs: Runs
+    ann: Console,
+    sandbox: SandboxServer,
+    pipeline: Pipeline,
+    connection: Callable[..., None],
+    dsn: str,
+    runs: Runs,
+    open_console: OpenConsole,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pipeline.connect_to(sandbox, "admin")
     pipeline.extract()
@@ -433,7 +461,12 @@ def test_nothing_is_purged_while_a_run_is_at_work_or_the_connection_is_connected
     token = ann.token("/integrations/purge")
     form = {"csrf_token": token, "workspace": DEMO, "typed": DEMO}
     before = left(dsn)
-    answer = ann.post("/integrations/purge", data=form)
+    monkeypatch.setenv("COMPLIANCE_EXPORT_TARGET", str(tmp_path))
+    ann.post("/integrations/purge", data=form)
+    bob = open_console("op", "bob")
+    purge_id = rows(dsn, "SELECT purge_id FROM registry.purges", role="compliance_owner")[0]["purge_id"]
+    accept = {"decision": "accept"}
+    answer = bob.submit(f"/integrations/purge/{purge_id}/decision", accept, on="/integrations/purge")
     assert answer.status_code == 503 and "is at work" in answer.text
     pipeline.release()
     connect(ann)

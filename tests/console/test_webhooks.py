@@ -177,7 +177,7 @@ def test_the_buttons_start_the_dag_and_are_remembered(
     assert answer.status_code == 303
     assert started == [(action, ACME)]
     (entry,) = rows(dsn, "SELECT * FROM integration.console_audit", role="compliance_console")
-    assert (entry["actor"], entry["action"], entry["subject"]) == ("ann", "webhook.asked_for", ACME)
+    assert (entry["actor"], entry["action"], entry["subject"]) == ("airflow:ann", "webhook.asked_for", ACME)
     assert entry["after"]["action"] == action
 
 

@@ -8,9 +8,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -25,7 +26,7 @@ from local.postgres import EmbeddedPostgres
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-START_SECONDS = 180
+START_SECONDS = 300
 PARTS = ("metadatabase", "scheduler", "dag_processor")
 DAGS = ("bitbucket_compliance", "registry_import")
 
@@ -66,6 +67,11 @@ class Airflow:
         answer = self._call("/auth/token", {"username": user, "password": self.password(user)})
         return str(answer["access_token"])
 
+    def ask(self, user: str, method: str, path: str, body: Any = None) -> requests.Response:
+        """One request as a person who has signed in, whatever comes of it."""
+        headers = {"Authorization": f"Bearer {self.token(user)}"}
+        return requests.request(method, f"{self.url}{path}", json=body, headers=headers, timeout=60)
+
     def trigger(self, dag_id: str, conf: dict[str, Any], seconds: float = 120) -> None:
         """Run a DAG and wait for its end."""
         token = self.token("admin")
@@ -78,6 +84,17 @@ class Airflow:
             state = self._call(f"/api/v2/dags/{dag_id}/dagRuns/{run['dag_run_id']}", None, token)["state"]
         if state != "success":
             raise AssertionError(f"{dag_id} {conf}: {state}")
+
+    def operate(self, *arguments: str) -> None:
+        """Run a command as the operator of this Airflow."""
+        settings = {
+            "AIRFLOW_CONN_COMPLIANCE_POSTGRES": EmbeddedPostgres(self.folder / "postgres").uri(),
+            "AIRFLOW_HOME": str(self.folder / "airflow"),
+            "COMPLIANCE_EVIDENCE_URL": (self.folder / "evidence").as_uri(),
+            "PYTHONPATH": env.PYTHONPATH,
+        }
+        command = [sys.executable, "-m", "bitbucket_compliance", *arguments]
+        subprocess.run(command, env=os.environ | settings, check=True)
 
     def query(self, *statements: str) -> list[dict[str, Any]]:
         """Rows of the last of these statements, out of the data's Postgres."""
@@ -102,8 +119,13 @@ class Airflow:
 
 
 @contextlib.contextmanager
-def airflow_in(folder: Path, grant: str = "admin") -> Iterator[Airflow]:
-    """Start all of it, on free ports, with everything it keeps below ``folder``; end it with the context."""
+def airflow_in(
+    folder: Path, grant: str = "admin", settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Airflow]:
+    """Start all of it, on free ports, with everything it keeps below ``folder``; end it with the context.
+
+    ``settings``: of the deployment, more than what `make up` sets.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "logs").mkdir(exist_ok=True)
     log_file = folder / "logs" / "up.log"
@@ -113,7 +135,7 @@ def airflow_in(folder: Path, grant: str = "admin") -> Iterator[Airflow]:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.console_browser.up", str(folder), grant],
             cwd=env.ROOT,
-            env=clean | {"PYTHONPATH": os.pathsep.join([str(env.ROOT / "include"), str(env.ROOT / "plugins")])},
+            env=clean | settings | {"PYTHONPATH": env.PYTHONPATH},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -20,6 +20,8 @@ SCHEMAS = ("landing", "staging", "judging", "judged", "registry", "integration",
 
 _TABLES = """
 # relation                         pipeline console reader people vault   receiver
+# when and by whom an object was seen last may be updated
+landing.objects                    SI       -       -      -      -      -
 landing.*                          SIUD     -       -      -      -      -
 staging.members                    SIUD     S       -      -      -      -
 staging.member_emails              SIUD     S       -      -      -      -
@@ -27,11 +29,13 @@ staging.repositories               SIUD     S       -      -      -      -
 staging.workspaces                 SIUD     S       -      -      -      -
 staging.*                          SIUD     -       -      -      -      -
 judged.*                           SIUD     -       -      -      -      -
-quality.*                          SIUD     -       -      -      -      -
-# what people declare: added to, never changed
+quality.*                          SI       -       -      -      -      -
+# what people declare: added to, never changed; the time of a row is the server's
 registry.people                    SI       I       -      -      -      -
-registry.policy_versions           SI       S       -      -      -      -
+registry.policy_versions           SI       SI      -      -      -      -
 registry.access_reviews            -        SI      -      -      -      -
+registry.purged                    -        S       -      -      -      -
+registry.purge*                    -        SI      -      -      -      -
 registry.*                         SI       SI      -      -      -      -
 integration.connection_events      S        S       -      -      SI     -
 integration.token_vault            -        -       -      -      SIUDT  -
@@ -40,12 +44,13 @@ integration.webhooks               SIUD     SIUD    -      -      -      S
 integration.webhook_secrets        -        -       -      -      SIUDT  S
 integration.webhook_events         SUD      S       -      -      -      SI
 integration.webhook_gaps           SID      S       -      -      -      -
-integration.request_budgets        SIUD     S       -      -      -      -
-integration.request_ledger         SIUD     S       -      -      -      -
+integration.request_budgets        SIUD     SIUD    -      -      -      -
+integration.request_ledger         SIUD     SIUD    -      -      -      -
+integration.publications           S        S       -      -      -      -
 integration.schema_version         S        -       -      -      -      -
 integration.schema_objects         -        -       -      -      -      -
 integration.runs                   SIU      -       -      -      -      -
-integration.console_audit          -        SI      -      -      -      -
+integration.console_audit          I        SI      -      -      -      -
 # and the column used_at may be updated
 integration.oauth_states           -        SID     -      -      -      -
 integration.run_steps              SIUD     S       -      -      -      -
@@ -54,7 +59,8 @@ integration.notifications_sent     SI       -       -      -      -      -
 integration.*                      SIUD     -       -      -      -      -
 compliance.exception_endings       SI       S       S      -      -      -
 compliance.member_employment       SIUD     -       -      S      -      -
-compliance.result_history          SIU      S       S      -      -      -
+# and an open interval may be ended
+compliance.result_history          SI       S       S      -      -      -
 compliance.results                 SIUD     S       -      -      -      -
 compliance.*                       SIUD     S       S      -      -      -
 """
@@ -74,11 +80,17 @@ compliance.*                       S        S       S      -      -      -
 _FUNCTIONS = """
 compliance.results_as_of           x        x       x      -      -      -
 compliance.score                   x        x       x      -      -      -
-integration.purge                  -        x       -      -      -      -
+integration.keep_history           -        -       -      -      -      -
+integration.note_publication       x        -       -      -      -      -
+integration.purge                  -        -       -      -      -      -
 integration.purgeable              -        x       -      -      -      -
 integration.purgeable_tables       -        -       -      -      -      -
 integration.announce_events        x        -       -      -      -      -
 integration.announce_webhook_events -       -       -      -      -      -
+registry.purge_workspace           -        x       -      -      -      -
+registry.refuse_decision_by_one_person -    -       -      -      -      -
+landing.forget_bodies              x        -       -      -      -      -
+quality.*                          x        -       -      -      -      -
 judging.*                          x        -       -      -      -      -
 registry.valid_evidence            x        x       -      -      -      -
 staging.glob_matches               x        x       -      -      -      -

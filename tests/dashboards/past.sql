@@ -1,6 +1,8 @@
 -- Purpose: give the demo workspace two months of a past, as if it had been judged every day: what one run found
 -- becomes what was found bit by bit, and some of what passes was failing once. Repeatable: hashes stand for chance.
 
+ALTER TABLE compliance.result_history DISABLE TRIGGER USER;
+
 -- Each verdict's number between 0 and 1.
 CREATE TEMPORARY TABLE lots AS
 SELECT
@@ -87,3 +89,5 @@ WHERE
     AND results.workspace = changes.workspace
     AND results.test_id = changes.test_id
     AND results.subject_id = changes.subject_id;
+
+ALTER TABLE compliance.result_history ENABLE TRIGGER USER;

@@ -113,10 +113,10 @@ def test_what_people_declared_is_named_with_who_and_when_but_never_what_hr_says(
     whole_run(pipeline, acme)
     left = explain("offboarded_access_removed", "Person 1")
     assert "failing, offboarded" in left
-    assert "roster people.csv of 1 people, imported by tester" in left and "address: 2 " in left
+    assert "roster people.csv of 1 people, imported by os:tester" in left and "address: 2 " in left
     assert "2026-01-15" not in left and "example.com" not in left
     out_of_scope = explain("peer_review_required", "repo-1")
-    assert "repository repo-1: non_production, set by tester" in out_of_scope and "c.csv" in out_of_scope
+    assert "repository repo-1: non_production, set by os:tester" in out_of_scope and "c.csv" in out_of_scope
 
 
 def test_evidence_is_named_with_its_file_and_both_people(
@@ -128,7 +128,7 @@ def test_evidence_is_named_with_its_file_and_both_people(
     said = explain("user_mfa_enabled", "Person 1")
     [known] = pipeline.query("SELECT evidence_id::text AS id, file_sha256 FROM registry.evidence")
     assert f"evidence {known['id']}" in said and known["file_sha256"] in said
-    assert "submitted by tester" in said and "accepted by tester" in said
+    assert "submitted by os:tester" in said and "accepted by os:tester" in said
     assert "person-1@example.com" not in said
 
 
@@ -249,10 +249,10 @@ def test_an_exception_is_named_with_its_reason_until_the_moment_it_expires(
     whole_run(pipeline, acme)
     with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
         asked = ExceptionRequest(
-            "peer_review_required", "acme", "olga", "it retires", datetime.now(UTC) + timedelta(30), "repo-0"
+            "peer_review_required", "acme", "os:ada", "it retires", datetime.now(UTC) + timedelta(30), "repo-0"
         )
-        wanted = request(connection, asked, requested_by="ada")
-        decide(connection, wanted.exception_id, "accept", decided_by="ben")
+        wanted = request(connection, asked, requested_by="os:ada")
+        decide(connection, wanted.exception_id, "accept", decided_by="os:ben")
     whole_run(pipeline, acme)
     found = gather("peer_review_required", "repo-0")
     assert found.exception is not None

@@ -33,8 +33,8 @@ def test_a_run_of_no_workspace_starts_nothing_and_ends_with_one_line_that_tells_
 def test_variables_of_make_reach_a_run(workspace: str, monkeypatch: pytest.MonkeyPatch) -> None:
     jobs: list[airflow_run.Job] = []
 
-    def execute(given: list[airflow_run.Job], *_: object) -> int:
-        jobs.extend(given)
+    def execute(given: airflow_run.Job, *_: object) -> int:
+        jobs.append(given)
         return 0
 
     monkeypatch.setattr(run, "_execute", execute)

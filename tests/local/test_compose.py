@@ -17,6 +17,7 @@ import yaml
 from bitbucket_compliance.database.receiver_login import LOGIN as RECEIVER_LOGIN
 from bitbucket_compliance.reporting.dashboards.login import LOGIN
 from local.environment import ROOT
+from local.postgres import RUNNING_ROLE
 from tests.server_lock import IMAGE_FOLDERS
 
 COMPOSE = ROOT / "docker-compose.yaml"
@@ -66,10 +67,8 @@ def test_secrets_have_no_default_and_are_empty_in_the_example() -> None:
     secrets = {match[1]: (match[2], match[3]) for match in VARIABLE.finditer(TEXT) if SECRET.search(match[1])}
     optional = {name for name, (kind, default) in secrets.items() if (kind, default) == ("-", "")}
     assert {name for name, (kind, _) in secrets.items() if kind == "?"} == secrets.keys() - optional
-    # Whoever has no second person needs no login for one.
     # Whoever wants no dashboard need not invent passwords for it; its own containers insist on them.
     assert optional == {
-        "AIRFLOW_REVIEWER_PASSWORD",
         "SUPERSET_SECRET_KEY",
         "SUPERSET_ADMIN_PASSWORD",
         "SUPERSET_VIEWER_PASSWORD",
@@ -114,6 +113,70 @@ def test_every_dependency_exists_and_can_fulfil_its_condition() -> None:
                 assert "healthcheck" in SERVICES[other], f"{name} waits for {other}"
 
 
+def test_every_service_is_hardened_and_ends_somewhere() -> None:
+    for name, service in SERVICES.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert {"mem_limit", "pids_limit", "cpus"} <= service.keys(), name
+        assert not {"privileged", "devices", "pid", "ipc", "userns_mode"} & service.keys(), name
+
+
+def test_only_the_databases_get_capabilities_back_and_only_those_of_their_start() -> None:
+    given = {name: service["cap_add"] for name, service in SERVICES.items() if "cap_add" in service}
+    needed = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
+    assert given == {"postgres-metadata": needed, "postgres-data": needed}
+
+
+def test_what_is_written_lies_in_memory_or_in_a_volume_of_the_services_that_use_it() -> None:
+    """Beside the databases' and the dashboard's own: who reads and writes what the pipeline keeps."""
+    used = {name: sorted(map(str, service.get("volumes", []))) for name, service in SERVICES.items()}
+    assert used["airflow-api-server"] == [
+        "${IMPORT_FOLDER:-./imports}:/opt/pipeline/imports:ro",
+        "airflow-logs:/opt/airflow/logs:ro",
+        "data-docs:/opt/airflow/data_docs:ro",
+        "evidence:/opt/airflow/evidence",
+    ]
+    assert used["airflow-dag-processor"] == used["airflow-triggerer"] == ["airflow-logs:/opt/airflow/logs"]
+    assert [name for name, volumes in used.items() if "airflow-exports:/opt/airflow/exports" in volumes] == [
+        "airflow-scheduler"
+    ]
+    for name in ("airflow-init", "webhook-receiver", "webhook-login", "superset-login"):
+        assert used[name] == [], name
+
+
+def test_a_text_of_compose_is_given_to_no_read_only_service() -> None:
+    """Docker Compose copies such a text into the container, which it can't where the root is read-only."""
+    assert {name for name, config in DOCUMENT["configs"].items() if "file" not in config} == set()
+    assert all((ROOT / config["file"]).is_file() for config in DOCUMENT["configs"].values())
+
+
+def _reached_from(service: str) -> set[str]:
+    networks = set(SERVICES[service].get("networks", ["default"]))
+    return {name for name, other in SERVICES.items() if networks & set(other.get("networks", ["default"]))} - {service}
+
+
+@pytest.mark.parametrize("exposed", ["webhook-receiver", "superset"])
+def test_what_people_or_the_internet_reach_reaches_the_datas_postgres_alone(exposed: str) -> None:
+    assert _reached_from(exposed) == {"postgres-data"}
+
+
+def test_airflows_metadata_is_reached_by_airflow_alone_and_reaches_nothing() -> None:
+    assert _reached_from("postgres-metadata") == {
+        *("airflow-init", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
+    }
+    assert DOCUMENT["networks"]["metadata"] == {"internal": True}
+    assert "ports" not in SERVICES["postgres-metadata"]
+
+
+def test_images_are_named_by_variables_that_can_hold_a_digest() -> None:
+    images = [str(service.get("image", "")) for service in SERVICES.values()]
+    recipes = [str(service["build"]["dockerfile_inline"]) for service in SERVICES.values() if "build" in service]
+    bases = [line.removeprefix("FROM ") for recipe in recipes for line in recipe.splitlines() if "FROM " in line]
+    foreign = [image for image in images if not image.startswith("bitbucket-compliance")] + bases
+    assert foreign and all(image.startswith("${") for image in foreign)
+
+
 def test_metadata_and_data_have_servers_volumes_and_passwords_of_their_own() -> None:
     metadata, data = SERVICES["postgres-metadata"], SERVICES["postgres-data"]
     assert {volume.split(":")[0] for volume in metadata["volumes"]}.isdisjoint(
@@ -124,10 +187,16 @@ def test_metadata_and_data_have_servers_volumes_and_passwords_of_their_own() -> 
 
 def test_the_pipelines_login_is_no_superuser() -> None:
     connection = json.loads(SERVICES["airflow-scheduler"]["environment"]["AIRFLOW_CONN_COMPLIANCE_POSTGRES"])
-    script = DOCUMENT["configs"]["compliance-login"]["content"]
-    assert connection["login"] == "compliance"
+    script = (ROOT / DOCUMENT["configs"]["compliance-login"]["file"]).read_text(encoding="utf-8")
+    assert connection["login"] == RUNNING_ROLE and f"{RUNNING_ROLE} " not in script, "an upgrade makes it"
     assert "CREATE ROLE compliance LOGIN CREATEROLE PASSWORD :'password'" in script
     assert "SUPERUSER" not in script
+
+
+def test_the_login_that_migrates_is_known_to_what_ends_alone() -> None:
+    knows = {name for name, service in SERVICES.items() if "COMPLIANCE_OWNER_POSTGRES_PASSWORD" in json.dumps(service)}
+    assert knows == {"postgres-data", "airflow-init", "webhook-login", "superset-login"}
+    assert {SERVICES[name]["restart"] for name in knows - {"postgres-data"}} == {"no"}
 
 
 def test_sandbox_dashboard_and_receiver_run_only_where_they_are_asked_for() -> None:
@@ -147,7 +216,7 @@ def test_the_receiver_has_a_login_of_its_own_and_of_the_secrets_only_the_key_of_
     assert connection["login"] == RECEIVER_LOGIN
     used = {match[1] for value in service["environment"].values() for match in VARIABLE.finditer(value)}
     assert {name for name in used if SECRET.search(name)} == {"COMPLIANCE_VAULT_KEY", "COMPLIANCE_RECEIVER_PASSWORD"}
-    assert (service["read_only"], service["volumes"], service["cap_drop"]) == (True, [], ["ALL"])
+    assert "volumes" not in service
 
 
 def test_the_dashboard_has_a_login_of_its_own_and_none_of_the_pipelines_secrets() -> None:

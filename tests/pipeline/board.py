@@ -25,7 +25,7 @@ from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.policies import load_policy
 from local.postgres import EmbeddedPostgres
-from tests.databases import copied
+from tests.databases import copied, unguarded
 
 PEERS = "peer_review_required"
 CODES = {
@@ -55,6 +55,7 @@ _TIMES = {
     ),
     "compliance.result_history": ("valid_from", "valid_to"),
     "compliance.exception_endings": ("ended_at",),
+    "integration.publications": ("published_at",),
     "registry.exceptions": ("requested_at", "expires_at"),
 }
 
@@ -200,6 +201,10 @@ class Board:
 
     def age(self, by: timedelta) -> None:
         """Make everything older: as if so much time had passed; a negative one puts the server's clock back."""
+        with unguarded(self.connection):
+            self._shift(by)
+
+    def _shift(self, by: timedelta) -> None:
         for table, columns in _TIMES.items():
             changes = sql.SQL(", ").join(
                 sql.SQL("{0} = {0} - %(by)s").format(sql.Identifier(column)) for column in columns
@@ -216,7 +221,6 @@ class Board:
             " WHERE exceptions.exception_id = decisions.exception_id AND exceptions.workspace = %s",
             (by, self.workspace),
         )
-        self.connection.commit()
 
 
 def comparable(rows: list[Row]) -> list[tuple[str, ...]]:

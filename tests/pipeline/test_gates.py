@@ -20,6 +20,7 @@ from sandbox.build import Rules
 from sandbox.model import Repository
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
+from tests.databases import unguarded
 from tests.harness import Pipeline
 from tests.pipeline.small import (
     ACME,
@@ -218,7 +219,7 @@ def test_warnings_are_recorded_and_stop_nothing(
     pipeline: Pipeline, acme: SandboxServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline.take("roster", _roster(tmp_path))
-    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection, unguarded(connection):
         connection.execute("UPDATE registry.imports SET imported_at = now() - interval '8 days'")
     acme.state.repository("repo-0").restrictions[0].kind = "require_moon_phase"
     acme.state.add_fault("branch_restrictions", slug="repo-1", kind="wrong_size")
@@ -350,14 +351,23 @@ def test_an_empty_workspace_passes_both_gates(pipeline: Pipeline, serve: Serve) 
     assert run_row(pipeline, run_id)["status"] == "published"
 
 
-def test_a_gate_that_runs_twice_records_once(pipeline: Pipeline, serve: Serve) -> None:
+def test_a_gate_that_runs_twice_adds_what_it_found_and_the_newest_counts(pipeline: Pipeline, serve: Serve) -> None:
     pipeline.connect_to(serve(small_state(1)), "admin", **FAST)
     run_id = extract()
     tasks.gate(ACME, run_id, "staging")
     count = len(outcomes(pipeline, run_id))
+    with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
+        connection.execute("UPDATE staging.repositories SET is_private = null")
+    with pytest.raises(AirflowFailException):
+        tasks.gate(ACME, run_id, "staging")
+    tasks.stage(ACME, run_id)
     tasks.gate(ACME, run_id, "staging")
     rows = pipeline.query("SELECT count(*) AS n FROM quality.expectation_results WHERE run_id = %s", (run_id,))
-    assert rows[0]["n"] == count > 0
+    assert rows[0]["n"] == 3 * count > 0
+    tries = pipeline.query("SELECT passed FROM quality.gate_outcomes WHERE run_id = %s ORDER BY outcome_id", (run_id,))
+    assert [row["passed"] for row in tries] == [True, False, True]
+    [run] = pipeline.query("SELECT quality FROM integration.runs WHERE run_id = %s", (run_id,))
+    assert run["quality"] == "passed_with_warnings", "no roster was imported; what failed before is cured"
     pipeline.release(ACME)
 
 
@@ -684,7 +694,7 @@ STAGING_BROKEN = (
         " SELECT 'acme', '{published-' || n || '}', 'published-' || n FROM generate_series(1, 25) AS n",
         "published-",
     ),
-    (ROSTER_AGE, "DELETE FROM registry.imports", "imported_at"),
+    (ROSTER_AGE, "SELECT 'no roster was imported'", "imported_at"),
 )
 
 
@@ -714,7 +724,7 @@ def test_every_expectation_about_staging_can_fail_and_shows_its_rows_and_the_way
     _unprotected(pipeline, "staging")
     with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
         for expectation, statement, _ in STAGING_BROKEN:
-            assert connection.execute(statement).rowcount > 0 or expectation == ROSTER_AGE, expectation
+            assert connection.execute(statement).rowcount > 0, expectation
     with pytest.raises(AirflowFailException) as stopped:
         tasks.gate(ACME, run_id, "staging")
     pipeline.release(ACME)
@@ -815,6 +825,14 @@ RESULTS_BROKEN = (
         "there is one verdict for each subject of each enabled test, and no other",
         "DELETE FROM judged.verdicts WHERE test_id = 'peer_review_required' AND subject_name = 'repo-1'",
         "repo-1",
+    ),
+    (
+        "history holds what publications of the pipeline wrote, and nothing else",
+        "INSERT INTO compliance.result_history (workspace, test_id, subject_type, subject_id, severity, status,"
+        " reason_code, reason, detail, facts_hash, policy_version, run_id, valid_from)"
+        " VALUES ('acme', 'repo_classified', 'repository', '{forged}', 'high', 'passing', 'c', 'r', '{}', 'h', 'p',"
+        " 'r', '2026-01-01')",
+        "{forged}",
     ),
     (
         "every status is one of the contract",
@@ -931,24 +949,25 @@ def test_a_verdict_rests_on_accepted_evidence_of_its_test_from_its_capture_until
     pipeline.release(ACME)
     with psycopg.connect(pipeline.dsn, autocommit=True) as connection:
         # In Auckland it is the first of April already.
-        connection.execute(
-            "UPDATE registry.policy_versions"
-            " SET body = jsonb_set(body, '{thresholds,time_zone}', '\"Pacific/Auckland\"')"
-        )
+        with unguarded(connection):
+            connection.execute(
+                "UPDATE registry.policy_versions"
+                " SET body = jsonb_set(body, '{thresholds,time_zone}', '\"Pacific/Auckland\"')"
+            )
         connection.execute("UPDATE judged.verdicts SET evaluated_at = '2026-03-31T20:00:00Z'")
         for number, (days, decision, about, _) in enumerate(EVIDENCE_AGES):
             evidence = connection.execute(
                 "INSERT INTO registry.evidence"
                 " (test_id, scope, kind, captured_on, submitted_by, file_name, file_sha256)"
-                " VALUES (%s, 'workspace', 'screenshot', date '2026-04-01' - %s, 'ann', 'a.png', '0')"
+                " VALUES (%s, 'workspace', 'screenshot', date '2026-04-01' - %s, 'os:ann', 'a.png', '0')"
                 " RETURNING evidence_id",
                 (about, days),
             ).fetchone()
             assert evidence
             for decided in {"withdrawn": ("accepted", "withdrawn"), None: ()}.get(decision, (decision,)):
                 connection.execute(
-                    "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by)"
-                    " VALUES (%s, %s, 'bob')",
+                    "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)"
+                    " SELECT %s, %s, 'os:bob', min(policy_version) FROM registry.policy_versions",
                     (evidence[0], decided),
                 )
             connection.execute(

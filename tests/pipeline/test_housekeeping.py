@@ -110,13 +110,13 @@ def test_many_bodies_go_in_batches_that_are_committed_one_by_one(
     def counting(connection: Any, path: str, keys: Any = None) -> Any:
         done = housekeeping_run_sql(connection, path, keys)
         if path.endswith("forget_bodies.sql"):
-            sizes.append((done.rowcount, len(landed.left())))
+            sizes.append(len(landed.left()))
         return done
 
     housekeeping_run_sql = housekeeping.run_sql
     monkeypatch.setattr(housekeeping, "run_sql", counting)
     assert forget_old(worker) == 7
-    assert sizes == [(3, 8), (3, 5), (1, 2)], "another connection sees what was committed before"
+    assert sizes == [8, 5, 2], "another connection sees what was committed before"
     assert landed.left() == {"a newest"}
 
 
@@ -127,7 +127,7 @@ def test_each_workspace_keeps_what_its_own_policy_says(landed: Landed, worker: W
         landed.body(workspace, "newest", 1, 0, workspace)
     landed.database.execute(
         "INSERT INTO registry.policy_overrides (workspace, body, set_by)"
-        " VALUES ('acme', '{\"thresholds\": {\"bodies_kept_days\": 30}}', 'tester')"
+        " VALUES ('acme', '{\"thresholds\": {\"bodies_kept_days\": 30}}', 'os:tester')"
     )
     assert forget_old(worker) == 1
     assert landed.left() == {"acme newest", "other old", "other newest"}
@@ -140,7 +140,7 @@ def test_a_policy_that_can_not_be_read_holds_up_no_other_workspace_and_is_told(l
         landed.body(workspace, "newest", 1, 0, workspace)
     landed.database.execute(
         "INSERT INTO registry.policy_overrides (workspace, body, set_by)"
-        " VALUES ('acme', '{\"thresholds\": {\"bodies\": 30}}', 'tester')"
+        " VALUES ('acme', '{\"thresholds\": {\"bodies\": 30}}', 'os:tester')"
     )
     with pytest.raises(PolicyInvalid, match=r"workspace acme: thresholds\.bodies: unknown key"):
         forget_old(worker)
@@ -194,10 +194,10 @@ def test_the_tasks_of_the_dag_do_both(landed: Landed, worker: Worker, capsys: py
     state = {"{a}": Judged("failing")}
     board.publish(state)
     asked = ExceptionRequest(
-        PEERS, board.workspace, "olga", "moving away", board.now() + timedelta(days=1), subject="a"
+        PEERS, board.workspace, "os:ada", "moving away", board.now() + timedelta(days=1), subject="a"
     )
-    noted = request(worker, asked, requested_by="ada")
-    decide(worker, noted.exception_id, "accept", decided_by="ben")
+    noted = request(worker, asked, requested_by="os:ada")
+    decide(worker, noted.exception_id, "accept", decided_by="os:ben")
     worker.commit()
     landed.run()
     landed.body("a", "old", 900, 800)

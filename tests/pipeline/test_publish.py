@@ -237,7 +237,7 @@ def test_employment_is_for_the_people_reader_alone(as_role: Roles) -> None:
 
 def test_the_pipeline_writes_results_and_only_adds_to_what_people_declared(as_role: Roles) -> None:
     worker = as_role("compliance_pipeline")
-    for relation in ("landing.objects", "staging.members", "judged.verdicts", "compliance.results"):
+    for relation in ("landing.calls", "staging.members", "judged.verdicts", "compliance.results"):
         assert may(worker, "DELETE FROM {}", relation), relation
     for table in (
         "people",
@@ -275,7 +275,7 @@ def test_the_console_declares_and_reads_but_judges_nothing(as_role: Roles) -> No
         "DELETE FROM registry.evidence",
         "UPDATE registry.classification SET owner = 'x'",
         "SELECT * FROM landing.objects",
-        "INSERT INTO judged.enabled_tests VALUES ('a', 'b', 'c', 'd')",
+        "INSERT INTO judged.enabled_tests VALUES ('a', 'b', 'c', 'd', now())",
     ):
         assert not may(console, statement), statement
 

@@ -19,6 +19,7 @@ from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.policy.overrides import history
 from bitbucket_compliance.security_tests.policies import DELIVERED, differences, policy_of, set_override
 from tests.conftest import Database
+from tests.policies import put_in_force
 from tests.security_tests.builders import World
 
 
@@ -37,7 +38,7 @@ def _no_policy_of_the_person_who_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def change(database: Database, workspace: str, text: str, reason: str | None = "why") -> None:
-    set_override(database, workspace, yaml.safe_load(text) or {}, set_by="ada", reason=reason)
+    put_in_force(database, workspace, yaml.safe_load(text) or {}, reason)
 
 
 def stored(database: Database) -> list[dict[str, Any]]:
@@ -69,11 +70,11 @@ def test_capitals_and_padding_name_no_other_workspace(database: Database) -> Non
     change(database, " ACME ", "thresholds: {min_approvals: 3}")
     assert policy_of(database, "Acme").thresholds.min_approvals == 3
     database.execute(
-        "INSERT INTO registry.policy_overrides (workspace, body, set_by) VALUES ('Acme', %s, 'by hand')",
+        "INSERT INTO registry.policy_overrides (workspace, body, set_by) VALUES ('Acme', %s, 'os:hand')",
         (Jsonb({"thresholds": {"min_approvals": 4}}),),
     )
     assert policy_of(database, "acme").thresholds.min_approvals == 4
-    assert [override.set_by for override in history(database, "aCME")] == ["by hand", "ada"]
+    assert [override.set_by for override in history(database, "aCME")] == ["os:hand", "os:ada"]
 
 
 def test_what_is_set_takes_the_place_of_all_that_was_set_before(database: Database) -> None:
@@ -150,7 +151,7 @@ def test_an_override_for_no_workspace_is_refused(database: Database) -> None:
 @pytest.mark.parametrize("body", [{"thresholds": {"gone": 1}}, {"thresholds": {"min_approvals": 0}}, [], "words", 7])
 def test_a_row_that_became_invalid_stops_the_run_and_names_the_way_out(database: Database, body: object) -> None:
     database.execute(
-        "INSERT INTO registry.policy_overrides (workspace, body, set_by) VALUES ('acme', %s, 'ada')", (Jsonb(body),)
+        "INSERT INTO registry.policy_overrides (workspace, body, set_by) VALUES ('acme', %s, 'os:ada')", (Jsonb(body),)
     )
     with pytest.raises(PolicyInvalid, match=r"^workspace acme: .*make policy WORKSPACE=acme FILE=") as error:
         start_run("acme", "run 1")
@@ -179,11 +180,12 @@ def test_who_set_what_when_and_why_is_kept_with_its_end(database: Database) -> N
     newest, first = history(database, "acme")
     assert (first.body, first.set_by, first.reason) == (
         {"thresholds": {"min_approvals": 3}},
-        "ada",
+        "os:ada",
         "two pairs of eyes",
     )
     assert (newest.body, newest.reason, newest.valid_to) == ({}, None, None)
-    assert first.valid_to == newest.set_at
+    assert first.valid_to is not None and first.valid_to >= newest.set_at
+    assert newest.accepted_by == "os:bo"
     assert history(database, "beta") == []
 
 
@@ -199,12 +201,12 @@ def test_an_override_is_as_old_as_its_turn_not_as_its_transaction(dsn: str) -> N
 
     with psycopg.connect(dsn, row_factory=dict_row) as early, psycopg.connect(dsn, row_factory=dict_row) as late:
         early.execute("SELECT 1")  # its clock stands from here on
-        set_override(late, "acme", {"thresholds": {"min_approvals": 2}}, set_by="late")
+        set_override(late, "acme", {"thresholds": {"min_approvals": 2}}, set_by="os:late")
         late.commit()
-        set_override(early, "acme", {"thresholds": {"min_approvals": 3}}, set_by="early")
+        set_override(early, "acme", {"thresholds": {"min_approvals": 3}}, set_by="os:early")
         early.commit()
         newest, first = history(early, "acme")
-    assert (newest.set_by, first.set_by) == ("early", "late")
+    assert (newest.set_by, first.set_by) == ("os:early", "os:late")
     assert first.set_at < newest.set_at
 
 

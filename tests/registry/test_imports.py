@@ -16,7 +16,7 @@ from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.registry.imports import import_file, problem_lines
 from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
-from tests.databases import copied
+from tests.databases import copied, unguarded
 
 ROSTER = "email,name,status,end_date,account_id"
 CLASSIFICATION = "target_type,target,classification,sensitivity,owner"
@@ -47,9 +47,9 @@ def connection(postgres: EmbeddedPostgres) -> Iterator[Database]:
 
 @pytest.fixture(autouse=True)
 def _empty_registry(connection: Database) -> None:
-    for table in TABLES:
-        connection.execute(f"DELETE FROM registry.{table}")  # type: ignore[arg-type]  # noqa: S608
-    connection.commit()
+    with unguarded(connection):
+        for table in TABLES:
+            connection.execute(f"DELETE FROM registry.{table}")  # type: ignore[arg-type]  # noqa: S608
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ def take(connection: Database, tmp_path: Path) -> Take:
     ) -> str:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        taken = import_file(connection, kind, path, imported_by="tester", captured_on=captured_on)
+        taken = import_file(
+            connection, kind, path, imported_by="os:tester", captured_on=captured_on, is_vouched_for=True
+        )
         connection.commit()
         return taken
 
@@ -125,7 +127,7 @@ def test_who_imported_which_file_when_is_kept(take: Take, connection: Database) 
         "roster",
         "declared.csv",
         1,
-        "tester",
+        "os:tester",
     )
     assert len(row["file_sha256"]) == 64
     assert abs(row["imported_at"] - datetime.now(UTC)) < timedelta(minutes=1)
@@ -300,9 +302,9 @@ def test_what_is_no_csv_is_refused(take: Take, connection: Database, content: st
 
 def test_a_file_that_is_not_there_is_refused_by_name(connection: Database, tmp_path: Path) -> None:
     with pytest.raises(ImportRefused, match=r"nowhere\.csv"):
-        import_file(connection, "roster", tmp_path / "nowhere.csv", imported_by="tester")
+        import_file(connection, "roster", tmp_path / "nowhere.csv", imported_by="os:tester")
     with pytest.raises(ImportRefused, match=tmp_path.name):
-        import_file(connection, "roster", tmp_path, imported_by="tester")
+        import_file(connection, "roster", tmp_path, imported_by="os:tester")
 
 
 def test_an_unknown_kind_is_refused_with_those_that_are_known(take: Take) -> None:
@@ -322,8 +324,8 @@ def test_a_roster_replaces_the_one_before_as_a_whole(take: Take, connection: Dat
 def test_the_same_roster_again_is_as_fresh_as_its_last_import(take: Take, connection: Database) -> None:
     text = f"{ROSTER}\na@x.io,Ada,active,,\n"
     take("roster", text)
-    connection.execute("UPDATE registry.imports SET imported_at = imported_at - interval '30 days'")
-    connection.commit()
+    with unguarded(connection):
+        connection.execute("UPDATE registry.imports SET imported_at = imported_at - interval '30 days'")
     take("roster", text)
     assert datetime.now(UTC) - roster(connection)[0]["imported_at"] < timedelta(minutes=1)
     assert len(roster(connection)) == 1
@@ -420,7 +422,7 @@ def test_an_export_is_accepted_evidence_of_the_operator_who_ran_it(take: Take, c
         "accepted",
         day,
     )
-    assert (row["submitted_by"], row["decided_by"], row["file_name"]) == ("tester", "tester", "declared.csv")
+    assert (row["submitted_by"], row["decided_by"], row["file_name"]) == ("os:tester", "os:tester", "declared.csv")
     assert covered(connection) == [("a@x.io", "id-a", True), (None, "id-b", False), ("c@x.io", None, True)]
 
 

@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong
 from bitbucket_compliance.registry.imports import import_file, import_roster
 from bitbucket_compliance.registry.imports.roster_sources import Source, read_sql, roster_file
 from bitbucket_compliance.tasks.registry_import import import_from
 from bitbucket_compliance.tasks.roster_refresh import refresh_roster
+from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 from tests.registry.directory import TOKEN, Directory, serve
 
@@ -25,11 +29,16 @@ COLUMNS = ("email", "name", "status", "end_date", "account_id")
 LAST_DAY = "urn:ietf:params:scim:schemas:extension:acme:2.0:User"
 
 Query = Callable[[str], Path]
+FromSource = Callable[[str], None]
+FromSql = Callable[[Path], None]
+FromScim = Callable[[], None]
+RUN = SimpleNamespace(triggering_user_name="tester")
 
 
 @pytest.fixture
-def query(tmp_path: Path) -> Query:
-    """A file with a query."""
+def query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Query:
+    """A file with a query, below a folder of queries."""
+    monkeypatch.setenv("COMPLIANCE_QUERY_FOLDERS", str(tmp_path))
 
     def write(text: str) -> Path:
         path = tmp_path / "roster.sql"
@@ -40,11 +49,15 @@ def query(tmp_path: Path) -> Query:
 
 
 @pytest.fixture
-def hr(dsn: str, monkeypatch: pytest.MonkeyPatch, database: Database) -> Database:
-    """A table of people behind the Airflow connection ``hr``, in a real Postgres."""
-    monkeypatch.setenv("AIRFLOW_CONN_HR", dsn)
-    database.execute("CREATE TABLE public.staff (mail text, full_name text, state text, left_at timestamptz, no int)")
-    return database
+def hr(other_postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """A table of people behind the Airflow connection ``hr``, in a Postgres of its own."""
+    monkeypatch.setenv("AIRFLOW_CONN_HR", other_postgres.uri())
+    with psycopg.connect(other_postgres.uri(), autocommit=True, row_factory=dict_row) as connection:
+        connection.execute("DROP TABLE IF EXISTS public.staff")
+        connection.execute(
+            "CREATE TABLE public.staff (mail text, full_name text, state text, left_at timestamptz, no int)"
+        )
+        yield connection
 
 
 @pytest.fixture
@@ -63,18 +76,35 @@ def roster(database: Database) -> list[tuple[Any, ...]]:
     return [tuple(row[column] for column in COLUMNS) for row in rows]
 
 
-def from_sql(path: Path) -> None:
-    import_from("roster", "sql", {"path": "", "conn_id": "hr", "query_file": str(path)}, "", "tester")
+@pytest.fixture
+def from_source(monkeypatch: pytest.MonkeyPatch, database: Database) -> Callable[[str], None]:
+    """Takes the roster from a source, as the DAGs do."""
+
+    def take(source: str) -> None:
+        monkeypatch.setenv("COMPLIANCE_ROSTER_SOURCE", source)
+        import_from("roster", "configured", "", "", RUN)
+
+    return take
 
 
-def from_scim() -> None:
-    import_from("roster", "scim", {"path": "", "conn_id": "idp", "query_file": ""}, "", "tester")
+@pytest.fixture
+def from_sql(from_source: FromSource) -> Callable[[Path], None]:
+    """Takes the roster by the query of a file."""
+    return lambda path: from_source(f"sql:hr:{path.name}")
+
+
+@pytest.fixture
+def from_scim(from_source: FromSource) -> Callable[[], None]:
+    """Takes the roster from the directory."""
+    return lambda: from_source("scim:idp")
 
 
 # ------------------------------------------------------------------------- SQL
 
 
-def test_the_rows_of_a_query_become_the_roster(hr: Database, query: Query) -> None:
+def test_the_rows_of_a_query_become_the_roster(
+    hr: Database, database: Database, query: Query, from_sql: FromSql
+) -> None:
     hr.execute(
         "INSERT INTO public.staff VALUES (' Ada@X.io ', 'Ada', 'Active', null, 7),"
         " ('bo@x.io', ' Bo ', 'terminated', '2026-03-31 12:00+00', null), (null, 'Cy', 'on_leave', null, null)"
@@ -85,24 +115,26 @@ def test_the_rows_of_a_query_become_the_roster(hr: Database, query: Query) -> No
             " FROM public.staff WHERE state NOT LIKE 'x%' ORDER BY btrim(full_name);"
         )
     )
-    assert roster(hr) == [
+    assert roster(database) == [
         ("ada@x.io", "Ada", "active", None, "7"),
         ("bo@x.io", "Bo", "terminated", date(2026, 3, 31), None),
         (None, "Cy", "on_leave", None, None),
     ]
-    row = hr.execute("SELECT kind, source, file_name, row_count, imported_by FROM registry.imports").fetchone()
+    row = database.execute("SELECT kind, source, file_name, row_count, imported_by FROM registry.imports").fetchone()
     assert row == {
         "kind": "roster",
         "source": "sql",
         "file_name": "sql:hr",
         "row_count": 3,
-        "imported_by": "tester",
+        "imported_by": "airflow:tester",
     }
 
 
-def test_a_query_may_leave_out_what_its_table_does_not_hold(hr: Database, query: Query) -> None:
+def test_a_query_may_leave_out_what_its_table_does_not_hold(
+    hr: Database, database: Database, query: Query, from_sql: FromSql
+) -> None:
     from_sql(query("SELECT 'ada@x.io' AS email, 'active' AS status"))
-    assert roster(hr) == [("ada@x.io", None, "active", None, None)]
+    assert roster(database) == [("ada@x.io", None, "active", None, None)]
 
 
 @pytest.mark.parametrize(
@@ -117,18 +149,18 @@ def test_a_query_may_leave_out_what_its_table_does_not_hold(hr: Database, query:
     ],
 )
 def test_a_bad_row_or_no_row_is_refused_and_the_roster_before_stays(
-    hr: Database, query: Query, text: str, named: str, caplog: pytest.LogCaptureFixture
+    hr: Database, database: Database, query: Query, from_sql: FromSql, text: str, named: str, caplog: Any
 ) -> None:
     from_sql(query("SELECT 'old@x.io' AS email, 'active' AS status"))
     with pytest.raises(AirflowFailException, match="sql:hr was refused, nothing of it was taken"):
         from_sql(query(text))
     assert any(named in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
-    assert [row[0] for row in roster(hr)] == ["old@x.io"]
-    imports = hr.execute("SELECT count(*) AS rows FROM registry.imports").fetchone()
+    assert [row[0] for row in roster(database)] == ["old@x.io"]
+    imports = database.execute("SELECT count(*) AS rows FROM registry.imports").fetchone()
     assert imports == {"rows": 1}
 
 
-def test_a_query_that_fails_names_the_connection_and_may_be_tried_again(hr: Database, query: Query) -> None:
+def test_a_query_that_fails_names_the_connection_and_may_be_tried_again(hr: Database, dsn: str, query: Query) -> None:
     with pytest.raises(SourceUnavailable, match="sql:hr: the query failed") as error:
         read_sql("hr", query("SELECT nothing FROM nowhere"))
     assert error.value.retryable
@@ -136,7 +168,7 @@ def test_a_query_that_fails_names_the_connection_and_may_be_tried_again(hr: Data
 
 
 def test_a_database_that_does_not_answer_is_told_without_its_password(
-    query: Query, monkeypatch: pytest.MonkeyPatch
+    query: Query, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_HR", "postgresql://hr:s3cret-word@127.0.0.1:1/hr")
     with pytest.raises(SourceUnavailable) as error:
@@ -150,7 +182,7 @@ def test_a_statement_without_rows_is_no_roster(hr: Database, query: Query) -> No
 
 
 def test_a_connection_that_is_missing_or_speaks_no_sql_is_named(
-    directory: Directory, query: Query, tmp_path: Path
+    directory: Directory, dsn: str, query: Query, tmp_path: Path
 ) -> None:
     with pytest.raises(SourceWrong, match="sql:nowhere"):
         read_sql("nowhere", query("SELECT 1"))
@@ -191,7 +223,9 @@ def test_the_hash_is_of_the_people_in_whatever_order_they_come() -> None:
 # ------------------------------------------------------------------------ SCIM
 
 
-def test_the_users_of_a_directory_become_the_roster(directory: Directory, database: Database) -> None:
+def test_the_users_of_a_directory_become_the_roster(
+    directory: Directory, database: Database, from_scim: FromScim
+) -> None:
     directory.person(1, emails=[{"value": "Old@X.io"}, {"value": " Ada@X.io ", "primary": True}], externalId="acc-1")
     directory.person(2, active=False)
     directory.person(3, active=False, **{LAST_DAY: {"lastDay": "2026-03-31T00:00:00Z"}})
@@ -207,7 +241,9 @@ def test_the_users_of_a_directory_become_the_roster(directory: Directory, databa
     assert row == {"source": "scim", "file_name": "scim:idp"}
 
 
-def test_a_directory_that_does_not_say_who_is_active_is_refused(directory: Directory, database: Database) -> None:
+def test_a_directory_that_does_not_say_who_is_active_is_refused(
+    directory: Directory, database: Database, from_scim: FromScim
+) -> None:
     directory.person(1)
     del directory.person(2)["active"]
     with pytest.raises(AirflowFailException, match="row 2: attribute active"):
@@ -215,12 +251,14 @@ def test_a_directory_that_does_not_say_who_is_active_is_refused(directory: Direc
     assert roster(database) == []
 
 
-def test_an_empty_directory_is_refused(directory: Directory, database: Database) -> None:
+def test_an_empty_directory_is_refused(directory: Directory, database: Database, from_scim: FromScim) -> None:
     with pytest.raises(AirflowFailException, match=r"scim:idp was refused.*nobody"):
         from_scim()
 
 
-def test_half_a_directory_is_no_roster_and_may_be_tried_again(directory: Directory, database: Database) -> None:
+def test_half_a_directory_is_no_roster_and_may_be_tried_again(
+    directory: Directory, database: Database, from_scim: FromScim
+) -> None:
     directory.person(1)
     directory.answer = lambda start, count: (200, {**directory.page(start, count)[1], "totalResults": 2}, {})
     with pytest.raises(SourceUnavailable, match="1 users of 2"):
@@ -229,7 +267,7 @@ def test_half_a_directory_is_no_roster_and_may_be_tried_again(directory: Directo
 
 
 def test_a_refused_token_fails_for_good_and_stays_out_of_the_log(
-    directory: Directory, database: Database, caplog: pytest.LogCaptureFixture
+    directory: Directory, database: Database, from_scim: FromScim, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     directory.faults = [(401, {}, {})]
@@ -247,10 +285,12 @@ def test_names_are_stored_in_one_unicode_spelling_whatever_the_source(
     decomposed, composed = "Zoe\u0308", "Zo\u00eb"
     path = tmp_path / "roster.csv"
     path.write_text(f"email,name,status,end_date,account_id\n,{decomposed},active,,\n", encoding="utf-8")
-    import_file(database, "roster", path, imported_by="tester")
+    import_file(database, "roster", path, imported_by="os:tester")
     assert roster(database)[0][1] == composed
     import_roster(
-        database, roster_file("sql:hr", "sql", COLUMNS, [("", decomposed, "active", None, None)]), imported_by="tester"
+        database,
+        roster_file("sql:hr", "sql", COLUMNS, [("", decomposed, "active", None, None)]),
+        imported_by="os:tester",
     )
     assert roster(database)[0][1] == composed
 
@@ -275,32 +315,40 @@ def test_any_other_source_is_refused_with_the_ways_to_write_it(text: str) -> Non
 
 
 def test_the_daily_roster_is_taken_from_any_of_them(
-    hr: Database, directory: Directory, query: Query, tmp_path: Path
+    hr: Database, database: Database, directory: Directory, query: Query, tmp_path: Path, monkeypatch: Any
 ) -> None:
+    monkeypatch.setenv("COMPLIANCE_IMPORT_FOLDERS", str(tmp_path))
     directory.person(1)
-    refresh_roster("scim:idp", "roster_refresh")
-    assert [row[0] for row in roster(hr)] == ["user1@example.com"]
-    refresh_roster(f"sql:hr:{query('SELECT $$b@x.io$$ AS email, $$active$$ AS status')}", "roster_refresh")
-    assert [row[0] for row in roster(hr)] == ["b@x.io"]
-    path = tmp_path / "roster.csv"
-    path.write_text("email,name,status,end_date,account_id\nc@x.io,,active,,\n")
-    refresh_roster(f"file:{path}", "roster_refresh")
-    assert [row[0] for row in roster(hr)] == ["c@x.io"]
-    history = hr.execute("SELECT source, is_current FROM registry.roster_history ORDER BY import_id").fetchall()
-    assert [(row["source"], row["is_current"]) for row in history] == [("scim", False), ("sql", False), ("file", True)]
+    monkeypatch.setenv("COMPLIANCE_ROSTER_SOURCE", "scim:idp")
+    refresh_roster(SimpleNamespace(triggering_user_name=None))
+    assert [row[0] for row in roster(database)] == ["user1@example.com"]
+    path = query("SELECT $$b@x.io$$ AS email, $$active$$ AS status")
+    monkeypatch.setenv("COMPLIANCE_ROSTER_SOURCE", f"sql:hr:{path}")
+    refresh_roster(RUN)
+    assert [row[0] for row in roster(database)] == ["b@x.io"]
+    (tmp_path / "roster.csv").write_text("email,name,status,end_date,account_id\nc@x.io,,active,,\n")
+    monkeypatch.setenv("COMPLIANCE_ROSTER_SOURCE", "file:roster.csv")
+    refresh_roster(RUN)
+    assert [row[0] for row in roster(database)] == ["c@x.io"]
+    history = database.execute("SELECT source, imported_by FROM registry.roster_history ORDER BY import_id").fetchall()
+    assert [tuple(row.values()) for row in history] == [
+        ("scim", "airflow:scheduler"),
+        ("sql", "airflow:tester"),
+        ("file", "airflow:tester"),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("kind", "source", "origin", "named"),
+    ("kind", "source", "named"),
     [
-        ("roster", "file", {}, "path"),
-        ("roster", "sql", {"conn_id": "hr"}, "query_file"),
-        ("roster", "scim", {}, "conn_id"),
-        ("mfa", "scim", {"conn_id": "idp"}, "only a roster comes from scim"),
+        ("roster", "file", "needs file"),
+        ("roster", "configured", "COMPLIANCE_ROSTER_SOURCE is not set"),
+        ("mfa", "configured", "only a roster has a configured source"),
     ],
 )
 def test_an_import_that_lacks_something_names_it(
-    kind: str, source: str, origin: dict[str, str], named: str, database: Database
+    kind: str, source: str, named: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("COMPLIANCE_ROSTER_SOURCE", raising=False)
     with pytest.raises(AirflowFailException, match=named):
-        import_from(kind, source, {"path": "", "conn_id": "", "query_file": ""} | origin, "", "tester")
+        import_from(kind, source, "", "", RUN)

@@ -10,10 +10,11 @@ from typing import Any
 
 from bitbucket_compliance.registry.evidence import Decided, decide, submit
 from tests.conftest import Database
+from tests.databases import unguarded
 from tests.registry.files import picture
 
 WORKSPACE = "Acme"
-ADA, BO = "ada", "bo"
+ADA, BO = "airflow:ada", "airflow:bo"
 _EMPTY = (
     "registry.evidence_decisions",
     "registry.evidence_subjects",
@@ -21,6 +22,7 @@ _EMPTY = (
     "registry.evidence",
     "registry.people",
     "registry.imports",
+    "registry.policy_decisions",
     "registry.policy_overrides",
     "staging.repositories",
     "staging.members",
@@ -52,9 +54,9 @@ class Registry:
 
     def empty(self) -> None:
         self.database.rollback()
-        for table in _EMPTY:
-            self.database.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]  # noqa: S608
-        self.database.commit()
+        with unguarded(self.database):
+            for table in _EMPTY:
+                self.database.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]  # noqa: S608
 
     # a workspace that was read
 

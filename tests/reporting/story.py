@@ -23,7 +23,6 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import connect
-from bitbucket_compliance.tasks import registry_import
 from sandbox import demo
 from sandbox.process import SandboxServer
 from tests.documents.questions import ASKED_ON, queries
@@ -32,7 +31,7 @@ from tests.pipeline.small import protect, touch
 
 DAYS = (-40, -15, 0)
 SCHEMAS = ("landing", "staging", "judged", "registry", "integration", "quality", "compliance")
-OWNER, LEAD, APPROVER = "core-lead@example.com", "platform-lead@example.com", "compliance-owner@example.com"
+OWNER, LEAD, APPROVER = (f"airflow:{name}@example.com" for name in ("core-lead", "platform-lead", "compliance-owner"))
 MIRA = "mira.tolland@example.com"
 
 
@@ -75,7 +74,7 @@ def _declare(pipeline: Pipeline, day: int, folder: Path) -> None:
     if day == DAYS[0]:
         pipeline.take("classification", demo.CLASSIFICATION)
     if day == -15:
-        registry_import.import_declared("mfa", str(demo.MFA_EXPORT), None, APPROVER)
+        pipeline.take("mfa", demo.MFA_EXPORT)
 
 
 def _roster(day_0: date, *, with_mira: bool) -> str:

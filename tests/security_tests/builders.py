@@ -342,7 +342,7 @@ class World:
         """A piece of evidence, covering the repositories of these slugs; returns its id."""
         row = self.database.execute(
             "INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, targets, submitted_by,"
-            " submitted_at, file_name, file_sha256) VALUES (%s, %s, %s, %s, %s, %s, 'tester', %s, 'f', 'f')"
+            " submitted_at, file_name, file_sha256) VALUES (%s, %s, %s, %s, %s, %s, 'os:tester', %s, 'f', 'f')"
             " RETURNING evidence_id::text AS evidence_id",
             (
                 test_id,
@@ -355,10 +355,14 @@ class World:
             ),
         ).fetchone()
         assert row is not None
+        self.database.execute(
+            "INSERT INTO registry.policy_versions (policy_version, body) VALUES ('p', '{}') ON CONFLICT DO NOTHING"
+        )
         decisions = {"submitted": [], "withdrawn": ["accepted", "withdrawn"]}.get(status, [status])
         for decision in decisions:
             self.database.execute(
-                "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by) VALUES (%s, %s, 'other')",
+                "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)"
+                " VALUES (%s, %s, 'os:other', 'p')",
                 (row["evidence_id"], decision),
             )
         for slug in covers:

@@ -52,12 +52,12 @@ def test_a_verdict_rests_on_evidence_from_its_acceptance_to_its_withdrawal(
         scope=scope,
         targets=targets,
         captured_on=world.now.date(),
-        submitted_by="ada",
+        submitted_by="os:ada",
     )
     assert outcome(world.judge(test_id)[name]) == outcome(before)
-    decide(connection, handed_in.evidence_id, "accept", decided_by="bo")
+    decide(connection, handed_in.evidence_id, "accept", decided_by="os:bo")
     verdict = world.judge(test_id)[name]
     assert outcome(verdict) == ("passing", "evidence", code)
     assert verdict["facts"] == {"evidence_id": handed_in.evidence_id}
-    decide(connection, handed_in.evidence_id, "withdraw", decided_by="ada", reason="shows a test workspace")
+    decide(connection, handed_in.evidence_id, "withdraw", decided_by="os:ada", reason="shows a test workspace")
     assert outcome(world.judge(test_id)[name]) == outcome(before)

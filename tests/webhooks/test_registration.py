@@ -24,12 +24,12 @@ from bitbucket_cloud.webhooks.records import CHECK_IS_WORTH
 from bitbucket_cloud.webhooks.removal import Removed, remove
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 from bitbucket_compliance.core.errors import BitbucketUnavailable
-from bitbucket_compliance.security_tests.policies import set_override
 from bitbucket_compliance.tasks import bitbucket_webhooks as pipeline_webhooks
 from bitbucket_compliance.tasks import webhook_report
 from sandbox.model import Webhook
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
+from tests.policies import put_in_force
 from tests.vaulting import KEY, KEY_VARIABLE, database_at
 
 URL = "https://hooks.example.com/webhooks/bitbucket"
@@ -703,7 +703,7 @@ def test_builds_are_announced_only_where_a_test_asks_for_them(connected: Bench) 
     for enabled in (True, False):
         changes = {"tests": {"pipelines_enabled": {"enabled": enabled}}}
         with psycopg.connect(connected.dsn, row_factory=dict_row) as connection:
-            set_override(connection, DEMO, changes, set_by="tester", reason="a test")
+            put_in_force(connection, DEMO, changes)
         carry_out("ensure")
         (hook,) = connected.hooks
         assert {"repo:updated", "pullrequest:fulfilled"} <= set(hook.events)

@@ -14,17 +14,18 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NoReturn, TypeVar
+from typing import IO, Any, Final, NoReturn, TypeVar, cast
 
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_compliance.core.errors import PipelineError, one_line
+from bitbucket_compliance.core.printable import printable
 
 PROGRAM: Final = "python -m bitbucket_compliance"
 #: whether make called the command, and flags are variables
@@ -132,6 +133,11 @@ def main(
     """
     signal.signal(signal.SIGTERM, _terminated)
     argv = sys.argv[1:] if argv is None else argv
+    with _escaped(), _private_files():
+        return _run(program, argv, around)
+
+
+def _run(program: str, argv: list[str], around: Callable[[Command], AbstractContextManager[object]]) -> int:
     try:
         if BY_MAKE.get() and argv and argv[0] in COMMANDS:
             argv = [argv[0], *COMMANDS[argv[0]].variables(), *argv[1:]]
@@ -147,6 +153,38 @@ def main(
     except (PipelineError, BitbucketError) as error:
         print(f"error: {spelled(one_line(error))}", file=sys.stderr)
         return 1
+
+
+class _Escaped:
+    """A stream to a terminal that obeys nothing of what it is shown; lines end as they are written."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write("\n".join(map(printable, text.split("\n"))))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _escaped() -> Iterator[None]:
+    """What people elsewhere chose as names can't move the cursor, hide text or turn it round."""
+    out, err = (cast(IO[str], _Escaped(stream)) for stream in (sys.stdout, sys.stderr))
+    with redirect_stdout(out), redirect_stderr(err):
+        yield
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """What a command, or a program that it starts, creates is for its own user alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _parser(program: str) -> _Parser:
@@ -217,6 +255,13 @@ def switch(value: str) -> bool:
     raise wrong(value, "write 1, or leave it out")
 
 
+def number(value: str) -> int:
+    """A number from 1 on."""
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 2**63):
+        raise wrong(value[:40], "is no number from 1 on")
+    return int(value)
+
+
 def port(value: str) -> int:
     """A port of this machine."""
     if not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
@@ -246,6 +291,7 @@ def one_of(*names: str) -> Callable[[str], str]:
 
 def table(rows: list[tuple[str, ...]]) -> str:
     """Rows of cells, each column as wide as its widest cell."""
+    rows = [tuple(map(printable, row)) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -81,6 +81,7 @@ def _settings() -> Settings:
     from airflow.sdk import Connection
 
     from bitbucket_cloud.settings import Settings
+    from bitbucket_compliance.core.bitbucket import CONFIGURATION
 
     value = os.environ[BITBUCKET_CONNECTION]
     try:
@@ -90,7 +91,7 @@ def _settings() -> Settings:
         raise ConnectionUnreadable(
             f"{BITBUCKET_CONNECTION} can't be read: write JSON with conn_type, login, password and extra"
         ) from None
-    return Settings.from_connection(connection)
+    return Settings.from_connection(connection, CONFIGURATION)
 
 
 class Callback:

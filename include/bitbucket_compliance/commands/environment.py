@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
-from psycopg.rows import dict_row
 
 from bitbucket_compliance.commands.command_line import CommandError
+from bitbucket_compliance.core.database import prepare
 from bitbucket_compliance.core.errors import postgres_errors
+from bitbucket_compliance.core.persons import of_operating_system
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 
 if TYPE_CHECKING:
@@ -23,28 +24,32 @@ BITBUCKET_CONNECTION: Final = "AIRFLOW_CONN_BITBUCKET_DEFAULT"
 
 
 def operator() -> str:
-    """Who runs the command: the login of the process's user id. What LOGNAME and USER say can be made up."""
+    """Who runs the command: the login of the process's user id, as a person (``os:root``, or ``airflow:anna`` where
+    COMPLIANCE_LOGINS says whose it is). What LOGNAME and USER say can be made up.
+
+    Raises:
+        PersonUnclear: COMPLIANCE_LOGINS can't be read.
+    """
     uid = os.getuid()
     try:
-        return pwd.getpwuid(uid).pw_name
+        login = pwd.getpwuid(uid).pw_name
     except KeyError:  # a container may run under an id that has no name
-        return f"uid {uid}"
+        login = f"#{uid}"
+    return of_operating_system(login)
 
 
 @contextmanager
 def database() -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """A connection to the data's Postgres; rows are dictionaries, the clock is UTC. Commits at the end.
+    """A connection to the data's Postgres in the pipeline's role; see ``prepare``. Commits at the end.
 
     Raises:
         ConnectionUnreadable: ``AIRFLOW_CONN_COMPLIANCE_POSTGRES`` is not set or can't be read.
-        PostgresUnavailable, SchemaMissing: as their names say.
+        PostgresUnavailable, RoleRefused, SchemaMissing: as their names say.
     """
     # Not through Airflow's hook, which takes seconds to import.
     dsn = PostgresAddress.from_environment().dsn
-    with postgres_errors(), psycopg.connect(dsn, row_factory=dict_row, connect_timeout=10) as connection:
-        connection.execute("SET TIME ZONE 'UTC'")
-        connection.commit()
-        yield connection
+    with postgres_errors(), psycopg.connect(dsn, connect_timeout=10) as connection:
+        yield prepare(connection)
 
 
 def require_bitbucket(**_: object) -> None:

@@ -27,7 +27,7 @@ def _check(test: str, **others: Any) -> None:
     Flag("subject", "name", "a repository, member or workspace: slug, display name or uuid"),
     Flag("project", "key", "in the place of one subject: the repositories of a project"),
     Flag("pattern", "slug-*", "in the place of one subject: repositories by their slug"),
-    Flag("owner", "person", "who owns the risk"),
+    Flag("owner", "airflow:anna", "who owns the risk: somebody who has used the console or this command"),
     Flag("reason", "why", "why the risk is to be accepted"),
     Flag("until", "2026-12-31", "the last day on which it is accepted", day, None),
     check=_check,
@@ -38,9 +38,10 @@ def exception(test: str, workspace: str, until: date | None, **about: str) -> No
     Raises:
         ExceptionRefused: see ``bitbucket_compliance.registry.exceptions.request``.
     """
-    from bitbucket_compliance.registry import exceptions
+    from bitbucket_compliance.registry import exceptions, persons
 
     with database() as connection:
+        persons.note(connection, operator())
         if until is None:
             rows = [_cells(row) for row in exceptions.listed(connection, workspace)]
             print(table([SHOWN, *rows]) if rows else "there are no exceptions yet")

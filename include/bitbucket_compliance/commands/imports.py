@@ -84,9 +84,15 @@ def import_declared(
             if path:
                 day_of_export = captured_on if kind == "mfa" else None
                 with database() as connection:
-                    print(
-                        imports.import_file(connection, kind, path, imported_by=operator(), captured_on=day_of_export)
+                    taken = imports.import_file(
+                        connection,
+                        kind,
+                        path,
+                        imported_by=operator(),
+                        captured_on=day_of_export,
+                        is_vouched_for=True,
                     )
+                    print(taken)
 
 
 @contextmanager

@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bitbucket_compliance.commands.command_line import CommandError, Flag, command, readable_file, workspace
+from bitbucket_compliance.commands.command_line import (
+    PROGRAM,
+    CommandError,
+    Flag,
+    command,
+    readable_file,
+    spelled,
+    workspace,
+)
 from bitbucket_compliance.commands.environment import database, operator
 
 if TYPE_CHECKING:
     from bitbucket_compliance.policy.model import Policy
-    from bitbucket_compliance.policy.overrides import Difference, Override
+    from bitbucket_compliance.policy.overrides import Difference, Override, Proposal
 
 
 def _check(workspace: str, file: Path | None, reason: str) -> None:
@@ -37,11 +45,13 @@ def _check(workspace: str, file: Path | None, reason: str) -> None:
 def policy(workspace: str, file: Path | None, reason: str) -> None:
     """Set what the workspace's policy changes where a file is given; print what is in force then, and its history.
 
+    What asks for less than the policy in force waits until somebody else has accepted it (``review``).
+
     Raises:
         PolicyInvalid: the file holds something unknown; nothing is stored.
     """
     from bitbucket_compliance.policy.model import contradictions, read_changes
-    from bitbucket_compliance.policy.overrides import history
+    from bitbucket_compliance.policy.overrides import history, proposals
     from bitbucket_compliance.security_tests.policies import differences, policy_of, set_override
 
     changes = read_changes(file) if file else {}
@@ -54,6 +64,8 @@ def policy(workspace: str, file: Path | None, reason: str) -> None:
         changed = differences(connection, workspace)
         for line in [*_keys(in_force, changed), *_history(history(connection, workspace))]:
             print(f"  {line}")
+        for proposal in proposals(connection, workspace):
+            print(_waits(proposal))
         for contradiction in contradictions(in_force):
             print(f"warning: {contradiction}")
 
@@ -70,12 +82,22 @@ def _keys(in_force: Policy, changed: list[Difference]) -> Iterator[str]:
         yield f"{key.name}: {_shown(values[key.name])}{origin}  # {key.meaning}"
 
 
+def _waits(proposal: Proposal) -> str:
+    review = f"{PROGRAM} review --policy={proposal.override_id} --decision=accept"
+    return spelled(
+        f"proposed: policy {proposal.override_id} by {proposal.set_by} ({proposal.reason or 'no reason given'}): "
+        f"{_shown(proposal.body)}; it asks for less in {', '.join(proposal.lowers)} and changes nothing before "
+        f"somebody else decides: {review} (or reject, with --reason=…)"
+    )
+
+
 def _history(overrides: list[Override]) -> Iterator[str]:
     for override in overrides:
         until = "in force" if override.valid_to is None else f"until {override.valid_to:%Y-%m-%d %H:%M}"
         what = _shown(override.body) if override.body else "nothing: taken back"
         yield (
             f"{override.set_at:%Y-%m-%d %H:%M} UTC, {until}, by {override.set_by}"
+            f"{f', accepted by {override.accepted_by}' if override.accepted_by else ''}"
             f" ({override.reason or 'no reason given'}): {what}"
         )
 

@@ -1,19 +1,38 @@
-"""What this project tells the package ``bitbucket_cloud``: where its tables are, who may read them, what to advise."""
+"""What this project tells the package ``bitbucket_cloud``: where its tables are, where secrets go, what to advise."""
 
+import os
+from collections.abc import Mapping
 from typing import Final
 
-from bitbucket_cloud.configuration import Configuration
-from bitbucket_compliance.core.database import CONNECTION_ID
+from bitbucket_cloud.configuration import DEFAULTS, Configuration
+from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE, log_in
 
-CONFIGURATION: Final = Configuration(
-    database_conn_id=CONNECTION_ID,
-    schema="integration",
-    vault_role="compliance_vault",
-    key_variable="COMPLIANCE_VAULT_KEY",
-    webhook_label="Compliance pipeline",
-    webhook_url_setting="COMPLIANCE_WEBHOOK_URL",
-    to_connect="a person has to connect it: Connect in the console, or `make connect`",
-    to_rotate="rotate it: make webhooks ACTION=rotate",
-    to_reactivate="switch it on with Register or repair in the console, or `make webhooks REACTIVATE=1`",
-    to_repair="check the server and that the migrations were run",
-)
+ORIGINS: Final = "COMPLIANCE_BITBUCKET_ORIGINS"
+MOST_PAGES: Final = "COMPLIANCE_MOST_PAGES"
+
+
+def configuration(environment: Mapping[str, str] = os.environ) -> Configuration:
+    """The configuration of this deployment. What can't be read leaves the default, which allows less."""
+    origins = tuple(origin for part in environment.get(ORIGINS, "").split(",") if (origin := part.strip()))
+    most_pages = environment.get(MOST_PAGES, "").strip()
+    return Configuration(
+        database_conn_id=CONNECTION_ID,
+        connect=log_in,
+        schema="integration",
+        role=PIPELINE_ROLE,
+        vault_role="compliance_vault",
+        key_variable="COMPLIANCE_VAULT_KEY",
+        allowed_origins=origins or DEFAULTS.allowed_origins,
+        most_pages=int(most_pages) if most_pages.isdecimal() and int(most_pages) else DEFAULTS.most_pages,
+        webhook_label="Compliance pipeline",
+        webhook_url_setting="COMPLIANCE_WEBHOOK_URL",
+        origins_setting=ORIGINS,
+        to_connect="a person has to connect it: Connect in the console, or `make connect`",
+        to_rotate="rotate it: make webhooks ACTION=rotate",
+        to_reactivate="switch it on with Register or repair in the console, or `make webhooks REACTIVATE=1`",
+        to_repair="check the server and that the migrations were run",
+        to_allow_more_pages=f"if it is meant to be that long, raise {MOST_PAGES}",
+    )
+
+
+CONFIGURATION: Final = configuration()

@@ -1,41 +1,88 @@
-"""Postgres for the pipeline: connections by Airflow's connection id, SQL files by name, COPY."""
+"""Postgres for the pipeline: connections by Airflow's connection id and in a role, SQL files by name, COPY."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
-from bitbucket_compliance.core.errors import postgres_errors
+from bitbucket_compliance.core.errors import RoleRefused, SchemaMissing, postgres_errors
+from bitbucket_compliance.core.postgres_address import PostgresAddress
 
 CONNECTION_ID = "compliance_postgres"
+#: The role of every task and command; the console has one of its own.
+PIPELINE_ROLE = "compliance_pipeline"
 PACKAGE = Path(__file__).resolve().parents[1]
 
 #: A connection as ``connect`` gives it: each row is a dictionary of its columns.
 Connection = psycopg.Connection[dict[str, Any]]
 
 
-def connect(conn_id: str = CONNECTION_ID) -> Connection:
-    """A psycopg connection whose rows are dictionaries and whose clock is UTC; the caller closes it.
+def connect(conn_id: str = CONNECTION_ID, role: str = PIPELINE_ROLE) -> Connection:
+    """A psycopg connection in a role, whose rows are dictionaries and whose clock is UTC; the caller closes it.
 
     Raises:
-        PostgresUnavailable: nothing answers at the connection's address, or it refuses the login.
+        PostgresUnavailable: nothing answers at the connection's address.
+        PostgresRefused: it refuses the login.
+        RoleRefused, SchemaMissing: see ``step_into``.
     """
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
     with postgres_errors():
-        connection = cast(psycopg.Connection[Any], PostgresHook(postgres_conn_id=conn_id).get_conn())
-        connection.row_factory = dict_row
-        connection.execute("SET TIME ZONE 'UTC'")
-        # Compiling these queries costs more than running them.
-        connection.execute("SET jit TO off")
-        # What is looked up in a hash fits into one: a workspace's pull requests are a million at most.
-        connection.execute("SET work_mem TO '64MB'")
-        connection.commit()
+        connection = log_in(conn_id)
+        try:
+            return prepare(connection, role)
+        except BaseException:
+            connection.close()
+            raise
+
+
+def log_in(conn_id: str = CONNECTION_ID) -> psycopg.Connection[Any]:
+    """A psycopg connection in the role of its login.
+
+    Raises:
+        DestinationRefused: see ``PostgresAddress.of_connection``.
+    """
+    return psycopg.connect(PostgresAddress.of_connection(conn_id).dsn)
+
+
+def prepare(connection: psycopg.Connection[Any], role: str = PIPELINE_ROLE) -> Connection:
+    """The same connection, for work in a role: rows are dictionaries, the clock is UTC. Commits."""
+    connection.row_factory = dict_row
+    step_into(connection, role)
+    connection.execute("SET TIME ZONE 'UTC'")
+    # Compiling these queries costs more than running them.
+    connection.execute("SET jit TO off")
+    # What is looked up in a hash fits into one: a workspace's pull requests are a million at most.
+    connection.execute("SET work_mem TO '64MB'")
+    connection.commit()
     return connection
+
+
+def step_into(connection: psycopg.Connection[Any], role: str) -> None:
+    """Give the session the rights of a role and no others, whatever its login may do.
+
+    Raises:
+        RoleRefused: the login may not; the message says which grant it lacks.
+        SchemaMissing: there is no such role yet.
+    """
+    try:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+    except psycopg.errors.InsufficientPrivilege as refused:
+        login = connection.info.user
+        how = " WITH INHERIT FALSE, SET TRUE" if connection.info.server_version >= 160000 else ""
+        raise RoleRefused(
+            f"compliance_postgres: the login {login} may not step into the role {role}, and works in no other; "
+            "run `make upgrade` with the login that migrates, or have an administrator run: "
+            f'GRANT {role} TO "{login}"{how}'
+        ) from refused
+    except psycopg.errors.InvalidParameterValue as unknown:
+        raise SchemaMissing(
+            f"compliance_postgres: the role {role} is not there; "
+            "run `make upgrade` (on a server: python -m bitbucket_compliance upgrade)"
+        ) from unknown
 
 
 @cache

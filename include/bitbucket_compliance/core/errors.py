@@ -21,6 +21,14 @@ class PostgresUnavailable(PipelineError):
     retryable = True
 
 
+class PostgresRefused(PipelineError):
+    """Postgres answers, and refuses the login or stopped a statement: look at what it says."""
+
+    def __init__(self, message: str, *, retryable: bool):
+        super().__init__(message)
+        self.retryable = retryable
+
+
 class PostgresFull(PipelineError):
     """Postgres can't write: its disk is full."""
 
@@ -33,6 +41,10 @@ class MigrationRefused(PipelineError):
 
 class SchemaMissing(PipelineError):
     """The database was not migrated."""
+
+
+class RoleRefused(PipelineError):
+    """The login may not step into the role that the work has to be done in."""
 
 
 class WorkspaceUnknown(PipelineError):
@@ -94,12 +106,20 @@ class PolicyInvalid(PipelineError):
     """The policy file holds something the pipeline doesn't know."""
 
 
+class PolicyRefused(PipelineError):
+    """A proposed policy can't be decided on like this; nothing was stored."""
+
+
 class ImportRefused(PipelineError):
     """A declared file has bad rows; nothing of it was taken."""
 
     def __init__(self, message: str, problems: list[str]):
         super().__init__(message)
         self.problems = problems
+
+
+class PersonUnclear(PipelineError):
+    """It can't be told who acts, or a name is given that names nobody."""
 
 
 class EvidenceRefused(PipelineError):
@@ -126,6 +146,10 @@ class ExceptionRefused(PipelineError):
     """An exception can't be asked for, or decided on, like this; nothing was stored."""
 
 
+class PurgeRefused(PipelineError):
+    """A workspace's data can't be deleted like this; nothing was."""
+
+
 class ReviewRefused(PipelineError):
     """An access can't be decided on like this; nothing was stored."""
 
@@ -142,6 +166,10 @@ class GateUnanswered(PipelineError):
     """An expectation of severity critical could not be evaluated; the last published state stays."""
 
     retryable = True
+
+
+class NotReadyToPublish(PipelineError):
+    """A gate or a security test did not answer for what would be published; the last published state stays."""
 
 
 class RunSuperseded(PipelineError):
@@ -165,7 +193,7 @@ def postgres_errors() -> Iterator[None]:
     """Turn the driver's errors about the server into the classes above; every other error passes unchanged.
 
     Raises:
-        PostgresUnavailable, PostgresFull, SchemaMissing
+        PostgresUnavailable, PostgresRefused, PostgresFull, SchemaMissing
     """
     try:
         yield
@@ -187,8 +215,41 @@ def _named(error: psycopg.Error | None) -> PipelineError | None:
             "run `make upgrade` (on a server: python -m bitbucket_compliance upgrade)"
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return PostgresUnavailable(
-            f"compliance_postgres: the server does not answer ({one_line(error)}); "
-            "check host, port and login of the connection, then run again"
-        )
+        return _of_server(error)
     return None
+
+
+def _of_server(error: psycopg.Error) -> PipelineError:
+    """What the server did, by the code of its answer; an error without one never came from it, or ended the session."""
+    told = f"({one_line(error)})"
+    state = error.sqlstate or ""
+    if state[:3] == "57P" or state[:2] == "08":
+        return PostgresUnavailable(
+            f"compliance_postgres: the server went away {told}; see why in its log, then run again"
+        )
+    if state[:2] == "28" or "FATAL:" in str(error):
+        return PostgresRefused(
+            f"compliance_postgres: the server refuses the login {told}; "
+            "check login, password and database of the connection",
+            # It may say so while it starts, or has no connection left.
+            retryable=not state,
+        )
+    if state:
+        return PostgresRefused(
+            f"compliance_postgres: the server stopped a statement {told}; where it lacks memory, time or temporary "
+            "space, give it more",
+            retryable=True,
+        )
+    if any(words in str(error) for words in _NEVER_CONNECTED):
+        return PostgresUnavailable(
+            f"compliance_postgres: the server does not answer {told}; check host and port of the connection, then run "
+            "again"
+        )
+    return PostgresUnavailable(
+        f"compliance_postgres: the connection broke off {told}; the server restarted, ended the session or ran out of "
+        "memory: see its log, then run again"
+    )
+
+
+#: in the texts of errors that libpq or the driver raise while they connect
+_NEVER_CONNECTED = ("connection failed", "connection timeout", "failed to resolve", "connection is bad")

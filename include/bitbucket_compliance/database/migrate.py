@@ -9,10 +9,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from bitbucket_compliance.core.errors import MigrationRefused, one_line, postgres_errors
+from bitbucket_compliance.core.postgres_address import OWNER_CONNECTION, PostgresAddress
+from bitbucket_compliance.core.roles import RUNNING_ROLES, ensure_running_login
 from bitbucket_compliance.database import objects
 
 DATABASE = Path(__file__).resolve().parent
@@ -81,14 +83,30 @@ def _act_as_owner(cursor: Cursor) -> None:
     except psycopg.errors.InsufficientPrivilege as refused:
         raise MigrationRefused(
             "compliance_postgres: this login may not create the roles of the schema "
-            f"({one_line(refused)}); have an administrator run include/bitbucket_compliance/database/roles.sql once in "
-            "this database and grant compliance_owner and compliance_vault to the login"
+            f"({one_line(refused)}); name the login that migrates in {OWNER_CONNECTION}, or have an administrator run "
+            "include/bitbucket_compliance/database/roles.sql once in this database and grant compliance_owner and "
+            f"compliance_vault to the login that migrates, {', '.join(RUNNING_ROLES)} to the one that runs"
         ) from refused
+
+
+def bring_up(owner: PostgresAddress, running: PostgresAddress) -> None:
+    """Upgrade with the login that migrates, and let the one that runs step into its roles where it is another one.
+
+    Raises:
+        MigrationRefused, PostgresUnavailable: as ``upgrade``.
+    """
+    upgrade(owner.dsn)
+    if owner.user != running.user:
+        try:
+            ensure_running_login(owner.dsn, running.user, running.password)
+        except psycopg.errors.InsufficientPrivilege as refused:
+            raise MigrationRefused(
+                f"compliance_postgres: the login {owner.user} may not let {running.user} run the pipeline "
+                f"({one_line(refused)}); have an administrator create {running.user} and grant it "
+                f"{', '.join(RUNNING_ROLES)} WITH INHERIT FALSE, SET TRUE"
+            ) from refused
 
 
 def dsn_of_connection(conn_id: str = "compliance_postgres") -> str:
     """The ``postgresql://`` URL of an Airflow connection, password included: never log it."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-    url: URL = PostgresHook(postgres_conn_id=conn_id).sqlalchemy_url
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return PostgresAddress.of_connection(conn_id).dsn

@@ -1,4 +1,5 @@
--- Purpose: create the database roles of the published contract and let the migrating login act as their owner.
+-- Purpose: create the database roles of the published contract, let the migrating login act as their owner, and let it
+-- step into the roles that work is done in: in a small set-up it runs the pipeline too.
 -- Run by every upgrade; what is there already is left as it is. A login that may not create roles can have an
 -- administrator run this file once.
 
@@ -25,9 +26,10 @@ BEGIN
     IF NOT pg_has_role(current_user, 'compliance_owner', 'USAGE') THEN
         EXECUTE format('GRANT compliance_owner TO %I', current_user);
     END IF;
-    -- Not inherited: nobody reads the tokens of the vault, or the secrets of webhooks, without stepping into its role on
-    -- purpose. A login that runs the pipeline without migrating needs the first of these grants too.
-    FOREACH role_name IN ARRAY ARRAY['compliance_vault', 'compliance_receiver'] LOOP
+    -- Not inherited: a session has the rights of one of these roles when it steps into it, and no others.
+    FOREACH role_name IN ARRAY ARRAY[
+        'compliance_vault', 'compliance_receiver', 'compliance_pipeline', 'compliance_console'
+    ] LOOP
         IF current_setting('server_version_num')::integer < 160000 THEN
             -- Whether a membership is inherited is the login's own property there.
             IF NOT pg_has_role(current_user, role_name, 'MEMBER') THEN
@@ -41,11 +43,22 @@ BEGIN
         EXECUTE format('GRANT CREATE ON DATABASE %I TO compliance_owner', current_database());
     END IF;
 
-    -- For databases whose owner took from PUBLIC what Postgres gives it there; ours to take it is not: the database may
-    -- serve others too. The pipeline copies what it fetched into tables of its session.
+    -- Names of a session's own come before all others in a search path that doesn't say otherwise, so only who needs
+    -- temporary tables may make them: the pipeline copies what it fetched into tables of its session.
     IF pg_has_role(
         current_user, (SELECT datdba FROM pg_database WHERE datname = current_database()), 'USAGE'
     ) THEN
+        IF EXISTS (
+            SELECT 1
+            FROM pg_database AS databases
+            CROSS JOIN aclexplode(coalesce(databases.datacl, acldefault('d', databases.datdba))) AS granted
+            WHERE
+                databases.datname = current_database()
+                AND granted.grantee = 0
+                AND granted.privilege_type = 'TEMPORARY'
+        ) THEN
+            EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+        END IF;
         FOREACH role_name IN ARRAY role_names LOOP
             FOREACH wanted IN ARRAY CASE role_name
                 WHEN 'compliance_pipeline' THEN ARRAY['CONNECT', 'TEMPORARY'] ELSE ARRAY['CONNECT']

@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, get_args
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -22,6 +23,36 @@ OVERRIDE_VARIABLE = "COMPLIANCE_POLICY_FILE"
 SEE_ALL = "docs/policy.md lists every key"
 
 Severity = Literal["critical", "high", "medium"]
+SEVERITIES: tuple[str, ...] = get_args(Severity)
+
+
+class Weaker(Enum):
+    """Which change of a threshold asks for less than before: somebody else has to accept it (``weakened``).
+
+    A threshold says so in its type, as ``Annotated[Days, Weaker.WHEN_HIGHER]``; one that says nothing is weaker when it
+    changes.
+    """
+
+    WHEN_HIGHER = "higher"
+    WHEN_LOWER = "lower"
+    WHEN_ONE_IS_MISSING = "one is missing"
+    WHEN_CHANGED = "changed"
+    NEVER = "never"
+
+    def is_weaker(self, new: Any, old: Any) -> bool:
+        """Whether ``new`` asks for less than ``old``."""
+        match self:
+            case Weaker.WHEN_HIGHER:
+                return bool(new > old)
+            case Weaker.WHEN_LOWER:
+                return bool(new < old)
+            case Weaker.WHEN_ONE_IS_MISSING:
+                return not set(old) <= set(new)
+            case Weaker.WHEN_CHANGED:
+                return bool(new != old)
+            case Weaker.NEVER:
+                return False
+
 
 # Bounds that no sane policy reaches: they catch a slip of the hand, and keep sums of dates inside the calendar.
 Count = Annotated[int, Field(ge=1, le=100)]
@@ -62,39 +93,39 @@ class Thresholds(_Strict):
 
     behaviour_window_days: PositiveDays = 90
     """Pull requests merged and pipelines run in so many days count as behaviour."""
-    behaviour_sample: Annotated[int, Field(ge=1, le=50)] = 5
+    behaviour_sample: Annotated[int, Field(ge=1, le=50), Weaker.WHEN_LOWER] = 5
     """So many of the newest merged pull requests are asked for their builds."""
-    behaviour_min_sample: Annotated[int, Field(ge=1, le=1000)] = 3
+    behaviour_min_sample: Annotated[int, Field(ge=1, le=1000), Weaker.WHEN_LOWER] = 3
     """From so many merged pull requests on a clean record passes."""
-    roster_max_age_days: Annotated[float, Field(ge=0, le=3650)] = 7
+    roster_max_age_days: Annotated[float, Field(ge=0, le=3650), Weaker.WHEN_HIGHER] = 7
     """A roster that is older decides nothing."""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     """IANA time zone in which days begin and end."""
-    evidence_validity_days: Days = 90
+    evidence_validity_days: Annotated[Days, Weaker.WHEN_HIGHER] = 90
     """Evidence holds for so many days from its day of capture."""
-    allow_self_review: bool = False
+    allow_self_review: Annotated[bool, Weaker.WHEN_HIGHER] = False
     """Whether who submits evidence, or owns an exception, may decide on it too: for teams of one."""
-    bodies_kept_days: PositiveDays = 400
+    bodies_kept_days: Annotated[int, Field(ge=30, le=3650), Weaker.WHEN_LOWER] = 400
     """What Bitbucket answered is kept for so many days after it was seen last."""
-    max_error_share: Share = 0.10
+    max_error_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.10
     """Where calls failed on a larger share of the repositories, nothing is published."""
-    max_shrink_share: Share = 0.10
+    max_shrink_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.10
     """Where a listing is shorter than the last one by a larger share, nothing is published."""
-    reread_hours: Hours = 20
+    reread_hours: Annotated[Hours, Weaker.WHEN_HIGHER] = 20
     """An untouched repository is read again after so many hours: below a day, a daily run reads all."""
-    reading_hours: Hours = 20
+    reading_hours: Annotated[Hours, Weaker.NEVER] = 20
     """A run waits for requests for so many hours at most, then publishes what it has."""
-    events_budget_share: Share = 0.25
+    events_budget_share: Annotated[Share, Weaker.NEVER] = 0.25
     """Runs that answer webhooks may send this share of the hour's requests."""
-    events_kept_days: PositiveDays = 90
+    events_kept_days: Annotated[PositiveDays, Weaker.WHEN_LOWER] = 90
     """Events of webhooks are kept for so many days."""
-    max_data_age_hours: Annotated[float, Field(ge=0, le=87_600)] = 48
+    max_data_age_hours: Annotated[float, Field(ge=0, le=87_600), Weaker.WHEN_HIGHER] = 48
     """A verdict may be relied on for so many hours after its data was read."""
-    due_days_critical: Days = 7
+    due_days_critical: Annotated[Days, Weaker.WHEN_HIGHER] = 7
     """Days to fix a failure of severity critical."""
-    due_days_high: Days = 30
+    due_days_high: Annotated[Days, Weaker.WHEN_HIGHER] = 30
     """Days to fix a failure of severity high."""
-    due_days_medium: Days = 90
+    due_days_medium: Annotated[Days, Weaker.WHEN_HIGHER] = 90
     """Days to fix a failure of severity medium."""
 
     def __getitem__(self, name: str) -> Any:
@@ -139,12 +170,14 @@ class Threshold:
         default: as it is delivered.
         meaning: one sentence, which names the unit.
         type: what may be set, as pydantic takes it.
+        weaker: which change asks for less than before.
     """
 
     name: str
     default: Any
     meaning: str
     type: Any
+    weaker: Weaker = Weaker.WHEN_CHANGED
 
 
 class PolicyOfTest(Protocol):
@@ -168,10 +201,14 @@ def delivered(tests: Iterable[PolicyOfTest]) -> Policy:
     """
     tests = list(tests)
     fields: dict[str, Any] = {}
+    annotated: Any = Annotated  # by name, since its arguments are no types that a checker could know
     for threshold in (threshold for test in tests for threshold in test.own_thresholds):
         if threshold.name in fields or threshold.name in Thresholds.model_fields:
             raise ValueError(f"there are two thresholds {threshold.name}; call the one of the test otherwise")
-        fields[threshold.name] = (threshold.type, Field(threshold.default, description=threshold.meaning))
+        fields[threshold.name] = (
+            annotated[threshold.type, threshold.weaker],
+            Field(threshold.default, description=threshold.meaning),
+        )
     thresholds = create_model("Thresholds", __base__=Thresholds, **fields)
     model = create_model("Policy", __base__=Policy, thresholds=(thresholds, ...))
     switches = {test.test_id: TestPolicy(enabled=test.enabled, severity=test.severity) for test in tests}
@@ -205,6 +242,23 @@ def merged(base: Policy, changes: Mapping[str, Any], source: str) -> Policy:
         key = ".".join(str(part) for part in first["loc"])
         reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
         raise PolicyInvalid(f"{source}: {key}: {reason}; {SEE_ALL}") from invalid
+
+
+def weakened(old: Policy, new: Policy) -> dict[str, tuple[Any, Any]]:
+    """The keys by which ``new`` asks for less than ``old``, each with what was and what would be."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for test_id, before in old.tests.items():
+        after = new.tests[test_id]
+        if before.enabled and not after.enabled:
+            found[f"tests.{test_id}.enabled"] = (before.enabled, after.enabled)
+        if SEVERITIES.index(after.severity) > SEVERITIES.index(before.severity):
+            found[f"tests.{test_id}.severity"] = (before.severity, after.severity)
+    for name, field in type(old.thresholds).model_fields.items():
+        declared = next((mark for mark in field.metadata if isinstance(mark, Weaker)), Weaker.WHEN_CHANGED)
+        was, would_be = old.thresholds[name], new.thresholds[name]
+        if declared.is_weaker(would_be, was):
+            found[f"thresholds.{name}"] = (was, would_be)
+    return found
 
 
 def contradictions(policy: Policy) -> list[str]:

@@ -1,8 +1,9 @@
 """The policy of a workspace: what it changes on top of the defaults and the file, kept with its history.
 
 Three layers, each over the one before: the policy as delivered, the file named by ``COMPLIANCE_POLICY_FILE``, the
-newest row of ``registry.policy_overrides`` for the workspace. Rows are only ever added; one that changes nothing
-(``{}``) takes the ones before it back.
+newest row of ``registry.policy_overrides`` for the workspace that holds. Rows are only ever added; one that changes
+nothing (``{}``) takes the ones before it back. One that asks for more than the policy before it holds at once; one that
+asks for less (``model.weakened``) is a proposal, and holds once somebody else has accepted it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,16 +13,19 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from bitbucket_compliance.core.database import Connection
-from bitbucket_compliance.core.errors import PolicyInvalid
-from bitbucket_compliance.policy.model import Policy, contradictions, merged
+from bitbucket_compliance.core.audit import record
+from bitbucket_compliance.core.database import Connection, one_row
+from bitbucket_compliance.core.errors import PolicyInvalid, PolicyRefused
+from bitbucket_compliance.core.persons import known_form, why_not_another
+from bitbucket_compliance.policy.model import Policy, contradictions, merged, weakened
 
 FILE_SOURCE = "COMPLIANCE_POLICY_FILE"
+DECISIONS: Mapping[str, str] = {"accept": "accepted", "reject": "rejected", "withdraw": "withdrawn"}
 
 
 @dataclass(frozen=True)
 class Override:
-    """What somebody changed in the policy of a workspace, and until when it stood."""
+    """What somebody changed in the policy of a workspace, until when it stood, who accepted it if it asked for less."""
 
     workspace: str
     body: Mapping[str, Any]
@@ -29,6 +33,24 @@ class Override:
     set_at: datetime
     reason: str | None
     valid_to: datetime | None
+    accepted_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A policy that asks for less than the one in force, and waits for somebody else.
+
+    Attributes:
+        lowers: the keys by which it asks for less.
+    """
+
+    override_id: int
+    workspace: str
+    body: Mapping[str, Any]
+    set_by: str
+    set_at: datetime
+    reason: str | None
+    lowers: list[str]
 
 
 @dataclass(frozen=True)
@@ -73,7 +95,7 @@ def set_override(
     *,
     set_by: str,
     reason: str | None = None,
-) -> Policy:
+) -> Proposal | None:
     """Let a workspace's policy differ from the defaults from its next run on; commits nothing.
 
     ``changes`` takes the place of everything that was set before; empty takes it back. What is in force already is
@@ -81,13 +103,14 @@ def set_override(
 
     Args:
         changes: keys below ``tests`` and ``thresholds``. base: what holds where the workspace changes nothing.
-        set_by: who decides so. reason: why.
+        set_by: who decides so; see ``core.persons``. reason: why.
 
     Returns:
-        The policy that is in force then.
+        None: it is in force. Where it asks for less than what is in force: the proposal, which changes nothing yet.
 
     Raises:
         PolicyInvalid: a key or value is not known, or thresholds contradict each other; nothing is stored.
+        PersonUnclear: ``set_by`` names nobody.
     """
     name = plain(workspace)
     if not name:
@@ -97,21 +120,117 @@ def set_override(
     if new:
         raise PolicyInvalid(f"workspace {name}: {new[0]}")
     body = _as_read(changes, policy.model_dump(mode="json"))
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance policy', 0))")
-    if body != _body_in_force(connection, name):
-        # The transaction may be older than the lock, and what is set later must not seem to be older.
+    _lock(connection)
+    before = _body_in_force(connection, name)
+    if body == before:
+        return None
+    lowers = weakened(_standing(connection, name, base), policy)
+    row = one_row(
         connection.execute(
-            "INSERT INTO registry.policy_overrides (workspace, body, set_by, set_at, reason)"
-            " VALUES (%s, %s, %s, clock_timestamp(), %s)",
-            (name, Jsonb(body), set_by, reason),
+            "INSERT INTO registry.policy_overrides (workspace, body, set_by, reason, lowers)"
+            " VALUES (%s, %s, %s, %s, %s) RETURNING *",
+            (name, Jsonb(body), known_form(set_by), reason, list(lowers)),
         )
-    return policy
+    )
+    action = "policy.proposed" if lowers else "policy.set"
+    after = {"policy": row["override_id"], "changes": body, "reason": reason}
+    record(connection, set_by, action, f"workspace {name}", {"changes": before}, after)
+    return Proposal(**row) if lowers else None
+
+
+def decide(
+    connection: Connection,
+    override_id: int,
+    decision: str,
+    base: Policy,
+    *,
+    decided_by: str,
+    reason: str | None = None,
+) -> Proposal:
+    """Accept or reject a policy that asks for less, as somebody other than who proposed it; or withdraw it.
+
+    Args:
+        decision: ``accept``, ``reject`` or ``withdraw``; the latter two need a reason.
+        base: what holds where the workspace changes nothing. decided_by: see ``core.persons``.
+
+    Raises:
+        PolicyRefused: says why this can't be decided so; nothing is stored then.
+        PersonUnclear: ``decided_by`` names nobody.
+    """
+    if decision not in DECISIONS:
+        raise PolicyRefused(f"there is no decision {decision!r}; decide {', '.join(DECISIONS)}")
+    if decision != "accept" and not (reason or "").strip():
+        raise PolicyRefused(f"a reason is missing; say why policy {override_id} is {DECISIONS[decision]}")
+    with connection.transaction():
+        _lock(connection)
+        proposal = _waiting(connection, override_id)
+        in_force = _standing(connection, proposal.workspace, base)
+        before = {"changes": _body_in_force(connection, proposal.workspace)}
+        why = None if decision == "withdraw" else why_not_another(known_form(decided_by), [proposal.set_by])
+        if why and not in_force.thresholds.allow_self_review:
+            raise PolicyRefused(f"policy {override_id} was proposed by {proposal.set_by}: {why}")
+        connection.execute(
+            "INSERT INTO registry.policy_decisions"
+            " (override_id, decision, decided_by, reason, policy_version, self_review) VALUES (%s, %s, %s, %s, %s, %s)",
+            (override_id, DECISIONS[decision], decided_by, reason, keep_version(connection, in_force), why is not None),
+        )
+        after = {"policy": override_id, "changes": proposal.body, "lowers": proposal.lowers, "reason": reason}
+        action = f"policy.{DECISIONS[decision]}"
+        record(connection, decided_by, action, f"workspace {proposal.workspace}", before, after)
+    return proposal
+
+
+def proposals(connection: Connection, workspace: str = "") -> list[Proposal]:
+    """The policies that wait for somebody to decide, the newest first; empty: of every workspace."""
+    rows = connection.execute(
+        "SELECT override_id, workspace, body, set_by, set_at, reason, lowers FROM registry.policy_states"
+        " WHERE status = 'proposed' AND %(workspace)s::text IN ('', workspace) ORDER BY override_id DESC",
+        {"workspace": plain(workspace)},
+    )
+    return [Proposal(**row) for row in rows]
+
+
+def keep_version(connection: Connection, policy: Policy) -> str:
+    """Keep what a policy says under its version; returns the version. Joins the caller's transaction."""
+    connection.execute(
+        "INSERT INTO registry.policy_versions (policy_version, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (policy.version, Jsonb(policy.model_dump(mode="json"))),
+    )
+    return policy.version
+
+
+def _lock(connection: Connection) -> None:
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance policy', 0))")
+
+
+def _standing(connection: Connection, workspace: str, base: Policy) -> Policy:
+    """What is in force; what became invalid since it was set holds nothing any more that a new policy could lower."""
+    try:
+        return policy_of(connection, workspace, base)
+    except PolicyInvalid:
+        return base
+
+
+def _waiting(connection: Connection, override_id: int) -> Proposal:
+    row = connection.execute("SELECT * FROM registry.policy_states WHERE override_id = %s", (override_id,)).fetchone()
+    if row is None or (row["status"] == "set" and not row["lowers"]):
+        raise PolicyRefused(f"there is no proposed policy {override_id}; `make policy WORKSPACE=slug` shows what waits")
+    if row["status"] == "overtaken":
+        raise PolicyRefused(
+            f"policy {override_id} was proposed on top of one that is in force no more; propose it anew"
+        )
+    if row["status"] != "proposed":
+        raise PolicyRefused(
+            f"policy {override_id} was decided already, by {row['decided_by']} at {row['decided_at']:%Y-%m-%d %H:%M}; "
+            "propose it anew"
+        )
+    return Proposal(**{name: row[name] for name in Proposal.__dataclass_fields__})
 
 
 def history(connection: Connection, workspace: str) -> list[Override]:
-    """Everything that was ever set for a workspace, the newest first."""
+    """Everything that ever held for a workspace, the newest first."""
     rows = connection.execute(
-        "SELECT workspace, body, set_by, set_at, reason, valid_to FROM registry.policy_history"
+        "SELECT workspace, body, set_by, set_at, reason, valid_to, accepted_by FROM registry.policy_history"
         " WHERE workspace = %s ORDER BY override_id DESC",
         (plain(workspace),),
     )
@@ -146,8 +265,7 @@ def plain(workspace: str) -> str:
 
 def _body_in_force(connection: Connection, workspace: str) -> Any:
     row = connection.execute(
-        "SELECT body FROM registry.policy_overrides WHERE lower(btrim(workspace)) = %s"
-        " ORDER BY override_id DESC LIMIT 1",
+        "SELECT body FROM registry.policy_history WHERE workspace = %s AND in_force",
         (plain(workspace),),
     ).fetchone()
     return {} if row is None else row["body"]

@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from datetime import datetime
 
-from bitbucket_compliance.core.database import Connection, copy_rows, one_row, run_sql
+from bitbucket_compliance.core.database import Connection, copy_rows, run_sql
 from bitbucket_compliance.core.errors import ImportRefused
 
 TARGET_TYPES = ("repository", "project", "pattern")
@@ -169,24 +168,21 @@ def declare(
     *,
     declared_by: str,
     import_id: int | None = None,
-    declared_at: datetime | None = None,
 ) -> int:
     """Note the entries that are not in force already; joins the caller's transaction, see ``one_at_a_time``.
 
     Args:
-        import_id: the import that brings them. declared_at: None: this moment.
+        import_id: the import that brings them.
 
     Returns:
         How many were noted.
     """
     in_force = {entry.key: entry for entry in _in_force(connection)}
-    # The transaction may be older than the lock, and what is declared later must not seem to be older.
-    moment = declared_at or one_row(connection.execute("SELECT clock_timestamp() AS moment"))["moment"]
     return copy_rows(
         connection,
         "COPY registry.classification (workspace, target_type, target, classification, sensitivity, owner,"
-        " import_id, declared_by, declared_at) FROM STDIN",
-        ((*astuple(entry), import_id, declared_by, moment) for entry in entries if in_force.get(entry.key) != entry),
+        " import_id, declared_by) FROM STDIN",
+        ((*astuple(entry), import_id, declared_by) for entry in entries if in_force.get(entry.key) != entry),
     )
 
 
@@ -219,8 +215,8 @@ def _withdrawn(connection: Connection, keys: Sequence[tuple[str | None, str, str
     places, target_types, targets = (list(column) for column in zip(*keys, strict=True))
     return connection.execute(
         """
-        INSERT INTO registry.classification (workspace, target_type, target, declared_by, declared_at)
-        SELECT in_force.workspace, in_force.target_type, in_force.target, %s, clock_timestamp()
+        INSERT INTO registry.classification (workspace, target_type, target, declared_by)
+        SELECT in_force.workspace, in_force.target_type, in_force.target, %s
         FROM registry.classification_in_force AS in_force
         INNER JOIN unnest(%s::text[], %s::text[], %s::text[]) AS meant (workspace, target_type, target)
             ON coalesce(in_force.workspace, '') = coalesce(meant.workspace, '')

@@ -7,9 +7,11 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bitbucket_compliance.core.configured_folders import read_at_most
 from bitbucket_compliance.core.errors import ImportRefused
 
 PROBLEMS_SHOWN = 50
+LONGEST_QUOTE = 40
 LARGEST_FILE = 50 * 1024 * 1024
 MOST_COLUMNS = 500
 
@@ -62,8 +64,13 @@ def read_csv(path: Path) -> File:
 
 
 def read_content(path: Path) -> bytes:
+    """The bytes of a file; no more of it is read than may be taken.
+
+    Raises:
+        ImportRefused: there is no such file, it is none, or it is too large.
+    """
     try:
-        content = path.read_bytes()
+        content = read_at_most(path, LARGEST_FILE)
     except OSError as unreadable:
         raise refused(path.name, f"can't be read: {unreadable.strerror or unreadable}") from unreadable
     if len(content) > LARGEST_FILE:
@@ -127,7 +134,7 @@ def renamed(file: File, wanted: tuple[str, ...], optional: tuple[str, ...] = ())
     """The file with the wanted columns alone, under our names.
 
     Raises:
-        ImportRefused: a wanted column is missing; names it and what the file has.
+        ImportRefused: a wanted column is missing; names it, and nothing of a file that may be another one altogether.
     """
     by_plain_name: dict[str, str] = {}
     for column in file.columns:
@@ -135,12 +142,17 @@ def renamed(file: File, wanted: tuple[str, ...], optional: tuple[str, ...] = ())
     found = {ours: by_plain_name.get(plain_name(ours)) for ours in wanted}
     missing = [ours for ours, theirs in found.items() if theirs is None and ours not in optional]
     if missing:
-        where, it = ("line 1: ", "the file") if file.source == "file" else ("", "it")
-        raise refused(file.name, f"{where}missing column {', '.join(missing)}; {it} has {', '.join(file.columns)}")
+        where = "line 1: " if file.source == "file" else ""
+        raise refused(file.name, f"{where}missing column {', '.join(missing)}; wanted are {', '.join(wanted)}")
     rows = tuple(
         (line, {ours: row[theirs] for ours, theirs in found.items() if theirs is not None}) for line, row in file.rows
     )
     return replace(file, columns=wanted, rows=rows)
+
+
+def quoted(cell: str) -> str:
+    """A cell of a file whose columns are the wanted ones, as a message shows it."""
+    return repr(cell if len(cell) <= LONGEST_QUOTE else f"{cell[:LONGEST_QUOTE]}…")
 
 
 def plain_name(name: str) -> str:

@@ -7,6 +7,7 @@ exceptions in published results; the rule is design.md §5.
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
@@ -14,17 +15,25 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from bitbucket_compliance.core.audit import record
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
-from bitbucket_compliance.core.errors import ExceptionRefused
+from bitbucket_compliance.core.errors import ExceptionRefused, PersonUnclear
 from bitbucket_compliance.core.locks import lock_results
+from bitbucket_compliance.core.persons import why_not_another
+from bitbucket_compliance.policy.model import Policy
+from bitbucket_compliance.policy.overrides import keep_version
+from bitbucket_compliance.registry import persons
 from bitbucket_compliance.security_tests import BY_ID
-from bitbucket_compliance.security_tests.matching import comparable_name
 from bitbucket_compliance.security_tests.policies import policy_of
 
 # A risk that is accepted for longer than a year is looked at again; a leap year is a year too.
 LONGEST = timedelta(days=366)
 LONGEST_TEXT = 2000
 NAMES_SHOWN = 8
+AUDITED = (
+    "status", "test_id", "workspace", "scope", "target", "owner", "reason", "expires_at", "decision_reason",
+    "self_accepted",
+)  # fmt: skip
 DECISIONS = {"accept": "accepted", "reject": "rejected", "withdraw": "withdrawn"}
 
 _UUID = re.compile(r"\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?")
@@ -37,6 +46,7 @@ class ExceptionRequest:
 
     Attributes:
         subject: uuid of a repository, member or workspace, or its slug or display name.
+        owner: a person who is known here, as ``airflow:anna`` or ``anna``.
         project: key of a project. pattern: glob of repository slugs, in which only ``*`` is special.
         expires_at: from when it covers nothing any more (aware).
     """
@@ -75,16 +85,19 @@ def request(connection: Connection, asked: ExceptionRequest, *, requested_by: st
     """Ask for an exception; in a transaction of its own.
 
     Raises:
-        ExceptionRefused: a test, workspace, subject, project or pattern that names nothing that is judged, an empty
-            owner or reason, an expiry that is past or too far away; names the value and what to do.
+        ExceptionRefused: a test, workspace, subject, project or pattern that names nothing that is judged, an owner
+            whom nobody knows, no reason, an expiry that is past or too far away; names the value and what to do.
+        PersonUnclear: ``requested_by`` names nobody.
     """
-    owner = _text("owner", asked.owner, "name who owns the risk")
+    typed_owner = _text("owner", asked.owner, "name who owns the risk")
     reason = _text("reason", asked.reason, "say why the risk is to be accepted")
     with connection.transaction():
         _check_test(asked.test_id)
         workspace = _workspace(connection, asked.workspace)
         _check_expiry(connection, asked.expires_at)
         scope, target = _scope(connection, asked, workspace)
+        persons.note(connection, requested_by)
+        owner = _owner(connection, typed_owner)
         row = one_row(
             connection.execute(
                 """
@@ -97,6 +110,8 @@ def request(connection: Connection, asked: ExceptionRequest, *, requested_by: st
                 (workspace, asked.test_id, scope, target, owner, reason, asked.expires_at, requested_by),
             )
         )
+        after = _facts(_state(connection, row["exception_id"]))
+        record(connection, requested_by, "exception.requested", row["exception_id"], None, after)
     return RecordedException(row["exception_id"], "requested", asked.test_id, workspace, asked.expires_at)
 
 
@@ -116,6 +131,13 @@ def _text(name: str, value: str, hint: str) -> str:
     if len(text) > LONGEST_TEXT or _CONTROL.search(text):
         raise ExceptionRefused(f"the {name} is no text of {LONGEST_TEXT} characters at most; shorten it: {hint}")
     return text
+
+
+def _owner(connection: Connection, typed: str) -> str:
+    try:
+        return persons.named(connection, typed)
+    except PersonUnclear as unclear:
+        raise ExceptionRefused(f"the owner of the risk: {unclear}") from unclear
 
 
 def _check_test(test_id: str) -> None:
@@ -245,9 +267,10 @@ def decide(
 
     Args:
         decision: ``accept``, ``reject`` or ``withdraw``; the latter two need a reason.
-        decided_by: who decides so.
+        decided_by: who decides so; see ``core.persons``.
 
     Raises:
+        PersonUnclear: ``decided_by`` names nobody.
         ExceptionRefused: no such exception or decision, it was decided already, whoever decides owns it or asked for
             it (and the policy does not allow that), it expired, or nothing in its scope fails.
     """
@@ -259,17 +282,20 @@ def decide(
     with connection.transaction():
         row = _locked(connection, exception_id)
         _check_open(connection, row, decision)
-        if decision != "withdraw":
-            _check_reviewer(connection, row, decided_by)
+        policy = policy_of(connection, row["workspace"])
+        persons.note(connection, decided_by)
+        is_alone = decision != "withdraw" and _check_reviewer(row, decided_by, policy)
         subjects = _freeze(connection, row) if decision == "accept" else None
+        key = str(row["exception_id"])
         connection.execute(
-            "INSERT INTO registry.exception_decisions (exception_id, decision, decided_by, decided_at, reason)"
-            " VALUES (%s, %s, %s, clock_timestamp(), %s)",
-            (row["exception_id"], DECISIONS[decision], decided_by, why),
+            "INSERT INTO registry.exception_decisions"
+            " (exception_id, decision, decided_by, reason, policy_version, self_review)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            (key, DECISIONS[decision], decided_by, why, keep_version(connection, policy), is_alone),
         )
-    return RecordedException(
-        str(row["exception_id"]), DECISIONS[decision], row["test_id"], row["workspace"], row["expires_at"], subjects
-    )
+        after = _facts(_state(connection, key))
+        record(connection, decided_by, f"exception.{DECISIONS[decision]}", key, _facts(row), after)
+    return RecordedException(key, DECISIONS[decision], row["test_id"], row["workspace"], row["expires_at"], subjects)
 
 
 def _locked(connection: Connection, exception_id: str) -> dict[str, Any]:
@@ -280,14 +306,24 @@ def _locked(connection: Connection, exception_id: str) -> dict[str, Any]:
         known = None
     if known is not None:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance exception ' || %s, 0))", (known,))
-        row = connection.execute(
-            "SELECT states.*, clock_timestamp() >= states.expires_at AS is_expired"
-            " FROM registry.exception_states AS states WHERE states.exception_id = %s",
-            (known,),
-        ).fetchone()
-        if row is not None:
-            return row
+        with suppress(LookupError):
+            return _state(connection, str(known))
     raise ExceptionRefused(f"there is no exception {exception_id!r}; `make exception` lists them with their ids")
+
+
+def _state(connection: Connection, exception_id: str) -> dict[str, Any]:
+    return one_row(
+        connection.execute(
+            "SELECT states.*, clock_timestamp() >= states.expires_at AS is_expired"
+            " FROM registry.exception_states AS states WHERE states.exception_id = %s::uuid",
+            (exception_id,),
+        )
+    )
+
+
+def _facts(row: dict[str, Any]) -> dict[str, Any]:
+    """What the audit trail keeps of an exception."""
+    return {name: row[name] for name in AUDITED if row[name] not in (None, False)}
 
 
 def _check_open(connection: Connection, row: dict[str, Any], decision: str) -> None:
@@ -303,16 +339,15 @@ def _check_open(connection: Connection, row: dict[str, Any], decision: str) -> N
         raise ExceptionRefused(f"{name} expired on {row['expires_at']:%Y-%m-%d %H:%M %Z}; ask for a new one")
 
 
-def _check_reviewer(connection: Connection, row: dict[str, Any], decided_by: str) -> None:
-    """Two persons look at a risk: one owns it or asks for it, another one decides."""
-    if policy_of(connection, row["workspace"]).thresholds.allow_self_review:
-        return
-    for role, person in (("owns", row["owner"]), ("asked for", row["requested_by"])):
-        if comparable_name(person) == comparable_name(decided_by):
-            raise ExceptionRefused(
-                f"{decided_by} {role} exception {row['exception_id']}: somebody else has to decide on it, or the "
-                "policy has to allow it (thresholds.allow_self_review)"
-            )
+def _check_reviewer(row: dict[str, Any], decided_by: str, policy: Policy) -> bool:
+    """Two persons look at a risk: one owns it or asks for it, another one decides. Whether the policy allows less."""
+    why = why_not_another(decided_by, [row["owner"], row["requested_by"]])
+    if why and not policy.thresholds.allow_self_review:
+        role = f"is owned by {row['owner']} and was asked for by {row['requested_by']}"
+        raise ExceptionRefused(
+            f"exception {row['exception_id']} {role}: {why} (policy thresholds.allow_self_review relaxes this)"
+        )
+    return why is not None
 
 
 def _freeze(connection: Connection, row: dict[str, Any]) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.policy import model, overrides
 from bitbucket_compliance.policy.model import Policy
-from bitbucket_compliance.policy.overrides import Difference
+from bitbucket_compliance.policy.overrides import Difference, Proposal
 from bitbucket_compliance.security_tests import CATALOGUE
 
 #: The policy where nobody changed anything.
@@ -56,9 +56,16 @@ def policy_of(connection: Connection, workspace: str | None) -> Policy:
 
 def set_override(
     connection: Connection, workspace: str, changes: Mapping[str, Any], *, set_by: str, reason: str | None = None
-) -> Policy:
+) -> Proposal | None:
     """Let a workspace's policy differ from its next run on; see ``policy.overrides.set_override``."""
     return overrides.set_override(connection, workspace, changes, load_policy(), set_by=set_by, reason=reason)
+
+
+def decide(
+    connection: Connection, override_id: int, decision: str, *, decided_by: str, reason: str | None = None
+) -> Proposal:
+    """Decide on a policy that asks for less; see ``policy.overrides.decide``."""
+    return overrides.decide(connection, override_id, decision, load_policy(), decided_by=decided_by, reason=reason)
 
 
 def differences(connection: Connection, workspace: str) -> list[Difference]:

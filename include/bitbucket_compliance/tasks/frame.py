@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.database import Connection, connect
 from bitbucket_compliance.core.errors import PipelineError, postgres_errors
+from bitbucket_compliance.core.persons import AIRFLOW, person
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,17 @@ def compliance_postgres() -> Iterator[Connection]:
     """
     with fail_without_retry(), postgres_errors(), closing(connect()) as connection:
         yield connection
+
+
+def triggering_person(dag_run: Any) -> str:
+    """Who triggered the run, as ``airflow:<login>``; ``airflow:scheduler`` where nobody did.
+
+    Airflow notes the login when the run is made; no parameter changes it.
+
+    Raises:
+        PersonUnclear: the login can't be told from another one.
+    """
+    return person(AIRFLOW, dag_run.triggering_user_name or "scheduler")
 
 
 @contextmanager

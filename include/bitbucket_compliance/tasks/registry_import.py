@@ -1,56 +1,74 @@
 """The body of the task of the DAG registry_import, and what roster_refresh shares with it."""
 
 import logging
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+from bitbucket_compliance.core.configured_folders import IMPORT_FOLDERS, file_below
 from bitbucket_compliance.core.errors import ImportRefused, SourceWrong
 from bitbucket_compliance.registry import imports
-from bitbucket_compliance.registry.imports.roster_sources import Source
-from bitbucket_compliance.tasks.frame import compliance_postgres, fail_without_retry
+from bitbucket_compliance.registry.imports.roster_sources import SOURCE_USAGE, SOURCE_VARIABLE, Source
+from bitbucket_compliance.tasks.frame import compliance_postgres, fail_without_retry, triggering_person
 
 log = logging.getLogger(__name__)
 
 
-def import_from(kind: str, source: str, origin: Mapping[str, str], captured_on: str, imported_by: str) -> None:
-    """Take declared data from a file (``source`` file), or the roster from a query (sql) or a directory (scim).
+def import_from(kind: str, source: str, file: str, captured_on: str, dag_run: Any) -> None:
+    """Take declared data from a file, or the roster from its configured source, for whoever triggered the run.
+
+    Its log has lines ``imported:``, or a line ``refused:`` for each bad value.
 
     Args:
-        origin: ``path`` of the file, or ``conn_id`` and, for sql, ``query_file``; empty where they don't apply.
+        source: ``file`` or ``configured``.
+        file: name below one of the folders of ``COMPLIANCE_IMPORT_FOLDERS``.
+        captured_on: of a two-step verification export: ``YYYY-MM-DD``; empty: today.
+        dag_run: of the task.
     """
-    if source == "file" and origin["path"]:
-        import_declared(kind, origin["path"], captured_on or None, imported_by)
-        return
     with fail_without_retry():
+        person = triggering_person(dag_run)
         if source == "file":
-            raise SourceWrong("an import from a file needs path, the path of the CSV")
-        if kind != "roster":
-            raise SourceWrong(f"only a roster comes from {source}; {kind} comes from a file")
-        named = Source.of(source, origin["conn_id"], origin["query_file"])
-    import_roster(named, imported_by)
+            if not file:
+                raise SourceWrong("an import from a file needs file, the name of the CSV below the imports' folder")
+            path = file_below(IMPORT_FOLDERS, file)
+        elif kind != "roster":
+            raise SourceWrong(f"only a roster has a configured source; {kind} comes from a file")
+    if source != "file":
+        import_configured_roster(person)
+    else:
+        _import_file(kind, path, person, captured_on)
 
 
-def import_declared(kind: str, path: str, captured_on: str | None, imported_by: str) -> None:
-    """Take one declared CSV file; its log has lines ``imported:`` and ``unmatched:``, or a ``refused:`` a bad value."""
+def import_configured_roster(person: str) -> None:
+    """Take the roster from the source that ``COMPLIANCE_ROSTER_SOURCE`` names."""
+    # The source is asked before a connection to our own database is held open.
+    with fail_without_retry(), _problems_in_the_log():
+        named = os.environ.get(SOURCE_VARIABLE, "").strip()
+        if not named:
+            raise SourceWrong(f"{SOURCE_VARIABLE} is not set, so the roster has no source: {SOURCE_USAGE}")
+        source = Source.parse(named)
+        path = file_below(IMPORT_FOLDERS, source.path) if source.kind == "file" else None
+        roster = None if path else source.in_folders().read()
+    if path:
+        _import_file("roster", path, person)
+        return
+    assert roster is not None  # noqa: S101 - a source that is no file was read
+    with compliance_postgres() as connection, _problems_in_the_log():
+        log.info("%s", imports.import_roster(connection, roster, imported_by=person))
+
+
+def _import_file(kind: str, path: Path, person: str, captured_on: str = "") -> None:
+    """Take a file; an export of two-step verification decides nothing before somebody else accepts it."""
     with compliance_postgres() as connection, _problems_in_the_log():
         try:
             day = date.fromisoformat(captured_on) if captured_on else None
         except ValueError as bad:
-            raise ImportRefused(f"captured_on {captured_on!r} is no date; write it as YYYY-MM-DD", []) from bad
-        taken = imports.import_file(connection, kind, Path(path), imported_by=imported_by, captured_on=day)
-        for line in taken.splitlines():
+            raise ImportRefused(f"captured_on {captured_on[:40]!r} is no date; write it as YYYY-MM-DD", []) from bad
+        for line in imports.import_file(connection, kind, path, imported_by=person, captured_on=day).splitlines():
             log.info("%s", line)
-
-
-def import_roster(source: Source, imported_by: str) -> None:
-    """Take the roster from a query over a SQL connection, or from a SCIM directory."""
-    # The source is asked before a connection to our own database is held open.
-    with fail_without_retry(), _problems_in_the_log():
-        roster = source.read()
-    with compliance_postgres() as connection, _problems_in_the_log():
-        log.info("%s", imports.import_roster(connection, roster, imported_by=imported_by))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import requests
 from requests.auth import AuthBase
 
 from bitbucket_cloud.auth.encryption import Holder
+from bitbucket_cloud.auth.key_origins import KeyOrigins
 from bitbucket_cloud.auth.token_endpoint import TokenEndpoint, renewal_lead
 from bitbucket_cloud.auth.vault.refresh import usable_grant
 from bitbucket_cloud.auth.vault.vault import TokenVault
@@ -24,8 +25,8 @@ from bitbucket_cloud.database import Database
 from bitbucket_cloud.errors import AuthenticationError, ConfigurationError, EndpointNotAllowed
 from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.transport import Transport
-from bitbucket_cloud.http.urls import origin_of
 from bitbucket_cloud.settings import ACCESS_TOKEN, AUTHORIZATION_CODE, Settings
+from bitbucket_cloud.urls import origin_of
 
 #: Seconds for which a refusal is remembered, so that waiting threads don't all repeat it.
 REFUSAL_REMEMBERED = 30.0
@@ -46,12 +47,15 @@ Obtain = Callable[[str | None], Token]
 class BearerAuth(AuthBase):
     """Puts ``Authorization: Bearer …`` on requests to the host of a connection, and on no others.
 
-    Where a token expires, one thread gets the next one while the others wait.
+    Where a token expires, one thread gets the next one while the others wait. ``accepted`` is to be called when an
+    answer shows that the token was taken.
     """
 
-    def __init__(self, settings: Settings, obtain: Obtain) -> None:
+    def __init__(self, settings: Settings, obtain: Obtain, origins: KeyOrigins) -> None:
         self._origin = origin_of(settings.api_url)
         self._obtain = obtain
+        self._origins = origins
+        self.accepted = origins.keep
         self._lock = threading.Lock()
         self._current: Token | None = None
         self._refusal: tuple[float, AuthenticationError] | None = None
@@ -75,7 +79,8 @@ class BearerAuth(AuthBase):
         Raises:
             AuthenticationError: key, secret or grant are refused; NeedsReconnect where a person has to consent.
             BitbucketError: the token endpoint can't be reached, limits the rate or fails.
-            DatabaseUnavailable, ConfigurationError: the vault can't be used.
+            DatabaseUnavailable: the vault can't be used.
+            ConfigurationError: nor can its keys; or the key of the connection is bound to other addresses.
         """
         current = self._current
         if current is not None and time.monotonic() < current.renew_at:
@@ -100,6 +105,7 @@ class BearerAuth(AuthBase):
             since, refusal = self._refusal
             if time.monotonic() - since < REFUSAL_REMEMBERED:
                 raise type(refusal)(str(refusal), status=refusal.status)
+        self._origins.check()
         try:
             # Not retried here: the request that needs the token is, and two loops would multiply.
             self._current = self._obtain(refused)
@@ -145,19 +151,20 @@ def make_auth(
     Raises:
         ConfigurationError: its grant needs the vault, and there is no database or no key for it.
     """
+    origins = KeyOrigins(settings, database)
     if settings.auth == ACCESS_TOKEN:
         redactor.add(settings.password)
         # It can't be renewed: there is no other.
-        return BearerAuth(settings, lambda refused: Token(settings.password, math.inf))
+        return BearerAuth(settings, lambda refused: Token(settings.password, math.inf), origins)
     redactor.add(settings.password, login=settings.login)
 
     endpoint = TokenEndpoint(settings, transport)
     if settings.auth != AUTHORIZATION_CODE:
-        return BearerAuth(settings, _by_client_credentials(endpoint, redactor))
+        return BearerAuth(settings, _by_client_credentials(endpoint, redactor), origins)
     if database is None:
         raise ConfigurationError(
             f"Airflow connection {settings.conn_id}: extra auth {AUTHORIZATION_CODE} keeps its tokens in a Postgres, "
             "and none was named; pass the hook a configuration with database_conn_id, or use client_credentials or "
             "access_token"
         )
-    return BearerAuth(settings, _from_vault(settings, endpoint, redactor, TokenVault(database)))
+    return BearerAuth(settings, _from_vault(settings, endpoint, redactor, TokenVault(database)), origins)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from bitbucket_cloud.auth.encryption import Holder
+from bitbucket_cloud.auth.key_origins import KeyOrigins
 from bitbucket_cloud.auth.token_endpoint import TokenAnswer, TokenEndpoint
 from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.errors import ConfigurationError
@@ -47,12 +48,13 @@ def connect(
         redirect_uri: as given to ``authorization_url``.
 
     Raises:
-        ConfigurationError: the connection has another grant.
+        ConfigurationError: the connection has another grant, or its key is bound to other addresses.
         AuthenticationError: Bitbucket refuses the key or secret; GrantRefused where it refuses the code.
         DatabaseUnavailable: the vault can't be written; the code wasn't used then, unless it fails at the very end.
         BitbucketError: the token endpoint can't be reached, limits the rate or fails.
     """
     _require_grant(settings)
+    KeyOrigins(settings, vault.database).check()
     transport = Transport(settings)
     try:
         endpoint = TokenEndpoint(settings, transport)

@@ -27,9 +27,8 @@ from bitbucket_cloud.errors import (
     UnreadableBody,
 )
 from bitbucket_cloud.http.transport import Transport
-from bitbucket_cloud.settings import Settings
+from bitbucket_cloud.settings import TOKEN_PATH, Settings
 
-TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105 - a path
 #: Seconds a token is taken to live where the answer doesn't say; a 401 corrects it.
 UNSTATED_LIFETIME = 3600.0
 #: A year: no stated lifetime is believed beyond it, so that dates can be computed with it.
@@ -85,8 +84,8 @@ class TokenEndpoint:
         AuthenticationError: key or secret are refused.
         GrantRefused: the code or refresh token is refused.
         RateLimited, ServerError: 429, 5xx.
-        NeverReached, Unreachable: no answer.
-        UnreadableBody, BadRequest: an answer that makes no sense; the address may be wrong.
+        NeverReached, Unreachable: no answer, or one without end.
+        UnreadableBody, BadRequest, AnswerTooLarge: an answer that makes no sense; the address may be wrong.
     """
 
     def __init__(self, settings: Settings, transport: Transport) -> None:

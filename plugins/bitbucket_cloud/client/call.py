@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urljoin
 
 import requests
@@ -24,9 +23,9 @@ from bitbucket_cloud.client.responses import Asked, error_of, read_object
 from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, NeverReached, RateLimited
 from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.transport import Transport
-from bitbucket_cloud.http.urls import origin_of, path_of
 from bitbucket_cloud.rate_limit.limiter import RateLimiter
 from bitbucket_cloud.settings import API_ROOT, Settings
+from bitbucket_cloud.urls import origin_of, path_of
 
 log = logging.getLogger(__name__)
 
@@ -125,11 +124,10 @@ class Caller:
             reraise=True,
         )
         try:
-            body = retrying(call.attempt)
+            return retrying(call.attempt)
         except BitbucketError as error:
             error.requests = call.requests
             raise
-        return Answer(body, call.requests)
 
 
 class _Call:
@@ -148,7 +146,7 @@ class _Call:
         is_retryable = isinstance(error, BitbucketError) and error.retryable
         return is_retryable and (self.endpoint.method != "POST" or not self._may_be_done)
 
-    def attempt(self) -> dict[str, Any]:
+    def attempt(self) -> Answer:
         """One attempt; 429s, a single renewal of the token and redirects on the spot are part of it."""
         is_renewed = False
         redirects = 0
@@ -160,7 +158,9 @@ class _Call:
                 continue
             status = response.status_code
             if 200 <= status < 300:
-                return read_object(response, self.asked)
+                body = read_object(response, self.asked)
+                self.caller.auth.accepted()
+                return Answer(body, self.requests, prepared.url or "", len(response.content))
             if status == 401 and not is_renewed and self.caller.auth.renew(_token_of(signed)):
                 is_renewed = True
                 continue

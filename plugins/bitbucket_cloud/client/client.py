@@ -13,13 +13,14 @@ from bitbucket_cloud.auth.bearer import make_auth
 from bitbucket_cloud.client.call import Caller
 from bitbucket_cloud.client.endpoints import endpoint_named
 from bitbucket_cloud.client.pagination import Answer, Listing, Page, collect, iterate_pages, with_paging_fields
+from bitbucket_cloud.client.refused_listings import RefusedListings
 from bitbucket_cloud.database import Database
-from bitbucket_cloud.errors import EndpointNotAllowed, PageCursor
+from bitbucket_cloud.errors import AnswerTooLarge, EndpointNotAllowed, PageCursor
 from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.rate_limit.ledger import Ledger, MemoryLedger, PostgresLedger, consumer_of
 from bitbucket_cloud.rate_limit.limiter import RateLimiter
-from bitbucket_cloud.settings import Settings, sends_secrets_in_plain
+from bitbucket_cloud.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,8 @@ class BitbucketClient:
         auth = make_auth(settings, self._transport, self._redactor, database)
         shared = PostgresLedger(database, consumer_of(settings)) if database else MemoryLedger()
         self.limiter = RateLimiter(settings, ledger or shared)
+        self._refused = RefusedListings(settings, database)
         self._caller = Caller(settings, self._transport, auth, self.limiter, self._redactor)
-        if any(sends_secrets_in_plain(url) for url in (settings.api_url, settings.oauth_url)):
-            log.warning("Airflow connection %s sends its secrets over plain http", settings.conn_id)
 
     def __enter__(self) -> BitbucketClient:
         """The client itself."""
@@ -162,7 +162,8 @@ class BitbucketClient:
             path: as in ``fetch``.
 
         Raises:
-            EndpointNotAllowed: as in ``fetch``, or a ``next`` link that leaves the host or the endpoint.
+            EndpointNotAllowed: as in ``fetch``, or a ``next`` link that leaves the host or the listing.
+            AnswerTooLarge: a page, or the listing, is larger than the configuration allows, or was within a day.
             RateLimited: as in ``fetch``; its ``cursor`` holds what was read, unless that is nothing.
             UnreadableBody: a page is not as Bitbucket promises, or a ``next`` link comes back.
             BitbucketError: as in ``fetch``; its ``requests`` count all pages asked for.
@@ -176,4 +177,12 @@ class BitbucketClient:
         def fetch(link: str | None) -> Answer:
             return self._caller.call(known, first, query) if link is None else self._caller.follow(known, link)
 
-        return iterate_pages(fetch, start)
+        return self._listed(first, iterate_pages(fetch, start, most_pages=self.settings.configuration.most_pages))
+
+    def _listed(self, path: str, pages: Iterator[Page]) -> Iterator[Page]:
+        """The pages of a listing that isn't known to be too large."""
+        self._refused.check(path)
+        try:
+            yield from pages
+        except AnswerTooLarge as error:
+            raise self._refused.noted(path, error) from None

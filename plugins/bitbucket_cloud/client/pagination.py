@@ -8,19 +8,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
-from bitbucket_cloud.errors import BitbucketError, PageCursor, RateLimited, UnreadableBody
+from bitbucket_cloud.errors import (
+    AnswerTooLarge,
+    BitbucketError,
+    EndpointNotAllowed,
+    PageCursor,
+    RateLimited,
+    UnreadableBody,
+)
+from bitbucket_cloud.urls import origin_of, path_of
 
 #: What a paginator needs of a listing besides its values, where the answer is trimmed by ``fields``.
 PAGING_FIELDS = ("next", "size")
+#: Bytes of all pages of a listing together.
+MOST_BYTES = 200 * 1024**2
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One decoded answer and the API requests it cost, retries included."""
+    """One decoded answer and what it cost.
+
+    Attributes:
+        requests: API requests, retries included.
+        url: where it came from, behind all redirects.
+        size: bytes of its body.
+    """
 
     body: dict[str, Any]
     requests: int
+    url: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,14 +85,19 @@ def with_paging_fields(fields: Sequence[str]) -> tuple[str, ...]:
     return (*fields, *(field for field in PAGING_FIELDS if field not in fields))
 
 
-def iterate_pages(fetch: Callable[[str | None], Answer], start: PageCursor | None = None) -> Iterator[Page]:
+def iterate_pages(
+    fetch: Callable[[str | None], Answer], start: PageCursor | None = None, *, most_pages: int
+) -> Iterator[Page]:
     """Page after page, each fetched when it is asked for.
 
     Args:
         fetch: gets the first page for None, else the page behind a ``next`` link.
         start: where an interrupted listing goes on; its values come first, as a page that costs nothing.
+        most_pages: of the whole listing, those before ``start`` included.
 
     Raises:
+        AnswerTooLarge: there are more pages, or they are larger than all pages of a listing may be.
+        EndpointNotAllowed: a ``next`` link leads away from the listing.
         RateLimited: as ``fetch`` does; from the second page on its ``cursor`` holds what came before.
         UnreadableBody: a page has no list of objects, or a ``next`` that is no text or leads back.
         BitbucketError: whatever ``fetch`` raises; its ``requests`` then include the pages before.
@@ -81,6 +105,7 @@ def iterate_pages(fetch: Callable[[str | None], Answer], start: PageCursor | Non
     spent = 0
     link: str | None = start.next_link if start else None
     seen = {link} if link else set()
+    pages, size = start.pages if start else 0, 0
     values: list[dict[str, Any]] = []
     if start is not None and start.values:
         values.extend(start.values)
@@ -89,16 +114,16 @@ def iterate_pages(fetch: Callable[[str | None], Answer], start: PageCursor | Non
         asked = link
         try:
             answer = fetch(link)
+            pages += 1
+            size += answer.size
             page, link = _read(answer)
-            if link in seen:
-                raise UnreadableBody(
-                    "a listing's next link leads back to a page already read; run again",
-                    requests=answer.requests,
-                )
+            if link is not None:
+                _check_end(answer, pages, size, most_pages)
+                _check_link(answer, link, seen)
         except BitbucketError as error:
             error.requests += spent
             if isinstance(error, RateLimited) and asked is not None:
-                error.cursor = PageCursor(values, asked)
+                error.cursor = PageCursor(values, asked, pages)
             raise
         spent += page.requests
         values.extend(page.values)
@@ -106,6 +131,30 @@ def iterate_pages(fetch: Callable[[str | None], Answer], start: PageCursor | Non
         if link is None:
             return
         seen.add(link)
+
+
+def _check_end(answer: Answer, pages: int, size: int, most_pages: int) -> None:
+    """Raise where a listing that goes on has come far enough."""
+    if pages >= most_pages or size > MOST_BYTES:
+        limit = f"{most_pages} pages" if pages >= most_pages else f"{MOST_BYTES // 1024**2} MB"
+        raise AnswerTooLarge(f"the listing {path_of(answer.url)} has more than {limit}", requests=answer.requests)
+
+
+def _check_link(answer: Answer, link: str, seen: set[str]) -> None:
+    """Raise where a ``next`` link leads away from the listing, or back."""
+    if origin_of(link) != origin_of(answer.url) or _segments(link) != _segments(answer.url):
+        raise EndpointNotAllowed(
+            f"a next link of the listing {path_of(answer.url)} leads away from it; refused", requests=answer.requests
+        )
+    if link in seen:
+        raise UnreadableBody(
+            "a listing's next link leads back to a page already read; run again", requests=answer.requests
+        )
+
+
+def _segments(url: str) -> list[str]:
+    """The parts of a URL's path as a server reads them; slugs are the same in capitals."""
+    return [unquote(segment).casefold() for segment in path_of(url).strip("/").split("/")]
 
 
 def collect(pages: Iterator[Page]) -> Listing:

@@ -24,7 +24,8 @@ class BitbucketHook(BaseHook):
 
     Args:
         bitbucket_conn_id: the connection's id.
-        configuration: where tokens and the count of requests are kept; None keeps both within this process.
+        configuration: where tokens and the count of requests are kept; None keeps both within this process. The rest
+            of what an installation decides is the installed one's then.
     """
 
     conn_name_attr = "bitbucket_conn_id"
@@ -48,8 +49,12 @@ class BitbucketHook(BaseHook):
             AirflowNotFoundException: there is no such connection.
         """
         if self._settings is None:
-            self._settings = Settings.from_connection(self.get_connection(self.bitbucket_conn_id))
+            self._settings = self._read()
         return self._settings
+
+    def _read(self, **more: Any) -> Settings:
+        connection = self.get_connection(self.bitbucket_conn_id)
+        return Settings.from_connection(connection, self.configuration or installed(), **more)
 
     def get_conn(self, **settings: Any) -> BitbucketClient:
         """The client, one for each hook; close it when done.
@@ -65,13 +70,24 @@ class BitbucketHook(BaseHook):
         return self._client
 
     def test_connection(self) -> tuple[bool, str]:
+        """As ``check``, for Airflow's page, which hands over what its form holds as if the environment had set it.
+
+        So it is no configuration, whatever it looks like, and leads to the allowed addresses alone.
+        """
+        return self._tested(is_stored=True)
+
+    def check(self) -> tuple[bool, str]:
         """Whether Bitbucket takes the connection, and a sentence for a person; a few cheap requests.
 
         Asks for the user behind it, unless it is an access token, and for the first workspaces that it names.
         """
+        return self._tested()
+
+    def _tested(self, **more: Any) -> tuple[bool, str]:
         try:
+            self._settings = self._read(**more)
             # A person waits for the answer: no long series of retries.
-            settings = dataclasses.replace(self.settings, retry_attempts=2, rate_limit_pauses=2)
+            settings = dataclasses.replace(self._settings, retry_attempts=2, rate_limit_pauses=2)
             with self._client_to_test(settings) as client:
                 return True, _sentence(client, _who(client))
         except AuthenticationError as error:

@@ -1,1 +1,1 @@
-"""HTTP to Bitbucket: one request over the wire, addresses that may be asked, secrets kept out of texts."""
+"""HTTP to Bitbucket: one request over the wire, how much an answer may bring, secrets kept out of texts."""

@@ -8,13 +8,19 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from bitbucket_cloud import __version__
-from bitbucket_cloud.errors import NeverReached, Unreachable
-from bitbucket_cloud.http.urls import PORTS, origin_of
-from bitbucket_cloud.settings import Settings
+from bitbucket_cloud.errors import AnswerTooLarge, AnswerTooSlow, BitbucketError, NeverReached, Unreachable
+from bitbucket_cloud.http.limits import AnswerBeyondLimit, AnswerTooLate, LimitedAdapter, Limits
+from bitbucket_cloud.settings import TOKEN_PATH, Settings
+from bitbucket_cloud.urls import PORTS, origin_of, path_of
 
+#: Bytes of an answer, unpacked: some ten times what the largest page takes.
+MOST_BYTES = 10 * 1024**2
+#: Bytes of an answer with tokens, or of the error in its place.
+MOST_TOKEN_BYTES = 256 * 1024
+#: A whole answer may take so many times what its next piece may.
+PATIENCE = 5
 USER_AGENT = f"bitbucket-cloud-airflow/{__version__}"
 
 
@@ -32,12 +38,17 @@ class Transport:
         self._session.headers["User-Agent"] = USER_AGENT
         self._session.headers["Accept"] = "application/json"
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # Blocking, so that more threads than connections wait for one instead of opening others.
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=settings.connections, max_retries=0, pool_block=True)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        self._mount("https://", Limits(MOST_BYTES, PATIENCE * settings.read_timeout))
+        self._mount("http://", Limits(MOST_BYTES, PATIENCE * settings.read_timeout))
+        # Others wait for a refresh as long as it may take: see ``make_auth``.
+        self._mount(settings.oauth_url + TOKEN_PATH, Limits(MOST_TOKEN_BYTES, settings.read_timeout))
         self._environment: dict[str, Any] = {}
         self._lock = threading.Lock()
+
+    def _mount(self, prefix: str, limits: Limits) -> None:
+        # Blocking, so that more threads than connections wait for one instead of opening others.
+        size = {"pool_connections": 4, "pool_maxsize": self._settings.connections, "pool_block": True}
+        self._session.mount(prefix, LimitedAdapter(limits, max_retries=0, **size))
 
     def prepare(self, request: requests.Request) -> requests.PreparedRequest:
         """``request`` with the session's headers, but without its cookies and without ``.netrc``."""
@@ -49,7 +60,8 @@ class Transport:
 
         Raises:
             NeverReached: the host doesn't exist, refuses connections or doesn't take one in time.
-            Unreachable: any other way to get no answer, or one that broke off.
+            Unreachable: any other way to get no answer, or one that broke off; AnswerTooSlow where it did not end.
+            AnswerTooLarge: it has more bytes than any answer should have.
         """
         url = prepared.url or ""
         try:
@@ -57,16 +69,22 @@ class Transport:
                 prepared, timeout=self.timeout, allow_redirects=False, **self._settings_for(url)
             )
         except requests.RequestException as error:
-            # The original carries the whole URL, proxies included: name the kind and leave it behind.
-            reason = describe(error)
-            field = "host" if origin_of(url) == origin_of(self._settings.api_url) else "extra oauth_url"
-            raise (NeverReached if reason in _BEFORE_SENDING else Unreachable)(
-                f"no answer from {_host(url)} ({reason}); check {field} of Airflow "
-                f"connection {self._settings.conn_id}, the network and any proxy, then run again"
-            ) from None
+            raise self._failed(url, error) from None
         # The connection is free: a thread that waits for it sends now, before this one decodes.
         time.sleep(0)
         return response
+
+    def _failed(self, url: str, error: requests.RequestException) -> BitbucketError:
+        """What an error stands for. It carries the whole URL, proxies included: name the kind and leave it behind."""
+        field = "host" if origin_of(url) == origin_of(self._settings.api_url) else "extra oauth_url"
+        connection = f"{field} of Airflow connection {self._settings.conn_id}"
+        if isinstance(error, AnswerBeyondLimit | AnswerTooLate):
+            kind = AnswerTooSlow if isinstance(error, AnswerTooLate) else AnswerTooLarge
+            return kind(f"the answer of {_host(url)} to {path_of(url)} is {error}; it was given up: check {connection}")
+        reason = describe(error)
+        return (NeverReached if reason in _BEFORE_SENDING else Unreachable)(
+            f"no answer from {_host(url)} ({reason}); check {connection}, the network and any proxy, then run again"
+        )
 
     def close(self) -> None:
         """Give the connections back."""

@@ -8,7 +8,6 @@ not count them, and are not booked: a token can be refreshed when no request is 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import threading
 import time
@@ -24,7 +23,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from bitbucket_cloud.database import Connection, Database, one_row
-from bitbucket_cloud.settings import ACCESS_TOKEN, Settings
+from bitbucket_cloud.settings import Settings
 
 T = TypeVar("T")
 Clock = Callable[[], datetime]
@@ -94,10 +93,7 @@ class Booking:
 
 def consumer_of(settings: Settings) -> str:
     """Whom Bitbucket counts: API host with OAuth key, or with a short hash of the access token; no secret."""
-    host = urlsplit(settings.api_url).netloc
-    if settings.auth == ACCESS_TOKEN:
-        return f"{host}/token:{hashlib.sha256(settings.password.encode()).hexdigest()[:16]}"
-    return f"{host}/oauth:{settings.login}"
+    return f"{urlsplit(settings.api_url).netloc}/{settings.key}"
 
 
 @dataclass

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
@@ -43,6 +43,7 @@ class WebhookEventTrigger(BaseEventTrigger):
         longest_seconds: or when the first one has been waiting for so long.
         silent_seconds: a run that showed no sign of life for so long is taken for dead.
         schema: where the events are.
+        role: Postgres role that the session steps into; None: the login acts as itself.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class WebhookEventTrigger(BaseEventTrigger):
         longest_seconds: float,
         silent_seconds: float,
         schema: str = DEFAULTS.schema,
+        role: str | None = DEFAULTS.role,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.postgres_conn_id = postgres_conn_id
         self.schema = schema
+        self.role = role
         self.seconds = {
             "quiet_seconds": quiet_seconds,
             "longest_seconds": longest_seconds,
@@ -65,7 +68,12 @@ class WebhookEventTrigger(BaseEventTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Where the class is, and its arguments."""
-        arguments = {"postgres_conn_id": self.postgres_conn_id, "schema": self.schema, **self.seconds}
+        arguments = {
+            "postgres_conn_id": self.postgres_conn_id,
+            "schema": self.schema,
+            "role": self.role,
+            **self.seconds,
+        }
         return "bitbucket_cloud.triggers.webhook_events.WebhookEventTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -94,8 +102,13 @@ class WebhookEventTrigger(BaseEventTrigger):
         import psycopg
         from psycopg.rows import dict_row
 
+        from bitbucket_cloud.database import set_role
+
         parameters = await asyncio.to_thread(_parameters, self.postgres_conn_id)
-        return await psycopg.AsyncConnection.connect(**parameters, autocommit=True, row_factory=dict_row)
+        connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True, row_factory=dict_row)
+        if self.role is not None:
+            await connection.execute(set_role(self.role))
+        return connection
 
 
 def _statement(schema: str) -> bytes:
@@ -111,10 +124,11 @@ async def _notified(connection: AsyncConnection, seconds: float) -> None:
 
 
 def _parameters(conn_id: str) -> dict[str, Any]:
-    """How libpq reaches the database: Airflow's hook knows every form that a connection may have."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    """How libpq reaches the database: what opens it otherwise knows every form that a connection may have."""
+    from bitbucket_cloud.configuration import installed
+    from bitbucket_cloud.database import opened
 
-    connection = cast("psycopg.Connection[Any]", PostgresHook(postgres_conn_id=conn_id).get_conn())
+    connection = opened(conn_id, installed())
     try:
         known: dict[str, Any] = connection.info.get_parameters()
         return {**known, "password": connection.info.password}

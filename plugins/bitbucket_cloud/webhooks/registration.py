@@ -29,8 +29,7 @@ from bitbucket_cloud.errors import (
     Unreachable,
     UnreadableBody,
 )
-from bitbucket_cloud.http.urls import origin_of
-from bitbucket_cloud.settings import sends_secrets_in_plain
+from bitbucket_cloud.urls import origin_of, sends_in_plain
 from bitbucket_cloud.webhooks.records import Place, State, Webhooks, only_one
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import Secret, WebhookSecrets
 
@@ -89,7 +88,7 @@ def checked_url(url: str, setting: str) -> str:
             f"{setting} is no address that Bitbucket can deliver to; write it as "
             "https://host/webhooks/bitbucket, without user or password"
         )
-    if sends_secrets_in_plain(url):
+    if sends_in_plain(url):
         raise ConfigurationError(
             f"{setting} {url} is plain http: anybody on the network path could read what is delivered; "
             "put the receiver behind https and set that address"

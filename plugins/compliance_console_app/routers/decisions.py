@@ -15,7 +15,6 @@ from bitbucket_compliance.core.errors import PipelineError, one_line
 from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
-from compliance_console_app.services import audit
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web.fields import one
 from compliance_console_app.web.forms import Form
@@ -34,7 +33,6 @@ class Kind:
     Attributes:
         name: what one of them is called. path: its pages, and the folder of its statements.
         statuses: to filter by.
-        audited: the columns that the audit trail keeps.
         refusal: what ``decide`` raises where it can't be decided so.
         decide: accepts, rejects or withdraws one.
         told: from the decision and what ``decide`` gave, the message for the person.
@@ -43,7 +41,6 @@ class Kind:
     name: str
     path: str
     statuses: tuple[str, ...]
-    audited: tuple[str, ...]
     refusal: type[PipelineError]
     decide: Callable[..., Any]
     told: Callable[[str, Any], str]
@@ -54,17 +51,6 @@ class Kind:
         if found is None:
             raise HTTPException(404, detail=f"there is no {self.name} {key}")
         return found
-
-    def record(
-        self, connection: Connection, person: Person, action: str, key: str, before: dict[str, Any] | None
-    ) -> None:
-        """Note in the audit trail what was done to it."""
-        audit.record(connection, person, f"{self.name}.{action}", key, before, self.facts(connection, key))
-
-    def facts(self, connection: Connection, key: str) -> dict[str, Any]:
-        """What the audit trail keeps of it."""
-        found = self.found(connection, key)
-        return {name: found[name] for name in self.audited if found[name] is not None}
 
     def day(self, text: str, what: str, why: str, example: str) -> date:
         """The day that was typed.
@@ -124,13 +110,12 @@ def add_pages(router: APIRouter, kind: Kind) -> None:
     ) -> Response:
         """Accept, reject or withdraw; the latter two with a reason."""
         decision, reason = one(form, "decision"), one(form, "reason")
-        before = kind.facts(connection, str(key))
+        kind.found(connection, str(key))
         try:
-            decided = kind.decide(connection, str(key), decision, decided_by=person.name, reason=reason or None)
+            decided = kind.decide(connection, str(key), decision, decided_by=person.id, reason=reason or None)
         except kind.refusal as refused:
             problem = one_line(refused)
             return _details(kind, request, person, connection, str(key), problem=problem, typed_reason=reason)
-        kind.record(connection, person, decided.status, str(key), before)
         return redirect(request, f"{kind.path}/{key}", kind.told(decision, decided))
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import EvidenceRefused, PipelineError, one_line
 from bitbucket_compliance.registry.evidence import OUTCOMES, SCOPES, Decided, decide, open_evidence, submit
 from compliance_console_app.database import Connection, Database, row
-from compliance_console_app.permissions import Decider, Person, Reader
+from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.routers.decisions import TEST_TITLES, Kind, add_pages
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web.fields import typed, upload
@@ -21,6 +21,8 @@ from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
+#: kind of the evidence that lists people
+EXPORT = "mfa_export"
 FIELDS = ("test_id", "workspace", "scope", "targets", "captured_on", "note")
 
 
@@ -37,7 +39,6 @@ KIND = Kind(
     name="evidence",
     path="evidence",
     statuses=("submitted", "accepted", "rejected", "withdrawn", "expired"),
-    audited=("status", "test_id", "workspace", "scope", "captured_on", "file_name", "file_sha256", "decision_reason"),
     refusal=EvidenceRefused,
     decide=decide,
     told=_told,
@@ -72,16 +73,17 @@ def hand_in(request: Request, person: Decider, connection: Database, selection: 
     except PipelineError as refused:
         status_code = 503 if refused.retryable else 422
         return _upload_form(request, person, given, problem=one_line(refused), status_code=status_code)
-    KIND.record(connection, person, "submitted", evidence_id, None)
     return redirect(
         request, f"evidence/{evidence_id}", "; ".join(("Handed in: somebody else has to decide on it", *lines))
     )
 
 
 @router.get("/evidence/{evidence_id}/file")
-def download(person: Reader, connection: Database, evidence_id: UUID) -> Response:
-    """The stored file, to be saved: a browser neither shows nor runs it."""
-    KIND.found(connection, str(evidence_id))
+def download(person: Reader, connection: Database, may_decide: MayDecide, evidence_id: UUID) -> Response:
+    """The stored file, to be saved: a browser neither shows nor runs it. Exports of people are for deciders alone."""
+    found = KIND.found(connection, str(evidence_id))
+    if found["kind"] == EXPORT and not may_decide:
+        raise HTTPException(403, detail="this file lists people: whoever decides on evidence may download it")
     kept = open_evidence(connection, str(evidence_id))
     return Response(kept.content, headers=kept.headers)
 
@@ -101,7 +103,7 @@ def _submitted(
         scope=given["scope"] or None,
         targets=re.split(r"[,;\s]+", given["targets"].strip()) if given["targets"].strip() else (),
         captured_on=captured_on,
-        submitted_by=person.name,
+        submitted_by=person.id,
         note=given["note"] or None,
     )
     return submission.evidence_id, submission.lines

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import ExceptionRefused, one_line
+from bitbucket_compliance.registry import persons
 from bitbucket_compliance.registry.exceptions import (
     DECISIONS,
     LONGEST,
@@ -51,7 +52,6 @@ KIND = Kind(
     name="exception",
     path="exceptions",
     statuses=("requested", "accepted", "rejected", "withdrawn", "expired", "reopened"),
-    audited=("status", "test_id", "workspace", "scope", "target", "owner", "reason", "expires_at", "decision_reason"),
     refusal=ExceptionRefused,
     decide=decide,
     told=_told,
@@ -62,6 +62,7 @@ KIND = Kind(
 def ask_form(
     request: Request,
     person: Decider,
+    connection: Database,
     selection: Selected,
     test_id: Text = "",
     scope: Text = "subject",
@@ -71,7 +72,7 @@ def ask_form(
     """The form; the address may fill it, as a subject's page does with ``test_id`` and ``subject_id``."""
     until = (datetime.now(UTC).date() + USUAL).isoformat()
     given = {"test_id": test_id, "workspace": selection.name, "scope": scope, "target": target or subject_id}
-    return _form(request, person, {**dict.fromkeys(FIELDS, ""), **given, "until": until})
+    return _form(request, person, connection, {**dict.fromkeys(FIELDS, ""), **given, "until": until})
 
 
 @router.post("/exceptions")
@@ -81,8 +82,7 @@ def ask(request: Request, person: Decider, connection: Database, selection: Sele
     try:
         exception_id = _requested(connection, person, given)
     except ExceptionRefused as refused:
-        return _form(request, person, given, problem=one_line(refused))
-    KIND.record(connection, person, "requested", exception_id, None)
+        return _form(request, person, connection, given, problem=one_line(refused))
     return redirect(
         request,
         f"exceptions/{exception_id}",
@@ -102,10 +102,12 @@ def _requested(connection: Connection, person: Person, given: dict[str, str]) ->
         expires_at=end_of_day(connection, until, given["workspace"]),
         **{given["scope"]: given["target"]},
     )
-    return request_exception(connection, asked, requested_by=person.name).exception_id
+    return request_exception(connection, asked, requested_by=person.id).exception_id
 
 
-def _form(request: Request, person: Person, given: dict[str, str], problem: str = "") -> Response:
+def _form(
+    request: Request, person: Person, connection: Connection, given: dict[str, str], problem: str = ""
+) -> Response:
     return page(
         request,
         person,
@@ -115,6 +117,7 @@ def _form(request: Request, person: Person, given: dict[str, str], problem: str 
         problem=problem,
         tests=TEST_TITLES,
         scopes=SCOPES,
+        owners=persons.known(connection),
         most_days=LONGEST.days,
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import Annotated
 from urllib.parse import urlencode
+from uuid import UUID
 
 from airflow.configuration import conf
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -16,9 +18,9 @@ from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.database import Database as BitbucketDatabase
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
-from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.errors import one_line
-from compliance_console_app.database import Connection, Database, rows
+from bitbucket_compliance.registry import purges
+from compliance_console_app.database import CONFIGURATION, Connection, Database, rows
 from compliance_console_app.permissions import (
     CONNECTION_ID,
     Connector,
@@ -34,6 +36,7 @@ from compliance_console_app.services import connections, dag_runs, oauth_states,
 from compliance_console_app.services.audit import record
 from compliance_console_app.services.oauth_states import ConsentRefused
 from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.fields import one
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber
 from compliance_console_app.web.pages import page, redirect
@@ -147,6 +150,16 @@ def _not_granted(request: Request, person: Person, database: Connection, conn_id
     return redirect(
         request, "integrations", f"Not connected: Bitbucket answered with {reason}. Check the OAuth consumer."
     )
+
+
+@router.post("/integrations/check")
+def check(request: Request, person: Connector, database: Database, _: Form) -> RedirectResponse:
+    """Whether Bitbucket takes the connection, as Airflow holds it: the form has no fields that could lead elsewhere."""
+    from bitbucket_cloud.hooks.bitbucket import BitbucketHook
+
+    _worked, told = BitbucketHook(CONNECTION_ID, CONFIGURATION).check()
+    record(database, person, "connection.checked", CONNECTION_ID, None, {"result": told})
+    return redirect(request, "integrations", told)
 
 
 # ---------------------------------------------------------------------------------------------------- runs
@@ -293,27 +306,53 @@ def _remove_webhooks(person: Person, database: Connection) -> tuple[int, tuple[s
 
 @router.get("/integrations/purge")
 def ask_purge(request: Request, person: Connector, database: Database, _: Selected) -> HTMLResponse:
-    """What a purge deletes of each workspace, counted; asks for the workspace's name."""
+    """What a purge deletes of each workspace, counted, and those that wait for another person's decision."""
     is_connected = connections.standing(database) is not None
     found = {} if is_connected else purge.workspaces(database)
-    return page(request, person, "integrations_purge.html", is_connected=is_connected, workspaces=found)
+    return page(
+        request,
+        person,
+        "integrations_purge.html",
+        is_connected=is_connected,
+        workspaces=found,
+        waiting=purges.waiting_for_a_decision(database),
+    )
 
 
 @router.post("/integrations/purge")
 def purge_workspace(request: Request, person: Connector, database: Database, form: Form) -> RedirectResponse:
-    """Delete what was read of a workspace and judged by it; what people declared and the audit trail stay."""
-    workspace = str(form.get("workspace") or "")
+    """Export the history of a workspace, and ask another person to let everything that was read of it be deleted."""
+    workspace = one(form, "workspace")
+    _may_be_purged(database, workspace)
+    if workspace not in purge.workspaces(database):
+        raise HTTPException(404, detail="there is no data of such a workspace")
+    if one(form, "typed").strip() != workspace:
+        return redirect(request, "integrations/purge", f"Nothing is asked for: type {workspace} to confirm.")
+    asked = purges.ask(database, workspace, requested_by=person.id, target=os.environ.get(purges.TARGET, ""))
+    told = f"Nothing is deleted yet: somebody else has to accept it. Exported first: {asked.manifest}"
+    return redirect(request, "integrations/purge", told)
+
+
+@router.post("/integrations/purge/{purge_id}/decision")
+def decide_on_purge(
+    request: Request, person: Connector, database: Database, purge_id: UUID, form: Form
+) -> RedirectResponse:
+    """Accept a purge, which deletes the data at once, as somebody other than who asked; or reject or withdraw it."""
+    decision = one(form, "decision")
+    asked = next((found for found in purges.waiting_for_a_decision(database) if found.purge_id == str(purge_id)), None)
+    if asked is not None and decision == "accept":
+        _may_be_purged(database, asked.workspace)
+    decided, deleted = purges.decide(database, str(purge_id), decision, decided_by=person.id)
+    name = decided.workspace
+    told = f"Deleted {deleted} rows of {name}." if decision == "accept" else f"The data of {name} is not deleted."
+    return redirect(request, "integrations/purge", told)
+
+
+def _may_be_purged(database: Connection, workspace: str) -> None:
     if connections.standing(database) is not None:
         raise HTTPException(409, detail="disconnect first: the next run would bring the data back")
     if dag_runs.under_way(workspace) is not None:
         raise HTTPException(409, detail=f"a run of {workspace} is under way: wait until it is over")
-    if workspace not in purge.workspaces(database):
-        raise HTTPException(404, detail="there is no data of such a workspace")
-    if str(form.get("typed") or "").strip() != workspace:
-        return redirect(request, "integrations/purge", f"Nothing is deleted: type {workspace} to confirm.")
-    counted, deleted = purge.purge(database, workspace)
-    record(database, person, "data.purged", workspace, counted, None)
-    return redirect(request, "integrations/purge", f"Deleted {deleted} rows of {workspace}.")
 
 
 # ------------------------------------------------------------------------------------------------- helpers

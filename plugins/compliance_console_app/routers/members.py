@@ -56,8 +56,8 @@ def overview(
 
 
 @router.get("/members/review.csv")
-def export(person: Reader, connection: Database, selection: Selected) -> Response:
-    """The review for the auditor, as a table that a spreadsheet takes for no formula."""
+def export(person: Decider, connection: Database, selection: Selected) -> Response:
+    """The review for the auditor, as a table that a spreadsheet takes for no formula. It lists who has left."""
     if not selection.name:
         raise HTTPException(404, detail="no workspace has published results yet")
     found = executed(connection, "members/review", {"workspace": selection.name})
@@ -81,7 +81,7 @@ def decide(request: Request, person: Decider, connection: Database, selection: S
     decision, reason = one(form, "decision"), one(form, "reason")
     before = _standing(connection, workspace, members)
     try:
-        count = review(connection, workspace, members, decision, reviewed_by=person.name, reason=reason)
+        count = review(connection, workspace, members, decision, reviewed_by=person.id, reason=reason)
     except ReviewRefused as refused:
         return _members(
             request,

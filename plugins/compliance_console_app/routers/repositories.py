@@ -109,7 +109,7 @@ def _declared(
     connection: Connection, workspace: str, ids: list[str], given: dict[str, str], person: Person
 ) -> list[Change]:
     if given["declare"] == TAKE_BACK:
-        return take_back(connection, workspace, ids, withdrawn_by=person.name)
+        return take_back(connection, workspace, ids, withdrawn_by=person.id)
     classification = given["declare"] or None
     sensitivity = {"": None, NONE: ""}.get(given["declare_sensitivity"], given["declare_sensitivity"])
     owner = {"": None, "-": ""}.get(given["declare_owner"].strip(), given["declare_owner"])
@@ -122,7 +122,7 @@ def _declared(
         classification=classification,
         sensitivity=sensitivity,
         owner=owner,
-        declared_by=person.name,
+        declared_by=person.id,
     )
 
 

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bitbucket_cloud.errors import BitbucketError
-from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.errors import one_line
-from compliance_console_app.database import Connection, row, rows
+from compliance_console_app.database import CONFIGURATION, Connection, row, rows
 from compliance_console_app.permissions import CONNECTION_ID
 
 log = logging.getLogger(__name__)

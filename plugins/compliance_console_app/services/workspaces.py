@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from bitbucket_compliance.core.errors import PersonUnclear
+from bitbucket_compliance.registry import persons
 from compliance_console_app.database import Database, rows
 from compliance_console_app.permissions import SignedIn
 
@@ -21,8 +24,10 @@ class Selection:
     all: tuple[str, ...]
 
 
-def selected(request: Request, connection: Database, _: SignedIn) -> Selection:
-    """The workspace of this request; ``page`` shows it in the selector."""
+def selected(request: Request, connection: Database, person: SignedIn) -> Selection:
+    """The workspace of this request; ``page`` shows it in the selector. Whoever sees a page is known from then on."""
+    with suppress(PersonUnclear):
+        persons.note(connection, person.id)
     known = tuple(row["workspace"] for row in rows(connection, "workspaces/list"))
     asked = request.query_params.get("workspace") or request.cookies.get(COOKIE) or ""
     name = asked if asked in known else next(iter(known), "")

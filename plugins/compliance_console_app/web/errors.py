@@ -38,6 +38,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+def can_be_asked_for(request: Request) -> None:
+    """Refuse an address that names nothing: Postgres keeps no NUL, so no page is called so."""
+    if "\0" in request.scope["path"]:
+        raise HTTPException(404, detail="the address holds a character that no page has")
+
+
 def _told(request: Request, status_code: int, text: str) -> HTMLResponse:
     title = TITLES.get(status_code, "Something went wrong")
     return page(

@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
+from airflow.configuration import conf
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -32,6 +33,7 @@ NAVIGATION = (
     ("members", "Members"),
     ("evidence", "Evidence"),
     ("exceptions", "Exceptions"),
+    ("policies", "Policy"),
     ("integrations", "Integrations"),
     ("runs", "Runs"),
     ("audit", "Audit"),
@@ -129,7 +131,8 @@ def set_cookie(request: Request, response: Response, name: str, value: str, max_
         path=cookie_path(request),
         httponly=True,
         samesite="lax",
-        secure=request.url.scheme == "https",
+        # Behind a proxy that speaks TLS the request itself comes by plain http.
+        secure="https" in (request.url.scheme, urlsplit(conf.get("api", "base_url", fallback="")).scheme),
     )
 
 

@@ -1,7 +1,7 @@
 -- Purpose: what people declared before the first run: roster, classification, evidence, accepted exceptions.
 
 INSERT INTO registry.imports (kind, file_name, file_sha256, row_count, imported_by)
-VALUES ('roster', 'roster.csv', 'bench', %(members)s, 'bench');
+VALUES ('roster', 'roster.csv', 'os:bench', %(members)s, 'bench');
 
 -- as many rows as members: where a member is not on it, or is an app, somebody is who is no member
 INSERT INTO registry.people (import_id, line, email, name, status, end_date, account_id)
@@ -57,12 +57,14 @@ VALUES
 ('pattern', '*-archive', 'non_production', 'bench'),
 ('pattern', 'lib-1*', 'production', 'bench');
 
+INSERT INTO registry.policy_versions (policy_version, body) VALUES ('bench', '{}') ON CONFLICT DO NOTHING;
+
 -- the two-step verification export, and the screenshot that shows that it is enforced
 WITH exported AS (
     INSERT INTO registry.evidence (
         test_id, scope, workspace, kind, captured_on, submitted_by, file_name, file_sha256
     )
-    VALUES ('user_mfa_enabled', 'members', %(workspace)s, 'mfa_export', current_date - 3, 'bench', 'mfa.csv', 'mfa')
+    VALUES ('user_mfa_enabled', 'members', %(workspace)s, 'mfa_export', current_date - 3, 'os:bench', 'mfa.csv', 'mfa')
     RETURNING evidence_id
 ),
 
@@ -79,26 +81,28 @@ lines AS (
     WHERE mod(members.number, 40) <> 1
 )
 
-INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by)
+INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)
 SELECT
     exported.evidence_id,
     'accepted',
-    'somebody else'
+    'os:somebody',
+    'bench'
 FROM exported;
 
 WITH shown AS (
     INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, submitted_by, file_name, file_sha256)
     VALUES
-    ('workspace_mfa_enforced', 'workspace', %(workspace)s, 'screenshot', current_date - 3, 'bench', 'policy.png', 'png')
+    ('workspace_mfa_enforced', 'workspace', %(workspace)s, 'screenshot', current_date - 3, 'os:bench', 'p.png', 'png')
     RETURNING evidence_id
 ),
 
 decided AS (
-    INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by)
+    INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)
     SELECT
         shown.evidence_id,
         'accepted',
-        'somebody else'
+        'os:somebody',
+        'bench'
     FROM shown
 )
 
@@ -133,7 +137,7 @@ shown AS (
         'screenshot',
         current_date - 20,
         ARRAY[lower(projects.project_key)],
-        'bench',
+        'os:bench',
         projects.project_key || '.png',
         'png'
     FROM projects
@@ -141,11 +145,12 @@ shown AS (
 ),
 
 decided AS (
-    INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by)
+    INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)
     SELECT
         shown.evidence_id,
         'accepted',
-        'somebody else'
+        'os:somebody',
+        'bench'
     FROM shown
 )
 
@@ -177,19 +182,20 @@ requested AS (
         'peer_review_required',
         'subject',
         covered.repository_id,
-        'owner',
+        'os:owner',
         'one person works on it',
         now() + interval '60 days',
-        'owner'
+        'os:owner'
     FROM covered
 ),
 
 decided AS (
-    INSERT INTO registry.exception_decisions (exception_id, decision, decided_by)
+    INSERT INTO registry.exception_decisions (exception_id, decision, decided_by, policy_version)
     SELECT
         covered.exception_id,
         'accepted',
-        'somebody else'
+        'os:somebody',
+        'bench'
     FROM covered
 )
 

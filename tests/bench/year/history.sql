@@ -85,9 +85,15 @@ FROM compliance.members AS members
 WHERE members.matched_by IN ('account_id', 'email');
 
 INSERT INTO registry.evidence (test_id, scope, kind, captured_on, submitted_by, file_name, file_sha256)
-VALUES ('user_mfa_enabled', 'members', 'mfa_export', current_date - 10, 'owner@example.com', 'export.csv', 'none');
-INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by)
-SELECT evidence_id, 'accepted', 'approver@example.com' FROM registry.evidence;
+VALUES ('user_mfa_enabled', 'members', 'mfa_export', current_date - 10, 'os:owner', 'export.csv', 'none');
+INSERT INTO registry.policy_versions (policy_version, body) VALUES ('bench', '{}') ON CONFLICT DO NOTHING;
+INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)
+SELECT
+    evidence_id,
+    'accepted',
+    'os:approver',
+    'bench'
+FROM registry.evidence;
 
 CREATE TABLE bench.subjects AS
 SELECT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -103,10 +104,12 @@ def test_a_connection_that_nobody_connected_says_so_and_asks_bitbucket_nothing(
 
 
 def test_the_form_tests_a_copy_under_a_random_id_with_the_grant_of_its_oauth_key(
-    hook: BitbucketHook, monkeypatch: pytest.MonkeyPatch
+    hook: BitbucketHook, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_XQZRANDOM", os.environ["AIRFLOW_CONN_BITBUCKET_DEFAULT"])
-    worked, sentence = BitbucketHook("xqzrandom").test_connection()
+    worked, sentence = BitbucketHook(
+        "xqzrandom", replace(CONFIGURATION, allowed_origins=(sandbox.url,))
+    ).test_connection()
     assert worked, sentence
     assert "scopes granted" in sentence
 
@@ -126,7 +129,7 @@ def test_a_refused_refresh_marks_the_connection_and_nobody_asks_again_until_it_i
     for _ in range(3):
         with pytest.raises(errors.NeedsReconnect):
             BitbucketHook(configuration=CONFIGURATION).get_conn().get("current_user")
-    worked, sentence = BitbucketHook(configuration=CONFIGURATION).test_connection()
+    worked, sentence = BitbucketHook(configuration=CONFIGURATION).check()
     assert not worked and "no longer connected to Bitbucket" in sentence and "make connect" in sentence
     assert token_requests(sandbox) == asked
     assert status(dsn)[0] == "needs_reconnect"

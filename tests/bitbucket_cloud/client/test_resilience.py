@@ -175,4 +175,4 @@ def test_connections_are_kept_alive_and_never_more_than_configured(fake: Any, co
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: ask(client), range(40)))
     assert client.connections == 3
-    assert len(fake.ports) <= 3
+    assert len(fake.ports) <= 3 + 1, "one for tokens, which another host gives out"

@@ -1,4 +1,4 @@
-"""The Airflow connection: every way to write it, every way to get it wrong, and the form's test button."""
+"""The Airflow connection: every way to write it, every way to get it wrong, the check, and the test button."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from airflow.sdk import Connection
 
 from bitbucket_cloud import errors
+from bitbucket_cloud.configuration import Configuration
 from bitbucket_cloud.hooks.bitbucket import BitbucketHook
 from bitbucket_cloud.settings import Settings
 
@@ -18,7 +19,7 @@ def settings(**fields: Any) -> Settings:
     given = {"login": "key", "password": "secret-value", **fields}
     if isinstance(given.get("extra"), dict):
         given["extra"] = json.dumps(given["extra"])
-    return Settings.from_connection(Connection(conn_id="bb", conn_type="bitbucket", **given))
+    return Settings.from_connection(Connection(conn_id="bb", conn_type="bitbucket", **given), is_stored=False)
 
 
 @pytest.mark.parametrize(
@@ -203,54 +204,56 @@ def test_the_client_is_made_once_for_a_hook(connect: Any) -> None:
     assert hook.get_conn() is hook.get_conn()
 
 
-def test_the_test_button_names_the_user_and_the_scopes(fake: Any, connect: Any, reply: Any) -> None:
+def test_the_check_names_the_user_and_the_scopes(fake: Any, connect: Any, reply: Any) -> None:
     fake.on("/user", reply(200, {"display_name": "Ada\nLovelace"}))
-    worked, sentence = connect().test_connection()
+    worked, sentence = connect().check()
     assert worked and "Ada Lovelace" in sentence and "pullrequest, repository" in sentence
     assert len(fake.api()) == 1 and "\n" not in sentence
 
 
-def test_the_test_button_asks_for_a_workspace_with_an_access_token(fake: Any, connect: Any, reply: Any) -> None:
+def test_the_check_asks_for_a_workspace_with_an_access_token(fake: Any, connect: Any, reply: Any) -> None:
     fake.valid.add("my-access-token")
     fake.on("/workspaces/acme", reply(200, {"slug": "acme"}))
     hook = connect(fields={"login": "", "password": "my-access-token"}, workspaces=["acme"])
-    worked, sentence = hook.test_connection()
+    worked, sentence = hook.check()
     assert worked and "acme" in sentence and len(fake.api()) == 1
 
 
-def test_the_test_button_reads_the_first_workspaces_named(fake: Any, connect: Any, reply: Any) -> None:
+def test_the_check_reads_the_first_workspaces_named(fake: Any, connect: Any, reply: Any) -> None:
     fake.on("/user", reply(200, {"display_name": "Ada"}))
     fake.on("/workspaces/acme", reply(200, {"slug": "acme"}))
-    worked, sentence = connect(workspaces=["acme"]).test_connection()
+    worked, sentence = connect(workspaces=["acme"]).check()
     assert worked and "as Ada; it can read acme; scopes granted" in sentence and len(fake.api()) == 2
     for number in range(7):
         fake.on(f"/workspaces/w{number}", reply(200, {"slug": f"w{number}"}))
     before = len(fake.api())
-    assert connect(workspaces=[f"w{number}" for number in range(7)]).test_connection()[0]
+    assert connect(workspaces=[f"w{number}" for number in range(7)]).check()[0]
     assert len(fake.api()) - before == 6, "a long list is not read to its end while a person waits"
 
 
-def test_the_test_button_names_a_workspace_that_is_not_there(fake: Any, connect: Any, reply: Any) -> None:
+def test_the_check_names_a_workspace_that_is_not_there(fake: Any, connect: Any, reply: Any) -> None:
     fake.on("/user", reply(200, {"display_name": "Ada"}))
     fake.on("/workspaces/acne", reply(404, {"error": {"message": "No workspace"}}))
-    worked, sentence = connect(workspaces=["acne"]).test_connection()
+    worked, sentence = connect(workspaces=["acne"]).check()
     assert not worked and "/workspaces/acne" in sentence
 
 
 def test_the_test_button_leaves_out_the_random_name_of_the_copy_it_tests(fake: Any, connect: Any, reply: Any) -> None:
     fake.token_reply = lambda seen: reply(400, {"error": "unauthorized_client"})
-    sentence = connect(conn_id="fqOQhmro").test_connection()[1]
+    hook = connect(conn_id="fqOQhmro")
+    hook.configuration = Configuration(allowed_origins=(fake.url,))
+    sentence = hook.test_connection()[1]
     assert "this connection" in sentence and "fqOQhmro" not in sentence
     sentence = connect(conn_id="fqOQhmro", connections="none").test_connection()[1]
     assert sentence.startswith("This connection: extra connections (Parallel requests)")
     assert "fqOQhmro" not in sentence
 
 
-def test_the_test_button_works_without_the_scope_for_the_name(fake: Any, connect: Any, reply: Any) -> None:
+def test_the_check_works_without_the_scope_for_the_name(fake: Any, connect: Any, reply: Any) -> None:
     message = "Your credentials lack one or more required privilege scopes."
     body = {"error": {"message": message, "detail": {"required": ["account"], "granted": []}}}
     fake.on("/user", reply(403, body))
-    worked, sentence = connect().test_connection()
+    worked, sentence = connect().check()
     assert worked and "account" in sentence
 
 
@@ -263,25 +266,15 @@ def test_the_test_button_works_without_the_scope_for_the_name(fake: Any, connect
         ({"connections": "none"}, "connections"),
     ],
 )
-def test_the_test_button_says_what_is_wrong(
-    fake: Any, connect: Any, reply: Any, change: dict[str, Any], words: str
-) -> None:
+def test_the_check_says_what_is_wrong(fake: Any, connect: Any, reply: Any, change: dict[str, Any], words: str) -> None:
     fake.token_reply = lambda seen: (
         None if change.get("fields", {}).get("host") else reply(400, {"error": "unauthorized_client"})
     )
-    worked, sentence = connect(**change).test_connection()
+    worked, sentence = connect(**change).check()
     assert not worked and words in sentence.lower() and "\n" not in sentence
     assert "wrong-secret" not in sentence and "bad-token-value" not in sentence
 
 
-def test_the_test_button_survives_a_connection_that_is_not_there() -> None:
-    worked, sentence = BitbucketHook("nowhere").test_connection()
+def test_the_check_survives_a_connection_that_is_not_there() -> None:
+    worked, sentence = BitbucketHook("nowhere").check()
     assert not worked and "nowhere" in sentence
-
-
-def test_plain_http_beyond_this_machine_is_warned_about(connect: Any, caplog: pytest.LogCaptureFixture) -> None:
-    connect(fields={"host": "http://bitbucket.example"}).get_conn()
-    assert "plain http" in caplog.text
-    caplog.clear()
-    connect().get_conn()
-    assert "plain http" not in caplog.text

@@ -480,7 +480,7 @@ def test_the_view_shows_the_last_hour(ledgers: Callable[..., PostgresLedger], da
     assert (row["requests"], row["stated_limit"]) == (0, None)
 
 
-def test_the_pipeline_writes_the_ledger_and_the_console_reads_it(dsn: str, database: Any) -> None:
+def test_pipeline_and_console_write_one_ledger_and_readers_do_not(dsn: str, database: Any) -> None:
     pipeline = Database(lambda: psycopg.connect(dsn, options="-c role=compliance_pipeline"), "as the pipeline")
     ledger = PostgresLedger(pipeline, CONSUMER)
     held = ledger.reserve(2, 100)
@@ -493,6 +493,8 @@ def test_the_pipeline_writes_the_ledger_and_the_console_reads_it(dsn: str, datab
     with psycopg.connect(dsn, options="-c role=compliance_console", autocommit=True) as console:
         assert console.execute("SELECT requests FROM integration.request_use").fetchone() == (400,)
         assert console.execute("SELECT sum(requests) FROM integration.request_ledger").fetchone() == (400,)
+        console.execute("UPDATE integration.request_ledger SET requests = requests")
+        console.execute("SET ROLE compliance_reader")
         for statement in ("DELETE FROM integration.request_ledger", "DELETE FROM integration.request_budgets"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 console.execute(statement)

@@ -233,7 +233,7 @@ def test_a_429_in_the_middle_of_a_listing_carries_what_was_read(fake: Any, reply
     fake.on(REPOSITORIES, reply(200, {"values": [{"id": 0}], "next": link}), reply(429, LIMITED))
     with pytest.raises(errors.RateLimited) as caught:
         counted(rate_limit_pauses=1).paginate("repositories", workspace="acme")
-    assert caught.value.cursor == PageCursor([{"id": 0}], link)
+    assert caught.value.cursor == PageCursor([{"id": 0}], link, 1)
     assert (caught.value.requests, caught.value.status) == (3, 429)
 
 
@@ -335,7 +335,7 @@ def test_a_limit_that_is_switched_off_stays_off(fake: Any, reply: Any, counted: 
 
 
 def test_a_request_that_never_reached_bitbucket_is_told_apart(counted: Any, fake: Any, reply: Any) -> None:
-    for host in ("http://127.0.0.1:1", "http://no-such-host.invalid"):
+    for host in ("http://127.0.0.1:1", "https://no-such-host.invalid"):
         with pytest.raises(errors.NeverReached) as caught:
             ask(counted(fields={"host": host, "login": None, "password": "an-access-token"}, retry_attempts=3))
         assert caught.value.requests == 3  # retried as any other

@@ -181,7 +181,7 @@ def test_tables_have_the_columns_of_the_published_results(demo: Pipeline, write:
     expected = ["as_of", "as_of_run", *columns["names"]]
     assert pq.read_schema(write(demo.dsn, "parquet").file).names == expected
     header = Path(write(demo.dsn, "csv").file).read_bytes().decode().partition("\r\n")[0]
-    assert header.split(",") == expected
+    assert header == ",".join(f'"{name}"' for name in expected)
 
 
 # -------------------------------------------------------------------------------------------- what it is of
@@ -362,41 +362,53 @@ def test_a_publication_in_the_middle_of_an_export_is_not_in_it(demo: Pipeline, p
 # -------------------------------------------------------------------------------------------------- ways in
 
 
-def test_the_dag_s_task_writes_to_an_address_and_to_a_folder(
-    demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def target(demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the configuration names for the DAG."""
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
+    monkeypatch.setenv("COMPLIANCE_EXPORT_TARGET", str(tmp_path / "exports"))
+    return tmp_path / "exports"
+
+
+def test_the_dag_s_task_writes_to_the_configured_folder_and_below(
+    target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in NAMES:
-        for target in (str(tmp_path / "folder"), f"file://{tmp_path}/address"):
-            [file] = export_results.export_results(name, DEMO, "", "", target)
-            assert Path(file.removeprefix("file://")).stat().st_size > 0
-    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".jsonl", ".json", ".csv", ".parquet"}
-    assert len(list(tmp_path.rglob("*.manifest.json"))) == 8
+        for wanted in ("", "2026/q1", str(target / "whole")):
+            [file] = export_results.export_results(name, DEMO, "", "", wanted)
+            assert Path(file).stat().st_size > 0
+    monkeypatch.setenv("COMPLIANCE_EXPORT_TARGET", target.as_uri())
+    export_results.export_results("csv", DEMO, "", "", (target / "address").as_uri())
+    assert {path.name for path in target.iterdir() if path.is_dir()} == {"2026", "whole", "address"}
+    files = [path for path in target.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".jsonl", ".json", ".csv", ".parquet"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert len(list(target.rglob("*.manifest.json"))) == 13
 
 
-def test_the_dag_s_task_writes_to_an_object_store(demo: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dag_s_task_writes_to_an_object_store(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fsspec
     from airflow.sdk.io import attach
 
     store = fsspec.filesystem("memory")
     attach("memory", fs=store)
-    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
-    for name in NAMES:
-        [file] = export_results.export_results(name, DEMO, "", "", "memory://bucket/exports")
-        assert file.startswith("memory://bucket/exports/demo-workspace_")
+    monkeypatch.setenv("COMPLIANCE_EXPORT_TARGET", "memory://bucket/exports")
+    for name, wanted in zip(NAMES, ("", "q1", "memory://bucket/exports", "memory://bucket/exports/q1/"), strict=True):
+        [file] = export_results.export_results(name, DEMO, "", "", wanted)
+        assert file.startswith("memory://bucket/exports/")
     names = [path.rpartition("/")[2] for path in store.find("/bucket/exports")]
     assert len(names) == 8 and not [one for one in names if one.endswith(".part")]
 
 
 def test_the_dag_s_task_fails_for_good_where_waiting_can_not_help(
-    demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
     with pytest.raises(AirflowFailException, match="'nowhere' was ever published"):
-        export_results.export_results("csv", "nowhere", "", "", str(tmp_path))
-    for target in ("s3://bucket", "nosuch://bucket"):
-        with pytest.raises(AirflowFailException, match=f"target {target}: .*; install Airflow's provider"):
-            export_results.export_results("csv", DEMO, "", "", target)
+        export_results.export_results("csv", "nowhere", "", "", "")
+    for store in ("s3://bucket", "nosuch://bucket"):
+        monkeypatch.setenv("COMPLIANCE_EXPORT_TARGET", store)
+        with pytest.raises(AirflowFailException, match=r"COMPLIANCE_EXPORT_TARGET: .*; install Airflow's provider"):
+            export_results.export_results("csv", DEMO, "", "", "")
 
 
 def test_a_login_that_is_the_pipeline_and_no_more_can_export(demo: Pipeline, write: Write) -> None:
@@ -432,6 +444,7 @@ def test_a_format_whose_library_is_not_installed_says_what_to_install(
     name: str, module: str, demo: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", demo.dsn)
+    monkeypatch.setenv("COMPLIANCE_EXPORT_TARGET", str(tmp_path))
     for loaded in [one for one in sys.modules if one.partition(".")[0] == module or f"{FORMATS}." in one]:
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setattr(sys, "meta_path", [_Missing(module), *sys.meta_path])

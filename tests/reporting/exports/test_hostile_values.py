@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import time
 from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
@@ -126,18 +128,37 @@ def test_a_hostile_name_comes_back_as_it_was(name: str) -> None:
 
 
 @settings(deadline=None, derandomize=True, max_examples=300)
-@given(name=st.one_of(TEXTS, st.text("'=+-@\t\r\n＝a", max_size=6)))
+@given(name=st.one_of(TEXTS, st.text("'=+-@\t\r\n＝a;,| \"", max_size=8)))
 def test_no_csv_cell_begins_as_a_formula_and_each_can_be_had_back(name: str) -> None:
     text = written("csv", verdict(name, reason=name)).decode()
     for cells in csv.reader(io.StringIO(text, newline="")):
         for cell in cells:
             assert not cell.startswith(tuple(FORMULA_STARTS))
+    # A spreadsheet may take another list separator, and one inside quotes.
+    for cell in re.split(r"[,;|\t\r\n]", text):
+        assert not cell.strip(' "').startswith(tuple("=+-@＝"))
     assert csv_table.original(csv_table.safe(name)) == name
 
 
 def test_an_ordinary_cell_is_left_alone() -> None:
-    for cell in ("", "payments", "'quoted'", "a=b", "1", "it's -1"):
+    for cell in ("", "payments", "'quoted'", "a=b", "1", "it's -1", "a, b; c|d", '{"a": 1, "b": [2]}'):
         assert csv_table.safe(cell) == cell
+
+
+@pytest.mark.parametrize(
+    "cell", ["x;=1+1", "x,=1+1", "x\t=1+1", "x\n=1+1", "x; =1+1", 'x;"=1+1', "x;'=1+1", "a|@SUM(A1)"]
+)
+def test_a_formula_behind_another_list_separator_is_none(cell: str) -> None:
+    assert csv_table.safe(cell) == cell[:2] + "'" + cell[2:]
+    assert csv_table.original(csv_table.safe(cell)) == cell
+
+
+@pytest.mark.parametrize("run", ["\t", ";", "'", '"', ";'", "\t'=", " ;", "="])
+def test_no_cell_keeps_the_export_busy(run: str) -> None:
+    cell = run * 500_000
+    began = time.monotonic()
+    assert csv_table.original(csv_table.safe(cell)) == cell
+    assert time.monotonic() - began < 10
 
 
 @settings(deadline=None, derandomize=True)

@@ -326,10 +326,10 @@ def test_slack_gets_text_without_markup_at_its_secret_address(
     assert f"- [high] repo-0: {PEERS}" in posted.json["text"]
 
 
-def test_a_web_page_is_no_answer_of_slack(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
+def test_a_redirect_is_no_answer_of_slack(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
     _connect_slack(connect, web)
     web.answers, web.location = [302], f"http://127.0.0.1:{web.port}/sign-in"
-    with pytest.raises(AirflowFailException, match="connection slack: a web page answered"):
+    with pytest.raises(AirflowFailException, match="connection slack: the receiver answered 302"):
         notification_digest.notify(ACME)
     assert marked(news) == 0
 
@@ -369,11 +369,13 @@ def _accept_evidence(pipeline: Pipeline, file_name: str, *, age: int, test_id: s
     with psycopg.connect(pipeline.dsn) as connection:
         row = connection.execute(
             "INSERT INTO registry.evidence (test_id, scope, workspace, kind, captured_on, submitted_by, file_name,"
-            " file_sha256) VALUES (%s, 'workspace', 'acme', 'screenshot', %s, 'tester', %s, 'x') RETURNING evidence_id",
+            " file_sha256) VALUES (%s, 'workspace', 'acme', 'screenshot', %s, 'os:tester', %s, 'x')"
+            " RETURNING evidence_id",
             (test_id, captured_on, file_name),
         ).fetchone()
         assert row is not None
         connection.execute(
-            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by) VALUES (%s, 'accepted', 'r')",
+            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, policy_version)"
+            " SELECT %s, 'accepted', 'os:r', min(policy_version) FROM registry.policy_versions",
             (row[0],),
         )

@@ -179,11 +179,16 @@ def _paginate(client: Client, call: Call) -> Any:
         call.resource.endpoint,
         fields=call.resource.response_fields,
         params=call.params,
-        start=bitbucket.PageCursor(list(start.bodies), start.next_link) if start and start.next_link else None,
+        start=_cursor(start) if start and start.next_link else None,
         **call.path,
     )
     _check(call, listing.values, listing.requests)
     return listing
+
+
+def _cursor(start: Checkpoint) -> bitbucket.PageCursor:
+    """Where to go on; each page has cost a request at least."""
+    return bitbucket.PageCursor(list(start.bodies), start.next_link, start.requests)
 
 
 def _ok(call: Call, objects: list[tuple[str, Body]], requests: int) -> CallResult:

@@ -25,6 +25,7 @@ from bitbucket_compliance.pipeline.gate.validation import Outcome
 from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 BASE_VARIABLE = "COMPLIANCE_DATA_DOCS_URL"
 HERE = Path(__file__).parent
 LOCAL = "file://"
+GATES = ("staging", "results")
 DEFAULT_BASE = HERE.parents[3] / ".local" / "data_docs"
 
 
@@ -132,14 +134,19 @@ def _without_values(outcome: Outcome) -> "ExpectationValidationResult":
 
 
 def _write(run: Run, gate: str, page: str) -> str:
-    from airflow.sdk import ObjectStoragePath
-
-    base = os.environ.get(BASE_VARIABLE, "").strip() or str(DEFAULT_BASE)
-    folder = ObjectStoragePath(base) / safe_name(run.workspace) / safe_name(run.run_id)
+    folder = _folder(run.workspace, run.run_id)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{gate}.html"
     target.write_text(page, encoding="utf-8")
     return f"{LOCAL}{Path(target.path).absolute()}" if target.protocol in ("", "file") else str(target)
+
+
+def _folder(workspace: str, run_id: str) -> "ObjectStoragePath":
+    """Where the pages of a run are: below the configured place, whatever a row says."""
+    from airflow.sdk import ObjectStoragePath
+
+    base = os.environ.get(BASE_VARIABLE, "").strip() or str(DEFAULT_BASE)
+    return ObjectStoragePath(base) / safe_name(workspace) / safe_name(run_id)
 
 
 def safe_name(name: str) -> str:
@@ -161,11 +168,13 @@ def _clear_away(connection: Connection, run: Run) -> None:
         (run.workspace, "events" if run.incremental else "polling", RUNS_KEPT),
     ).fetchall()
     for row in old:
-        pages = [Path(page.removeprefix(LOCAL)) for page in row["data_docs"].values() if page.startswith(LOCAL)]
-        if not pages:
+        folder = _folder(run.workspace, row["run_id"])
+        is_here = any(address.startswith(LOCAL) for address in row["data_docs"].values())
+        if not is_here or folder.protocol not in ("", "file"):
             continue
-        for page in pages:
-            page.unlink(missing_ok=True)
-        with suppress(OSError):  # something else is in there
-            pages[0].parent.rmdir()
+        here = Path(folder.path)
+        for gate in GATES:
+            (here / f"{gate}.html").unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in there, or it is not there
+            here.rmdir()
         connection.execute("UPDATE integration.runs SET data_docs = null WHERE run_id = %s", (row["run_id"],))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bitbucket_compliance.core.database import Connection, as_json, copy_rows, refresh_statistics
+from bitbucket_compliance.core.database import Connection, as_json, copy_rows, one_row, refresh_statistics
 from bitbucket_compliance.core.errors import GateFailed, GateUnanswered
 from bitbucket_compliance.pipeline.gate import data_docs
 from bitbucket_compliance.pipeline.gate.expectations import results, staging
@@ -34,8 +34,10 @@ def gate(connection: Connection, run: Run, name: str) -> None:
         refresh_statistics(connection, "judged")
         connection.commit()
     evaluated_at = datetime.now(UTC)
+    # Before the gate looks: what is staged or judged meanwhile makes its outcome void.
+    looked_at = _state(connection, run, name)
     outcomes = validate(run, SUITES[name](run.policy.thresholds))
-    _record(connection, run, name, outcomes, evaluated_at)
+    _record(connection, run, name, outcomes, looked_at)
     _note_quality(connection, run)
     connection.commit()
     failed = sorted(
@@ -105,15 +107,24 @@ def _cell(value: object) -> str:
     return text if len(text) <= CELL_WIDTH else text[: CELL_WIDTH - 1] + "…"
 
 
-def _record(connection: Connection, run: Run, name: str, outcomes: Sequence[Outcome], evaluated_at: datetime) -> None:
+def _state(connection: Connection, run: Run, name: str) -> str:
+    asked = connection.execute("SELECT quality.gate_state(%s, %s, %s) AS state", (run.workspace, run.run_id, name))
+    state: str = one_row(asked)["state"]
+    connection.commit()
+    return state
+
+
+def _record(connection: Connection, run: Run, name: str, outcomes: Sequence[Outcome], looked_at: str) -> None:
+    """Add how the gate ended, and the outcome of each expectation; the database says when."""
+    passed = all(outcome.success for outcome in outcomes if outcome.is_critical)
     connection.execute(
-        "DELETE FROM quality.expectation_results WHERE workspace = %s AND run_id = %s AND gate = %s",
-        (run.workspace, run.run_id, name),
+        "INSERT INTO quality.gate_outcomes (workspace, run_id, gate, passed, looked_at) VALUES (%s, %s, %s, %s, %s)",
+        (run.workspace, run.run_id, name, passed, looked_at),
     )
     copy_rows(
         connection,
         "COPY quality.expectation_results (workspace, run_id, gate, suite, expectation, description, severity,"
-        " success, observed, evaluated_at) FROM STDIN",
+        " success, observed) FROM STDIN",
         (
             (
                 run.workspace,
@@ -125,7 +136,6 @@ def _record(connection: Connection, run: Run, name: str, outcomes: Sequence[Outc
                 outcome.expectation.severity,
                 outcome.success,
                 as_json(outcome.observed),
-                evaluated_at,
             )
             for outcome in outcomes
         ),
@@ -133,14 +143,22 @@ def _record(connection: Connection, run: Run, name: str, outcomes: Sequence[Outc
 
 
 def _note_quality(connection: Connection, run: Run) -> None:
-    """The run's quality out of both gates, as far as they went."""
+    """The run's quality out of both gates, as far as they went: what the newest try of each found."""
     connection.execute(
         """
-        WITH found AS (
+        WITH newest AS (
+            SELECT gate, max(evaluated_at) AS evaluated_at
+            FROM quality.expectation_results
+            WHERE workspace = %(workspace)s AND run_id = %(run_id)s
+            GROUP BY gate
+        ),
+
+        found AS (
             SELECT
                 coalesce(bool_or(NOT success AND severity = 'critical'), false) AS failed,
                 coalesce(bool_or(NOT success), false) AS warned
             FROM quality.expectation_results
+            INNER JOIN newest USING (gate, evaluated_at)
             WHERE workspace = %(workspace)s AND run_id = %(run_id)s
         )
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from bitbucket_compliance.core.database import CONNECTION_ID
+from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE
+from bitbucket_compliance.core.postgres_address import PostgresAddress
 from bitbucket_compliance.pipeline.extract.selection import read_of_repositories
 from bitbucket_compliance.pipeline.gate.expectations.model import Expectation
 from bitbucket_compliance.pipeline.run.run import Run
@@ -208,11 +209,12 @@ def _problem(info: Mapping[str, Any]) -> str | None:
 
 def _datasource(context: Any, run: Run) -> "SQLDatasource":
     """A data source whose session names workspace and run, which the views of ``quality`` filter by."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from sqlalchemy.engine import URL
 
-    url = PostgresHook(postgres_conn_id=CONNECTION_ID).sqlalchemy_url.set(drivername="postgresql+psycopg")
+    address = PostgresAddress.of_connection(CONNECTION_ID)
     # Compiling these queries costs more than running them.
     settings = {
+        "role": PIPELINE_ROLE,
         "compliance.workspace": run.workspace,
         "compliance.run_id": run.run_id,
         "compliance.always_read": ",".join(one.name for one in read_of_repositories(run.policy) if not one.on_demand),
@@ -220,10 +222,11 @@ def _datasource(context: Any, run: Run) -> "SQLDatasource":
         "jit": "off",
         "timezone": "UTC",
     }
-    arguments: dict[str, str] = {"options": " ".join(f"-c {key}={_escaped(value)}" for key, value in settings.items())}
-    if url.host and url.host.startswith("/"):  # a socket's folder can't stand in a URL
-        arguments["host"] = url.host
-        url = url._replace(host=None)
+    given = dict(address.options)
+    ours = [f"-c {key}={_escaped(value)}" for key, value in settings.items()]
+    arguments = {**given, "options": " ".join([given.get("options", ""), *ours]), "host": address.host}
+    # Without the host: a socket's folder can't stand in a URL.
+    url = URL.create("postgresql+psycopg", address.user, address.password, port=address.port, database=address.database)
     with warnings.catch_warnings():
         # Its Postgres kind is recommended, but takes no socket folder as host.
         warnings.filterwarnings("ignore", message="You are using a generic SQLDatasource")

@@ -68,14 +68,12 @@ def _forget_workspace(connection: Connection, workspace: str) -> int:
     for name in ("forget_quality", "forget_steps"):
         run_sql(connection, f"pipeline/housekeeping/{name}.sql", keys)
     connection.commit()
-    run_sql(connection, "pipeline/housekeeping/make_old_bodies.sql")
-    listed = run_sql(connection, "pipeline/housekeeping/list_old_bodies.sql", keys).rowcount
-    connection.commit()
-    forgotten = 0
-    for after in range(0, listed, BATCH):
-        batch = {**keys, "after": after, "batch": BATCH}
-        forgotten += run_sql(connection, "pipeline/housekeeping/forget_bodies.sql", batch).rowcount
+    forgotten, last = 0, BATCH
+    while last == BATCH:
+        found = run_sql(connection, "pipeline/housekeeping/forget_bodies.sql", {**keys, "batch": BATCH})
+        last = one_row(found)["forgotten"]
         connection.commit()
+        forgotten += last
     log.info("%s: %d landed bodies deleted, not seen since %s", workspace, forgotten, keys["before"])
     return forgotten
 

@@ -9,6 +9,7 @@ from bitbucket_compliance.core.database import Connection, as_json, refresh_stat
 from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.fill import fill, forget_left
 from bitbucket_compliance.pipeline.judge.judge import judged_subjects
+from bitbucket_compliance.pipeline.publish.readiness import require_answers
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
 from bitbucket_compliance.security_tests import CATALOGUE
@@ -21,7 +22,11 @@ def publish(connection: Connection, run: Run) -> None:
 
     All of it bears one instant, which is later than any other of the workspace. A run that judged only what events
     touched leaves everything else as it is. The events that the run answers are answered from here on.
+
+    Raises:
+        NotReadyToPublish: see ``require_answers``; nothing is written.
     """
+    require_answers(connection, run)
     subjects = judged_subjects(connection, run)
     keys = {**run.keys, **_catalogue(run), **_thresholds(run), "subjects": subjects}
     keys["published_at"] = lock_results(connection, run.workspace)
@@ -46,6 +51,7 @@ def publish(connection: Connection, run: Run) -> None:
     run_sql(connection, "pipeline/run/events/answer.sql", keys)
     run_sql(connection, "pipeline/publish/run.sql", keys)
     run_sql(connection, "pipeline/publish/forget_old_runs.sql", {**keys, "runs_kept": RUNS_KEPT})
+    run_sql(connection, "pipeline/publish/note_publication.sql", keys)
     # The last word before the commit: a run that was taken over must not publish.
     renew_lease(connection, run.workspace, run.run_id)
     connection.commit()
@@ -57,6 +63,7 @@ def reopen(connection: Connection, workspace: str) -> int:
     keys = {"workspace": workspace, "run_id": None, "published_at": lock_results(connection, workspace)}
     expired = run_sql(connection, "pipeline/publish/expire_exceptions.sql", keys).rowcount
     _, opened = sync_history(connection, keys)
+    run_sql(connection, "pipeline/publish/note_publication.sql", keys)
     connection.commit()
     return expired + opened
 

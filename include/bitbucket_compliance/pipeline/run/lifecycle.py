@@ -4,13 +4,12 @@ import logging
 import re
 from datetime import UTC, datetime
 
-from psycopg.types.json import Jsonb
-
 from bitbucket_compliance.core.database import connect, run_sql
 from bitbucket_compliance.core.errors import WorkspaceUnknown, postgres_errors
 from bitbucket_compliance.pipeline.run.events.waiting import release_events, require_events
 from bitbucket_compliance.pipeline.run.lease import give_lease_back, take_lease, take_lease_at_once
 from bitbucket_compliance.policy.model import contradictions
+from bitbucket_compliance.policy.overrides import keep_version
 from bitbucket_compliance.security_tests.policies import policy_of
 
 log = logging.getLogger(__name__)
@@ -54,16 +53,12 @@ def start_run(
             take_lease_at_once(connection, workspace, run_id)
         else:
             take_lease(connection, workspace, run_id, asked_at or datetime.now(UTC))
-        connection.execute(
-            "INSERT INTO registry.policy_versions (policy_version, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            (policy.version, Jsonb(policy.model_dump(mode="json"))),
-        )
         keys = {
             "run_id": run_id,
             "workspace": workspace,
             "started_at": datetime.now(UTC),
             "full_refresh": full_refresh,
-            "policy_version": policy.version,
+            "policy_version": keep_version(connection, policy),
             "incremental": incremental,
         }
         run_sql(connection, "pipeline/run/end_interrupted.sql", keys)

@@ -75,6 +75,8 @@ def stage_landing(connection: Connection, run: Run) -> None:
         forget_left(connection, f"staging.{table}", run.workspace)
     if not run.judges_all:
         run_sql(connection, f"{_SQL}/judged_subjects.sql", run.keys)
+    # What the gates found of an earlier staging is void.
+    connection.execute("UPDATE integration.runs SET staged_at = clock_timestamp() WHERE run_id = %(run_id)s", run.keys)
     refresh_statistics(connection, "staging")
     connection.commit()
 

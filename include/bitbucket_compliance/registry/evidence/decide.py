@@ -11,12 +11,13 @@ from typing import Any
 
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.core.errors import EvidenceRefused
-from bitbucket_compliance.policy.model import Thresholds
+from bitbucket_compliance.core.persons import why_not_another
+from bitbucket_compliance.policy.model import Policy, Thresholds
+from bitbucket_compliance.registry import persons
 from bitbucket_compliance.registry.evidence.mfa_export import unmatched_lines
 from bitbucket_compliance.registry.evidence.rows import insert_decision, locked_evidence
 from bitbucket_compliance.registry.evidence.rules import text
 from bitbucket_compliance.security_tests import BY_ID
-from bitbucket_compliance.security_tests.matching import comparable_name
 from bitbucket_compliance.security_tests.policies import policy_of
 
 OUTCOMES: Mapping[str, str] = {"accept": "accepted", "reject": "rejected", "withdraw": "withdrawn"}
@@ -41,25 +42,28 @@ def decide(
 
     Args:
         decision: ``accept``, ``reject`` or ``withdraw``. reason: needed for the latter two.
+        decided_by: who decides; see ``core.persons``.
 
     Raises:
+        PersonUnclear: ``decided_by`` names nobody.
         EvidenceRefused: says why this can't be decided so; nothing is stored then.
     """
     if decision not in OUTCOMES:
         raise EvidenceRefused(f"there is no decision {decision!r}; decide accept, reject or withdraw")
-    person = text("who decides", decided_by, needed=True)
     reason = text("the reason", reason)
     if decision != "accept" and not reason:
         raise EvidenceRefused(f"a reason is missing; say why evidence {evidence_id} is {OUTCOMES[decision]}")
     with connection.transaction():
         row = locked_evidence(connection, evidence_id)
-        thresholds = policy_of(connection, row["workspace"]).thresholds
+        policy = policy_of(connection, row["workspace"])
+        persons.note(connection, decided_by)
         if decision == "withdraw":
             _may_be_withdrawn(row)
+            is_alone = False
         else:
-            _may_be_decided(row, person, thresholds)
-        subjects, lines = _freeze(connection, row, thresholds) if decision == "accept" else (0, [])
-        insert_decision(connection, row["evidence_id"], OUTCOMES[decision], person, reason)
+            is_alone = _may_be_decided(row, decided_by, policy)
+        subjects, lines = _freeze(connection, row, policy.thresholds) if decision == "accept" else (0, [])
+        insert_decision(connection, row, OUTCOMES[decision], decided_by, reason, policy, self_review=is_alone)
     return Decided(row["evidence_id"], OUTCOMES[decision], subjects, tuple(lines))
 
 
@@ -68,16 +72,19 @@ def _may_be_withdrawn(row: Mapping[str, Any]) -> None:
         raise EvidenceRefused(f"evidence {row['evidence_id']} is {_as_told(row)}; there is nothing to withdraw")
 
 
-def _may_be_decided(row: Mapping[str, Any], person: str, thresholds: Thresholds) -> None:
+def _may_be_decided(row: Mapping[str, Any], person: str, policy: Policy) -> bool:
+    """Whether the policy lets somebody decide alone here: who submitted it, or who may be the same person."""
     if row["status"] != "submitted":
         raise EvidenceRefused(
             f"evidence {row['evidence_id']} is {_as_told(row)}; what is decided stays, withdraw it or submit it anew"
         )
-    if comparable_name(person) == comparable_name(row["submitted_by"]) and not thresholds.allow_self_review:
+    why = why_not_another(person, [row["submitted_by"]])
+    if why and not policy.thresholds.allow_self_review:
         raise EvidenceRefused(
-            f"evidence {row['evidence_id']} was submitted by {row['submitted_by']}; somebody else has to decide "
+            f"evidence {row['evidence_id']} was submitted by {row['submitted_by']}: {why} "
             "(policy thresholds.allow_self_review relaxes this, withdraw takes it back)"
         )
+    return why is not None
 
 
 def _as_told(row: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from bitbucket_compliance.core.database import Connection, one_row
-from bitbucket_compliance.registry.csv_file import Problems, plain_name, refused, table
+from bitbucket_compliance.registry.csv_file import LONGEST_QUOTE, Problems, plain_name, quoted, refused, table
 from bitbucket_compliance.registry.evidence.files.checks import LARGEST_FILE
 
 MOST_LINES = 50_000
@@ -95,9 +95,12 @@ def _bad(suspects: Iterable[tuple[str, str]], person: Mapping[str, str]) -> Iter
     """(column, reason) of what is wrong with one row; ``suspects``: column and cell that may be no formula."""
     for column, cell in suspects:
         if _FORMULA.match(cell):
-            yield column, f"{cell[:40]!r} is a formula to a spreadsheet; empty the cell or leave the column out"
+            yield (
+                column[:LONGEST_QUOTE],
+                f"{quoted(cell)} is a formula to a spreadsheet; empty the cell or leave the column out",
+            )
     if plain_name(person["mfa_enabled"]) not in MFA_ON | MFA_OFF:
-        yield "two-step verification", f"{person['mfa_enabled']!r} is unknown; known: enabled, disabled"
+        yield "two-step verification", f"{quoted(person['mfa_enabled'])} is unknown; known: enabled, disabled"
     if not (person["email"] or person["account_id"]):
         yield "email", "the row names nobody: give an email or an account id"
 
@@ -106,7 +109,7 @@ def _places(name: str, header: tuple[str, ...]) -> dict[str, int | None]:
     """Where the file has the columns that are read, by our names.
 
     Raises:
-        ImportRefused: one that is needed is missing; names it and what the file has.
+        ImportRefused: one that is needed is missing; names it, and nothing of a file that may be another one.
     """
     by_plain_name: dict[str, int] = {}
     for place, column in enumerate(header):
@@ -117,9 +120,9 @@ def _places(name: str, header: tuple[str, ...]) -> dict[str, int | None]:
     }
     # Atlassian has exports that name people by address alone, and others by account id alone.
     if places["email"] is None and places["account_id"] is None:
-        raise refused(name, f"line 1: missing column email or account_id; the file has {', '.join(header)}")
+        raise refused(name, "line 1: missing column email or account_id")
     if places["mfa_enabled"] is None:
-        raise refused(name, f"line 1: missing column mfa_enabled; the file has {', '.join(header)}")
+        raise refused(name, "line 1: missing column mfa_enabled (two-step verification)")
     return places
 
 

@@ -1,18 +1,26 @@
 """Rows of evidence and of decisions on it; they are only ever added."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
 
+from bitbucket_compliance.core.audit import record
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row
 from bitbucket_compliance.core.errors import EvidenceRefused
-from bitbucket_compliance.policy.overrides import plain
+from bitbucket_compliance.policy.model import Policy
+from bitbucket_compliance.policy.overrides import keep_version, plain
+from bitbucket_compliance.registry import persons
 from bitbucket_compliance.registry.evidence.files.types import CleanFile
 from bitbucket_compliance.registry.evidence.mfa_export import ExportRow
 from bitbucket_compliance.registry.evidence.rules import Claim
+
+AUDITED: Final = (
+    "status", "test_id", "workspace", "scope", "captured_on", "file_name", "file_sha256", "decision_reason",
+    "self_accepted",
+)  # fmt: skip
 
 
 def insert_evidence(
@@ -23,16 +31,20 @@ def insert_evidence(
     people: Sequence[ExportRow],
     import_id: int | None = None,
 ) -> str:
-    """Add a piece of evidence with the people that it lists; returns its id. Joins the caller's transaction."""
+    """Add a piece of evidence with the people that it lists, and a line in the audit trail; returns its id.
+
+    Joins the caller's transaction.
+    """
+    persons.note(connection, claim.submitted_by)
     cursor = connection.execute(
         """
         INSERT INTO registry.evidence (
-            test_id, scope, workspace, kind, captured_on, targets, note, submitted_by, submitted_at,
+            test_id, scope, workspace, kind, captured_on, targets, note, submitted_by,
             file_name, file_sha256, submitted_sha256, media_type, size_bytes, storage_url, import_id
         )
         VALUES (
             %(test_id)s, %(scope)s, %(workspace)s, %(kind)s, %(captured_on)s, %(targets)s, %(note)s, %(submitted_by)s,
-            clock_timestamp(), %(file_name)s, %(file_sha256)s, %(submitted_sha256)s, %(media_type)s, %(size_bytes)s,
+            %(file_name)s, %(file_sha256)s, %(submitted_sha256)s, %(media_type)s, %(size_bytes)s,
             %(storage_url)s, %(import_id)s
         )
         RETURNING evidence_id::text AS evidence_id
@@ -55,23 +67,57 @@ def insert_evidence(
         "COPY registry.evidence_members (evidence_id, line, email, account_id, mfa_enabled) FROM STDIN",
         ((evidence_id, row.line, row.email, row.account_id, row.mfa_enabled) for row in people),
     )
+    after = facts(state_of(connection, evidence_id))
+    record(connection, claim.submitted_by, "evidence.submitted", evidence_id, None, after)
     return evidence_id
 
 
-def insert_decision(connection: Connection, evidence_id: str, outcome: str, person: str, reason: str | None) -> None:
-    """Add a decision on evidence.
+def insert_decision(
+    connection: Connection,
+    row: Mapping[str, Any],
+    outcome: str,
+    person: str,
+    reason: str | None,
+    policy: Policy,
+    *,
+    self_review: bool,
+) -> None:
+    """Add a decision on evidence, with a line in the audit trail.
+
+    Args:
+        row: of ``registry.evidence_states``. policy: that it is decided under.
+        self_review: no other person decides, because the policy allows it or the import is its operator's.
 
     Raises:
         EvidenceRefused: somebody else decided in the same moment.
     """
+    evidence_id = row["evidence_id"]
     try:
         connection.execute(
-            "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, decided_at, reason)"
-            " VALUES (%s, %s, %s, clock_timestamp(), %s)",
-            (evidence_id, outcome, person, reason),
+            "INSERT INTO registry.evidence_decisions"
+            " (evidence_id, decision, decided_by, reason, policy_version, self_review)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
+            (evidence_id, outcome, person, reason, keep_version(connection, policy), self_review),
         )
     except psycopg.errors.UniqueViolation:
         raise EvidenceRefused(f"evidence {evidence_id} was decided on by somebody else in this moment") from None
+    after = facts(state_of(connection, evidence_id))
+    record(connection, person, f"evidence.{outcome}", evidence_id, facts(row), after)
+
+
+def facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit trail keeps of a row of ``registry.evidence_states``."""
+    return {name: row[name] for name in AUDITED if row[name] not in (None, False)}
+
+
+def state_of(connection: Connection, evidence_id: str) -> dict[str, Any]:
+    """The row of ``registry.evidence_states``."""
+    return one_row(
+        connection.execute(
+            "SELECT *, evidence_id::text AS evidence_id FROM registry.evidence_states WHERE evidence_id = %s::uuid",
+            (evidence_id,),
+        )
+    )
 
 
 def locked_evidence(connection: Connection, evidence_id: str) -> dict[str, Any]:
@@ -85,12 +131,10 @@ def locked_evidence(connection: Connection, evidence_id: str) -> dict[str, Any]:
     except ValueError:
         raise EvidenceRefused(f"{evidence_id!r} is no evidence id; make evidence lists them") from None
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('evidence ' || %s, 0))", (key,))
-    row = connection.execute(
-        "SELECT *, evidence_id::text AS evidence_id FROM registry.evidence_states WHERE evidence_id = %s::uuid", (key,)
-    ).fetchone()
-    if row is None:
-        raise EvidenceRefused(f"there is no evidence {key}; make evidence lists them")
-    return row
+    try:
+        return state_of(connection, key)
+    except LookupError:
+        raise EvidenceRefused(f"there is no evidence {key}; make evidence lists them") from None
 
 
 def listed(connection: Connection, test_id: str = "", workspace: str = "") -> Iterator[dict[str, Any]]:

@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal, overload
 
 from bitbucket_compliance.core.errors import EvidenceRefused
+from bitbucket_compliance.core.persons import known_form
 from bitbucket_compliance.policy.overrides import plain
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.user_mfa_enabled import TEST
@@ -66,6 +66,7 @@ def checked_claim(
 
     Raises:
         EvidenceRefused: names what is wrong and what is known.
+        PersonUnclear: ``submitted_by`` names nobody.
     """
     _know_test(test_id, is_export)
     scope = scope or ("members" if is_export else "workspace")
@@ -78,7 +79,7 @@ def checked_claim(
         scope=scope,
         targets=[] if is_export else _known_targets(scope, targets),
         captured_on=captured_on,
-        submitted_by=text("who submits it", submitted_by, needed=True),
+        submitted_by=known_form(submitted_by),
         note=text("the note", note),
     )
 
@@ -131,19 +132,13 @@ def _target(target: str, scope: str) -> str:
     return f"{{{name}}}" if scope == "repository" and _UUID.fullmatch(name) else name
 
 
-@overload
-def text(what: str, given: str | None, *, needed: Literal[True]) -> str: ...
-@overload
-def text(what: str, given: str | None) -> str | None: ...
-def text(what: str, given: str | None, *, needed: bool = False) -> str | None:
+def text(what: str, given: str | None) -> str | None:
     """What a person wrote, trimmed; None where it is nothing.
 
     Raises:
-        EvidenceRefused: it is needed and missing, too long, or holds control characters.
+        EvidenceRefused: it is too long, or holds control characters.
     """
     trimmed = (given or "").strip()
-    if needed and not trimmed:
-        raise EvidenceRefused(f"{what} is missing; nothing was stored")
     if any(unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t" for character in trimmed):
         raise EvidenceRefused(f"{what} holds control characters; write plain text")
     if len(trimmed) > LONGEST_TEXT:

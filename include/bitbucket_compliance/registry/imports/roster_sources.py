@@ -6,18 +6,20 @@ registry serve all. Their rows are counted from 1.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
+from bitbucket_compliance.core.configured_folders import QUERY_FOLDERS, file_below, read_at_most
 from bitbucket_compliance.core.database import as_json
-from bitbucket_compliance.core.errors import SourceUnavailable, SourceWrong, one_line
+from bitbucket_compliance.core.errors import SourceWrong
 from bitbucket_compliance.registry.csv_file import File, Problems
+from bitbucket_compliance.registry.imports.roster_query import fetch
 from bitbucket_compliance.registry.imports.rows import ROSTER_COLUMNS
 from bitbucket_compliance.registry.imports.scim import directory_of, read_users
 
 SOURCE_VARIABLE = "COMPLIANCE_ROSTER_SOURCE"
+LARGEST_QUERY = 100_000
 SOURCE_USAGE = "write sql:<connection>:<query file>, scim:<connection> or file:<path of the CSV>"
 
 
@@ -64,70 +66,44 @@ class Source:
         """The roster that the connection holds; see ``read_sql`` and ``read_scim``."""
         return read_sql(self.conn_id, Path(self.path)) if self.kind == "sql" else read_scim(self.conn_id)
 
+    def in_folders(self) -> "Source":
+        """The same source, its query below one of the folders of ``COMPLIANCE_QUERY_FOLDERS``.
+
+        Raises:
+            FileRefused: it lies elsewhere, or there is no such file.
+        """
+        return replace(self, path=str(file_below(QUERY_FOLDERS, self.path))) if self.kind == "sql" else self
+
 
 # ------------------------------------------------------------------------ SQL
 
 
 def read_sql(conn_id: str, query_file: Path) -> File:
-    """Run a query over an Airflow connection of any SQL type whose provider is installed.
+    """Run a query over an Airflow connection of any SQL type whose provider is installed; see ``roster_query``.
 
     Args:
         query_file: text of one query with the columns ``email`` and ``status``; ``name``, ``end_date`` and
             ``account_id`` where there are such.
 
     Raises:
-        SourceWrong: no such file or connection, no SQL connection, or a statement that brings no rows.
+        SourceWrong: no such file or connection, or a query that brings no rows or could change something.
+        DestinationRefused: the connection may not lead there.
         SourceUnavailable: the database doesn't answer, or refuses the query.
         ImportRefused: a value is no text.
     """
-    query = _query(query_file)
-    columns, rows = _fetched(conn_id, query)
+    columns, rows = fetch(conn_id, _query(query_file))
     return roster_file(f"sql:{conn_id}", "sql", columns, rows)
 
 
 def _query(path: Path) -> str:
     try:
-        query = path.read_text(encoding="utf-8-sig").strip()
+        query = read_at_most(path, LARGEST_QUERY).decode("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as unreadable:
         reason = getattr(unreadable, "strerror", None) or "not UTF-8 text"
         raise SourceWrong(f"{path}: the query file can't be read ({reason})") from unreadable
-    if not query:
-        raise SourceWrong(f"{path}: the query file is empty")
+    if not query or len(query) > LARGEST_QUERY:
+        raise SourceWrong(f"{path}: the query file is {'larger than 100 kB' if query else 'empty'}")
     return query
-
-
-def _fetched(conn_id: str, query: str) -> tuple[list[str], list[Sequence[object]]]:
-    hook, password = _sql_hook(conn_id)
-
-    def all_rows(cursor: Any) -> tuple[list[str], list[Sequence[object]]] | None:
-        return ([column[0] for column in cursor.description], cursor.fetchall()) if cursor.description else None
-
-    try:
-        fetched: tuple[list[str], list[Sequence[object]]] | None = hook.run(query, handler=all_rows)
-    except Exception as error:  # each driver has errors of its own
-        reason = one_line(error)
-        reason = reason.replace(password, "***") if password else reason
-        raise SourceUnavailable(
-            f"sql:{conn_id}: the query failed ({type(error).__name__}: {reason}); check the connection and the query"
-        ) from None
-    if fetched is None:
-        raise SourceWrong(f"sql:{conn_id}: the query brings no rows: write one SELECT")
-    return fetched
-
-
-def _sql_hook(conn_id: str) -> tuple[Any, str]:
-    from airflow.providers.common.sql.hooks.sql import DbApiHook
-    from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowException
-
-    try:
-        connection = BaseHook.get_connection(conn_id)
-        hook: Any = connection.get_hook()  # type: ignore[no-untyped-call]
-    except (AirflowException, ImportError) as error:
-        raise SourceWrong(f"sql:{conn_id}: no such Airflow connection can be used ({one_line(error)})") from error
-    if not isinstance(hook, DbApiHook):
-        raise SourceWrong(f"sql:{conn_id}: a connection of type {connection.conn_type} answers no SQL")
-    return hook, connection.password or ""
 
 
 # ----------------------------------------------------------------------- SCIM

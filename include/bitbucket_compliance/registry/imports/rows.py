@@ -12,7 +12,7 @@ from bitbucket_compliance.registry.classification import (
     Entry,
     plain_target,
 )
-from bitbucket_compliance.registry.csv_file import File, Problems, renamed
+from bitbucket_compliance.registry.csv_file import File, Problems, quoted, renamed
 
 ROSTER_COLUMNS = ("email", "name", "status", "end_date", "account_id")
 EMPLOYMENT = ("active", "on_leave", "terminated")
@@ -22,7 +22,7 @@ def _enum(problems: Problems, line: int, row: Mapping[str, str], column: str, kn
     value = row[column].casefold()
     if value in known:
         return value
-    problems.add(line, column, f"{row[column]!r} is unknown; known: {', '.join(known)}")
+    problems.add(line, column, f"{quoted(row[column])} is unknown; known: {', '.join(known)}")
     return None
 
 
@@ -32,7 +32,7 @@ def _date(problems: Problems, line: int, row: Mapping[str, str], column: str) ->
     try:
         return date.fromisoformat(row[column])
     except ValueError:
-        problems.add(line, column, f"{row[column]!r} is no date; write it as YYYY-MM-DD")
+        problems.add(line, column, f"{quoted(row[column])} is no date; write it as YYYY-MM-DD")
         return None
 
 

@@ -10,16 +10,18 @@ A directory is read whole or not at all. No message holds the token or anything 
 from __future__ import annotations
 
 import ipaddress
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.util import Retry
 
+from bitbucket_cloud.http.limits import AnswerBeyondLimit, AnswerTooLate, LimitedAdapter, Limits
+from bitbucket_compliance.core.allowed_hosts import check_destination, is_from_environment
 from bitbucket_compliance.core.errors import SourceUnavailable, SourceWrong, one_line
 
 EXAMPLE: Final = "https://directory.example.com/scim/v2"
@@ -29,6 +31,13 @@ TRIES = 5
 BACKOFF = 1.0
 LONGEST_WAIT: Final = 60
 MOST_REDIRECTS: Final = 3
+# A directory ends: at so many pages, so many users (which some servers hand out one by one), so many seconds.
+MOST_PAGES = 10_000
+MOST_USERS = 200_000
+LONGEST_READING = 3600.0
+# Bytes of a page, and how many times the time-out a whole page may take.
+MOST_BYTES: Final = 10 * 1024**2
+PATIENCE: Final = 5
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -111,6 +120,7 @@ def directory_of(conn_id: str) -> Directory:
 
     Raises:
         SourceWrong: there is none of this id, or a field can't be used; names it.
+        DestinationRefused: the connection is stored in Airflow and leads elsewhere than the configuration allows.
     """
     from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowException
@@ -123,9 +133,11 @@ def directory_of(conn_id: str) -> Directory:
     try:
         token = _token(connection.password)
         mask_secret(token)
-        return Directory(conn_id, _base_url(connection), token, **_extras(connection.extra_dejson))
+        directory = Directory(conn_id, _base_url(connection), token, **_extras(connection.extra_dejson))
     except ValueError as wrong:
         raise SourceWrong(f"Airflow connection {conn_id}: {wrong}") from None
+    check_destination(conn_id, directory.base_url, from_environment=is_from_environment(conn_id))
+    return directory
 
 
 def _token(password: str | None) -> str:
@@ -196,16 +208,24 @@ def read_users(directory: Directory) -> list[User]:
     Raises:
         SourceWrong: the token is refused, or what answers is no SCIM list of users.
         SourceUnavailable: no answer, or none but errors, after all tries; or fewer users came than the directory says
-            it has, or some came twice.
+            it has, or some came twice; or answers without end.
     """
     found: dict[str, User] = {}
-    came = 0
+    came = pages = 0
+    until = time.monotonic() + LONGEST_READING
     with requests.Session() as session:
         session.auth = _Bearer(directory.token)
         session.headers["Accept"] = "application/scim+json, application/json"
+        limits = Limits(MOST_BYTES, PATIENCE * directory.timeout)
         for scheme in _PORTS:
-            session.mount(f"{scheme}://", HTTPAdapter(max_retries=_retries()))
+            session.mount(f"{scheme}://", LimitedAdapter(limits, max_retries=_retries()))
         while True:
+            if pages >= MOST_PAGES or came > MOST_USERS or time.monotonic() > until:
+                raise SourceUnavailable(
+                    f"{directory.name}: the listing has no end ({pages} pages, {came} users); it was given up: look at "
+                    "the server's paging"
+                )
+            pages += 1
             total, resources = _page(_get_page(session, directory, came + 1), directory)
             found |= {resource["id"]: User(resource) for resource in resources}
             came += len(resources)
@@ -248,6 +268,10 @@ def _get_page(session: requests.Session, directory: Directory, start: int) -> re
     for _ in range(MOST_REDIRECTS + 1):
         try:
             response = session.get(url, timeout=directory.timeout, allow_redirects=False)
+        except (AnswerBeyondLimit, AnswerTooLate) as error:
+            raise SourceUnavailable(
+                f"{directory.name}: an answer is {error}; it was given up: check the host, the network and any proxy"
+            ) from None
         except requests.RequestException as error:
             # The original holds the whole URL, proxies included: name the kind alone.
             raise SourceUnavailable(

@@ -19,20 +19,28 @@ from typing import Any
 
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row, refresh_statistics
 from bitbucket_compliance.core.errors import ImportRefused
+from bitbucket_compliance.core.printable import printable
 from bitbucket_compliance.registry.classification import declare, one_at_a_time
 from bitbucket_compliance.registry.csv_file import File, read_content, read_csv, refused
 from bitbucket_compliance.registry.evidence.files.checks import sha256_of
 from bitbucket_compliance.registry.evidence.files.store import keep
 from bitbucket_compliance.registry.evidence.files.types import CSV, CleanFile
 from bitbucket_compliance.registry.evidence.mfa_export import read_export, unmatched_lines
-from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence
+from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence, locked_evidence
 from bitbucket_compliance.registry.evidence.rules import MFA_TEST, Claim
+from bitbucket_compliance.registry.evidence.submit import submit
 from bitbucket_compliance.registry.imports.rows import classification_rows, roster_rows
 from bitbucket_compliance.security_tests.policies import load_policy
 
 
 def import_file(
-    connection: Connection, kind: str, path: Path, *, imported_by: str, captured_on: date | None = None
+    connection: Connection,
+    kind: str,
+    path: Path,
+    *,
+    imported_by: str,
+    captured_on: date | None = None,
+    is_vouched_for: bool = False,
 ) -> str:
     """Take one declared file into ``registry``, whole or not at all.
 
@@ -41,19 +49,22 @@ def import_file(
         path: the CSV file.
         imported_by: who ran the import.
         captured_on: for ``mfa``: the day the export was made; today where it isn't given.
+        is_vouched_for: for ``mfa``: its operator submits and accepts it in one act; else it waits for somebody else.
 
     Returns:
         A line that says what was taken; for ``mfa``, more lines ``unmatched: …`` for rows that match nobody.
 
     Raises:
         ImportRefused: names file, line, column and reason of every bad value.
-        EvidenceStoreUnavailable: for ``mfa``: the file can't be kept.
+        EvidenceRefused, EvidenceStoreUnavailable: for ``mfa``: it can't be submitted, or the file can't be kept.
     """
     if kind not in ("roster", "classification", "mfa"):
         raise ImportRefused(f"unknown kind of import {kind!r}; known: roster, classification, mfa", [])
     today = load_policy().thresholds.day_of(datetime.now(UTC))
     if captured_on and captured_on > today:
         raise ImportRefused(f"{path.name}: the day of capture {captured_on} lies in the future", [])
+    if kind == "mfa" and not is_vouched_for:
+        return _submit_mfa(connection, path, imported_by, captured_on or today)
     if kind == "mfa":
         content = read_content(path)
         with _one_at_a_time(connection):
@@ -85,11 +96,10 @@ def _one_at_a_time(connection: Connection) -> Iterator[None]:
 
 
 def _note_import(connection: Connection, kind: str, file: File, imported_by: str, rows: int) -> dict[str, Any]:
-    """The import's ``import_id`` and ``imported_at``."""
-    # The transaction may be older than the lock that it waited for, and what comes later must not seem to be older.
+    """The import's ``import_id``."""
     cursor = connection.execute(
-        "INSERT INTO registry.imports (kind, source, file_name, file_sha256, row_count, imported_by, imported_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, clock_timestamp()) RETURNING import_id, imported_at",
+        "INSERT INTO registry.imports (kind, source, file_name, file_sha256, row_count, imported_by)"
+        " VALUES (%s, %s, %s, %s, %s, %s) RETURNING import_id",
         (kind, file.source, file.name, file.sha256, rows, imported_by),
     )
     return one_row(cursor)
@@ -109,10 +119,20 @@ def _take_roster(connection: Connection, file: File, imported_by: str) -> str:
 def _take_classification(connection: Connection, file: File, imported_by: str) -> str:
     rows = classification_rows(file)
     noted = _note_import(connection, "classification", file, imported_by, len(rows))
-    changed = declare(
-        connection, rows, declared_by=imported_by, import_id=noted["import_id"], declared_at=noted["imported_at"]
-    )
+    changed = declare(connection, rows, declared_by=imported_by, import_id=noted["import_id"])
     return f"imported: classification {file.name}: {len(rows)} entries, {changed} of them new or changed"
+
+
+def _submit_mfa(connection: Connection, path: Path, submitted_by: str, captured_on: date) -> str:
+    """An export that waits for somebody else, as any evidence does."""
+    handed_in = submit(
+        connection, path, test_id=MFA_TEST, workspace=None, captured_on=captured_on, submitted_by=submitted_by
+    )
+    taken = (
+        f"imported: mfa {path.name}: submitted as evidence {handed_in.evidence_id}, captured on {captured_on}; "
+        "it decides nothing before somebody else accepts it"
+    )
+    return "\n".join([taken, *handed_in.lines])
 
 
 def _take_mfa(
@@ -138,11 +158,12 @@ def _take_mfa(
     file = CleanFile(name, CSV, content, sha256, sha256)
     noted = _note_import(connection, "mfa", File(name, sha256, (), ()), imported_by, len(people))
     evidence_id = insert_evidence(connection, claim, file, url, people, noted["import_id"])
-    insert_decision(connection, evidence_id, "accepted", imported_by, None)
+    row = locked_evidence(connection, evidence_id)
+    insert_decision(connection, row, "accepted", imported_by, None, load_policy(), self_review=True)
     taken = f"imported: mfa {name}: {len(people)} people, accepted as captured on {captured_on or 'this day'}"
     return "\n".join([taken, *unmatched_lines(connection, evidence_id, name)])
 
 
 def problem_lines(error: ImportRefused) -> Iterator[str]:
     """The lines a person reads when a file was refused."""
-    yield from (f"refused: {problem}" for problem in error.problems or [str(error)])
+    yield from (f"refused: {printable(problem)}" for problem in error.problems or [str(error)])

@@ -15,7 +15,7 @@ ROLE: Final = "compliance_reader"
 def ensure_login(dsn: str, password: str) -> str:
     """Create the login, or bring its password up to date; returns its address of the database at ``dsn``.
 
-    ``dsn`` is a ``postgresql://`` URL of a login that made the roles of the schema, as the pipeline's does.
+    ``dsn`` is a ``postgresql://`` URL of a login that made the roles of the schema, as the one that migrates does.
 
     Raises:
         psycopg.errors.InsufficientPrivilege: that login may make no others; have an administrator make one.
@@ -34,18 +34,18 @@ def with_login(dsn: str, password: str) -> str:
 
 
 def main() -> int:
-    """Make the login in the database of the connection compliance_postgres.
+    """Make the login in the database of the connection compliance_postgres, by the login that migrates.
 
     Its password is taken from ``COMPLIANCE_DASHBOARD_PASSWORD``.
     """
-    from bitbucket_compliance.database.migrate import dsn_of_connection
+    from bitbucket_compliance.core.postgres_address import PostgresAddress
 
     argparse.ArgumentParser(description=main.__doc__).parse_args()
     password = os.environ.get("COMPLIANCE_DASHBOARD_PASSWORD", "")
     if not password:
         print("error: COMPLIANCE_DASHBOARD_PASSWORD is empty: set it in .env", file=sys.stderr)
         return 1
-    ensure_login(dsn_of_connection(), password)
+    ensure_login(PostgresAddress.of_owner().dsn, password)
     print(f"the login {LOGIN} reads what is published")
     return 0
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from bitbucket_compliance.core.printable import printable
 from bitbucket_compliance.reporting.explain.chain import Chain, Row
 from bitbucket_compliance.security_tests.model import Reason
 
@@ -29,7 +30,7 @@ _ABSENCES = {
 
 def render(chain: Chain) -> str:
     """The whole text, without a final line break."""
-    return "\n".join(_lines(chain))
+    return "\n".join(map(printable, _lines(chain)))
 
 
 def _lines(chain: Chain) -> Iterator[str]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PosixPath
+from typing import IO
 
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.reporting.exports.formats import Format, load
@@ -53,7 +55,7 @@ def export(connection: Connection, name: str, request: ExportRequest, folder: Pa
     with unchanging(connection):
         found = snapshots(connection, request)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             return [_export(connection, file_format, snapshot, folder) for snapshot in found]
         except OSError as error:
             raise ExportRefused(f"{folder}: can't be written to ({error.strerror or type(error).__name__})") from error
@@ -63,7 +65,7 @@ def _export(connection: Connection, file_format: Format, snapshot: Snapshot, fol
     final = folder / f"{snapshot.name}.{file_format.suffix}"
     unfinished = folder / f".{final.name}.{uuid.uuid4().hex}.part"
     try:
-        with unfinished.open("wb") as file:
+        with _created(unfinished) as file:
             file_format.write(file, snapshot, verdicts(connection, snapshot))
         with unfinished.open("rb") as file:
             _compare(snapshot.counts, file_format.count(file), final.name)
@@ -82,6 +84,13 @@ def _export(connection: Connection, file_format: Format, snapshot: Snapshot, fol
     return Exported(str(final), str(manifest), snapshot)
 
 
+def _created(path: Path) -> IO[bytes]:
+    """A new file to write into; in a folder of this machine, its owner alone may read it."""
+    if isinstance(path, PosixPath):
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+    return path.open("wb")
+
+
 def _compare(stored: Counts, written: Counts, name: str) -> None:
     if stored == written:
         return
@@ -94,6 +103,6 @@ def _compare(stored: Counts, written: Counts, name: str) -> None:
 
 def _write_whole(path: Path, text: str) -> None:
     unfinished = path.parent / f".{path.name}.{uuid.uuid4().hex}.part"
-    with unfinished.open("wb") as file:
+    with _created(unfinished) as file:
         file.write(text.encode())
     unfinished.replace(path)

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 import json
 import smtplib
 from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
 from email.utils import formatdate
-from http.client import HTTPException
-from logging import CRITICAL, Logger
 from typing import Final, cast
 
 import requests
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
+from bitbucket_cloud.http.limits import Exceeded, LimitedAdapter, LimitedReader, Limits
+from bitbucket_compliance.core.allowed_hosts import check_destination, is_from_environment
 from bitbucket_compliance.reporting.notifications import escaping
 from bitbucket_compliance.reporting.notifications.changes import Change
 from bitbucket_compliance.reporting.notifications.errors import NotificationNotSent
@@ -29,6 +30,9 @@ from bitbucket_compliance.reporting.notifications.settings import RECIPIENTS, Se
 SIGNATURE: Final = "X-Hub-Signature-256"
 SIGNING_KEY: Final = "hmac_secret"
 TIMEOUT: Final = 30
+# What an answer may bring, and how many times the time-out the whole of it may take.
+MOST_BYTES: Final = 1024**2
+PATIENCE: Final = 2
 # What a server may answer today and not tomorrow; also every 5xx.
 _PASSING_STATUSES: Final = (408, 425, 429)
 
@@ -38,6 +42,7 @@ def send(changes: Sequence[Change], settings: Settings) -> None:
 
     Raises:
         NotificationNotSent: it did not go out, or there is no connection of this id and of a known type.
+        DestinationRefused: the connection is stored in Airflow and leads elsewhere than the configuration allows.
     """
     try:
         connection = BaseHook.get_connection(settings.conn_id)
@@ -62,14 +67,16 @@ def _send_to_slack(connection: Connection, settings: Settings, message: Message)
 
     if not (connection.password or "").strip():
         raise _wrong(connection, "the webhook's token is missing; enter it as password")
-    quiet = Logger("slack", CRITICAL)  # the client's own log lines hold the URL
-    hook = SlackWebhookHook(slack_webhook_conn_id=settings.conn_id, retry_handlers=[], logger=quiet)
+    # Its client knows the address; sent it is from here, for the client reads whatever an answer brings.
+    client = SlackWebhookHook(slack_webhook_conn_id=settings.conn_id).client
     body = {"text": message.text, "mrkdwn": False, "parse": "none", "link_names": False}
-    try:
-        answer = hook.client.send_dict({**body, "unfurl_links": False, "unfurl_media": False})
-    except Exception as error:  # the client lets through whatever urllib and http.client raise
-        raise _not_sent(connection, error, retryable=isinstance(error, OSError | HTTPException)) from None
-    _check(connection, answer.status_code)
+    body |= {"unfurl_links": False, "unfurl_media": False}
+    with requests.Session() as session:
+        if client.proxy:
+            session.proxies = {"http": client.proxy, "https": client.proxy}
+        data = json.dumps(body, ensure_ascii=False).encode()
+        session.headers["Content-Type"] = "application/json; charset=utf-8"
+        answer = _posted(connection, session, client.url, data, client.timeout)
     if str(answer.headers.get("Content-Type", "")).startswith("text/html"):
         raise _wrong(connection, "a web page answered, perhaps after a redirect; check the address")
 
@@ -89,17 +96,38 @@ def _post(connection: Connection, settings: Settings, message: Message) -> None:
     secret = str(connection.extra_dejson.get(SIGNING_KEY) or "")
     if secret:
         headers[SIGNATURE] = f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+    # Not hook.run: it follows redirects, and logs the URL and the answer of what failed.
+    hook = HttpHook(http_conn_id=settings.conn_id)
     try:
-        # Not hook.run: it follows redirects, and logs the URL and the answer of what failed.
-        hook = HttpHook(http_conn_id=settings.conn_id)
-        with hook.get_conn(headers) as session:
-            session.headers.pop(SIGNING_KEY, None)  # the hook takes every extra for a header
-            session.auth = session.auth or _no_login
-            timeout = hook.merged_extra.get("timeout") or TIMEOUT
-            answer = session.post(hook.url_from_endpoint(None), data=body, timeout=timeout, allow_redirects=False)
-    except (requests.RequestException, AirflowException, ValueError) as error:
+        session = hook.get_conn(headers)
+    except (AirflowException, ValueError) as error:
         raise _not_sent(connection, error, retryable=not isinstance(error, ValueError)) from None
+    with session:
+        session.headers.pop(SIGNING_KEY, None)  # the hook takes every extra for a header
+        _posted(connection, session, hook.url_from_endpoint(None), body, hook.merged_extra.get("timeout") or TIMEOUT)
+
+
+def _posted(
+    connection: Connection, session: requests.Session, url: str, body: bytes, timeout: float
+) -> requests.Response:
+    """The answer to a POST that the receiver took.
+
+    Raises:
+        NotificationNotSent: it did not, or answers without end.
+        DestinationRefused: see ``send``; of a proxy that the connection names, too.
+    """
+    for destination in (url, *session.proxies.values()):
+        _check_destination(connection, destination)
+    session.auth = session.auth or _no_login
+    try:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, LimitedAdapter(Limits(MOST_BYTES, PATIENCE * float(timeout))))
+        answer = session.post(url, data=body, timeout=timeout, allow_redirects=False)
+    except (requests.RequestException, ValueError, TypeError) as error:
+        is_wrong = isinstance(error, ValueError | TypeError)
+        raise _not_sent(connection, error, retryable=not is_wrong) from None
     _check(connection, answer.status_code)
+    return answer
 
 
 def _send_mail(connection: Connection, settings: Settings, message: Message) -> None:
@@ -119,10 +147,19 @@ def _send_mail(connection: Connection, settings: Settings, message: Message) -> 
     mail["Auto-Submitted"] = "auto-generated"
     mail["Message-ID"] = f"<{message.key}@bitbucket-compliance.invalid>"
     mail.set_content(message.text, cte="quoted-printable")
+    _check_destination(connection, f"{connection.host}:{connection.port or smtplib.SMTP_PORT}")
+
+    class LimitedHook(SmtpHook):
+        def _build_client(self) -> smtplib.SMTP:
+            kind = _LimitedSmtpSsl if self.use_ssl else _LimitedSmtp
+            return kind(**self._build_client_kwargs(is_async=False))
+
     try:
-        with SmtpHook(smtp_conn_id=settings.conn_id) as hook:
+        with LimitedHook(smtp_conn_id=settings.conn_id) as hook:
             # Not hook.send_email_smtp: it sends HTML only, and does not say which recipients were refused.
             refused = cast(smtplib.SMTP, hook._smtp_client).send_message(mail)
+    except Exceeded as exceeded:
+        raise _not_sent(connection, exceeded.error, retryable=True) from None
     except (smtplib.SMTPException, OSError, AirflowException) as error:
         refused_for_good = isinstance(error, smtplib.SMTPAuthenticationError) or (
             isinstance(error, smtplib.SMTPResponseException) and 500 <= error.smtp_code < 600
@@ -132,6 +169,26 @@ def _send_mail(connection: Connection, settings: Settings, message: Message) -> 
         raise _wrong(connection, f"the server refused {', '.join(sorted(refused))}")
 
 
+class _LimitedSmtp(smtplib.SMTP):
+    """What the server says in a whole conversation has an end."""
+
+    def getreply(self) -> tuple[int, bytes]:
+        """As of any client; raises Exceeded."""
+        if self.file is None and self.sock is not None:
+            source = self.sock.makefile("rb", buffering=0)
+            limits = Limits(MOST_BYTES, PATIENCE * float(self.timeout or TIMEOUT))
+            self.file = io.BufferedReader(LimitedReader(source, self.sock, limits))
+        try:
+            return super().getreply()
+        except Exceeded:
+            self.close()
+            raise
+
+
+class _LimitedSmtpSsl(smtplib.SMTP_SSL, _LimitedSmtp):
+    """The same over TLS from the start."""
+
+
 _Send = Callable[[Connection, Settings, Message], None]
 _CHANNELS: Final[Mapping[str, tuple[Callable[[str], str], _Send]]] = {
     # type of the connection: (makes a text harmless, sends a message)
@@ -139,6 +196,10 @@ _CHANNELS: Final[Mapping[str, tuple[Callable[[str], str], _Send]]] = {
     "smtp": (escaping.plain, _send_mail),
     "http": (escaping.mentionless, _post),
 }
+
+
+def _check_destination(connection: Connection, destination: str) -> None:
+    check_destination(connection.conn_id, destination, from_environment=is_from_environment(connection.conn_id))
 
 
 def _check(connection: Connection, status: int) -> None:

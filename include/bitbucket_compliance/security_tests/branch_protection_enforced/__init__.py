@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from bitbucket_compliance.policy.model import Threshold
+from bitbucket_compliance.policy.model import Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
 from bitbucket_compliance.security_tests.model import Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import EVIDENCE_ACCEPTED, OF_MAIN_BRANCHES, restriction
@@ -62,6 +62,7 @@ TEST = SecurityTest(
             ["push", "force", "delete"],
             "Kinds of branch restrictions that must apply to the main branch.",
             Annotated[list[str], Field(min_length=1), AfterValidator(known_kinds)],
+            Weaker.WHEN_ONE_IS_MISSING,
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """Bitbucket access should be removed for offboarded user."""
 
-from bitbucket_compliance.policy.model import Days, Threshold
+from bitbucket_compliance.policy.model import Days, Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
 from bitbucket_compliance.security_tests.model import Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import OF_MEMBERS
@@ -73,7 +73,13 @@ TEST = SecurityTest(
     ),
     thresholds=("offboarding_grace_days", "roster_max_age_days", "time_zone"),
     own_thresholds=(
-        Threshold("offboarding_grace_days", 0, "So many days after the last one access may still be there.", Days),
+        Threshold(
+            "offboarding_grace_days",
+            0,
+            "So many days after the last one access may still be there.",
+            Days,
+            Weaker.WHEN_HIGHER,
+        ),
     ),
     verdict="verdict.py",
 )

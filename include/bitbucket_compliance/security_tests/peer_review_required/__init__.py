@@ -1,6 +1,6 @@
 """Code changes should be reviewed by peers before merging."""
 
-from bitbucket_compliance.policy.model import Count, Threshold
+from bitbucket_compliance.policy.model import Count, Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, Control, controls
 from bitbucket_compliance.security_tests.model import Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
@@ -80,5 +80,7 @@ TEST = SecurityTest(
         "time_zone",
         "max_data_age_hours",
     ),
-    own_thresholds=(Threshold("min_approvals", 1, "So many peers must approve before a merge.", Count),),
+    own_thresholds=(
+        Threshold("min_approvals", 1, "So many peers must approve before a merge.", Count, Weaker.WHEN_LOWER),
+    ),
 )

@@ -1,6 +1,6 @@
 """Merging of code changes should require passing status-checks."""
 
-from bitbucket_compliance.policy.model import Count, Threshold
+from bitbucket_compliance.policy.model import Count, Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
 from bitbucket_compliance.security_tests.model import Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
@@ -85,5 +85,7 @@ TEST = SecurityTest(
         "time_zone",
         "max_data_age_hours",
     ),
-    own_thresholds=(Threshold("min_passing_builds", 1, "So many passing builds a merge must have.", Count),),
+    own_thresholds=(
+        Threshold("min_passing_builds", 1, "So many passing builds a merge must have.", Count, Weaker.WHEN_LOWER),
+    ),
 )

@@ -4,7 +4,7 @@
 CREATE FUNCTION integration.announce_events(
     quiet_seconds double precision, longest_seconds double precision, silent_seconds double precision
 ) RETURNS TABLE (waiting_workspace text, waiting bigint, announced boolean)
-LANGUAGE sql SET search_path = pg_catalog
+LANGUAGE sql SET search_path = pg_catalog, pg_temp
 AS $announced$
     WITH waiting AS (
         SELECT

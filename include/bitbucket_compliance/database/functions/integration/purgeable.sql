@@ -1,7 +1,7 @@
 -- Purpose: how many rows a purge of a workspace would delete, by table; the schema of each.
 
 CREATE FUNCTION integration.purgeable(of_workspace text) RETURNS TABLE (schema_name text, entries bigint)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $purgeable$
 DECLARE
     one regclass;

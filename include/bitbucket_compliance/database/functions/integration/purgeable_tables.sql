@@ -2,7 +2,7 @@
 -- of its rows; nothing that people declared, no audit trail.
 
 CREATE FUNCTION integration.purgeable_tables() RETURNS SETOF regclass
-LANGUAGE sql STABLE SET search_path = pg_catalog
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 AS $tables$
     SELECT relations.oid::regclass
     FROM pg_class AS relations
@@ -14,7 +14,7 @@ AS $tables$
             schemas.nspname IN ('landing', 'staging', 'judged', 'quality', 'compliance')
             OR (
                 schemas.nspname = 'integration'
-                AND relations.relname IN ('runs', 'run_steps', 'webhook_events', 'webhook_gaps')
+                AND relations.relname IN ('runs', 'run_steps', 'publications', 'webhook_events', 'webhook_gaps')
             )
         )
     ORDER BY schemas.nspname, relations.relname

@@ -1,24 +1,63 @@
 -- Purpose: trigger of the tables whose rows are added and never changed.
 
 CREATE FUNCTION integration.refuse_change() RETURNS trigger
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+AS $refuse$
 BEGIN
     RAISE EXCEPTION '%.% takes new rows only', tg_table_schema, tg_table_name USING ERRCODE = 'insufficient_privilege';
 END
-$$;
+$refuse$;
 
-CREATE TRIGGER rows_are_never_changed
-BEFORE UPDATE OR DELETE OR TRUNCATE ON integration.connection_events
-FOR EACH STATEMENT EXECUTE FUNCTION integration.refuse_change();
+DO $guard$
+DECLARE
+    guarded text;
+BEGIN
+    FOREACH guarded IN ARRAY ARRAY[
+        'integration.connection_events',
+        'integration.console_audit',
+        'integration.notifications_sent',
+        'registry.access_reviews',
+        'registry.classification',
+        'registry.evidence',
+        'registry.evidence_decisions',
+        'registry.evidence_members',
+        'registry.evidence_subjects',
+        'registry.exceptions',
+        'registry.exception_decisions',
+        'registry.exception_subjects',
+        'registry.imports',
+        'registry.people',
+        'registry.persons',
+        'registry.policy_decisions',
+        'registry.policy_overrides',
+        'registry.policy_versions',
+        'registry.purge_decisions',
+        'registry.purged',
+        'registry.purges'
+    ] LOOP
+        EXECUTE format(
+            'CREATE TRIGGER rows_are_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON %s'
+            || ' FOR EACH STATEMENT EXECUTE FUNCTION integration.refuse_change()',
+            guarded
+        );
+    END LOOP;
+    -- Of these, a purge or retention deletes what is old or was asked for.
+    FOREACH guarded IN ARRAY ARRAY[
+        'compliance.exception_endings',
+        'integration.publications',
+        'quality.expectation_results',
+        'quality.gate_outcomes'
+    ] LOOP
+        EXECUTE format(
+            'CREATE TRIGGER rows_are_never_changed BEFORE UPDATE OR TRUNCATE ON %s'
+            || ' FOR EACH STATEMENT EXECUTE FUNCTION integration.refuse_change()',
+            guarded
+        );
+    END LOOP;
+END
+$guard$;
 
-CREATE TRIGGER rows_are_never_changed
-BEFORE UPDATE OR DELETE OR TRUNCATE ON integration.console_audit
-FOR EACH STATEMENT EXECUTE FUNCTION integration.refuse_change();
-
-CREATE TRIGGER rows_are_never_changed
-BEFORE UPDATE OR DELETE OR TRUNCATE ON integration.notifications_sent
-FOR EACH STATEMENT EXECUTE FUNCTION integration.refuse_change();
-
-CREATE TRIGGER rows_are_never_changed
-BEFORE UPDATE OR DELETE OR TRUNCATE ON registry.access_reviews
+-- A body that is seen again is the same row.
+CREATE TRIGGER bodies_are_never_changed
+BEFORE UPDATE OF workspace, resource, object_key, repository_id, body_hash, body, first_fetched_at ON landing.objects
 FOR EACH STATEMENT EXECUTE FUNCTION integration.refuse_change();

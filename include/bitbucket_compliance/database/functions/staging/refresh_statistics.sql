@@ -2,7 +2,7 @@
 -- it takes every table for empty until autovacuum comes by.
 
 CREATE FUNCTION staging.refresh_statistics(schema_name text, only_tables text[] DEFAULT null) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $statistics$
 DECLARE
     table_name text;

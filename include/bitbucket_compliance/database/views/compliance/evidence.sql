@@ -32,9 +32,9 @@ SELECT
     timed.kind,
     timed.captured_on,
     CASE WHEN timed.status = 'accepted' AND timed.valid_until <= now() THEN 'expired' ELSE timed.status END AS status,
-    timed.submitted_by,
+    timed.submitted_by::text AS submitted_by,
     timed.submitted_at,
-    timed.decided_by,
+    timed.decided_by::text AS decided_by,
     timed.decided_at,
     timed.file_name,
     timed.file_sha256,
@@ -50,7 +50,8 @@ SELECT
     ) + (
         SELECT count(*) FROM registry.evidence_members AS covered
         WHERE covered.evidence_id = timed.evidence_id
-    ) AS subjects
+    ) AS subjects,
+    timed.self_accepted
 FROM timed;
 
 COMMENT ON VIEW compliance.evidence IS 'Evidence with its life cycle; never the file itself.';
@@ -62,9 +63,9 @@ COMMENT ON COLUMN compliance.evidence.kind IS 'mfa_export or screenshot.';
 COMMENT ON COLUMN compliance.evidence.captured_on IS 'Day of capture, as the submitter states it; validity counts from it.';
 COMMENT ON COLUMN compliance.evidence.status IS
 'submitted, accepted, rejected, withdrawn, or expired: accepted and past its validity, computed when read.';
-COMMENT ON COLUMN compliance.evidence.submitted_by IS 'Who submitted it.';
+COMMENT ON COLUMN compliance.evidence.submitted_by IS 'Who submitted it, as airflow:login or os:login.';
 COMMENT ON COLUMN compliance.evidence.submitted_at IS 'When.';
-COMMENT ON COLUMN compliance.evidence.decided_by IS 'Who accepted, rejected or withdrew it.';
+COMMENT ON COLUMN compliance.evidence.decided_by IS 'Who accepted, rejected or withdrew it, as airflow:login or os:login.';
 COMMENT ON COLUMN compliance.evidence.decided_at IS 'When.';
 COMMENT ON COLUMN compliance.evidence.file_name IS 'Name of the file as given.';
 COMMENT ON COLUMN compliance.evidence.file_sha256 IS 'SHA-256 of the stored file.';
@@ -75,5 +76,7 @@ COMMENT ON COLUMN compliance.evidence.note IS 'What the submitter says it shows.
 COMMENT ON COLUMN compliance.evidence.media_type IS 'Type of the file, found by its content.';
 COMMENT ON COLUMN compliance.evidence.size_bytes IS 'Size of the stored file.';
 COMMENT ON COLUMN compliance.evidence.subjects IS 'How many subjects it covers, frozen when it was accepted.';
+COMMENT ON COLUMN compliance.evidence.self_accepted IS
+'Whether no other person accepted it: the policy of that moment allowed it, or its operator imported it in one act.';
 
 GRANT SELECT ON compliance.evidence TO compliance_pipeline, compliance_console, compliance_reader;

@@ -27,9 +27,9 @@ SELECT
     states.test_id,
     states.scope,
     states.target,
-    states.owner,
+    states.owner::text AS owner,
     states.reason,
-    states.requested_by,
+    states.requested_by::text AS requested_by,
     states.requested_at,
     CASE
         WHEN states.status IN ('rejected', 'withdrawn') THEN states.status
@@ -37,14 +37,15 @@ SELECT
         WHEN states.expires_at <= now() THEN 'expired'
         ELSE states.status
     END AS status,
-    states.approver,
+    states.approver::text AS approver,
     states.approved_at,
-    states.decided_by,
+    states.decided_by::text AS decided_by,
     states.decided_at,
     states.decision_reason,
     states.expires_at,
     coalesce(subjects.subjects, 0) AS subjects,
-    coalesce(covered.subjects, 0) AS subjects_covered
+    coalesce(covered.subjects, 0) AS subjects_covered,
+    states.self_accepted
 FROM registry.exception_states AS states
 LEFT JOIN subjects ON states.exception_id = subjects.exception_id
 LEFT JOIN covered ON states.exception_id = covered.exception_id;
@@ -56,7 +57,7 @@ COMMENT ON COLUMN compliance.exceptions.workspace IS 'Workspace slug.';
 COMMENT ON COLUMN compliance.exceptions.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN compliance.exceptions.scope IS 'subject, project or pattern.';
 COMMENT ON COLUMN compliance.exceptions.target IS 'Uuid of the subject, key of the project, or slug glob.';
-COMMENT ON COLUMN compliance.exceptions.owner IS 'Who owns the risk.';
+COMMENT ON COLUMN compliance.exceptions.owner IS 'Who owns the risk, as airflow:login or os:login.';
 COMMENT ON COLUMN compliance.exceptions.reason IS 'Why the risk is to be accepted.';
 COMMENT ON COLUMN compliance.exceptions.requested_by IS 'Who asked for it.';
 COMMENT ON COLUMN compliance.exceptions.requested_at IS 'When.';
@@ -70,5 +71,7 @@ COMMENT ON COLUMN compliance.exceptions.decision_reason IS 'What they said about
 COMMENT ON COLUMN compliance.exceptions.expires_at IS 'From when it covers nothing any more.';
 COMMENT ON COLUMN compliance.exceptions.subjects IS 'Failing subjects in its scope when it was accepted: it covers no others.';
 COMMENT ON COLUMN compliance.exceptions.subjects_covered IS 'Subjects whose current result shows it.';
+COMMENT ON COLUMN compliance.exceptions.self_accepted IS
+'Whether its owner or who asked for it accepted it, because the policy of that moment allowed it.';
 
 GRANT SELECT ON compliance.exceptions TO compliance_pipeline, compliance_console, compliance_reader;

@@ -10,7 +10,8 @@ SELECT
     END AS status,
     coalesce(withdrawals.decided_by, decisions.decided_by) AS decided_by,
     coalesce(withdrawals.decided_at, decisions.decided_at) AS decided_at,
-    coalesce(withdrawals.reason, decisions.reason) AS decision_reason
+    coalesce(withdrawals.reason, decisions.reason) AS decision_reason,
+    coalesce(decisions.self_review AND decisions.decision = 'accepted', false) AS self_accepted
 FROM registry.evidence AS evidence
 LEFT JOIN registry.evidence_decisions AS decisions
     ON evidence.evidence_id = decisions.evidence_id AND decisions.decision IN ('accepted', 'rejected')

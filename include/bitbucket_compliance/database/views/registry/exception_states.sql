@@ -11,7 +11,8 @@ SELECT
     CASE WHEN decisions.decision = 'accepted' THEN decisions.decided_at END AS approved_at,
     coalesce(withdrawals.decided_by, decisions.decided_by) AS decided_by,
     coalesce(withdrawals.decided_at, decisions.decided_at) AS decided_at,
-    coalesce(withdrawals.reason, decisions.reason) AS decision_reason
+    coalesce(withdrawals.reason, decisions.reason) AS decision_reason,
+    coalesce(decisions.self_review AND decisions.decision = 'accepted', false) AS self_accepted
 FROM registry.exceptions AS exceptions
 LEFT JOIN registry.exception_decisions AS decisions
     ON exceptions.exception_id = decisions.exception_id AND decisions.decision IN ('accepted', 'rejected')

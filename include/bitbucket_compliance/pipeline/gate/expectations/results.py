@@ -27,6 +27,13 @@ def expectations(thresholds: Thresholds) -> tuple[Expectation, ...]:
             "critical",
             "clear the security test named in the rows",
         ),
+        no_rows(
+            "unexplained_intervals",
+            "history holds what publications of the pipeline wrote, and nothing else",
+            "critical",
+            "somebody wrote to compliance.result_history past the pipeline: find out who, and have an administrator of "
+            "the database put its rows back from a backup",
+        ),
         one_of("verdicts", "status", "every status is one of the contract", STATUSES, _SUBJECT, JUDGE_AGAIN),
         one_of("verdicts", "basis", "every basis is one of the contract", BASES, _SUBJECT, JUDGE_AGAIN),
         one_of(

@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,17 +57,22 @@ def keep(content: bytes, extension: str) -> str:
 
 
 def read_kept(url: str, sha256: str) -> bytes:
-    """The content of a kept file, looked for at its URL, then by its name in the present store.
+    """The content of a kept file, looked for by its name in the present store; its URL tells how the name ends.
 
     Raises:
         EvidenceStoreUnavailable: it is not there, or not what was kept.
     """
-    moved = "/".join(url.split("/")[-2:])
-    with _store_errors(url):
-        path = next((path for path in (_path(url), _below(base_url(), moved)) if path.exists()), None)
-        if path is None:
+    extension = url.rpartition(".")[2]
+    with _store_errors(base_url()):
+        if not re.fullmatch("[0-9a-f]{64}", sha256) or not re.fullmatch("[a-z0-9]{1,5}", extension):
             raise EvidenceStoreUnavailable(
-                f"evidence file {url} is gone, and not below {base_url()} either; put it back from a backup"
+                f"evidence file {url} is none that was kept here: files are named after their SHA-256; "
+                "find out who wrote it"
+            )
+        path = _below(base_url(), f"{sha256[:2]}/{sha256}.{extension}")
+        if not path.exists():
+            raise EvidenceStoreUnavailable(
+                f"evidence file {url} is not below {base_url()}; put it back there from a backup, under the same name"
             )
         content = path.read_bytes()
     if sha256_of(content) != sha256:
@@ -78,7 +84,8 @@ def read_kept(url: str, sha256: str) -> bytes:
 
 def _write_local(target: Path, content: bytes) -> None:
     """Write a file beside its place, then name it: nobody ever sees half of it."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (target.parent.parent, target.parent):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

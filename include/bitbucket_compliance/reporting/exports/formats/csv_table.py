@@ -1,8 +1,10 @@
 """CSV: UTF-8, a header, a row for each verdict; no cell that a spreadsheet takes for a formula.
 
-A cell that begins with ``= + - @``, a tab or an end of line, or with their full-width forms, gets an apostrophe in
-front (OWASP, "CSV Injection"). So does a cell in which such a character follows apostrophes: taking one apostrophe away
-always gives the original. Empty cells are nulls, times are ISO 8601 in UTC, ``detail`` is JSON text.
+Every cell stands in quotes. A cell that begins with ``= + - @`` or their full-width forms, with a tab or an end of
+line, gets an apostrophe in front; and each comma, semicolon, vertical bar, tab and end of line inside a cell gets one
+behind it where such a sign follows, for a spreadsheet with another list separator than ours begins a cell there (OWASP,
+"CSV Injection"). White space, quotes and apostrophes in between hide no formula. ``original`` takes them away again.
+Empty cells are nulls, times are ISO 8601 in UTC, ``detail`` is JSON text.
 """
 
 from __future__ import annotations
@@ -18,20 +20,36 @@ from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.reporting.exports.formats.columns import COLUMNS, row
 from bitbucket_compliance.reporting.exports.model import Counts, Snapshot, Verdict, timestamp
 
-_STARTS_FORMULA: Final = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-_WAS_MADE_SAFE: Final = re.compile("'+[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_SIGNS: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
+# What can stand between the place where a cell begins and a formula. Each run is looked at once, however long it is.
+_BETWEEN: Final = re.compile(r"[,;|\s\"']+")
+_BEGINS_LINE: Final = re.compile(r"'*[\t\r\n]")
+_SEPARATOR: Final = re.compile(r"[,;|\t\r\n]")
+_SEPARATOR_MADE_SAFE: Final = re.compile(r"([,;|\t\r\n])'")
 # The longest cell is a detail; the csv module's own limit is 131,072 characters.
 _LONGEST_CELL: Final = 1 << 30
 
 
 def safe(cell: str) -> str:
     """The cell, harmless in a spreadsheet."""
-    return f"'{cell}" if _STARTS_FORMULA.match(cell) else cell
+    inside = _BETWEEN.sub(lambda run: _SEPARATOR.sub(r"\g<0>'", run[0]) if _leads_to_sign(run) else run[0], cell)
+    return f"'{inside}" if _begins_formula(cell) else inside
 
 
 def original(cell: str) -> str:
     """What ``safe`` was given."""
-    return cell[1:] if _WAS_MADE_SAFE.match(cell) else cell
+    inside = cell[1:] if cell.startswith("'") and _begins_formula(cell[1:]) else cell
+    return _BETWEEN.sub(lambda run: _SEPARATOR_MADE_SAFE.sub(r"\1", run[0]) if _leads_to_sign(run) else run[0], inside)
+
+
+def _leads_to_sign(run: re.Match[str]) -> bool:
+    return run.string[run.end() : run.end() + 1] in _SIGNS
+
+
+def _begins_formula(cell: str) -> bool:
+    front = _BETWEEN.match(cell)
+    begins = front.end() if front else 0
+    return cell[begins : begins + 1] in _SIGNS or bool(_BEGINS_LINE.match(cell))
 
 
 def write(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> None:
@@ -41,7 +59,7 @@ def write(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> N
 
 def write_rows(file: IO[bytes], columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a table of any columns by the same rules."""
-    writer = csv.writer(codecs.getwriter("utf-8")(file))
+    writer = csv.writer(codecs.getwriter("utf-8")(file), quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
     for values in rows:
         writer.writerow(safe(_text(value)) for value in values)

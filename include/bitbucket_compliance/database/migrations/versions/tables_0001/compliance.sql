@@ -311,7 +311,7 @@ compliance.test_controls,
 compliance.reason_codes
 TO compliance_pipeline;
 -- History is a record: it is added to and ended, never taken back.
-GRANT SELECT, INSERT, UPDATE ON compliance.result_history TO compliance_pipeline;
+GRANT SELECT, INSERT, UPDATE (valid_to) ON compliance.result_history TO compliance_pipeline;
 GRANT SELECT, INSERT ON compliance.exception_endings TO compliance_pipeline;
 GRANT SELECT ON
 compliance.tests,

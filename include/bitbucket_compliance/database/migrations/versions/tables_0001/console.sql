@@ -12,10 +12,10 @@ CREATE TABLE integration.console_audit (
 CREATE INDEX console_audit_by_subject ON integration.console_audit (subject, audit_id DESC);
 CREATE INDEX console_audit_by_actor ON integration.console_audit (actor, audit_id DESC);
 COMMENT ON TABLE integration.console_audit IS
-'Who did what in the console, and what it was before and after; rows are added, never changed.';
+'Who did what in the console or by a command, and what it was before and after; rows are added, never changed.';
 COMMENT ON COLUMN integration.console_audit.audit_id IS 'Order of the entries.';
 COMMENT ON COLUMN integration.console_audit.at IS 'When.';
-COMMENT ON COLUMN integration.console_audit.actor IS 'Airflow login of the person.';
+COMMENT ON COLUMN integration.console_audit.actor IS 'The person, as airflow:login or os:login.';
 COMMENT ON COLUMN integration.console_audit.action IS 'What was done, as object.verb: connection.connected, evidence.accepted.';
 COMMENT ON COLUMN integration.console_audit.subject IS 'To what: an id or a name, as the pages show it.';
 COMMENT ON COLUMN integration.console_audit.before IS 'What held before, as far as the action concerns it; null: nothing did. Never a secret.';
@@ -38,5 +38,7 @@ COMMENT ON COLUMN integration.oauth_states.redirect_uri IS 'Where Bitbucket was 
 COMMENT ON COLUMN integration.oauth_states.created_at IS 'When; it counts for ten minutes.';
 COMMENT ON COLUMN integration.oauth_states.used_at IS 'When it came back; null: not yet. It is good for nothing after that.';
 
-GRANT SELECT, INSERT ON TABLE integration.console_audit TO compliance_console;
+-- Who adds to the trail does not say when: the server's clock does.
+GRANT SELECT, INSERT (actor, action, subject, before, after) ON TABLE integration.console_audit TO compliance_console;
+GRANT INSERT (actor, action, subject, before, after) ON TABLE integration.console_audit TO compliance_pipeline;
 GRANT SELECT, INSERT, DELETE, UPDATE (used_at) ON TABLE integration.oauth_states TO compliance_console;

@@ -29,9 +29,11 @@ CREATE TABLE judged.enabled_tests (
     run_id text NOT NULL,
     test_id text NOT NULL,
     subject_type text NOT NULL,
+    judged_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (workspace, run_id, test_id)
 );
-COMMENT ON TABLE judged.enabled_tests IS 'The tests that the policy of a run asks for.';
+COMMENT ON TABLE judged.enabled_tests IS 'The tests that the policy of a run asks for and that were judged by.';
+COMMENT ON COLUMN judged.enabled_tests.judged_at IS 'When.';
 
 CREATE TABLE judged.subjects (
     workspace text NOT NULL,

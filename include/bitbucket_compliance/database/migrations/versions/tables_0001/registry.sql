@@ -1,12 +1,31 @@
 -- Purpose: what people declare: roster, classification, evidence, exceptions, policy, access reviews. Rows are added,
--- never changed.
+-- never changed. Their times are those of the statement: a transaction may be older than the lock that it waited for,
+-- and what is declared later must not seem to be older.
+
+CREATE DOMAIN registry.person AS text CONSTRAINT is_a_person CHECK (
+    value ~ '^(airflow|os):[^[:space:][:cntrl:]]([^[:cntrl:]]{0,198}[^[:space:][:cntrl:]])?$'
+    AND value = lower(normalize(value, nfkc))
+    -- characters that show nothing
+    AND value !~ '[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f]'
+    AND value !~ '[\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]'
+);
+COMMENT ON DOMAIN registry.person IS
+'Who did something: airflow:login or os:login, in the form that is compared: two persons are the same where these texts are.';
+
+CREATE TABLE registry.persons (
+    person registry.person PRIMARY KEY,
+    first_seen_at timestamptz NOT NULL DEFAULT statement_timestamp()
+);
+COMMENT ON TABLE registry.persons IS
+'Everybody who signed in to the console or acted by a command: from these the owners of exceptions are chosen.';
 
 CREATE TABLE registry.policy_versions (
     policy_version text PRIMARY KEY,
     body jsonb NOT NULL,
-    first_used_at timestamptz NOT NULL DEFAULT now()
+    first_used_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
-COMMENT ON TABLE registry.policy_versions IS 'Every policy that a run was ever judged by, under the hash of its content.';
+COMMENT ON TABLE registry.policy_versions IS
+'Every policy that a run was ever judged by, or a decision made under, under the hash of its content.';
 
 CREATE TABLE registry.imports (
     import_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -15,7 +34,7 @@ CREATE TABLE registry.imports (
     file_sha256 text NOT NULL,
     row_count integer NOT NULL,
     imported_by text NOT NULL,
-    imported_at timestamptz NOT NULL DEFAULT now(),
+    imported_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     source text NOT NULL DEFAULT 'file' CHECK (source IN ('file', 'sql', 'scim'))
 );
 COMMENT ON TABLE registry.imports IS 'Who imported which file when; an import is all or nothing.';
@@ -45,7 +64,7 @@ CREATE TABLE registry.classification (
     owner text,
     import_id bigint REFERENCES registry.imports,
     declared_by text NOT NULL,
-    declared_at timestamptz NOT NULL DEFAULT now(),
+    declared_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     CONSTRAINT withdrawal_declares_nothing CHECK (
         classification IS NOT null OR (sensitivity IS null AND owner IS null)
     )
@@ -62,8 +81,8 @@ CREATE TABLE registry.evidence (
     workspace text,
     kind text NOT NULL CHECK (kind IN ('mfa_export', 'screenshot')),
     captured_on date NOT NULL,
-    submitted_by text NOT NULL,
-    submitted_at timestamptz NOT NULL DEFAULT now(),
+    submitted_by registry.person NOT NULL,
+    submitted_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     file_name text NOT NULL,
     file_sha256 text NOT NULL,
     import_id bigint REFERENCES registry.imports,
@@ -95,9 +114,11 @@ CREATE TABLE registry.evidence_decisions (
     decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     evidence_id uuid NOT NULL REFERENCES registry.evidence,
     decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
-    decided_by text NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT now(),
-    reason text
+    decided_by registry.person NOT NULL,
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    reason text,
+    policy_version text NOT NULL REFERENCES registry.policy_versions,
+    self_review boolean NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX evidence_decided_once ON registry.evidence_decisions (evidence_id)
 WHERE decision IN ('accepted', 'rejected');
@@ -105,6 +126,9 @@ CREATE UNIQUE INDEX evidence_withdrawn_once ON registry.evidence_decisions (evid
 WHERE decision = 'withdrawn';
 COMMENT ON TABLE registry.evidence_decisions IS
 'What became of evidence: accepted or rejected once, withdrawn once. Rows are only ever added.';
+COMMENT ON COLUMN registry.evidence_decisions.policy_version IS 'Policy in force when it was decided; see policy_versions.';
+COMMENT ON COLUMN registry.evidence_decisions.self_review IS
+'Whether no other person decided, because the policy of that moment allowed it or its operator imported it in one act.';
 
 CREATE TABLE registry.evidence_subjects (
     evidence_id uuid NOT NULL REFERENCES registry.evidence,
@@ -124,11 +148,11 @@ CREATE TABLE registry.exceptions (
     test_id text NOT NULL,
     scope text NOT NULL CHECK (scope IN ('subject', 'project', 'pattern')),
     target text NOT NULL,
-    owner text NOT NULL,
+    owner registry.person NOT NULL,
     reason text NOT NULL CHECK (btrim(reason) <> ''),
     expires_at timestamptz NOT NULL,
-    requested_by text NOT NULL,
-    requested_at timestamptz NOT NULL DEFAULT now()
+    requested_by registry.person NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 COMMENT ON TABLE registry.exceptions IS
 'Risks that somebody asks to accept until a date. target: a subject''s uuid, a project key or a slug glob.';
@@ -137,9 +161,11 @@ CREATE TABLE registry.exception_decisions (
     decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     exception_id uuid NOT NULL REFERENCES registry.exceptions,
     decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
-    decided_by text NOT NULL,
-    decided_at timestamptz NOT NULL DEFAULT now(),
-    reason text
+    decided_by registry.person NOT NULL,
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    reason text,
+    policy_version text NOT NULL REFERENCES registry.policy_versions,
+    self_review boolean NOT NULL DEFAULT false
 );
 CREATE UNIQUE INDEX exception_decided_once ON registry.exception_decisions (exception_id)
 WHERE decision IN ('accepted', 'rejected');
@@ -147,6 +173,9 @@ CREATE UNIQUE INDEX exception_withdrawn_once ON registry.exception_decisions (ex
 WHERE decision = 'withdrawn';
 COMMENT ON TABLE registry.exception_decisions IS
 'What became of an exception: accepted or rejected once by somebody who neither owns nor asked for it, withdrawn once.';
+COMMENT ON COLUMN registry.exception_decisions.policy_version IS 'Policy in force when it was decided; see policy_versions.';
+COMMENT ON COLUMN registry.exception_decisions.self_review IS
+'Whether no other person decided, because the policy of that moment allowed it.';
 
 CREATE TABLE registry.exception_subjects (
     exception_id uuid NOT NULL REFERENCES registry.exceptions,
@@ -164,12 +193,69 @@ CREATE TABLE registry.policy_overrides (
     override_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workspace text NOT NULL,
     body jsonb NOT NULL,
-    set_by text NOT NULL,
-    set_at timestamptz NOT NULL DEFAULT now(),
-    reason text
+    set_by registry.person NOT NULL,
+    set_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    reason text,
+    lowers text[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE registry.policy_overrides IS
-'What a workspace''s policy changes in the defaults, with its history; the newest row is in force, {} takes it back.';
+'What a workspace''s policy changes in the defaults, with its history; of those that hold the newest is in force, {} takes it back.';
+COMMENT ON COLUMN registry.policy_overrides.lowers IS
+'Keys by which it asks for less than the policy before it; where there are any it holds once somebody else has accepted it.';
+
+CREATE TABLE registry.policy_decisions (
+    decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    override_id bigint NOT NULL UNIQUE REFERENCES registry.policy_overrides,
+    decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
+    decided_by registry.person NOT NULL,
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    reason text,
+    policy_version text NOT NULL REFERENCES registry.policy_versions,
+    self_review boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE registry.policy_decisions IS
+'What became of a policy that asks for less: decided once, accepted or rejected by somebody other than who proposed it.';
+COMMENT ON COLUMN registry.policy_decisions.policy_version IS 'Policy in force when it was decided; see policy_versions.';
+COMMENT ON COLUMN registry.policy_decisions.self_review IS
+'Whether no other person decided, because the policy of that moment allowed it.';
+
+CREATE TABLE registry.purges (
+    purge_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    workspace text NOT NULL,
+    requested_by registry.person NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    manifest text NOT NULL,
+    manifest_sha256 text NOT NULL CHECK (manifest_sha256 ~ '^[0-9a-f]{64}$'),
+    newest_run_at timestamptz
+);
+COMMENT ON TABLE registry.purges IS
+'Who asked to delete what was read of a workspace and judged by it, and where its history was exported to before.';
+COMMENT ON COLUMN registry.purges.manifest IS 'Where the list of the exported files stands, each with its SHA-256.';
+COMMENT ON COLUMN registry.purges.manifest_sha256 IS 'SHA-256 of that list.';
+COMMENT ON COLUMN registry.purges.newest_run_at IS 'When the newest run that the export knows of began; null: there was none.';
+
+CREATE TABLE registry.purge_decisions (
+    decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    purge_id uuid NOT NULL UNIQUE REFERENCES registry.purges,
+    decision text NOT NULL CHECK (decision IN ('accepted', 'rejected', 'withdrawn')),
+    decided_by registry.person NOT NULL,
+    decided_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    reason text,
+    policy_version text NOT NULL REFERENCES registry.policy_versions,
+    self_review boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE registry.purge_decisions IS
+'What became of a purge that was asked for: decided once, accepted or rejected by somebody other than who asked.';
+COMMENT ON COLUMN registry.purge_decisions.policy_version IS 'Policy in force when it was decided; see policy_versions.';
+COMMENT ON COLUMN registry.purge_decisions.self_review IS
+'Whether no other person decided, because the policy of that moment allowed it.';
+
+CREATE TABLE registry.purged (
+    purge_id uuid PRIMARY KEY REFERENCES registry.purges,
+    purged_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    deleted bigint NOT NULL
+);
+COMMENT ON TABLE registry.purged IS 'The purges that were carried out, each once; written by registry.purge_workspace alone.';
 
 CREATE TABLE registry.access_reviews (
     review_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -184,8 +270,8 @@ CREATE TABLE registry.access_reviews (
     data_as_of timestamptz,
     decision text NOT NULL CHECK (decision IN ('keep', 'revoke')),
     reason text CHECK (btrim(reason) <> ''),
-    reviewed_by text NOT NULL CHECK (btrim(reviewed_by) <> ''),
-    reviewed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    reviewed_by registry.person NOT NULL,
+    reviewed_at timestamptz NOT NULL DEFAULT statement_timestamp()
 );
 CREATE INDEX access_reviews_by_member ON registry.access_reviews (workspace, member_id, review_id DESC);
 COMMENT ON TABLE registry.access_reviews IS
@@ -202,10 +288,11 @@ COMMENT ON COLUMN registry.access_reviews.last_accessed IS 'When the member was 
 COMMENT ON COLUMN registry.access_reviews.data_as_of IS 'As of when the reviewer saw it.';
 COMMENT ON COLUMN registry.access_reviews.decision IS 'keep or revoke.';
 COMMENT ON COLUMN registry.access_reviews.reason IS 'Why; null: nothing was said.';
-COMMENT ON COLUMN registry.access_reviews.reviewed_by IS 'Airflow login of the reviewer.';
+COMMENT ON COLUMN registry.access_reviews.reviewed_by IS 'The reviewer, as airflow:login.';
 COMMENT ON COLUMN registry.access_reviews.reviewed_at IS 'When.';
 
-GRANT SELECT, INSERT ON
+-- When something was declared or decided is not for who declares it to say: the server's clock does.
+GRANT SELECT ON
 registry.imports,
 registry.classification,
 registry.evidence,
@@ -215,11 +302,52 @@ registry.evidence_subjects,
 registry.exceptions,
 registry.exception_decisions,
 registry.exception_subjects,
-registry.policy_overrides
+registry.policy_overrides,
+registry.policy_decisions,
+registry.policy_versions,
+registry.persons
 TO compliance_pipeline, compliance_console;
-GRANT SELECT, INSERT ON registry.policy_versions TO compliance_pipeline;
-GRANT SELECT ON registry.policy_versions TO compliance_console;
-GRANT SELECT, INSERT ON registry.access_reviews TO compliance_console;
+GRANT INSERT ON registry.evidence_members, registry.evidence_subjects, registry.exception_subjects
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (kind, file_name, file_sha256, row_count, imported_by, source) ON registry.imports
+TO compliance_pipeline, compliance_console;
+GRANT
+INSERT (workspace, target_type, target, classification, sensitivity, owner, import_id, declared_by)
+ON registry.classification TO compliance_pipeline, compliance_console;
+GRANT
+INSERT (
+    test_id, scope, workspace, kind, captured_on, submitted_by, file_name, file_sha256, import_id, targets, note,
+    media_type, size_bytes, submitted_sha256, storage_url
+)
+ON registry.evidence TO compliance_pipeline, compliance_console;
+GRANT INSERT (evidence_id, decision, decided_by, reason, policy_version, self_review) ON registry.evidence_decisions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (workspace, test_id, scope, target, owner, reason, expires_at, requested_by) ON registry.exceptions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (exception_id, decision, decided_by, reason, policy_version, self_review) ON registry.exception_decisions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (workspace, body, set_by, reason, lowers) ON registry.policy_overrides
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (override_id, decision, decided_by, reason, policy_version, self_review) ON registry.policy_decisions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (policy_version, body) ON registry.policy_versions TO compliance_pipeline, compliance_console;
+GRANT INSERT (person) ON registry.persons TO compliance_pipeline, compliance_console;
+GRANT
+SELECT,
+INSERT (workspace, requested_by, manifest, manifest_sha256, newest_run_at)
+ON registry.purges TO compliance_console;
+GRANT
+SELECT,
+INSERT (purge_id, decision, decided_by, reason, policy_version, self_review)
+ON registry.purge_decisions TO compliance_console;
+GRANT SELECT ON registry.purged TO compliance_console;
+GRANT
+SELECT,
+INSERT (
+    workspace, member_id, account_id, display_name, role, matched_by, needs_review, last_accessed, data_as_of, decision,
+    reason, reviewed_by
+)
+ON registry.access_reviews TO compliance_console;
 -- Whether and until when somebody is employed is for the pipeline to judge by and for the people reader to see.
 GRANT SELECT, INSERT ON registry.people TO compliance_pipeline;
 GRANT INSERT, SELECT (import_id, line, email, name, account_id) ON registry.people TO compliance_console;

@@ -37,6 +37,37 @@ COMMENT ON COLUMN integration.request_budgets.paused_until IS 'Until when no pro
 COMMENT ON COLUMN integration.request_budgets.pauses_in_a_row IS 'Pauses since the last success.';
 COMMENT ON COLUMN integration.request_budgets.updated_at IS 'When the row was last written or locked.';
 
+CREATE TABLE integration.refused_listings (
+    consumer text,
+    path text,
+    most_pages int NOT NULL,
+    refused_at timestamptz NOT NULL,
+    PRIMARY KEY (consumer, path)
+);
+COMMENT ON TABLE integration.refused_listings IS
+'Listings of Bitbucket that had more pages than any may have: none is asked for again within a day.';
+COMMENT ON COLUMN integration.refused_listings.consumer IS 'As in request_ledger.';
+COMMENT ON COLUMN integration.refused_listings.path IS 'Path of the listing, below /2.0.';
+COMMENT ON COLUMN integration.refused_listings.most_pages IS
+'How many pages it may have had; where more are allowed since, it is asked for again.';
+COMMENT ON COLUMN integration.refused_listings.refused_at IS 'When it was given up.';
+
+CREATE TABLE integration.key_origins (
+    consumer_key text PRIMARY KEY,
+    api_origin text NOT NULL,
+    oauth_origin text NOT NULL,
+    bound_at timestamptz NOT NULL
+);
+COMMENT ON TABLE integration.key_origins IS
+'Where the secrets of a connection that is stored in Airflow went when Bitbucket first took them: they go nowhere else,
+whatever the connection says later.';
+COMMENT ON COLUMN integration.key_origins.consumer_key IS
+'OAuth key, or the first 16 hex digits of the access token''s SHA-256.';
+COMMENT ON COLUMN integration.key_origins.api_origin IS 'Scheme, host and port of the API.';
+COMMENT ON COLUMN integration.key_origins.oauth_origin IS 'Scheme, host and port that gives out tokens.';
+COMMENT ON COLUMN integration.key_origins.bound_at IS 'When.';
+
+GRANT SELECT, INSERT, UPDATE ON TABLE integration.refused_listings, integration.key_origins
+TO compliance_pipeline, compliance_console;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.request_ledger, integration.request_budgets
-TO compliance_pipeline;
-GRANT SELECT ON TABLE integration.request_ledger, integration.request_budgets TO compliance_console;
+TO compliance_pipeline, compliance_console;

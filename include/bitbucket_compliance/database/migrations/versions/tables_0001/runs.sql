@@ -23,7 +23,8 @@ CREATE TABLE integration.runs (
     data_docs jsonb,
     kind text NOT NULL DEFAULT 'polling' CHECK (kind IN ('polling', 'events')),
     events integer,
-    judges_all boolean NOT NULL DEFAULT true
+    judges_all boolean NOT NULL DEFAULT true,
+    staged_at timestamptz
 );
 CREATE INDEX runs_by_workspace ON integration.runs (workspace, started_at DESC);
 COMMENT ON TABLE integration.runs IS 'One row a run of one workspace; compliance.runs shows it.';
@@ -38,6 +39,26 @@ COMMENT ON COLUMN integration.runs.data_docs IS
 COMMENT ON COLUMN integration.runs.kind IS 'polling: everything that is due; events: what webhooks announced.';
 COMMENT ON COLUMN integration.runs.events IS 'Events that the run answers; null: it has not looked for any yet.';
 COMMENT ON COLUMN integration.runs.judges_all IS 'Whether every subject is judged; else those of judged.subjects.';
+COMMENT ON COLUMN integration.runs.staged_at IS
+'When what the run read was last staged: gates answer for that, and for nothing that was staged later.';
+
+CREATE TABLE integration.publications (
+    workspace text NOT NULL,
+    published_at timestamptz NOT NULL,
+    run_id text,
+    intervals_opened bigint NOT NULL,
+    intervals_ended bigint NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (workspace, published_at)
+);
+COMMENT ON TABLE integration.publications IS
+'Every instant at which results of a workspace changed, written by integration.note_publication alone. History that no row here explains was written by somebody else; a gate says so.';
+COMMENT ON COLUMN integration.publications.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN integration.publications.published_at IS 'The instant that begins and ends intervals of compliance.result_history.';
+COMMENT ON COLUMN integration.publications.run_id IS 'The run that published; null: exceptions changed between two runs.';
+COMMENT ON COLUMN integration.publications.intervals_opened IS 'Intervals that begin at the instant.';
+COMMENT ON COLUMN integration.publications.intervals_ended IS 'Intervals that end at the instant.';
+COMMENT ON COLUMN integration.publications.noted_at IS 'When the row was written, by the server''s clock.';
 
 CREATE TABLE integration.run_steps (
     run_id text NOT NULL,
@@ -77,4 +98,6 @@ GRANT SELECT, INSERT, UPDATE ON TABLE integration.runs TO compliance_pipeline;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.run_steps, integration.workspace_leases
 TO compliance_pipeline;
 GRANT SELECT ON TABLE integration.run_steps, integration.workspace_leases TO compliance_console;
-GRANT SELECT, INSERT ON TABLE integration.notifications_sent TO compliance_pipeline;
+GRANT SELECT ON TABLE integration.publications TO compliance_pipeline, compliance_console;
+GRANT SELECT, INSERT (conn_id, change_key, workspace, occurred_at, told) ON TABLE integration.notifications_sent
+TO compliance_pipeline;

@@ -88,5 +88,5 @@ connected, refreshed, refused or failed behind it was interrupted, or had no pro
 COMMENT ON COLUMN integration.connection_events.at IS 'When.';
 COMMENT ON COLUMN integration.connection_events.detail IS 'By whom or why, as a sentence; never a secret.';
 
-GRANT SELECT, INSERT ON TABLE integration.connection_events TO compliance_vault;
+GRANT SELECT, INSERT (conn_id, event, detail) ON TABLE integration.connection_events TO compliance_vault;
 GRANT SELECT ON TABLE integration.connection_events TO compliance_pipeline, compliance_console;

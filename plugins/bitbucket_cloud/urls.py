@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from functools import lru_cache
 
 from urllib3.exceptions import LocationParseError
@@ -27,6 +28,17 @@ def path_of(url: str | None) -> str:
     """Percent-encoded path of ``url`` without its query; empty where there is none."""
     parts = _parsed(url or "")
     return (parts.path if parts else None) or ""
+
+
+def sends_in_plain(url: str) -> bool:
+    """Whether what is sent there would leave this machine without encryption."""
+    origin = origin_of(url)
+    if origin is None or origin[0] == "https" or origin[1] == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(origin[1].strip("[]")).is_loopback
+    except ValueError:
+        return True
 
 
 # Each request's URL is looked at five times, and the parser goes over it letter by letter.

@@ -1,0 +1,39 @@
+-- Purpose: delete up to so many bodies of a workspace that no run has seen since an instant, 30 days ago or earlier;
+-- how many went. The newest body of an object stays, however old it is.
+
+CREATE FUNCTION landing.forget_bodies(of_workspace text, unseen_since timestamptz, most integer) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $forget$
+DECLARE
+    deleted bigint;
+BEGIN
+    IF unseen_since > now() - interval '30 days' THEN
+        RAISE EXCEPTION 'what Bitbucket answered is kept for 30 days at least' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    DELETE FROM landing.objects AS objects
+    WHERE
+        objects.ctid = any(ARRAY(
+            SELECT old.ctid
+            FROM landing.objects AS old
+            WHERE
+                old.workspace = of_workspace
+                AND old.fetched_at < unseen_since
+                AND EXISTS (
+                    SELECT 1
+                    FROM landing.objects AS newer
+                    WHERE
+                        newer.workspace = old.workspace
+                        AND newer.resource = old.resource
+                        AND newer.object_key = old.object_key
+                        AND (newer.fetched_at, newer.first_fetched_at) > (old.fetched_at, old.first_fetched_at)
+                )
+            LIMIT most
+        ))
+        -- One that a run saw in the meantime is another row by now.
+        AND objects.fetched_at < unseen_since;
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    RETURN deleted;
+END
+$forget$;
+
+GRANT EXECUTE ON FUNCTION landing.forget_bodies(text, timestamptz, integer) TO compliance_pipeline;

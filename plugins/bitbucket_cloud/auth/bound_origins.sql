@@ -1,0 +1,7 @@
+-- Purpose: where a key's secrets may go.
+
+SELECT
+    api_origin,
+    oauth_origin
+FROM integration.key_origins
+WHERE consumer_key = %(key)s;

@@ -1,0 +1,1 @@
+"""Attacks on what runs: over HTTP, with the logins that a person would have."""
