@@ -257,5 +257,5 @@ def test_an_exception_is_named_with_its_reason_until_the_moment_it_expires(
     found = gather("peer_review_required", "repo-0")
     assert found.exception is not None
     said = " ".join(render(found).split())
-    assert "it retires (owner olga, accepted by ben" in said
+    assert "it retires (owner os:ada, accepted by os:ben" in said
     assert gather("peer_review_required", "repo-0", datetime.now(UTC) + timedelta(days=31)).exception is None
