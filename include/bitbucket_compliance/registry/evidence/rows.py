@@ -10,9 +10,8 @@ import psycopg
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row
 from bitbucket_compliance.core.errors import EvidenceRefused
 from bitbucket_compliance.policy.overrides import plain
-from bitbucket_compliance.registry.evidence.files.types import CleanFile
-from bitbucket_compliance.registry.evidence.mfa_export import ExportRow
 from bitbucket_compliance.registry.evidence.rules import Claim
+from bitbucket_compliance.registry.evidence_files.types import CleanFile, ExportRow
 
 
 def insert_evidence(
