@@ -92,12 +92,9 @@ def _type_of(content: bytes) -> FileType:
 
 
 def _refuse_pages(beginning: bytes) -> None:
-    """Refuse what begins with a tag, be it behind comments: for example <html, <!doctype, <script, <svg, <?xml."""
+    """Refuse what begins with a tag, a declaration or a comment: for example <html, <!doctype, <script, <svg, <?xml."""
+    # No regular expression that looks behind comments: nested ones made it try for minutes.
     left = beginning.lstrip()
-    # No regular expression: nested comments would make it try for minutes.
-    while left.startswith(b"<!--"):
-        _, end, left = left[4:].partition(b"-->")
-        left = left.lstrip() if end else b"<!"
-    if (left[:1] == b"<" and left[1:3].lstrip(b"!?")[:1].isalpha()) or left == b"<!":
+    if left.startswith((b"<!", b"<?")) or (left.startswith(b"<") and left[1:2].isalpha()):
         what = "an SVG picture" if b"<svg" in beginning.lower() else "HTML or another markup"
         raise UnfitFile(f"is {what}, which can run scripts; {KNOWN}")

@@ -40,7 +40,7 @@ MFA_ON = frozenset({"enabled", "yes", "true", "on", "active", "1", "enforced", "
 MFA_OFF = frozenset({"disabled", "no", "false", "off", "inactive", "0", "notenabled", "notset", "n", "none"})
 
 # A spreadsheet takes these for formulas. Behind a sign, a number, a dash or an address is none.
-_FORMULA = re.compile(r"[=@]|[+-](?![\d\s.,()/+-]*$)(?![\w.+-]*@[\w.-]+$)")
+_FORMULA = re.compile(r"\A(?:[=@]|[+-](?![\d\s.,()/+-]*$)(?![\w.+-]*@[\w.-]+$))")
 
 
 def people_of(name: str, content: bytes, *, is_vouched_for: bool) -> list[ExportRow]:

@@ -134,10 +134,10 @@ def _web_link(annotation: "DictionaryObject") -> "DictionaryObject | None":
     """The link alone, without what is chained to it, where it leads to an https address."""
     from pypdf.generic import ArrayObject, DictionaryObject, NameObject, NumberObject, TextStringObject
 
-    action = annotation.get("/A")
-    action = action.get_object() if action is not None else None
-    address = str(action.get("/URI", "")) if isinstance(action, DictionaryObject) else ""
-    if not _is_https(address) or action.get("/S") != "/URI":
+    action: Any = annotation.get("/A", {})
+    action = action if isinstance(action, DictionaryObject) else {}
+    address = str(action.get("/URI", ""))
+    if action.get("/S") != "/URI" or not _is_https(address):
         return None
     link = DictionaryObject({NameObject("/S"): NameObject("/URI"), NameObject("/URI"): TextStringObject(address)})
     return DictionaryObject(
