@@ -17,7 +17,8 @@ class Configuration:
             keeps tokens and the count within the process.
         schema: where the tables are in that database.
         vault_role: Postgres role that may touch tokens and webhook secrets; None: the login itself may.
-        key_variable: environment variable with the Fernet keys that encrypt them, the newest first, with commas.
+        key_variable: environment variable with the Fernet keys that encrypt tokens, the newest first, with commas.
+        webhook_key_variable: the same for webhook secrets; other keys, so that a receiver of webhooks opens no token.
         webhook_label: how this installation's webhooks are called at Bitbucket, in front of the connection id.
         webhook_url_setting: what messages call the setting that holds the address for deliveries.
         to_connect, to_rotate, to_reactivate, to_repair: what messages tell people to do where a connection
@@ -28,6 +29,7 @@ class Configuration:
     schema: str = "integration"
     vault_role: str | None = None
     key_variable: str = "BITBUCKET_VAULT_KEY"
+    webhook_key_variable: str = "BITBUCKET_WEBHOOK_KEY"
     webhook_label: str = "Airflow"
     webhook_url_setting: str = "the webhook address"
     to_connect: str = "a person has to connect it"

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_cloud.webhooks.events import Event
 
@@ -68,7 +68,7 @@ class Database:
         encryption: makes what decrypts the secrets; called for the first webhook that is looked up.
     """
 
-    def __init__(self, conninfo: Callable[[], Awaitable[str]], encryption: Callable[[], Encryption]) -> None:
+    def __init__(self, conninfo: Callable[[], Awaitable[str]], encryption: Callable[[], WebhookEncryption]) -> None:
         self._conninfo = conninfo
         self._encryption = encryption
         self._pool: AsyncConnectionPool[Connection] | None = None

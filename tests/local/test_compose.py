@@ -146,7 +146,7 @@ def test_the_receiver_has_a_login_of_its_own_and_of_the_secrets_only_the_key_of_
     connection = json.loads(service["environment"]["AIRFLOW_CONN_COMPLIANCE_POSTGRES"])
     assert connection["login"] == RECEIVER_LOGIN
     used = {match[1] for value in service["environment"].values() for match in VARIABLE.finditer(value)}
-    assert {name for name in used if SECRET.search(name)} == {"COMPLIANCE_VAULT_KEY", "COMPLIANCE_RECEIVER_PASSWORD"}
+    assert {name for name in used if SECRET.search(name)} == {"COMPLIANCE_WEBHOOK_KEY", "COMPLIANCE_RECEIVER_PASSWORD"}
     assert (service["read_only"], service["volumes"], service["cap_drop"]) == (True, [], ["ALL"])
 
 

@@ -17,7 +17,7 @@ import pytest
 import requests
 from cryptography.fernet import Fernet
 
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.webhooks.signature import sign
 from local.postgres import EmbeddedPostgres
 from tests.conftest import ROOT, Database
@@ -289,7 +289,7 @@ def test_a_current_secret_that_no_key_opens_is_the_receivers_fault(
     deliver: Deliver, registry: Registry, database: Database
 ) -> None:
     registry.retire("now() + interval '1 hour'")
-    keys, registry.keys = registry.keys, Encryption(Fernet.generate_key().decode())
+    keys, registry.keys = registry.keys, WebhookEncryption(Fernet.generate_key().decode())
     registry.secret("sealed with another key")
     registry.keys = keys
     assert deliver(secret="sealed with another key").status_code == 503
@@ -416,7 +416,7 @@ def test_what_it_says_holds_neither_body_nor_secret_nor_signature(receiver: Runn
     said = receiver.log.read_text()
     assert re.search(r"pullrequest:fulfilled of workspace acme, repository \{aaaaaaaa.*taken in", said)
     assert "delivery refused with 401" in said
-    key = receiver.environment["COMPLIANCE_VAULT_KEY"]
+    key = receiver.environment["COMPLIANCE_WEBHOOK_KEY"]
     for hidden in ("secret plan", SECRET, sign(SECRET, body).partition("=")[2], key):
         assert hidden not in said
 
@@ -424,7 +424,7 @@ def test_what_it_says_holds_neither_body_nor_secret_nor_signature(receiver: Runn
 @pytest.mark.parametrize(
     ("missing", "told"),
     [
-        ({"COMPLIANCE_VAULT_KEY": ""}, "COMPLIANCE_VAULT_KEY"),
+        ({"COMPLIANCE_WEBHOOK_KEY": ""}, "COMPLIANCE_WEBHOOK_KEY"),
         ({"AIRFLOW_CONN_COMPLIANCE_POSTGRES": ""}, "AIRFLOW_CONN_COMPLIANCE_POSTGRES is not set"),
         ({"AIRFLOW_CONN_COMPLIANCE_POSTGRES": "{"}, "AIRFLOW_CONN_COMPLIANCE_POSTGRES can't be read"),
         ({"COMPLIANCE_RECEIVER_PORT": "high"}, "COMPLIANCE_RECEIVER_PORT must be a port number"),

@@ -10,6 +10,7 @@ CONFIGURATION: Final = Configuration(
     schema="integration",
     vault_role="compliance_vault",
     key_variable="COMPLIANCE_VAULT_KEY",
+    webhook_key_variable="COMPLIANCE_WEBHOOK_KEY",
     webhook_label="Compliance pipeline",
     webhook_url_setting="COMPLIANCE_WEBHOOK_URL",
     to_connect="a person has to connect it: Connect in the console, or `make connect`",
