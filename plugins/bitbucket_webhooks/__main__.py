@@ -17,7 +17,8 @@ from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.configuration import Configuration
 from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_webhooks.address import conninfo_of
-from bitbucket_webhooks.app import MAX_BODY, PATH, create_app
+from bitbucket_webhooks.app import PATH, create_app
+from bitbucket_webhooks.connections import HEAD_SECONDS, LARGEST_HEAD, DeliveryProtocol
 from bitbucket_webhooks.database import Database
 
 POSTGRES_CONNECTION = "AIRFLOW_CONN_COMPLIANCE_POSTGRES"
@@ -51,10 +52,11 @@ def main() -> int:
         log_config=None,
         log_level="warning",
         server_header=False,
-        h11_max_incomplete_event_size=MAX_BODY,
-        timeout_keep_alive=15,
+        http=DeliveryProtocol,
+        ws="none",
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+        timeout_keep_alive=HEAD_SECONDS,
         timeout_graceful_shutdown=15,
-        limit_concurrency=512,
     )
     return 0
 
