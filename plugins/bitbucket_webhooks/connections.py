@@ -17,8 +17,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = logging.getLogger(__name__)
 
-#: Seconds that the head of a request may take to arrive: as long as Bitbucket waits for the answer.
-HEAD_SECONDS: Final = 10
+#: Seconds that the head of a request may take to arrive. Bitbucket sends it in one piece and waits ten for the answer.
+HEAD_SECONDS: Final = 5
 #: Bytes of a head. Bitbucket's have less than 2,000.
 LARGEST_HEAD: Final = 16 * 1024
 MOST: Final = 512
