@@ -27,8 +27,10 @@ def webhook_key() -> str:
 def receiver_login(postgres: EmbeddedPostgres) -> str:
     """A login that holds the role compliance_receiver and nothing else."""
     with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
-        connection.execute("CREATE ROLE lonely_receiver LOGIN PASSWORD 'lonely'")
-        connection.execute("GRANT compliance_receiver TO lonely_receiver")
+        # tests/security has this fixture too, in the same server.
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'lonely_receiver'").fetchone():
+            connection.execute("CREATE ROLE lonely_receiver LOGIN PASSWORD 'lonely'")
+            connection.execute("GRANT compliance_receiver TO lonely_receiver")
     return "lonely_receiver"
 
 
