@@ -74,8 +74,9 @@ def test_secrets_have_no_default_and_are_empty_in_the_example() -> None:
         "SUPERSET_ADMIN_PASSWORD",
         "SUPERSET_VIEWER_PASSWORD",
         "COMPLIANCE_DASHBOARD_PASSWORD",
-        # Without webhooks nobody needs the receiver's.
+        # Without webhooks nobody needs the receiver's, nor its key.
         "COMPLIANCE_RECEIVER_PASSWORD",
+        "COMPLIANCE_WEBHOOK_KEY",
     }
     assert {name: value for name, value in _documented().items() if SECRET.search(name) and value} == {}
 
