@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import psycopg
 import requests
 
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.webhooks.signature import sign
 from local.environment import postgres_connection
 from tests.conftest import ROOT, Database
@@ -35,7 +35,7 @@ class Registry:
     """Writes what registration would."""
 
     dsn: str
-    keys: Encryption
+    keys: WebhookEncryption
     secrets: dict[str, int] = field(default_factory=dict)
 
     def secret(self, value: str, *, conn_id: str = "bitbucket_default") -> int:
@@ -111,7 +111,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def environment_of(dsn: str, login: str, password: str, vault_key: str, port: int) -> dict[str, str]:
+def environment_of(dsn: str, login: str, password: str, webhook_key: str, port: int) -> dict[str, str]:
     """What the receiver is told: the database with a login of its own, the key, the port, and nothing of Airflow."""
     address = urlsplit(dsn)
     own = address._replace(netloc=f"{login}:{password}@{address.netloc.rpartition('@')[2]}").geturl()
@@ -119,7 +119,7 @@ def environment_of(dsn: str, login: str, password: str, vault_key: str, port: in
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{ROOT / 'include'}{os.pathsep}{ROOT / 'plugins'}",
         "AIRFLOW_CONN_COMPLIANCE_POSTGRES": postgres_connection(own),
-        "COMPLIANCE_VAULT_KEY": vault_key,
+        "COMPLIANCE_WEBHOOK_KEY": webhook_key,
         "COMPLIANCE_RECEIVER_PORT": str(port),
     }
 

@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 
 from bitbucket_cloud.auth import oauth
 from bitbucket_cloud.auth.bearer import BearerAuth, make_auth
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import TokenEncryption
 from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.errors import BitbucketError
@@ -31,6 +31,7 @@ from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from sandbox.process import SandboxServer
 
 KEY_VARIABLE = CONFIGURATION.key_variable
+WEBHOOK_KEY_VARIABLE = CONFIGURATION.webhook_key_variable
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "3q2-796tvu_erb7v3q2-796tvu_erb7v3q2-796tvu8="
 OTHER_KEY = "yv66vsr-ur7K_rq-yv66vsr-ur7K_rq-yv66vsr-ur4="
@@ -45,7 +46,7 @@ def database_at(dsn: str) -> Database:
 
 def vault_at(dsn: str, keys: str = KEY) -> TokenVault:
     """The vault at an address."""
-    return TokenVault(database_at(dsn), Encryption(keys, CONFIGURATION))
+    return TokenVault(database_at(dsn), TokenEncryption(keys, CONFIGURATION))
 
 
 def settings_for(url: str, conn_id: str = CONN_ID, **fields: Any) -> Settings:

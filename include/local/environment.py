@@ -24,6 +24,9 @@ PYTHONPATH: Final = os.pathsep.join([str(ROOT / "include"), str(ROOT / "plugins"
 
 RUN_REPORT: Final = "COMPLIANCE_RUN_REPORT"
 VAULT_KEY: Final = "COMPLIANCE_VAULT_KEY"
+WEBHOOK_KEY: Final = "COMPLIANCE_WEBHOOK_KEY"
+#: Variables with Fernet keys, and where this checkout keeps those that it made for itself.
+OWN_KEYS: Final = {VAULT_KEY: "vault_key", WEBHOOK_KEY: "webhook_key"}
 
 DEMO_WORKSPACE: Final = "demo-workspace"
 SANDBOX_GRANTS: Final[dict[str, tuple[str, str]]] = {
@@ -90,7 +93,7 @@ def airflow_environment(home: Path, *, base: Mapping[str, str] | None = None) ->
             "AIRFLOW__CORE__FERNET_KEY": _kept_secret("fernet_key", new_fernet_key),
             "AIRFLOW__API_AUTH__JWT_SECRET": _kept_secret("jwt_secret", lambda: secrets.token_urlsafe(64)),
             "AIRFLOW__API__SECRET_KEY": _kept_secret("api_secret_key", lambda: secrets.token_urlsafe(32)),
-            VAULT_KEY: vault_keys(given),
+            **{variable: keys_of(variable, given) for variable in OWN_KEYS},
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__TEST_CONNECTION": "Disabled",
             "AIRFLOW__CORE__PARALLELISM": "4",
@@ -113,14 +116,14 @@ def _places() -> dict[str, str]:
     }
 
 
-def vault_keys(environment: Mapping[str, str]) -> str:
-    """The keys of the token vault: the person's, or the one that this checkout made for itself."""
-    return environment.get(VAULT_KEY) or _kept_secret("vault_key", new_fernet_key)
+def keys_of(variable: str, environment: Mapping[str, str]) -> str:
+    """The keys of one of ``OWN_KEYS``: the person's, or the one that this checkout made for itself."""
+    return environment.get(variable) or _kept_secret(OWN_KEYS[variable], new_fernet_key)
 
 
-def keep_vault_keys(keys: str) -> None:
+def keep_keys(variable: str, keys: str) -> None:
     """Keep these keys in the place of the checkout's own."""
-    path = LOCAL / "secrets" / "vault_key"
+    path = LOCAL / "secrets" / OWN_KEYS[variable]
     write_secret(path.with_name(f"{path.name}.{os.getpid()}"), keys).replace(path)
 
 

@@ -8,10 +8,13 @@ import sys
 from typing import Final
 
 from bitbucket_compliance.commands.command_line import Flag, command, port
+from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION
 from local import environment as env
 from local.services import Services, usable
 
 PATH: Final = "/webhooks/bitbucket"
+#: what of the user's environment the receiver gets
+PASSED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "COMPLIANCE_RECEIVER_HOST")
 
 
 @command("receiver", "take webhooks in, in the foreground", Flag("port", "8085", "on this machine", port, 8085))
@@ -23,7 +26,6 @@ def receiver(port: int) -> int:
     """
     with Services() as services:
         connections = usable(services.connections(needs_bitbucket=False))
-        environment = env.airflow_environment(env.LOCAL / "airflow") | connections.as_environment()
         print(f"taking webhooks in at http://127.0.0.1:{port}{PATH}  (Ctrl-C ends it)")
         if not os.environ.get("COMPLIANCE_WEBHOOK_URL"):
             print("Bitbucket reaches it by an https address of yours in front: set COMPLIANCE_WEBHOOK_URL to that,")
@@ -32,7 +34,7 @@ def receiver(port: int) -> int:
         process = subprocess.Popen(
             [sys.executable, "-m", "bitbucket_webhooks"],
             cwd=env.ROOT,
-            env=environment | {"COMPLIANCE_RECEIVER_PORT": str(port)},
+            env=_environment(connections.postgres, port),
             stdin=subprocess.DEVNULL,
         )
         try:
@@ -41,3 +43,15 @@ def receiver(port: int) -> int:
             # It got the signal too, and finishes what is under way.
             process.wait()
             return 0
+
+
+def _environment(postgres: str, port: int) -> dict[str, str]:
+    """What the receiver needs, and no secret besides: it may face the internet, and the key of tokens is none of it."""
+    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+    return passed | {
+        "PYTHONPATH": env.PYTHONPATH,
+        "PYTHONUNBUFFERED": "1",
+        POSTGRES_CONNECTION: postgres,
+        env.WEBHOOK_KEY: env.keys_of(env.WEBHOOK_KEY, os.environ),
+        "COMPLIANCE_RECEIVER_PORT": str(port),
+    }

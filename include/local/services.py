@@ -118,7 +118,7 @@ def around(command: Command) -> Iterator[None]:
         return
     with (
         Services() as services,
-        _vault_key_for(command.name),
+        _fresh_keys_for(command.name),
         environment_of(usable(services.connections(needs_bitbucket=False))),
     ):
         yield
@@ -139,18 +139,21 @@ def environment_of(connections: Connections) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _vault_key_for(command: str) -> Iterator[None]:
-    """For `rotate-vault-key` without keys of the user's: a new key of this checkout's in front of the old one."""
-    if command != "rotate-vault-key" or os.environ.get(env.VAULT_KEY):
+def _fresh_keys_for(command: str) -> Iterator[None]:
+    """For `rotate-vault-key`: a new key of this checkout's in front of each old one, where the user set none."""
+    own = [variable for variable in env.OWN_KEYS if not os.environ.get(variable)]
+    if command != "rotate-vault-key" or not own:
         yield
         return
     with only_one(env.LOCAL / "airflow"):
-        fresh = env.new_fernet_key()
-        # Should this be interrupted, the file opens rows of both kinds.
-        env.keep_vault_keys(f"{fresh},{env.vault_keys(os.environ)}")
+        fresh = {variable: env.new_fernet_key() for variable in own}
+        for variable, key in fresh.items():
+            # Should this be interrupted, the file opens rows of both kinds.
+            env.keep_keys(variable, f"{key},{env.keys_of(variable, os.environ)}")
         yield
-        env.keep_vault_keys(fresh)
-        print("this checkout has a new key; restart what runs with the old one (make down, make up)")
+        for variable, key in fresh.items():
+            env.keep_keys(variable, key)
+        print("this checkout has new keys; restart what runs with the old ones (make down, make up)")
 
 
 @contextlib.contextmanager

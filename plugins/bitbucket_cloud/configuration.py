@@ -29,7 +29,8 @@ class Configuration:
         schema: where the tables are in that database.
         role: Postgres role that every session there steps into; None: the login acts as itself.
         vault_role: Postgres role that may touch tokens and webhook secrets; None: the login itself may.
-        key_variable: environment variable with the Fernet keys that encrypt them, the newest first, with commas.
+        key_variable: environment variable with the Fernet keys that encrypt tokens, the newest first, with commas.
+        webhook_key_variable: the same for webhook secrets; other keys, so that a receiver of webhooks opens no token.
         allowed_origins: addresses (scheme, host, port) that keys, secrets and tokens may be sent to. A connection that
             comes from the environment is configuration itself, and may name others.
         most_pages: pages that a listing may have; the default is half of what an hour allows, 50,000 repositories.
@@ -47,6 +48,7 @@ class Configuration:
     role: str | None = None
     vault_role: str | None = None
     key_variable: str = "BITBUCKET_VAULT_KEY"
+    webhook_key_variable: str = "BITBUCKET_WEBHOOK_KEY"
     allowed_origins: tuple[str, ...] = (DEFAULT_HOST, DEFAULT_OAUTH_URL)
     most_pages: int = 500
     webhook_label: str = "Airflow"

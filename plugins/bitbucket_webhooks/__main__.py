@@ -1,6 +1,6 @@
 """``python -m bitbucket_webhooks``: the receiver as a process of its own.
 
-Reads ``AIRFLOW_CONN_COMPLIANCE_POSTGRES`` (URI or JSON), ``COMPLIANCE_VAULT_KEY``, ``COMPLIANCE_RECEIVER_HOST``
+Reads ``AIRFLOW_CONN_COMPLIANCE_POSTGRES`` (URI or JSON), ``COMPLIANCE_WEBHOOK_KEY``, ``COMPLIANCE_RECEIVER_HOST``
 (127.0.0.1) and ``COMPLIANCE_RECEIVER_PORT`` (8085), and needs nothing else of Airflow.
 """
 
@@ -13,15 +13,16 @@ import sys
 
 import uvicorn
 
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.configuration import Configuration
 from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_webhooks.address import conninfo_of
-from bitbucket_webhooks.app import MAX_BODY, PATH, create_app
+from bitbucket_webhooks.app import PATH, create_app
+from bitbucket_webhooks.connections import HEAD_SECONDS, LARGEST_HEAD, DeliveryProtocol
 from bitbucket_webhooks.database import Database
 
 POSTGRES_CONNECTION = "AIRFLOW_CONN_COMPLIANCE_POSTGRES"
-CONFIGURATION = Configuration(key_variable="COMPLIANCE_VAULT_KEY")
+CONFIGURATION = Configuration(webhook_key_variable="COMPLIANCE_WEBHOOK_KEY")
 HOST_VARIABLE = "COMPLIANCE_RECEIVER_HOST"
 PORT_VARIABLE = "COMPLIANCE_RECEIVER_PORT"
 DEFAULT_PORT = 8085
@@ -32,7 +33,7 @@ def main() -> int:
     argparse.ArgumentParser(prog="python -m bitbucket_webhooks", description=__doc__).parse_args()
     try:
         host, port = os.environ.get(HOST_VARIABLE) or "127.0.0.1", _port()
-        encryption = Encryption.from_environment(CONFIGURATION)
+        encryption = WebhookEncryption.from_environment(CONFIGURATION)
         address = conninfo_of(os.environ.get(POSTGRES_CONNECTION, ""), POSTGRES_CONNECTION)
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -51,10 +52,11 @@ def main() -> int:
         log_config=None,
         log_level="warning",
         server_header=False,
-        h11_max_incomplete_event_size=MAX_BODY,
-        timeout_keep_alive=15,
+        http=DeliveryProtocol,
+        ws="none",
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+        timeout_keep_alive=HEAD_SECONDS,
         timeout_graceful_shutdown=15,
-        limit_concurrency=512,
     )
     return 0
 

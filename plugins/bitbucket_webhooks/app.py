@@ -29,6 +29,8 @@ PATH = "/webhooks/bitbucket"
 MAX_BODY = 256 * 1024
 #: Seconds that a body may take to arrive: as long as Bitbucket waits for the answer.
 BODY_SECONDS = 10.0
+#: Deliveries that are worked on at a time; the others wait, as long as for the database. Bodies arrive beside that.
+MOST_AT_WORK = 32
 
 ACCEPTED = "taken in\n"
 KNOWN = "known already\n"
@@ -72,13 +74,14 @@ def create_app(database: Database) -> FastAPI:
 def router(database: Database) -> APIRouter:
     """The route, to be mounted in another application or in one of its own."""
     routes = APIRouter()
+    work = asyncio.Semaphore(MOST_AT_WORK)
     refusals = _RefusalLog()
 
     @routes.post(PATH, response_class=PlainTextResponse)
     async def deliver(request: Request) -> Response:
         """Take one delivery in: 202; 401 unknown webhook or signature, 413 too large, 400 unreadable, 503 later."""
         try:
-            answer = await _take_in(request, database)
+            answer = await _take_in(request, database, work)
         except Refused as refused:
             refusals.add(refused)
             # The rest of the body is not waited for.
@@ -88,7 +91,7 @@ def router(database: Database) -> APIRouter:
     return routes
 
 
-async def _take_in(request: Request, database: Database) -> str:
+async def _take_in(request: Request, database: Database, work: asyncio.Semaphore) -> str:
     """Keep the event of a delivery; what to answer.
 
     Raises:
@@ -96,12 +99,15 @@ async def _take_in(request: Request, database: Database) -> str:
     """
     deadline = time.monotonic() + PATIENCE
     try:
-        webhook = await _webhook(request, database, deadline)
+        async with _turn(work, deadline):
+            webhook = await _webhook(request, database, deadline)
         body = await _body(request)
-        await _authenticate(request, database, webhook, body, deadline)
-        event = read_event(request.headers, body)
         # A body that came slowly leaves it a second all the same.
-        is_new = await database.take_in(webhook, event, max(deadline, time.monotonic() + 1.0))
+        deadline = max(deadline, time.monotonic() + 1.0)
+        async with _turn(work, deadline):
+            await _authenticate(request, database, webhook, body, deadline)
+            event = read_event(request.headers, body)
+            is_new = await database.take_in(webhook, event, deadline)
     except DatabaseAway as away:
         raise Refused(503, "the database does not answer, try again\n", f"the database is away ({away})") from away
     except ConfigurationError as wrong:
@@ -111,6 +117,20 @@ async def _take_in(request: Request, database: Database) -> str:
     answer = ACCEPTED if is_new else KNOWN
     _log_event(webhook, event, answer)
     return answer
+
+
+@asynccontextmanager
+async def _turn(work: asyncio.Semaphore, deadline: float) -> AsyncIterator[None]:
+    """Wait until it may be worked on; refuse it where that takes too long."""
+    try:
+        async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
+            await work.acquire()
+    except TimeoutError:
+        raise Refused(503, "too many deliveries at once, try again\n") from None
+    try:
+        yield
+    finally:
+        work.release()
 
 
 def _log_event(webhook: Webhook, event: Event, answer: str) -> None:

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_cloud.webhooks.events import Event
 
@@ -68,7 +68,7 @@ class Database:
         encryption: makes what decrypts the secrets; called for the first webhook that is looked up.
     """
 
-    def __init__(self, conninfo: Callable[[], Awaitable[str]], encryption: Callable[[], Encryption]) -> None:
+    def __init__(self, conninfo: Callable[[], Awaitable[str]], encryption: Callable[[], WebhookEncryption]) -> None:
         self._conninfo = conninfo
         self._encryption = encryption
         self._pool: AsyncConnectionPool[Connection] | None = None
@@ -114,14 +114,8 @@ class Database:
             DatabaseAway: nothing was kept, or nobody knows: the same event may be taken in again.
         """
         values = {**vars(event), "conn_id": webhook.conn_id, "workspace": webhook.workspace, "hook_id": webhook.hook_id}
-
-        async def work(connection: Connection) -> bool:
-            async with connection.transaction():
-                # In a statement of its own: the next one then sees what an equal delivery committed.
-                await connection.execute(_text("lock_body.sql"), values)
-                return await _one(connection, "insert_event.sql", values) is not None
-
-        return await self._with_connection(deadline, work)
+        row = await self._with_connection(deadline, lambda one: _one(one, "insert_event.sql", values))
+        return row is not None
 
     async def count_refusal(self, webhook: Webhook, deadline: float) -> None:
         """Count a delivery with a wrong signature, once a minute at most; what fails is left."""

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
 
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_webhooks.app import router as webhooks
 from bitbucket_webhooks.database import Database as WebhookDatabase
 from compliance_console_app.database import CONFIGURATION, Pool
@@ -49,7 +49,7 @@ def create_app() -> FastAPI:
     app.state.pool = Pool()
     for module in ROUTERS:
         app.include_router(module.router)
-    app.state.webhooks = WebhookDatabase(_address, lambda: Encryption.from_environment(CONFIGURATION))
+    app.state.webhooks = WebhookDatabase(_address, lambda: WebhookEncryption.from_environment(CONFIGURATION))
     app.include_router(webhooks(app.state.webhooks))
     app.add_middleware(SecurityHeaders)
     # Bitbucket brings code and state there.

@@ -291,7 +291,7 @@ def live(folder: Path, repositories: int) -> Iterator[Stack]:
             **os.environ,
             "PYTHONPATH": os.pathsep.join((str(env.ROOT / "include"), str(env.ROOT / "plugins"))),
             env.BITBUCKET_CONNECTION: json.dumps(connection),
-            env.VAULT_KEY: Fernet.generate_key().decode(),
+            env.WEBHOOK_KEY: Fernet.generate_key().decode(),
             "COMPLIANCE_WEBHOOK_URL": address,
             "COMPLIANCE_RECEIVER_PORT": str(receiver_port),
         }

@@ -73,6 +73,7 @@ def operator(code: Path, data: Path, dsn: str) -> Operator:
         "AIRFLOW_HOME": str(data / "airflow"),
         "AIRFLOW_CONN_COMPLIANCE_POSTGRES": dsn,
         "COMPLIANCE_VAULT_KEY": Fernet.generate_key().decode(),
+        "COMPLIANCE_WEBHOOK_KEY": Fernet.generate_key().decode(),
         "COMPLIANCE_EVIDENCE_URL": (data / "evidence").as_uri(),
         "COMPLIANCE_EXPORT_TARGET": str(data / "exports"),
     }

@@ -24,10 +24,10 @@ def _own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_checkouts_own_key_is_replaced_and_the_old_one_opens_nothing(
     sandbox: SandboxServer, dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    old = env.vault_keys({})
+    old = env.keys_of(KEY_VARIABLE, {})
     connect(sandbox, dsn, keys=old)
     assert make.main(["rotate-vault-key"]) == 0
-    new = env.vault_keys({})
+    new = env.keys_of(KEY_VARIABLE, {})
     assert new != old and "," not in new
     assert old not in capsys.readouterr().out
     monkeypatch.setenv(KEY_VARIABLE, new)
@@ -40,11 +40,11 @@ def test_the_checkouts_own_key_is_replaced_and_the_old_one_opens_nothing(
 def test_a_rotation_that_fails_keeps_the_old_key_usable(
     sandbox: SandboxServer, dsn: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    env.vault_keys({})
+    env.keys_of(KEY_VARIABLE, {})
     connect(sandbox, dsn, keys=env.new_fernet_key())
-    before = env.vault_keys({})
+    before = env.keys_of(KEY_VARIABLE, {})
     assert make.main(["rotate-vault-key"]) == 1
-    assert before in env.vault_keys({}).split(",")
+    assert before in env.keys_of(KEY_VARIABLE, {}).split(",")
 
 
 @pytest.mark.parametrize("main", [command_line.main, make.main])

@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse
 
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.webhooks.signature import sign
 from compliance_console_app import permissions
 from compliance_console_app.app import create_app
@@ -22,7 +22,7 @@ from compliance_console_app.web.headers import SECURITY
 from tests.conftest import Database
 from tests.console.conftest import OpenConsole
 from tests.receiving import HOOK, SECRET, Registry
-from tests.vaulting import KEY, KEY_VARIABLE
+from tests.vaulting import KEY, WEBHOOK_KEY_VARIABLE
 
 ROLES = ("viewer", "user", "op", "admin")
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -141,8 +141,8 @@ def test_only_a_signature_opens_the_route_of_webhooks(
     open_console: OpenConsole, database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch, role: str | None
 ) -> None:
     """Neither a login nor a form's token matters, nor where the request comes from."""
-    monkeypatch.setenv(KEY_VARIABLE, KEY)
-    registry = Registry(dsn, Encryption(KEY))
+    monkeypatch.setenv(WEBHOOK_KEY_VARIABLE, KEY)
+    registry = Registry(dsn, WebhookEncryption(KEY))
     registry.hook(HOOK, registry.secret(SECRET))
     console = open_console(role)
     body = b'{"repository": null}'

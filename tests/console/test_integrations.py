@@ -18,7 +18,17 @@ from compliance_console_app.services import dag_runs
 from sandbox.process import SandboxServer
 from tests.console.conftest import Console, OpenConsole
 from tests.harness import DEMO, Pipeline, bitbucket_connection
-from tests.vaulting import KEY, KEY_VARIABLE, auth_for, events, rows, settings_for, status
+from tests.vaulting import (
+    KEY,
+    KEY_VARIABLE,
+    OTHER_KEY,
+    WEBHOOK_KEY_VARIABLE,
+    auth_for,
+    events,
+    rows,
+    settings_for,
+    status,
+)
 
 BASE = "https://airflow.test/af"
 CALLBACK = f"{BASE}/compliance/integrations/callback"
@@ -58,6 +68,7 @@ class Runs:
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", BASE)
     monkeypatch.setenv(KEY_VARIABLE, KEY)
+    monkeypatch.setenv(WEBHOOK_KEY_VARIABLE, OTHER_KEY)
     fake = Runs()
     for name in ("start", "start_webhooks", "under_way", "state"):
         monkeypatch.setattr(dag_runs, name, getattr(fake, name))

@@ -20,7 +20,7 @@ from tests.conftest import Database
 from tests.console.conftest import Console, OpenConsole
 from tests.console.world import Published, message
 from tests.harness import bitbucket_connection
-from tests.vaulting import KEY, KEY_VARIABLE, rows
+from tests.vaulting import KEY, KEY_VARIABLE, OTHER_KEY, WEBHOOK_KEY_VARIABLE, rows
 
 BASE = "https://airflow.test/af"
 ADDRESS = "https://hooks.example.com/webhooks/bitbucket"
@@ -42,6 +42,7 @@ def started(monkeypatch: pytest.MonkeyPatch, sandbox: SandboxServer) -> Started:
     monkeypatch.setattr(dag_runs, "start_webhooks", start)
     monkeypatch.setattr(dag_runs, "under_way", lambda workspace, **_: None)
     monkeypatch.setenv(KEY_VARIABLE, KEY)
+    monkeypatch.setenv(WEBHOOK_KEY_VARIABLE, OTHER_KEY)
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", BASE)
     monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", ADDRESS)
     given = bitbucket_connection(sandbox.url, "admin", workspaces=[ACME, "beta"])

@@ -36,7 +36,7 @@ def receiver(
     dsn: str, postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Running]:
     key, port = Fernet.generate_key().decode(), free_port()
-    monkeypatch.setenv("COMPLIANCE_VAULT_KEY", key)
+    monkeypatch.setenv("COMPLIANCE_WEBHOOK_KEY", key)
     with psycopg.connect(postgres.uri("postgres", "postgres"), autocommit=True) as connection:
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'faulty_receiver'").fetchone():
             connection.execute("CREATE ROLE faulty_receiver LOGIN PASSWORD 'faulty'")

@@ -73,8 +73,9 @@ def test_secrets_have_no_default_and_are_empty_in_the_example() -> None:
         "SUPERSET_ADMIN_PASSWORD",
         "SUPERSET_VIEWER_PASSWORD",
         "COMPLIANCE_DASHBOARD_PASSWORD",
-        # Without webhooks nobody needs the receiver's.
+        # Without webhooks nobody needs the receiver's, nor its key.
         "COMPLIANCE_RECEIVER_PASSWORD",
+        "COMPLIANCE_WEBHOOK_KEY",
     }
     assert {name: value for name, value in _documented().items() if SECRET.search(name) and value} == {}
 
@@ -215,7 +216,7 @@ def test_the_receiver_has_a_login_of_its_own_and_of_the_secrets_only_the_key_of_
     connection = json.loads(service["environment"]["AIRFLOW_CONN_COMPLIANCE_POSTGRES"])
     assert connection["login"] == RECEIVER_LOGIN
     used = {match[1] for value in service["environment"].values() for match in VARIABLE.finditer(value)}
-    assert {name for name in used if SECRET.search(name)} == {"COMPLIANCE_VAULT_KEY", "COMPLIANCE_RECEIVER_PASSWORD"}
+    assert {name for name in used if SECRET.search(name)} == {"COMPLIANCE_WEBHOOK_KEY", "COMPLIANCE_RECEIVER_PASSWORD"}
     assert "volumes" not in service
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import TokenEncryption
 from bitbucket_compliance.commands.command_line import CommandError
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.postgres_address import POSTGRES_CONNECTION
@@ -139,8 +139,10 @@ def test_a_second_command_in_the_same_checkout_is_refused(tmp_path: Path) -> Non
         pass
 
 
-def test_the_environment_of_airflow_has_the_persons_key_or_one_that_is_kept(tmp_path: Path) -> None:
-    made = env.airflow_environment(tmp_path, base={})[env.VAULT_KEY]
-    Encryption(made, CONFIGURATION)
-    assert env.airflow_environment(tmp_path, base={env.VAULT_KEY: ""})[env.VAULT_KEY] == made
-    assert env.airflow_environment(tmp_path, base={env.VAULT_KEY: made})[env.VAULT_KEY] == made
+def test_the_environment_of_airflow_has_the_persons_keys_or_those_that_are_kept(tmp_path: Path) -> None:
+    made = env.airflow_environment(tmp_path, base={})
+    assert made[env.VAULT_KEY] != made[env.WEBHOOK_KEY]
+    for variable in env.OWN_KEYS:
+        TokenEncryption(made[variable], CONFIGURATION)
+        for given in ("", made[variable]):
+            assert env.airflow_environment(tmp_path, base={variable: given})[variable] == made[variable]

@@ -27,10 +27,10 @@ def announce(
     number = next(_events)
     rows = pipeline.query(
         "INSERT INTO integration.webhook_events"
-        " (received_at, received_hour, conn_id, workspace, hook_id, event_key, request_id, body_hash, repository_id)"
-        " SELECT moment.at, date_trunc('hour', moment.at), 'bitbucket_default', %s, '{hook}', %s, %s, %s, %s"
-        " FROM (SELECT clock_timestamp() - make_interval(secs => 60 * %s)) AS moment (at) RETURNING event_id",
-        (workspace, event_key, f"request-{number}", f"hash-{number}", repository_id, age_minutes),
+        " (received_at, conn_id, workspace, hook_id, event_key, request_id, body_hash, repository_id)"
+        " VALUES (clock_timestamp() - make_interval(secs => 60 * %s), 'bitbucket_default', %s, '{hook}',"
+        " %s, %s, %s, %s) RETURNING event_id",
+        (age_minutes, workspace, event_key, f"request-{number}", f"hash-{number}", repository_id),
     )
     return int(rows[0]["event_id"])
 

@@ -1,4 +1,4 @@
-"""What the attacks on the database share: the login that runs, and sessions in a role."""
+"""What the attacks share: the login that runs, sessions in a role, and the receiver of webhooks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ from bitbucket_compliance.core.roles import ensure_running_login
 from local.postgres import RUNNING_ROLE, EmbeddedPostgres
 from tests.conftest import Database
 from tests.console.conftest import open_console as open_console
+from tests.webhooks.conftest import deliver as deliver
+from tests.webhooks.conftest import receiver as receiver
+from tests.webhooks.conftest import receiver_login as receiver_login
+from tests.webhooks.conftest import registry as registry
+from tests.webhooks.conftest import webhook_key as webhook_key
 
 As = Callable[[str], Database]
 

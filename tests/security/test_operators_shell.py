@@ -14,7 +14,7 @@ import pytest
 
 from bitbucket_compliance.commands.command_line import COMMANDS, Command, CommandError, main, table
 from bitbucket_compliance.core.errors import ImportRefused
-from bitbucket_compliance.registry.evidence.files.store import keep
+from bitbucket_compliance.registry.evidence_files.store import keep
 from bitbucket_compliance.registry.imports import problem_lines
 from local import __main__ as _of_one_machine  # noqa: F401 - registers its commands
 from tests.conftest import ROOT

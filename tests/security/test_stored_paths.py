@@ -13,7 +13,7 @@ from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.core.errors import EvidenceStoreUnavailable
 from bitbucket_compliance.pipeline.gate import data_docs
 from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
-from bitbucket_compliance.registry.evidence.files.store import read_kept
+from bitbucket_compliance.registry.evidence_files.store import read_kept
 from bitbucket_compliance.security_tests.policies import load_policy
 from tests.conftest import Database
 

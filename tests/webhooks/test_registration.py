@@ -15,7 +15,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from bitbucket_cloud import errors
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.client.client import BitbucketClient
 from bitbucket_cloud.database import Database
 from bitbucket_cloud.settings import CLIENT_CREDENTIALS, Settings
@@ -30,7 +30,7 @@ from sandbox.model import Webhook
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
 from tests.policies import put_in_force
-from tests.vaulting import KEY, KEY_VARIABLE, database_at
+from tests.vaulting import KEY, KEY_VARIABLE, OTHER_KEY, WEBHOOK_KEY_VARIABLE, database_at
 
 URL = "https://hooks.example.com/webhooks/bitbucket"
 EVENTS = ("repo:created", "pullrequest:fulfilled")
@@ -41,6 +41,7 @@ OURS = "Compliance pipeline (bitbucket_default)"
 @pytest.fixture(autouse=True)
 def _vault_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, KEY)
+    monkeypatch.setenv(WEBHOOK_KEY_VARIABLE, OTHER_KEY)
 
 
 class Bench:
@@ -51,7 +52,7 @@ class Bench:
         self.state = server.state
         self.dsn = dsn
         self.database: Database = database_at(dsn)
-        self.secrets = WebhookSecrets(self.database, Encryption(KEY))
+        self.secrets = WebhookSecrets(self.database, WebhookEncryption(OTHER_KEY))
         given = Settings(
             CONN,
             auth=CLIENT_CREDENTIALS,

@@ -11,7 +11,7 @@ import pytest
 from local import airflow_run, services
 from sandbox.process import SandboxServer
 from tests.harness import DEMO, Pipeline, bitbucket_connection
-from tests.vaulting import KEY, KEY_VARIABLE
+from tests.vaulting import KEY, KEY_VARIABLE, OTHER_KEY, WEBHOOK_KEY_VARIABLE
 
 Run = Callable[..., airflow_run.Outcome]
 
@@ -20,6 +20,7 @@ Run = Callable[..., airflow_run.Outcome]
 def run(pipeline: Pipeline, sandbox: SandboxServer, airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the DAG once with each of these parameters."""
     monkeypatch.setenv(KEY_VARIABLE, KEY)
+    monkeypatch.setenv(WEBHOOK_KEY_VARIABLE, OTHER_KEY)
     monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", "https://hooks.example.com/webhooks/bitbucket")
     extra = {"workspaces": [DEMO, "nowhere"], "requests_per_hour": 0}
     connections = services.Connections(

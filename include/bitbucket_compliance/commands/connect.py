@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
 from bitbucket_compliance.commands.command_line import PROGRAM, CommandError, Flag, command, port_or_any
-from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION, encrypted, operator, require_bitbucket
+from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION, operator, require_bitbucket, vault_database
 from bitbucket_compliance.core.postgres_address import ConnectionUnreadable
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def connect(port: int) -> None:
     """
     from bitbucket_cloud.auth.vault.vault import TokenVault
 
-    connect_with(_settings(), TokenVault(*encrypted()), port)
+    connect_with(_settings(), TokenVault(vault_database()), port)
 
 
 def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: float = CONSENT_SECONDS) -> None:

@@ -17,7 +17,6 @@ from bitbucket_compliance.core.persons import of_operating_system
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 
 if TYPE_CHECKING:
-    from bitbucket_cloud.auth.encryption import Encryption
     from bitbucket_cloud.database import Database
 
 BITBUCKET_CONNECTION: Final = "AIRFLOW_CONN_BITBUCKET_DEFAULT"
@@ -61,16 +60,10 @@ def require_bitbucket(**_: object) -> None:
         )
 
 
-def encrypted() -> tuple[Database, Encryption]:
-    """What ``bitbucket_cloud`` keeps tokens in: the data's Postgres, and the keys of COMPLIANCE_VAULT_KEY.
-
-    Raises:
-        ConfigurationError: there is no key, or one that is none.
-    """
-    from bitbucket_cloud.auth.encryption import Encryption
+def vault_database() -> Database:
+    """Where ``bitbucket_cloud`` keeps tokens and webhook secrets: the data's Postgres."""
     from bitbucket_cloud.database import Database
     from bitbucket_compliance.core.bitbucket import CONFIGURATION
 
     dsn = PostgresAddress.from_environment().dsn
-    database = Database(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres", CONFIGURATION)
-    return database, Encryption.from_environment(CONFIGURATION)
+    return Database(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres", CONFIGURATION)

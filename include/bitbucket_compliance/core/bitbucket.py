@@ -22,6 +22,7 @@ def configuration(environment: Mapping[str, str] = os.environ) -> Configuration:
         role=PIPELINE_ROLE,
         vault_role="compliance_vault",
         key_variable="COMPLIANCE_VAULT_KEY",
+        webhook_key_variable="COMPLIANCE_WEBHOOK_KEY",
         allowed_origins=origins or DEFAULTS.allowed_origins,
         most_pages=int(most_pages) if most_pages.isdecimal() and int(most_pages) else DEFAULTS.most_pages,
         webhook_label="Compliance pipeline",

@@ -132,6 +132,12 @@ class EvidenceStoreUnavailable(PipelineError):
     retryable = True
 
 
+class InspectionUnavailable(PipelineError):
+    """A file that was handed in can't be looked at now; nothing was stored."""
+
+    retryable = True
+
+
 class SourceWrong(PipelineError):
     """What a roster should be read from is not there, or is no such source."""
 

@@ -1,7 +1,8 @@
-"""Encrypts tokens and webhook secrets, each together with what it belongs to.
+"""Encrypts tokens and webhook secrets, each together with what it belongs to, and each kind with keys of its own.
 
-The keys come from an environment variable and from nowhere else, so neither who reads the database nor who holds
-Airflow's own Fernet key holds the tokens.
+The keys come from environment variables and from nowhere else, so neither who reads the database nor who holds
+Airflow's own Fernet key holds the tokens. The receiver of webhooks, which faces the internet, gets the keys of webhook
+secrets alone: they open no token.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -42,7 +43,7 @@ class Holder:
         return cls(settings.conn_id, settings.login, settings.api_url, settings.oauth_url)
 
 
-class Encryption:
+class _Encryption:
     """Encrypts with the first key, decrypts with any.
 
     Args:
@@ -53,13 +54,18 @@ class Encryption:
         ConfigurationError: there is no key, or one of them isn't a key. No message shows any of it.
     """
 
+    #: What is encrypted, for messages.
+    what: ClassVar[str]
+    _way_out: ClassVar[str]
+
     def __init__(self, keys: str, configuration: Configuration = DEFAULTS) -> None:
         self._configuration = configuration
-        variable = configuration.key_variable
-        given = [key.strip() for key in keys.split(",") if key.strip()]
+        variable = self.variable(configuration)
+        given = _listed(keys)
         if not given:
             raise ConfigurationError(
-                f"the environment variable {variable}, the key that encrypts tokens, is not set; {_HOW_TO_MAKE_ONE}"
+                f"the environment variable {variable}, the key that encrypts {self.what}, is not set; "
+                f"{_HOW_TO_MAKE_ONE}"
             )
         try:
             self._fernet = MultiFernet([Fernet(key) for key in given])
@@ -70,9 +76,49 @@ class Encryption:
             ) from None
 
     @classmethod
-    def from_environment(cls, configuration: Configuration) -> Encryption:
+    def variable(cls, configuration: Configuration) -> str:
+        """The environment variable that holds the keys."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_environment(cls, configuration: Configuration) -> Self:
         """With the keys of the environment variable that the configuration names."""
-        return cls(os.environ.get(configuration.key_variable, ""), configuration)
+        return cls(os.environ.get(cls.variable(configuration), ""), configuration)
+
+    def encrypt_again(self, conn_id: str, encrypted: str) -> str:
+        """The same content, encrypted with the first key.
+
+        Raises:
+            ConfigurationError: none of the keys fits.
+        """
+        self._decrypted(conn_id, encrypted)
+        return self._fernet.rotate(encrypted).decode()
+
+    def _encrypted(self, content: dict[str, str]) -> str:
+        return self._fernet.encrypt(json.dumps(content).encode()).decode()
+
+    def _decrypted(self, conn_id: str, encrypted: str) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads(self._fernet.decrypt(encrypted))
+        except InvalidToken:
+            raise ConfigurationError(
+                f"none of the keys in {self.variable(self._configuration)} decrypts the {self.what} of Airflow "
+                f"connection {conn_id}; put the key they were encrypted with behind the present one, after a comma, or "
+                f"{self._way_out.format(configuration=self._configuration)}"
+            ) from None
+        return content
+
+
+class TokenEncryption(_Encryption):
+    """Encrypts the OAuth tokens of connections."""
+
+    what = "tokens"
+    _way_out = "connect it again"
+
+    @classmethod
+    def variable(cls, configuration: Configuration) -> str:
+        """As ``Configuration.key_variable`` says."""
+        return configuration.key_variable
 
     def encrypt_token(self, holder: Holder, kind: Kind, token: str) -> str:
         """``token`` encrypted, bound to its holder and kind."""
@@ -94,6 +140,34 @@ class Encryption:
             )
         return token
 
+
+class WebhookEncryption(_Encryption):
+    """Encrypts the secrets that Bitbucket signs deliveries with."""
+
+    what = "webhook secrets"
+    _way_out = "{configuration.to_rotate}"
+
+    @classmethod
+    def variable(cls, configuration: Configuration) -> str:
+        """As ``Configuration.webhook_key_variable`` says."""
+        return configuration.webhook_key_variable
+
+    @classmethod
+    def beside_tokens(cls, configuration: Configuration) -> Self:
+        """As ``from_environment``, where the keys of tokens are at hand too.
+
+        Raises:
+            ConfigurationError: also where both kinds have a key in common: the receiver would hold that of the tokens.
+        """
+        tokens = TokenEncryption.variable(configuration)
+        variable = cls.variable(configuration)
+        if set(_listed(os.environ.get(tokens, ""))) & set(_listed(os.environ.get(variable, ""))):
+            raise ConfigurationError(
+                f"the environment variables {tokens} and {variable} hold the same key, which the receiver of webhooks "
+                f"would have as well; {_HOW_TO_MAKE_ONE} for {variable}"
+            )
+        return cls.from_environment(configuration)
+
     def encrypt_webhook_secret(self, conn_id: str, secret: str) -> str:
         """A webhook secret encrypted, bound to its connection."""
         return self._encrypted({"conn_id": conn_id, "kind": "webhook", "secret": secret})
@@ -112,25 +186,6 @@ class Encryption:
             )
         return str(content["secret"])
 
-    def encrypt_again(self, conn_id: str, encrypted: str) -> str:
-        """The same content, encrypted with the first key.
 
-        Raises:
-            ConfigurationError: none of the keys fits.
-        """
-        self._decrypted(conn_id, encrypted)
-        return self._fernet.rotate(encrypted).decode()
-
-    def _encrypted(self, content: dict[str, str]) -> str:
-        return self._fernet.encrypt(json.dumps(content).encode()).decode()
-
-    def _decrypted(self, conn_id: str, encrypted: str) -> dict[str, Any]:
-        try:
-            content: dict[str, Any] = json.loads(self._fernet.decrypt(encrypted))
-        except InvalidToken:
-            raise ConfigurationError(
-                f"none of the keys in {self._configuration.key_variable} decrypts the tokens of Airflow connection "
-                f"{conn_id}; put the key they were encrypted with behind the present one, after a comma, or connect "
-                "it again"
-            ) from None
-        return content
+def _listed(keys: str) -> list[str]:
+    return [key.strip() for key in keys.split(",") if key.strip()]

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bitbucket_cloud.auth import oauth
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import TokenEncryption
 from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.database import Database as BitbucketDatabase
 from bitbucket_cloud.errors import BitbucketError
@@ -95,7 +95,7 @@ def connect(request: Request, person: Connector, database: Database, _: Form) ->
     """Remember a state for this login and lead on to Bitbucket's authorization page."""
     settings = _to_consent()
     # Better to fail now than when the person comes back.
-    Encryption.from_environment(CONFIGURATION)
+    TokenEncryption.from_environment(CONFIGURATION)
     state = oauth_states.begin(database, person, settings.conn_id, callback_address())
     record(database, person, "connection.consent_asked", settings.conn_id, None, {"callback": callback_address()})
     target = oauth.authorization_url(settings, state, callback_address())

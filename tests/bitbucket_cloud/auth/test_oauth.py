@@ -11,7 +11,7 @@ import requests
 
 from bitbucket_cloud import errors
 from bitbucket_cloud.auth import oauth
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import TokenEncryption
 from bitbucket_cloud.auth.token_endpoint import GrantRefused
 from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.database import Database
@@ -77,7 +77,7 @@ def test_a_code_is_not_used_where_its_tokens_could_not_be_kept(sandbox: SandboxS
         raise psycopg.OperationalError("no answer")
 
     code = sandbox.state.issue_code(CONSUMER[0])
-    vault = TokenVault(Database(nowhere, "the database"), Encryption(KEY))
+    vault = TokenVault(Database(nowhere, "the database"), TokenEncryption(KEY))
     with pytest.raises(errors.DatabaseUnavailable):
         oauth.connect(settings_for(sandbox.url), vault, code, connected_by="tester")
     assert code in sandbox.state.codes

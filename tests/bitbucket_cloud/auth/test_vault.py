@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from bitbucket_cloud import errors
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import TokenEncryption
 from bitbucket_cloud.auth.vault.refresh import _Refresh
 from bitbucket_cloud.hooks.bitbucket import BitbucketHook
-from bitbucket_cloud.key_rotation import rotate_key
+from bitbucket_cloud.key_rotation import Rotated, rotate_keys
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from sandbox.process import SandboxServer
 from tests.vaulting import (
@@ -252,7 +252,7 @@ def test_a_connection_bent_to_another_host_or_consumer_gets_no_token(
 @pytest.mark.parametrize("keys", ["", " , ", "too-short-to-be-one", f"{KEY},nonsense-here", KEY[:-4] + "!!!="])
 def test_a_bad_key_is_refused_with_the_way_to_make_one_and_never_shown(keys: str) -> None:
     with pytest.raises(errors.ConfigurationError, match=KEY_VARIABLE) as caught:
-        Encryption(keys, CONFIGURATION)
+        TokenEncryption(keys, CONFIGURATION)
     line = str(caught.value)
     assert "Fernet.generate_key" in line and "\n" not in line
     assert not [key for key in keys.split(",") if key.strip() and key.strip() in line]
@@ -265,7 +265,7 @@ def test_after_a_rotation_the_new_key_alone_reads_and_the_old_one_does_not(
     connect(sandbox, dsn, "two")
     monkeypatch.setenv(KEY_VARIABLE, f"{OTHER_KEY},{KEY}")
     before = auth_for(settings_for(sandbox.url, "one"), dsn).token()
-    assert rotate_key(database_at(dsn), Encryption(f"{OTHER_KEY},{KEY}", CONFIGURATION)) == 2
+    assert rotate_keys(database_at(dsn), TokenEncryption(f"{OTHER_KEY},{KEY}", CONFIGURATION), None) == Rotated(2, 0)
     monkeypatch.setenv(KEY_VARIABLE, OTHER_KEY)
     assert auth_for(settings_for(sandbox.url, "one"), dsn).token() == before
     sandbox.state.expire_tokens()
@@ -279,7 +279,7 @@ def test_after_a_rotation_the_new_key_alone_reads_and_the_old_one_does_not(
 def test_a_rotation_without_the_old_key_changes_nothing(sandbox: SandboxServer, dsn: str) -> None:
     connect(sandbox, dsn, "one")
     with pytest.raises(errors.ConfigurationError, match="Airflow connection one"):
-        rotate_key(database_at(dsn), Encryption(OTHER_KEY, CONFIGURATION))
+        rotate_keys(database_at(dsn), TokenEncryption(OTHER_KEY, CONFIGURATION), None)
     assert auth_for(settings_for(sandbox.url, "one"), dsn).token()
 
 

@@ -1,4 +1,4 @@
-"""The secrets of webhooks: made once, rotated with an overlap, sealed with the keys of the vault, behind its role."""
+"""The secrets of webhooks: made once, rotated with an overlap, sealed with keys of their own, behind a role."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from bitbucket_cloud import errors
-from bitbucket_cloud.auth.encryption import Encryption
-from bitbucket_cloud.key_rotation import rotate_key
+from bitbucket_cloud.auth.encryption import TokenEncryption, WebhookEncryption
+from bitbucket_cloud.key_rotation import rotate_keys
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from tests.vaulting import KEY, OTHER_KEY, database_at, rows
@@ -20,7 +20,7 @@ TABLE = "SELECT * FROM integration.webhook_secrets ORDER BY secret_id"
 
 
 def secrets_at(dsn: str, keys: str = KEY) -> WebhookSecrets:
-    return WebhookSecrets(database_at(dsn), Encryption(keys, CONFIGURATION))
+    return WebhookSecrets(database_at(dsn), WebhookEncryption(keys, CONFIGURATION))
 
 
 def kept(dsn: str) -> list[Any]:
@@ -40,7 +40,7 @@ def test_neither_table_nor_repr_shows_it(dsn: str) -> None:
     secret = secrets_at(dsn).current("one")
     (row,) = kept(dsn)
     assert secret.value not in str(row) and secret.value not in repr(secret)
-    assert Encryption(KEY).decrypt_webhook_secret("one", row["sealed"]) == secret.value
+    assert WebhookEncryption(KEY).decrypt_webhook_secret("one", row["sealed"]) == secret.value
 
 
 def test_after_a_rotation_the_one_before_is_accepted_for_the_overlap(dsn: str) -> None:
@@ -85,12 +85,12 @@ def test_forgetting_takes_all_of_one_connection_and_none_of_another(dsn: str) ->
     assert [row["secret_id"] for row in kept(dsn)] == [other.secret_id]
 
 
-def test_another_key_for_the_vault_is_one_for_the_secrets_too(dsn: str) -> None:
+def test_other_keys_are_changed_with_those_of_the_tokens(dsn: str) -> None:
     before = secrets_at(dsn).current("one")
     now = secrets_at(dsn).rotate("one")
-    rotate_key(database_at(dsn), Encryption(f"{OTHER_KEY},{KEY}"))
+    rotate_keys(database_at(dsn), TokenEncryption(KEY), WebhookEncryption(f"{OTHER_KEY},{KEY}"))
     assert secrets_at(dsn, OTHER_KEY).current("one") == now
-    assert Encryption(OTHER_KEY).decrypt_webhook_secret("one", kept(dsn)[0]["sealed"]) == before.value
+    assert WebhookEncryption(OTHER_KEY).decrypt_webhook_secret("one", kept(dsn)[0]["sealed"]) == before.value
     with pytest.raises(errors.ConfigurationError, match="none of the keys"):
         secrets_at(dsn).current("one")
 
@@ -100,7 +100,7 @@ def test_where_one_secret_stays_shut_none_is_encrypted_anew(dsn: str) -> None:
     secrets_at(dsn, OTHER_KEY).current("two")
     before = kept(dsn)
     with pytest.raises(errors.ConfigurationError, match="Airflow connection two"):
-        rotate_key(database_at(dsn), Encryption(KEY))
+        rotate_keys(database_at(dsn), TokenEncryption(KEY), WebhookEncryption(KEY))
     assert kept(dsn) == before
 
 

@@ -1,11 +1,11 @@
 """Evidence: submitted, accepted or rejected by somebody else, expired or withdrawn. Rule: design.md §5."""
 
 from bitbucket_compliance.registry.evidence.decide import OUTCOMES, Decided, decide
-from bitbucket_compliance.registry.evidence.files.checks import LARGEST_FILE
 from bitbucket_compliance.registry.evidence.open_file import KeptFile, open_evidence
 from bitbucket_compliance.registry.evidence.rows import listed
 from bitbucket_compliance.registry.evidence.rules import SCOPES
 from bitbucket_compliance.registry.evidence.submit import Submission, submit
+from bitbucket_compliance.registry.evidence_files.checks import LARGEST_FILE
 
 __all__ = [
     "LARGEST_FILE",

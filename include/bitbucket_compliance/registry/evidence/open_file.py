@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import EvidenceRefused
-from bitbucket_compliance.registry.evidence.files.store import read_kept
-from bitbucket_compliance.registry.evidence.files.types import BY_MEDIA_TYPE
 from bitbucket_compliance.registry.evidence.rows import locked_evidence
+from bitbucket_compliance.registry.evidence_files.store import read_kept
+from bitbucket_compliance.registry.evidence_files.types import BY_MEDIA_TYPE
 
 
 @dataclass(frozen=True)

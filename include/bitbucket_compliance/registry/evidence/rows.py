@@ -13,9 +13,8 @@ from bitbucket_compliance.core.errors import EvidenceRefused
 from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.policy.overrides import keep_version, plain
 from bitbucket_compliance.registry import persons
-from bitbucket_compliance.registry.evidence.files.types import CleanFile
-from bitbucket_compliance.registry.evidence.mfa_export import ExportRow
 from bitbucket_compliance.registry.evidence.rules import Claim
+from bitbucket_compliance.registry.evidence_files.types import CleanFile, ExportRow
 
 AUDITED: Final = (
     "status", "test_id", "workspace", "scope", "captured_on", "file_name", "file_sha256", "decision_reason",

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import EvidenceRefused, ImportRefused
-from bitbucket_compliance.registry.evidence.files.checks import read_file
-from bitbucket_compliance.registry.evidence.files.store import keep
-from bitbucket_compliance.registry.evidence.files.types import CSV, CleanFile, clean_file
-from bitbucket_compliance.registry.evidence.mfa_export import ExportRow, read_export
 from bitbucket_compliance.registry.evidence.rows import insert_evidence
 from bitbucket_compliance.registry.evidence.rules import Claim, checked_claim
+from bitbucket_compliance.registry.evidence_files.apart import clean_file, read_export
+from bitbucket_compliance.registry.evidence_files.checks import read_file
+from bitbucket_compliance.registry.evidence_files.store import keep
+from bitbucket_compliance.registry.evidence_files.types import CSV, CleanFile, ExportRow
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.policies import policy_of
 
@@ -50,7 +50,7 @@ def submit(
 
     Raises:
         EvidenceRefused: says what is wrong; nothing is stored then.
-        EvidenceStoreUnavailable: the file can't be kept; nothing is stored then.
+        EvidenceStoreUnavailable, InspectionUnavailable: the file can't be kept, or not be looked at; as above.
     """
     name, content = read_file(file) if isinstance(file, Path) else file
     cleaned = clean_file(name, content)

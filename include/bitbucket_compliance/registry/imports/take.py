@@ -22,13 +22,14 @@ from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.core.printable import printable
 from bitbucket_compliance.registry.classification import declare, one_at_a_time
 from bitbucket_compliance.registry.csv_file import File, read_content, read_csv, refused
-from bitbucket_compliance.registry.evidence.files.checks import sha256_of
-from bitbucket_compliance.registry.evidence.files.store import keep
-from bitbucket_compliance.registry.evidence.files.types import CSV, CleanFile
-from bitbucket_compliance.registry.evidence.mfa_export import read_export, unmatched_lines
+from bitbucket_compliance.registry.evidence.mfa_export import unmatched_lines
 from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence, locked_evidence
 from bitbucket_compliance.registry.evidence.rules import MFA_TEST, Claim
 from bitbucket_compliance.registry.evidence.submit import submit
+from bitbucket_compliance.registry.evidence_files.apart import read_export
+from bitbucket_compliance.registry.evidence_files.checks import sha256_of
+from bitbucket_compliance.registry.evidence_files.store import keep
+from bitbucket_compliance.registry.evidence_files.types import CSV, CleanFile
 from bitbucket_compliance.registry.imports.rows import classification_rows, roster_rows
 from bitbucket_compliance.security_tests.policies import load_policy
 

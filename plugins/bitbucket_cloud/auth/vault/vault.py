@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bitbucket_cloud.auth.encryption import Encryption, Holder
+from bitbucket_cloud.auth.encryption import Holder, TokenEncryption
 from bitbucket_cloud.auth.token_endpoint import TokenAnswer, renewal_lead
 from bitbucket_cloud.database import Connection, Database, one_row
 from bitbucket_cloud.errors import NeedsReconnect, UnreadableBody
@@ -48,9 +48,9 @@ class TokenVault:
         ConfigurationError: there is no key, or a bad one.
     """
 
-    def __init__(self, database: Database, encryption: Encryption | None = None) -> None:
+    def __init__(self, database: Database, encryption: TokenEncryption | None = None) -> None:
         self.database = database
-        self._encryption = encryption or Encryption.from_environment(database.configuration)
+        self._encryption = encryption or TokenEncryption.from_environment(database.configuration)
 
     def read(self, holder: Holder, connection: Connection | None = None) -> Grant:
         """The grant of a connection; ``connection``: in whose transaction, else in one of its own.

@@ -1,4 +1,4 @@
-"""The secrets that Bitbucket signs its deliveries with, one current one a connection, encrypted as tokens are.
+"""The secrets that Bitbucket signs its deliveries with, one current one a connection, encrypted with keys of their own.
 
 After a rotation the one before is accepted for a while, as deliveries are under way and webhooks get the new one one
 after the other. A webhook that can't be given the new one keeps delivering with its own: whoever checks a delivery also
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from bitbucket_cloud.auth.encryption import Encryption
+from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.database import Connection, Database
 from bitbucket_cloud.errors import DatabaseUnavailable
 
@@ -38,12 +38,12 @@ class WebhookSecrets:
     ``encryption`` has the keys that the configuration names unless given.
 
     Raises:
-        ConfigurationError: there is no key, or a bad one.
+        ConfigurationError: there is no key, a bad one, or one that encrypts tokens too.
     """
 
-    def __init__(self, database: Database, encryption: Encryption | None = None) -> None:
+    def __init__(self, database: Database, encryption: WebhookEncryption | None = None) -> None:
         self._database = database
-        self._encryption = encryption or Encryption.from_environment(database.configuration)
+        self._encryption = encryption or WebhookEncryption.beside_tokens(database.configuration)
 
     def current(self, conn_id: str) -> Secret:
         """The secret for webhooks of a connection, made when it is first asked for; the same one for all who ask.
@@ -66,16 +66,18 @@ class WebhookSecrets:
         with self._database.vault_transaction() as connection:
             self._database.run(connection, _SQL / "forget.sql", conn_id=conn_id)
 
-    def encrypt_again(self, connection: Connection) -> None:
-        """Encrypt all secrets with the first key, in the caller's transaction.
+    def encrypt_again(self, connection: Connection) -> int:
+        """Encrypt all secrets with the first key, in the caller's transaction; how many.
 
         Raises:
             ConfigurationError: a secret that no key decrypts.
         """
-        for row in self._database.run(connection, _SQL / "lock_all.sql").fetchall():
+        rows = self._database.run(connection, _SQL / "lock_all.sql").fetchall()
+        for row in rows:
             encrypted = self._encryption.encrypt_again(row["conn_id"], row["sealed"])
             values = {"secret_id": row["secret_id"], "encrypted": encrypted}
             self._database.run(connection, _SQL / "encrypt_again.sql", **values)
+        return len(rows)
 
     def _made(self, connection: Connection, conn_id: str) -> Secret:
         """A new secret, or the one that another process committed first."""

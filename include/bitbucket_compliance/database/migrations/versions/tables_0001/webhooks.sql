@@ -39,7 +39,6 @@ COMMENT ON COLUMN integration.webhooks.refused_at IS 'When the last of them came
 CREATE TABLE integration.webhook_events (
     event_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    received_hour timestamptz NOT NULL DEFAULT date_trunc('hour', clock_timestamp(), 'UTC'),
     conn_id text NOT NULL,
     workspace text NOT NULL,
     hook_id text NOT NULL,
@@ -53,22 +52,20 @@ CREATE TABLE integration.webhook_events (
     waits_until timestamptz,
     handled_at timestamptz,
     UNIQUE (conn_id, request_id),
-    UNIQUE (conn_id, body_hash, received_hour)
+    UNIQUE (conn_id, body_hash)
 );
 CREATE INDEX webhook_events_waiting ON integration.webhook_events (workspace, received_at) WHERE handled_at IS null;
 CREATE INDEX webhook_events_by_repository ON integration.webhook_events (workspace, repository_id, received_at);
-CREATE INDEX webhook_events_by_body ON integration.webhook_events (conn_id, body_hash, received_at);
 COMMENT ON TABLE integration.webhook_events IS
 'Deliveries of Bitbucket whose signature was right, each once. They say what to read again, never what to believe; their bodies are not kept.';
 COMMENT ON COLUMN integration.webhook_events.event_id IS 'Order in which they were taken in.';
 COMMENT ON COLUMN integration.webhook_events.received_at IS 'When.';
-COMMENT ON COLUMN integration.webhook_events.received_hour IS 'The hour of it (UTC): the same body twice in an hour is one event.';
 COMMENT ON COLUMN integration.webhook_events.conn_id IS 'Airflow''s id of the connection whose secret the signature was made with.';
 COMMENT ON COLUMN integration.webhook_events.workspace IS 'Slug of the workspace that the webhook was registered for; not what the body says.';
 COMMENT ON COLUMN integration.webhook_events.hook_id IS 'Bitbucket''s uuid of the webhook, with braces.';
 COMMENT ON COLUMN integration.webhook_events.event_key IS 'X-Event-Key, such as pullrequest:fulfilled; not signed.';
 COMMENT ON COLUMN integration.webhook_events.request_id IS 'X-Request-UUID; the same again is the same event. Not signed.';
-COMMENT ON COLUMN integration.webhook_events.body_hash IS 'SHA-256 of the body, hex.';
+COMMENT ON COLUMN integration.webhook_events.body_hash IS 'SHA-256 of the body, hex; the same body again is the same event, whatever its headers say.';
 COMMENT ON COLUMN integration.webhook_events.repository_id IS 'The repository it is about, uuid with braces; null: about none, or it did not say.';
 COMMENT ON COLUMN integration.webhook_events.announced_at IS 'When a run was asked for; null: not since it has been waiting.';
 COMMENT ON COLUMN integration.webhook_events.run_id IS 'The run that answers it, or answered it.';

@@ -4,13 +4,12 @@ import io
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from PIL import Image, ImageOps, JpegImagePlugin
 
-from bitbucket_compliance.registry.evidence.files.checks import UnfitFile, refuse_markup
-
-ImageFormat = Literal["PNG", "JPEG", "WEBP"]
+from bitbucket_compliance.registry.evidence_files.types import ImageFormat
+from bitbucket_compliance.registry.evidence_files.unfit import UnfitFile, refuse_markup
 
 # Four 4K screens side by side have 33 million.
 MOST_PIXELS = 40_000_000
@@ -18,8 +17,12 @@ MOST_PIXELS = 40_000_000
 _JPEG_END = 0xD9
 _JPEG_SCAN = 0xDA
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
-# In a scan, 0xFF stands before 0x00 (itself) or a restart; before anything else it begins the next segment.
-_JPEG_NEXT = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+# In a scan, 0xFF stands before 0x00 (itself) or a restart; before anything else it begins the next segment. Of several
+# in a row the last one is found: an expression that takes them all would look at each row once for each of its bytes.
+_JPEG_NEXT = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+# APP2 that begins so says that further pictures follow (CIPA DC-007): phones keep a preview or a depth map there.
+_JPEG_APP2 = 0xE2
+_JPEG_SEVERAL = b"MPF\x00"
 # APP0 (JFIF) and APP14 (Adobe) say how to read the colours; the other APPn and comments are metadata.
 _JPEG_METADATA = frozenset({*range(0xE1, 0xEE), 0xEF, 0xFE})
 
@@ -27,19 +30,21 @@ _JPEG_METADATA = frozenset({*range(0xE1, 0xEE), 0xEF, 0xFE})
 def clean_image(content: bytes, image_format: ImageFormat) -> bytes:
     """The same picture without metadata: no EXIF, XMP, ICC profile, text or thumbnail.
 
-    PNG and WebP keep every pixel; in JPEG, what differs can't be seen. A picture that EXIF turns is turned.
+    PNG and WebP keep every pixel; in JPEG, what differs can't be seen. A picture that EXIF turns is turned. Of a JPEG
+    that says it holds several pictures, as phones make them, the first one is kept.
 
     Raises:
         UnfitFile: it is broken, cut off, too large, animated, or more than a picture.
     """
     try:
-        end = _ENDS[image_format](content)
+        single = _first_of_several(content) if image_format == "JPEG" else content
+        end = _ENDS[image_format](single)
     except (IndexError, ValueError):
         raise UnfitFile("is cut off or broken: the picture does not end; save it again") from None
-    if end < len(content):
-        raise UnfitFile(f"has {len(content) - end} bytes behind the end of the picture; take a new screenshot")
+    if end < len(single):
+        raise UnfitFile(f"has {len(single) - end} bytes behind the end of the picture; take a new screenshot")
     refuse_markup(content)
-    cleaned = _written_anew(_decoded(content, image_format), image_format)
+    cleaned = _written_anew(_decoded(single, image_format), image_format)
     refuse_markup(cleaned)
     return cleaned
 
@@ -54,7 +59,7 @@ def _decoded(content: bytes, image_format: ImageFormat) -> Image.Image:
         if getattr(image, "n_frames", 1) > 1:
             raise UnfitFile("holds several pictures (it is animated); hand in one")
         image.load()
-    except UnfitFile:
+    except (UnfitFile, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UnfitFile(f"has more than {MOST_PIXELS // 1_000_000} million pixels; hand in a smaller cut") from None
@@ -144,6 +149,16 @@ def jpeg_segments(content: bytes) -> list[tuple[int, int, int]]:
             at = following.start()
         segments.append((marker, start, at))
     return segments
+
+
+def _first_of_several(content: bytes) -> bytes:
+    """The first picture of a JPEG that says it holds several, without saying so; any other JPEG as it is."""
+    segments = jpeg_segments(content)
+    if not any(
+        content[start + 4 : start + 8] == _JPEG_SEVERAL for marker, start, _ in segments if marker == _JPEG_APP2
+    ):
+        return content
+    return b"".join(content[start:end] for marker, start, end in segments if marker != _JPEG_APP2)
 
 
 def without_metadata(jpeg: bytes) -> bytes:

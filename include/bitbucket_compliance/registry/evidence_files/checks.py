@@ -1,4 +1,4 @@
-"""What every evidence file must be, whatever its type: a file of a fair size with a plain name, and no web page."""
+"""What every evidence file must be, whatever its type: a file of a fair size with a plain name."""
 
 import hashlib
 import re
@@ -11,23 +11,7 @@ LARGEST_FILE = 10 * 1024 * 1024
 LONGEST_NAME = 200
 
 
-class UnfitFile(Exception):
-    """The file can't be taken; the message continues a sentence that begins with its name."""
-
-
-# Long enough that compressed bytes don't hold one by accident.
-_MARKUP = re.compile(rb"<(?:!doctype\s+html|(?:html|head|body|script|iframe|\?php)[\s>/])", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
-
-
-def refuse_markup(content: bytes) -> None:
-    """A browser that is led to guess would take such a file for a page.
-
-    Raises:
-        UnfitFile: the bytes hold the beginning of a page or a script.
-    """
-    if _MARKUP.search(content):
-        raise UnfitFile("holds HTML markup: it is a page besides; take a new screenshot")
 
 
 def read_file(path: Path) -> tuple[str, bytes]:

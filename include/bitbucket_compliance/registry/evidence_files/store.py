@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bitbucket_compliance.core.errors import EvidenceStoreUnavailable, PipelineError, one_line
-from bitbucket_compliance.registry.evidence.files.checks import sha256_of
+from bitbucket_compliance.registry.evidence_files.checks import sha256_of
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
