@@ -56,7 +56,7 @@ review: setup ## decide on evidence, on an exception or on a proposed policy: [E
 connect: setup ## let a person connect Bitbucket (auth authorization_code): [PORT=8976]
 	@$(LOCAL) connect
 
-rotate-vault-key: setup ## encrypt the token vault with another key: COMPLIANCE_VAULT_KEY=new,old
+rotate-vault-key: setup ## encrypt tokens and webhook secrets with other keys: COMPLIANCE_VAULT_KEY=new,old COMPLIANCE_WEBHOOK_KEY=new,old
 	@$(LOCAL) rotate-vault-key
 
 receiver: setup ## take webhooks in, in the foreground: [PORT=8085]

@@ -22,7 +22,7 @@ def _folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_two_logins_may_decide_so_that_one_accepts_what_the_other_handed_in() -> None:
     roles = dict(user.split(":") for user in web.USERS.split(","))
-    assert roles == {"admin": "admin", "owner": "op", "reviewer": "op", "viewer": "viewer"}
+    assert roles == {"admin": "admin", "owner": "op", "reviewer": "user", "viewer": "viewer"}
 
 
 def test_a_login_that_is_new_gets_a_password_and_the_others_keep_theirs() -> None:
