@@ -190,7 +190,7 @@ def test_what_differs_is_repaired_with_everything_and_delivers_since_the_same_ti
     bench: Bench, field: str, value: Any
 ) -> None:
     bench.ensure()
-    before, secret = bench.row(), bench.secrets.current(CONN)
+    before = bench.row()
     setattr(bench.hooks[0], field, value)
     bench.wrote()
     assert bench.ensure().outcomes[0].done == "repaired"
