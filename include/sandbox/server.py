@@ -31,7 +31,9 @@ from sandbox.state import Credential, Fault, RequestRecord, SandboxState, TokenH
 API_ROOT = "/2.0"
 AUTHORIZE_PATH = "/site/oauth2/authorize"
 TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105  # a path
-LISTING_FAULTS = frozenset({"repeat_item", "wrong_size", "no_size", "drop_next"})
+LISTING_FAULTS = frozenset(
+    {"repeat_item", "wrong_size", "no_size", "drop_next", "next_forgets", "next_with_ampersand", "empty_pages"}
+)
 ANY_METHOD = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
 
 

@@ -133,7 +133,9 @@ class PullRequest(Shape):
 class BuildStatus(Shape):
     """Of a pull request."""
 
+    key: str | None = None
     state: str
+    created_on: Instant | None = None
 
 
 class _State(_Named):

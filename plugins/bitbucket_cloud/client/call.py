@@ -25,7 +25,7 @@ from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.rate_limit.limiter import RateLimiter
 from bitbucket_cloud.settings import API_ROOT, Settings
-from bitbucket_cloud.urls import origin_of, path_of
+from bitbucket_cloud.urls import origin_of, path_of, query_of, still_asking
 
 log = logging.getLogger(__name__)
 
@@ -167,6 +167,8 @@ class _Call:
             # What writes names repositories by uuid, which no renaming redirects.
             if status in _REDIRECTS and redirects < MOST_REDIRECTS and not self.endpoint.writes:
                 target = urljoin(prepared.url or "", response.headers.get("Location", ""))
+                # It names the new place, not always what was asked for there.
+                target = still_asking(target, query_of(prepared.url))
                 prepared = self.caller.prepare(self.endpoint, target, "a redirect")
                 redirects += 1
                 continue
