@@ -97,6 +97,7 @@ def _stage_listings(connection: Connection, run: Run) -> None:
             filled.add(resource.table)
             keys = _keys(run, resource, resource.name)
             _fill(connection, resource.table, keys, None if resource.read_as == "object" else _UNLISTED)
+    run_sql(connection, f"{_SQL}/taken_slugs.sql", run.keys)
 
 
 def _keys(run: Run, resource: Resource, asked_after: str) -> dict[str, Any]:
