@@ -29,6 +29,8 @@ class Resource:
         fields: all that is asked for of an object, as Bitbucket's partial-response paths.
         shape: what an object must look like to be landed.
         key: the object's key within the workspace, or within its repository; None leaves the object out.
+        owner: path in each object to the uuid of the repository (``of`` a workspace: the workspace) that it belongs to,
+            asked for too; None: its objects don't say.
         query: query parameters, given the instant from which behaviour counts.
         table: the staging table that it feeds, by ``pipeline/stage/<table>.sql``; None: no table of its own.
         fills: columns of the published inventory that it decides, as ``table.column``.
@@ -51,6 +53,7 @@ class Resource:
     fields: tuple[str, ...]
     shape: type[Shape]
     key: Callable[[Body], str | None]
+    owner: str | None = None
     query: Callable[[datetime], Mapping[str, object]] | None = None
     table: str | None = None
     fills: tuple[str, ...] = ()
@@ -65,7 +68,16 @@ class Resource:
     @property
     def response_fields(self) -> tuple[str, ...]:
         """What a call's parameter ``fields`` names."""
-        return self.fields if self.read_as == "object" else tuple(f"values.{name}" for name in self.fields)
+        own = [self.owner] if self.owner and self.owner not in self.fields else []
+        names = (*self.fields, *own)
+        return names if self.read_as == "object" else tuple(f"values.{name}" for name in names)
+
+    def owner_of(self, body: Body) -> str | None:
+        """The uuid that an object names as its owner's, in lower case; None where it names none."""
+        found: Any = body
+        for name in (self.owner or "").split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        return found.lower() if isinstance(found, str) else None
 
     @property
     def on_demand(self) -> bool:

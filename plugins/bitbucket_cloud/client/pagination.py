@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from bitbucket_cloud.errors import (
     AnswerTooLarge,
@@ -119,7 +119,7 @@ def iterate_pages(
             page, link = _read(answer)
             if link is not None:
                 _check_end(answer, pages, size, most_pages)
-                _check_link(answer, link, seen)
+                link = _checked_link(answer, link, seen)
         except BitbucketError as error:
             error.requests += spent
             if isinstance(error, RateLimited) and asked is not None:
@@ -140,16 +140,37 @@ def _check_end(answer: Answer, pages: int, size: int, most_pages: int) -> None:
         raise AnswerTooLarge(f"the listing {path_of(answer.url)} has more than {limit}", requests=answer.requests)
 
 
-def _check_link(answer: Answer, link: str, seen: set[str]) -> None:
-    """Raise where a ``next`` link leads away from the listing, or back."""
-    if origin_of(link) != origin_of(answer.url) or _segments(link) != _segments(answer.url):
+def _checked_link(answer: Answer, link: str, seen: set[str]) -> str:
+    """The ``next`` link; by uuid where that was asked for, though Bitbucket names the repository by its slug.
+
+    Raises:
+        EndpointNotAllowed: it leads away from the listing.
+        UnreadableBody: it leads back.
+    """
+    found, own = _segments(link), _segments(answer.url)
+    if origin_of(link) != origin_of(answer.url) or not _is_same_path(found, own):
         raise EndpointNotAllowed(
             f"a next link of the listing {path_of(answer.url)} leads away from it; refused", requests=answer.requests
         )
+    if found != own:
+        # Followed by its slug it could meet the repository that took the slug over a moment ago.
+        link = urlunsplit(urlsplit(link)._replace(path=urlsplit(answer.url).path))
     if link in seen:
         raise UnreadableBody(
             "a listing's next link leads back to a page already read; run again", requests=answer.requests
         )
+    return link
+
+
+def _is_same_path(found: Sequence[str], own: Sequence[str]) -> bool:
+    """Whether the parts of two paths are the same; a slug may stand where a uuid was asked for."""
+    return len(found) == len(own) and all(
+        one == other or (_is_uuid(other) and not _is_uuid(one)) for one, other in zip(found, own, strict=True)
+    )
+
+
+def _is_uuid(segment: str) -> bool:
+    return segment.startswith("{") and segment.endswith("}")
 
 
 def _segments(url: str) -> list[str]:

@@ -52,6 +52,7 @@ class Call:
 
     Attributes:
         checkpoint: where an earlier try of the call stopped; None: it begins at the beginning.
+        workspace_id: uuid of the workspace that a call is about, where it is known.
     """
 
     resource: Resource
@@ -60,6 +61,12 @@ class Call:
     item_key: str = ""
     params: Mapping[str, object] | None = None
     checkpoint: Checkpoint | None = None
+    workspace_id: str | None = None
+
+    @property
+    def owner_id(self) -> str | None:
+        """Uuid of what the call is about: everything that comes has to belong to it; None: not known."""
+        return self.repository_id or self.workspace_id
 
     @property
     def key(self) -> CallKey:
@@ -196,7 +203,7 @@ def _ok(call: Call, objects: list[tuple[str, Body]], requests: int) -> CallResul
 
 
 class _WrongShape(Exception):
-    """An answer is JSON, but not what Bitbucket promises."""
+    """An answer is JSON, but not what Bitbucket promises, or about something else than was asked."""
 
     status = 200
 
@@ -206,10 +213,10 @@ class _WrongShape(Exception):
 
 
 def _check(call: Call, values: list[Any], requests: int) -> None:
-    """Let nothing pass that isn't of the resource's shape.
+    """Let nothing pass that isn't of the resource's shape, or that belongs to something else than was asked about.
 
     Raises:
-        _WrongShape: an object isn't; names the first field that is wrong, never its value.
+        _WrongShape: an object isn't; names the first field that is wrong, never its value. Or one is another's.
     """
     try:
         for value in values:
@@ -218,6 +225,11 @@ def _check(call: Call, values: list[Any], requests: int) -> None:
         first = invalid.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "an object"
         raise _WrongShape(f"{where} of {call.resource.name}: {first['type']}", requests) from None
+    owners = {owner for value in values if (owner := call.resource.owner_of(value))}
+    # Where nothing is known of the workspace yet, its objects have to agree at least.
+    strange = owners - {call.owner_id.lower() if call.owner_id else min(owners, default="")}
+    if strange:
+        raise _WrongShape(f"it is about {call.resource.of} {min(strange)}, which was not asked for", requests)
 
 
 def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) -> WaitForRequests:
@@ -243,7 +255,7 @@ def _outcome(call: Call, error: bitbucket.BitbucketError | _WrongShape) -> str:
             return SCOPE_MISSING
         case bitbucket.PermissionMissing():
             return PERMISSION_MISSING
-        case bitbucket.NotFound() | bitbucket.Gone():
+        case bitbucket.NotFound():
             return NOT_FOUND
         case bitbucket.BadRequest(status=400) if call.resource.read_as == "addresses":
             # The filter is for administrators, integrations and access tokens, by the official document.

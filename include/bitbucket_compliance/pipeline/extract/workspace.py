@@ -22,6 +22,7 @@ from bitbucket_compliance.pipeline.extract.landing.results import (
 )
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
 from bitbucket_compliance.pipeline.extract.plan.costs import reading_cost
+from bitbucket_compliance.pipeline.extract.preflight import known_scopes, note_scopes
 from bitbucket_compliance.pipeline.extract.selection import wanted
 from bitbucket_compliance.pipeline.run.events.claim import Announced, claim_events
 from bitbucket_compliance.pipeline.run.run import Run
@@ -108,7 +109,7 @@ class _Reader:
     def _land(self, calls: Sequence[Call], *, with_workspace: bool = False) -> None:
         missing = resumed([call for call in calls if call.key not in self._outcomes], self._checkpoints)
         results, waiting = self._side_by_side(missing)
-        note_scopes(self._writer.connection, self._run, self._client.granted_scopes)
+        note_scopes(self._writer.connection, self._run, self._client)
         for result in results:
             self._take(result)
         if with_workspace:
@@ -146,7 +147,7 @@ class _Reader:
     def _take(self, result: CallResult) -> None:
         resource = BY_NAME[result.resource]
         if resource.required:
-            demand(self._run, result, self._client.granted_scopes)
+            demand(self._run, result, known_scopes(self._run, self._client))
         if resource.required and resource.read_as == "listing":
             log.info("progress: %d %s listed", len(result.objects), result.resource)
         self._outcomes[result.key] = result.outcome
@@ -179,15 +180,6 @@ def demand(run: Run, result: CallResult, granted: frozenset[str] | None) -> None
             "let a member of the workspace grant the access"
         )
     raise BitbucketUnavailable(f"{result.resource} of workspace {run.workspace!r} could not be read: {result.message}")
-
-
-def note_scopes(connection: Connection, run: Run, granted: frozenset[str] | None) -> None:
-    """Note the scopes that Bitbucket states on its responses; joins the open transaction."""
-    if granted is None or granted == run.scopes_granted:
-        return
-    connection.execute(
-        "UPDATE integration.runs SET scopes_granted = %s WHERE run_id = %s", (sorted(granted), run.run_id)
-    )
 
 
 def _address_calls(connection: Connection, run: Run) -> list[Call]:
