@@ -49,6 +49,8 @@ FaultKind = Literal[
     "wrong_size",  # "size" counts more items than there are
     "no_size",  # the listing has no "size"
     "drop_next",  # the listing stops early: no "next"
+    "of_another",  # the right answer, but about the repository that the fault names in ``body``
+    "fewer_scopes",  # the right answer, whose header states the scopes of its endpoint alone
 ]
 WorkspaceNotFound = Literal["json", "text", "html"]
 #: a token request is held there, before or after its token is used up, until the switch is off or the client gone

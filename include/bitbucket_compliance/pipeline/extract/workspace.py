@@ -84,7 +84,7 @@ class _Reader:
     def read_listings(self, addresses: Sequence[Call]) -> None:
         """Land every listing; in two steps, for one refused batch of addresses spares the others."""
         listings = [
-            Call(resource, self._path)
+            Call(resource, self._path, workspace_id=self._run.workspace_id)
             for resource in wanted(self._run.policy)
             if resource.of == "workspace" and resource.read_as == "listing"
         ]
@@ -104,7 +104,7 @@ class _Reader:
                 return
             # Gone, out of sight, or not to be read now: nothing is judged by the main branch of before. The listing
             # tells whether they leave the results, and the run does not go on without it.
-        self._land([Call(REPOSITORIES, self._path)])
+        self._land([Call(REPOSITORIES, self._path, workspace_id=self._run.workspace_id)])
 
     def _land(self, calls: Sequence[Call], *, with_workspace: bool = False) -> None:
         missing = resumed([call for call in calls if call.key not in self._outcomes], self._checkpoints)
@@ -124,12 +124,16 @@ class _Reader:
         """The workspace's identity: every listed object carries it; it is asked for only where nothing was listed."""
         if (WORKSPACE.name, "", "") in self._outcomes:
             return
-        for _, body in itertools.chain.from_iterable(result.objects for result in results):
-            found = body.get("workspace") or {}
-            if found.get("uuid"):
-                self._take(CallResult(WORKSPACE.name, OK, objects=[(found["uuid"], found)]))
-                return
-        if may_ask:
+        bodies = itertools.chain.from_iterable(result.objects for result in results)
+        named = [body["workspace"] for _, body in bodies if (body.get("workspace") or {}).get("uuid")]
+        if len({found["uuid"].lower() for found in named}) > 1:
+            raise BitbucketUnavailable(
+                f"the listings of {self._run.workspace!r} are of several workspaces: it was renamed, or its slug was "
+                "taken over, at this moment; run again"
+            )
+        if named:
+            self._take(CallResult(WORKSPACE.name, OK, objects=[(named[0]["uuid"], named[0])]))
+        elif may_ask:
             self._take(fetch.read(self._client, Call(WORKSPACE, self._path)))
 
     def _side_by_side(self, calls: list[Call]) -> tuple[list[CallResult], WaitForRequests | None]:

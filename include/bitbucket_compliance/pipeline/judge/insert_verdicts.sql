@@ -27,7 +27,7 @@ SELECT
     reasons.status,
     reasons.basis,
     verdicts.reason_code,
-    verdicts.reason,
+    concat_ws(' ', verdicts.reason, failures.told) AS reason,
     verdicts.detail,
     verdicts.facts,
     subjects.data_as_of,
@@ -38,4 +38,17 @@ LEFT JOIN judging.subjects(%(workspace)s, %(subject_type)s, %(reads_listings_alo
 LEFT JOIN
     unnest(%(reason_codes)s::text[], %(statuses)s::text[], %(bases)s::text[])
         AS reasons (reason_code, status, basis)
-    ON verdicts.reason_code = reasons.reason_code;
+    ON verdicts.reason_code = reasons.reason_code
+LEFT JOIN LATERAL (
+    -- what the client said of the call: what to do may depend on it
+    SELECT coverage.message || '.' AS told
+    FROM staging.coverage AS coverage
+    WHERE
+        verdicts.reason_code = 'extract_failed'
+        AND coverage.workspace = %(workspace)s
+        AND coverage.repository_id IN (verdicts.subject_id, '')
+        AND coverage.resource = any(%(resources)s::text[])
+        AND coverage.outcome IN ('failed', 'not_found')
+    ORDER BY coverage.outcome = 'failed' DESC, array_position(%(resources)s::text[], coverage.resource) ASC
+    LIMIT 1
+) AS failures ON true;

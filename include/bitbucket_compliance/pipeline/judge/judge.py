@@ -86,6 +86,7 @@ def _insert_verdicts(connection: Connection, run: Run, test: SecurityTest, subje
         "reason_codes": list(test.reasons),
         "statuses": [reason.status for reason in test.reasons.values()],
         "bases": [reason.basis for reason in test.reasons.values()],
+        "resources": list(dict.fromkeys(name for names in test.bases.values() for name in names)),
     }
     try:
         connection.execute(statement, {**run.keys, **follows, **parameters})
