@@ -133,9 +133,7 @@ def test_the_role_of_the_identity_out_of_service_stops_nothing(driver: Driver, q
 
 
 @pytest.mark.parametrize("status", [408, 425, 499])
-def test_a_status_that_says_not_in_time_is_asked_again(
-    driver: Driver, quiet: Quiet, serve: Serve, status: int
-) -> None:
+def test_a_status_that_says_not_in_time_is_asked_again(driver: Driver, quiet: Quiet, serve: Serve, status: int) -> None:
     calm = quiet(small_state(2))
     server = serve(small_state(2))
     for endpoint in ("branch_restrictions", "pull_requests", "repositories", "access_token"):
