@@ -163,6 +163,13 @@ def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: 
     call = Call(state, credential, request, sent)
     if fault is None or fault.kind in LISTING_FAULTS:
         return _success(endpoint, call, fault)
+    if fault.kind == "of_another":
+        request.path_params["repo_slug"] = fault.body
+        return _success(endpoint, call, None)
+    if fault.kind == "fewer_scopes":
+        response = _success(endpoint, call, None)
+        response.headers["X-OAuth-Scopes"] = ", ".join(endpoint.scopes)
+        return response
     return _broken(request, fault, lambda: _success(endpoint, call, None))
 
 

@@ -95,6 +95,7 @@ landing.forget_bodies              x        -       -      -      -      -
 quality.*                          x        -       -      -      -      -
 judging.*                          x        -       -      -      -      -
 registry.valid_evidence            x        x       -      -      -      -
+registry.bind_classification       x        x       -      -      -      -
 staging.glob_matches               x        x       -      -      -      -
 staging.refresh_statistics         x        -       -      -      -      -
 """

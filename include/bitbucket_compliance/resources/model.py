@@ -31,6 +31,8 @@ class Resource:
         fields: all that is asked for of an object, as Bitbucket's partial-response paths.
         shape: what an object must look like to be landed.
         key: the object's key within the workspace, or within its repository; None leaves the object out.
+        owner: path in each object to the uuid of the repository (``of`` a workspace: the workspace) that it belongs to,
+            asked for too; None: its objects don't say.
         sort: the field that its listing is sorted by, where Bitbucket can: one that never changes, so that no change of
             an object moves it to another page while pages are read.
         query: further query parameters, given the instant from which behaviour counts.
@@ -56,6 +58,7 @@ class Resource:
     shape: type[Shape]
     key: Callable[[Body], str | None]
     sort: str | None = None
+    owner: str | None = None
     query: Callable[[datetime], Mapping[str, object]] | None = None
     table: str | None = None
     fills: tuple[str, ...] = ()
@@ -70,7 +73,16 @@ class Resource:
     @property
     def response_fields(self) -> tuple[str, ...]:
         """What a call's parameter ``fields`` names."""
-        return self.fields if self.read_as == "object" else tuple(f"values.{name}" for name in self.fields)
+        own = [self.owner] if self.owner and self.owner not in self.fields else []
+        names = (*self.fields, *own)
+        return names if self.read_as == "object" else tuple(f"values.{name}" for name in names)
+
+    def owner_of(self, body: Body) -> str | None:
+        """The uuid that an object names as its owner's, in lower case; None where it names none."""
+        found: Any = body
+        for name in (self.owner or "").split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        return found.lower() if isinstance(found, str) else None
 
     def kept(self, body: Body) -> Body:
         """Of an object what was asked for, whatever came: a link may lose ``fields`` on the way."""

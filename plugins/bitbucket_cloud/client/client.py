@@ -79,7 +79,7 @@ class BitbucketClient:
 
     @property
     def granted_scopes(self) -> frozenset[str] | None:
-        """Scopes of the token, included ones too, as the last answer stated them; None until one did."""
+        """Scopes of the token, included ones too: all that its own answer or any other stated; None until one did."""
         return self._caller.granted_scopes
 
     def get(self, endpoint: str, **arguments: Any) -> Any:

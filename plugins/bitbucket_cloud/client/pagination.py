@@ -165,8 +165,15 @@ def _check_empty(answer: Answer, empty: int) -> None:
 
 
 def _checked_link(answer: Answer, link: str, asked: Mapping[str, object], seen: set[str]) -> str:
-    """Where the next page is asked for; raise where a ``next`` link leads away from the listing, or back."""
-    if origin_of(link) != origin_of(answer.url) or not _is_same_listing(_segments(answer.url), _segments(link)):
+    """Where the next page is asked for: as before, and by uuid where that was asked for.
+
+    Followed by its slug it could meet the repository that took the slug over a moment ago.
+
+    Raises:
+        EndpointNotAllowed: it leads away from the listing.
+        UnreadableBody: it leads back.
+    """
+    if origin_of(link) != origin_of(answer.url) or not _is_same_path(_segments(link), _segments(answer.url)):
         raise EndpointNotAllowed(
             f"a next link of the listing {path_of(answer.url)} leads away from it; refused", requests=answer.requests
         )
@@ -178,12 +185,15 @@ def _checked_link(answer: Answer, link: str, asked: Mapping[str, object], seen: 
     return link
 
 
-def _is_same_listing(asked: list[str], linked: list[str]) -> bool:
-    """Whether two paths name the same listing: what was asked for by its uuid may be called by its slug in a link."""
-    pairs = zip(asked, linked, strict=False)
-    return len(asked) == len(linked) and all(
-        own == other or (own.startswith("{") and not other.startswith("{")) for own, other in pairs
+def _is_same_path(found: Sequence[str], own: Sequence[str]) -> bool:
+    """Whether the parts of two paths are the same; a slug may stand where a uuid was asked for."""
+    return len(found) == len(own) and all(
+        one == other or (_is_uuid(other) and not _is_uuid(one)) for one, other in zip(found, own, strict=True)
     )
+
+
+def _is_uuid(segment: str) -> bool:
+    return segment.startswith("{") and segment.endswith("}")
 
 
 def _segments(url: str) -> list[str]:

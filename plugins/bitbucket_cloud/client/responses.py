@@ -16,9 +16,12 @@ from bitbucket_cloud import errors
 from bitbucket_cloud.auth.scopes import parse
 from bitbucket_cloud.client.endpoints import Endpoint
 from bitbucket_cloud.http.redaction import Redactor
+from bitbucket_cloud.http.statuses import NOT_IN_TIME
 
 MERGE_TIMEOUT = 555
 _SCOPE_MESSAGE = "lack one or more required privilege scopes"
+#: What a 404 says of a path that is no endpoint, or is none any more.
+_NO_ENDPOINT = "There is no API hosted"
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,31 @@ def error_of(response: requests.Response, asked: Asked, redactor: Redactor) -> e
     if status == 403:
         return _forbidden(asked, envelope, said, redactor)
     kind, sentence = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _NEITHER)
+    if status == 404 and _NO_ENDPOINT in str(envelope.get("detail")):
+        kind, sentence = _GONE
     return kind(sentence.format(conn=asked.conn_id, path=asked.path, status=status, said=said), status=status)
 
 
+def not_supported(response: requests.Response, asked: Asked, redactor: Redactor) -> errors.TokenNotSupported:
+    """The error for a 401 of a token that Bitbucket takes elsewhere."""
+    note = redactor.note(_envelope(response).get("message"))
+    return errors.TokenNotSupported(
+        f"Bitbucket refused the token of Airflow connection {asked.conn_id} for {asked.path}"
+        f"{f' ({note})' if note else ''}, but takes it elsewhere; "
+        "a token of another kind may be needed for this endpoint",
+        status=401,
+    )
+
+
 _Sentence = tuple[type[errors.BitbucketError], str]
+
+_GONE: _Sentence = (errors.Gone, "Bitbucket has taken {path} out of service{said}; update this pipeline")
+_LATE: _Sentence = (errors.ServerError, "Bitbucket ran out of time on {path} (status {status}); run again later")
+_MALFORMED: _Sentence = (
+    errors.BadRequest,
+    "Bitbucket did not accept the request for {path} (status {status}){said}; "
+    "the parameters of the call need to change",
+)
 
 _BY_STATUS: Mapping[int, _Sentence] = {
     401: (
@@ -71,7 +95,7 @@ _BY_STATUS: Mapping[int, _Sentence] = {
         "Bitbucket has no {path} that Airflow connection {conn} can see{said}; "
         "check the spelling and the access of its identity",
     ),
-    410: (errors.Gone, "Bitbucket has taken {path} out of service{said}; update this pipeline"),
+    410: _GONE,
     429: (
         errors.RateLimited,
         "Bitbucket kept limiting the rate of Airflow connection {conn} at {path}; "
@@ -81,12 +105,14 @@ _BY_STATUS: Mapping[int, _Sentence] = {
         errors.MergeTimeout,
         "Bitbucket ran out of time on {path} (status {status}); ask for less at a time",
     ),
+    **dict.fromkeys(NOT_IN_TIME, _LATE),
+    **dict.fromkeys((400, 413, 414, 422, 431), _MALFORMED),
 }
 _BY_CLASS: Mapping[int, _Sentence] = {
     4: (
         errors.BadRequest,
-        "Bitbucket did not accept the request for {path} (status {status}){said}; "
-        "the parameters of the call need to change",
+        "Bitbucket refused {path} (status {status}){said}; look at it in Bitbucket as the identity of "
+        "Airflow connection {conn}",
     ),
     5: (errors.ServerError, "Bitbucket failed on {path} (status {status}); run again later"),
 }

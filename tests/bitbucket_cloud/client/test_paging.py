@@ -261,3 +261,17 @@ def test_query_values_arrive_as_bitbucket_reads_them(fake: Any, client: Any, rep
         workspace="acme",
     )
     assert fake.api()[0].query == {"q": [q], "yes": ["true"], "state": ["OPEN", "MERGED"], "pagelen": ["100"]}
+
+
+def test_a_repository_asked_for_by_uuid_is_never_followed_by_its_slug(fake: Any, client: Any, reply: Any) -> None:
+    """The slug may be another repository's by then."""
+    by_uuid, by_slug = "/repositories/acme/%7Babc%7D/pullrequests", "/repositories/acme/app/pullrequests"
+    pages = [
+        reply(200, {"values": [{"id": 1}], "next": f"{fake.url}/2.0{by_slug}?page=x8"}),
+        reply(200, {"values": [{"id": 2}]}),
+    ]
+    fake.on(by_uuid, *pages)
+    fake.on(by_slug, reply(200, {"values": [{"id": 666}]}))
+    listing = client.paginate("pull_requests", workspace="acme", repo_slug="{abc}")
+    assert [one["id"] for one in listing.values] == [1, 2]
+    assert fake.api()[-1].target == "/2.0" + by_uuid + "?page=x8"

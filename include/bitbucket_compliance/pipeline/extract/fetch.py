@@ -53,6 +53,7 @@ class Call:
 
     Attributes:
         checkpoint: where an earlier try of the call stopped; None: it begins at the beginning.
+        workspace_id: uuid of the workspace that a call is about, where it is known.
     """
 
     resource: Resource
@@ -61,6 +62,12 @@ class Call:
     item_key: str = ""
     params: Mapping[str, object] | None = None
     checkpoint: Checkpoint | None = None
+    workspace_id: str | None = None
+
+    @property
+    def owner_id(self) -> str | None:
+        """Uuid of what the call is about: everything that comes has to belong to it; None: not known."""
+        return self.repository_id or self.workspace_id
 
     @property
     def key(self) -> CallKey:
@@ -98,7 +105,7 @@ def read(client: Client, call: Call) -> CallResult:
         raise wait_for_requests(error, call) from error
     except bitbucket.DatabaseUnavailable as error:
         raise BitbucketUnavailable(str(error)) from error
-    except (bitbucket.BitbucketError, _WrongShape) as error:
+    except (bitbucket.BitbucketError, _WrongAnswer) as error:
         return _not_read(call, error)
     if call.checkpoint:
         result = replace(result, requests=result.requests + call.checkpoint.requests)
@@ -118,9 +125,9 @@ def _newest(client: Client, call: Call) -> CallResult:
     response = _fetch(client, call)
     values = response.body.get("values")
     if not isinstance(values, list):
-        raise _WrongShape("values is no list", response.requests)
+        raise _WrongAnswer("has a wrong shape: values is no list", response.requests)
     if not values and (response.body.get("size") or response.body.get("next")):
-        raise _WrongShape("values is empty, though there are objects", response.requests)
+        raise _WrongAnswer("has a wrong shape: values is empty, though there are objects", response.requests)
     _check(call, values[:1], response.requests)
     newest = [call.resource.kept(value) for value in values[:1]]
     return _ok(call, distinct(newest, call.resource.key)[0], response.requests)
@@ -244,21 +251,21 @@ def _ok(call: Call, objects: list[tuple[str, Body]], requests: int) -> CallResul
     return call.result(OK, objects=objects, requests=requests, http_status=200)
 
 
-class _WrongShape(Exception):
-    """An answer is JSON, but not what Bitbucket promises."""
+class _WrongAnswer(Exception):
+    """An answer is JSON, but not what Bitbucket promises, or about something else than was asked."""
 
     status = 200
 
     def __init__(self, problem: str, requests: int):
-        super().__init__(f"Bitbucket's answer has a wrong shape: {problem}")
+        super().__init__(f"Bitbucket's answer {problem}")
         self.requests = requests
 
 
 def _check(call: Call, values: list[Any], requests: int) -> None:
-    """Let nothing pass that isn't of the resource's shape.
+    """Let nothing pass that isn't of the resource's shape, or that belongs to something else than was asked about.
 
     Raises:
-        _WrongShape: an object isn't; names the first field that is wrong, never its value.
+        _WrongAnswer: an object isn't; names the first field that is wrong, never its value. Or one is another's.
     """
     try:
         for value in values:
@@ -266,7 +273,12 @@ def _check(call: Call, values: list[Any], requests: int) -> None:
     except ValidationError as invalid:
         first = invalid.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "an object"
-        raise _WrongShape(f"{where} of {call.resource.name}: {first['type']}", requests) from None
+        raise _WrongAnswer(f"has a wrong shape: {where} of {call.resource.name}: {first['type']}", requests) from None
+    owners = {owner for value in values if (owner := call.resource.owner_of(value))}
+    # Where nothing is known of the workspace yet, its objects have to agree at least.
+    strange = owners - {call.owner_id.lower() if call.owner_id else min(owners, default="")}
+    if strange:
+        raise _WrongAnswer(f"is about {call.resource.of} {min(strange)}, which was not asked for", requests)
 
 
 def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) -> WaitForRequests:
@@ -281,18 +293,18 @@ def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) ->
     return waiting
 
 
-def _not_read(call: Call, error: bitbucket.BitbucketError | _WrongShape) -> CallResult:
+def _not_read(call: Call, error: bitbucket.BitbucketError | _WrongAnswer) -> CallResult:
     spent = error.requests + (call.checkpoint.requests if call.checkpoint else 0)
     return call.result(_outcome(call, error), requests=spent or 1, http_status=error.status, message=str(error))
 
 
-def _outcome(call: Call, error: bitbucket.BitbucketError | _WrongShape) -> str:
+def _outcome(call: Call, error: bitbucket.BitbucketError | _WrongAnswer) -> str:
     match error:
         case bitbucket.ScopeMissing():
             return SCOPE_MISSING
         case bitbucket.PermissionMissing():
             return PERMISSION_MISSING
-        case bitbucket.NotFound() | bitbucket.Gone():
+        case bitbucket.NotFound():
             return NOT_FOUND
         case bitbucket.BadRequest(status=400) if call.resource.read_as == "addresses":
             # The filter is for administrators, integrations and access tokens, by the official document.

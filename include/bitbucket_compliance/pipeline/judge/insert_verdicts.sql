@@ -82,7 +82,7 @@ SELECT
     reasons.status,
     reasons.basis,
     given.reason_code,
-    given.reason,
+    concat_ws(' ', given.reason, failures.told) AS reason,
     given.detail,
     given.facts,
     given.data_as_of,
@@ -91,4 +91,17 @@ FROM given
 LEFT JOIN
     unnest(%(reason_codes)s::text[], %(statuses)s::text[], %(bases)s::text[])
         AS reasons (reason_code, status, basis)
-    ON given.reason_code = reasons.reason_code;
+    ON given.reason_code = reasons.reason_code
+LEFT JOIN LATERAL (
+    -- what the client said of the call: what to do may depend on it
+    SELECT coverage.message || '.' AS told
+    FROM staging.coverage AS coverage
+    WHERE
+        given.reason_code = 'extract_failed'
+        AND coverage.workspace = %(workspace)s
+        AND coverage.repository_id IN (given.subject_id, '')
+        AND coverage.resource = any(%(resources)s::text[])
+        AND coverage.outcome IN ('failed', 'not_found')
+    ORDER BY coverage.outcome = 'failed' DESC, array_position(%(resources)s::text[], coverage.resource) ASC
+    LIMIT 1
+) AS failures ON true;

@@ -87,7 +87,7 @@ def _insert_verdicts(connection: Connection, run: Run, test: SecurityTest, subje
         "statuses": [reason.status for reason in test.reasons.values()],
         "bases": [reason.basis for reason in test.reasons.values()],
         "passing_codes": [code for code, reason in test.reasons.items() if reason.status == "passing"],
-        "resources": sorted({name for names in test.bases.values() for name in names}),
+        "resources": list(dict.fromkeys(name for names in test.bases.values() for name in names)),
         "oldest_reading": run.oldest_reading,
     }
     try:

@@ -54,6 +54,8 @@ def stage_listing(connection: Connection, run: Run) -> None:
     refresh_statistics(connection, "landing")
     _stage_listings(connection, run)
     refresh_statistics(connection, "staging")
+    # Before anything looks at the classification: whom a slug means is decided when it is met.
+    connection.execute("SELECT registry.bind_classification()")
     connection.commit()
 
 

@@ -31,7 +31,8 @@ TEST = SecurityTest(
             "failing",
             "registry",
             "No entry classifies the repository, its project or a pattern of its slug.",
-            "Declare the repository, its project or a slug pattern in a classification file and import it.",
+            "Declare the repository, its project or a slug pattern in a classification file and import it; by its uuid "
+            "where its slug was another repository's before.",
         ),
         "visibility_conflict": Reason(
             "failing",

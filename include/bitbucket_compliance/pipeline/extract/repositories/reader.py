@@ -14,6 +14,7 @@ from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client
 from bitbucket_compliance.pipeline.extract.landing.results import FAILED, OK, SCOPE_MISSING, CallResult
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
+from bitbucket_compliance.pipeline.extract.preflight import known_scopes
 from bitbucket_compliance.pipeline.extract.repositories.needs import REMEMBERED, Needs, Repository
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import Run
@@ -145,7 +146,7 @@ class ChunkReader:
         """Send calls; a result that is known without asking is as good as one that came back."""
         for call in calls:
             repository.open_calls += 1
-            granted = self._client.granted_scopes or self._run.scopes_granted
+            granted = known_scopes(self._run, self._client)
             missing = call.resource.missing_scopes(granted) or self._denied.get(call.resource.name)
             if missing:
                 future: Future[CallResult] = Future()

@@ -122,7 +122,15 @@ _MEMBERS = (
 
 _REPOSITORIES = (
     *keyed("repositories", "repository_id", "repository"),
-    *keyed("repositories", "slug", "repository slug", _BELOW_REPOSITORY),
+    Expectation(
+        "repositories",
+        "ExpectColumnValuesToBeUnique",
+        "no repository slug stands twice",
+        "warning",
+        {"column": "slug"},
+        "one was deleted and another made under its slug; the next whole listing names one of them",
+        _BELOW_REPOSITORY,
+    ),
     no_rows(
         "repositories",
         "every repository says whether it is private",
