@@ -229,7 +229,7 @@ def refusal(client: BitbucketClient, start: PageCursor) -> Any:
 
 
 def test_a_429_in_the_middle_of_a_listing_carries_what_was_read(fake: Any, reply: Any, counted: Any) -> None:
-    link = f"{fake.url}/2.0{REPOSITORIES}?page=1"
+    link = f"{fake.url}/2.0{REPOSITORIES}?pagelen=100&page=1"
     fake.on(REPOSITORIES, reply(200, {"values": [{"id": 0}], "next": link}), reply(429, LIMITED))
     with pytest.raises(errors.RateLimited) as caught:
         counted(rate_limit_pauses=1).paginate("repositories", workspace="acme")
@@ -256,7 +256,7 @@ def test_a_start_that_leads_elsewhere_is_refused(fake: Any, counted: Any, elsewh
 
 
 def test_a_start_that_leads_back_to_itself_is_a_loop(fake: Any, reply: Any, counted: Any) -> None:
-    link = f"{fake.url}/2.0{REPOSITORIES}?page=1"
+    link = f"{fake.url}/2.0{REPOSITORIES}?pagelen=100&page=1"
     fake.on(REPOSITORIES, reply(200, {"values": [], "next": link}))
     with pytest.raises(errors.UnreadableBody, match="already read"):
         counted().paginate("repositories", workspace="acme", start=PageCursor([], link))
