@@ -105,6 +105,7 @@ class Driver(Pipeline):
                 tasks.gate(workspace, run_id, "results")
             tasks.publish(workspace, run_id)
         finally:
+            tasks.finish_run(workspace, run_id)
             self.release(workspace)
         return run_id
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.registry.classification import withdraw
@@ -14,7 +16,7 @@ from sandbox.model import Repository
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.faults.driver import RULE_TESTS, Driver, Verdict
-from tests.pipeline.small import ACME, repository, small_state, write_csv
+from tests.pipeline.small import repository, small_state, write_csv
 
 Serve = Callable[[SandboxState], SandboxServer]
 Quiet = Callable[..., Driver]
@@ -169,12 +171,68 @@ def test_an_entry_taken_back_and_declared_again_means_whoever_has_the_slug_then(
     assert by_id(driver, old.uuid)["repo_classified"][2] == "unclassified"
 
 
-def test_repositories_of_another_workspace_are_none_of_this_one(driver: Driver, serve: Serve) -> None:
+def test_another_workspace_under_the_slug_is_not_this_one(driver: Driver, serve: Serve) -> None:
     """The workspace was deleted, and another one made under its slug."""
     server = serve(small_state(3))
     driver.run(server)
     before = driver.verdicts()
     server.state.workspaces[0].uuid = "{0000bbbb-0000-4000-8000-00000000beef}"
+    with pytest.raises(AirflowFailException, match="another one is kept under this slug"):
+        driver.run(server)
+    # Nor where the role does not tell which workspace it is in.
+    server.state.add_fault("user_workspace_permission", status=403)
     with pytest.raises(Exception, match="was not asked for"):
         driver.run(server)
-    assert driver.verdicts(ACME) == before
+    assert driver.verdicts() == before
+
+
+@pytest.mark.parametrize("named", ["ACME", "  Acme ", "uuid", "UUID", "uuid without braces"])
+def test_a_workspace_is_its_uuid_however_it_is_named(driver: Driver, serve: Serve, named: str) -> None:
+    server = serve(small_state(2))
+    uuid = server.state.workspaces[0].uuid
+    other = {"uuid": uuid, "UUID": uuid.upper(), "uuid without braces": uuid.strip("{}")}.get(named, named)
+    if named in ("ACME", "uuid"):
+        driver.run(server, other)
+        driver.run(server)
+    else:
+        driver.run(server)
+        driver.run(server, other)
+    assert {row["workspace"] for row in driver.query("SELECT workspace FROM compliance.current_results")} == {"acme"}
+    assert driver.query("SELECT count(*) AS n FROM compliance.repositories")[0]["n"] == 2
+    assert {row["workspace"] for row in driver.query("SELECT workspace FROM landing.calls")} == {"acme"}
+    assert driver.query("SELECT * FROM integration.workspace_leases") == []
+    statuses = [row["status"] for row in driver.query("SELECT status FROM compliance.runs")]
+    assert statuses == ["published", "published"]
+
+
+@pytest.mark.parametrize(("named", "role"), [("acme-group", 200), ("acme", 200), ("acme-group", 403)])
+def test_a_renamed_workspace_goes_on_as_it_was(
+    driver: Driver, serve: Serve, tmp_path: Path, named: str, role: int
+) -> None:
+    server = serve(small_state(2))
+    unprotect(server.state.repository("repo-1"))
+    driver.connect_to(server)
+    rows = [("repository", "repo-0", "non_production", "", "Ada", "acme")]
+    driver.take("classification", write_csv(tmp_path / "c.csv", f"{CLASSIFICATION},workspace", rows))
+    driver.run(server)
+    ordered = (
+        "SELECT test_id, subject_id, status, reason_code, status_since, failing_since, due_at, first_seen_at"
+        " FROM compliance.current_results ORDER BY test_id, subject_id"
+    )
+    before, intervals = driver.query(ordered), driver.query("SELECT * FROM compliance.result_history")
+    server.state.workspaces[0].slug = "acme-group"
+    if role != 200:
+        server.state.add_fault("user_workspace_permission", status=role)
+    for _ in range(2):
+        driver.run(server, named)
+        assert driver.query(ordered) == before
+    published = driver.query("SELECT DISTINCT workspace FROM compliance.current_results")
+    assert [row["workspace"] for row in published] == ["acme-group"]
+    assert driver.query("SELECT count(*) AS n FROM compliance.repositories")[0]["n"] == 2
+    assert len(driver.query("SELECT 1 FROM compliance.result_history")) == len(intervals), "nothing began anew"
+    assert driver.query("SELECT 1 FROM compliance.result_history WHERE workspace = 'acme'") == []
+    (noted,) = driver.query("SELECT old_slug, new_slug FROM integration.workspace_renamings")
+    assert noted == {"old_slug": "acme", "new_slug": "acme-group"}
+    # What must not be changed is guarded as before.
+    with psycopg.connect(driver.dsn) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("UPDATE registry.classification SET owner = 'somebody else'")

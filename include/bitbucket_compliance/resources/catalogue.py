@@ -56,7 +56,7 @@ IDENTITY_ROLE = Resource(
     endpoint="workspace_permission",
     of="workspace",
     read_as="object",
-    fields=("permission",),
+    fields=("permission", "workspace.uuid", "workspace.slug"),
     shape=shapes.Role,
     key=_only_one,
 )

@@ -28,7 +28,7 @@ class Resource:
         endpoint: name in ``bitbucket_cloud``'s table of endpoints, which holds its path and scopes.
         of: what one call is about.
         read_as: see ``ReadAs``.
-        fields: all that is asked for of an object, as Bitbucket's partial-response paths.
+        fields: what is asked for of an object, its ``owner`` apart, as Bitbucket's partial-response paths.
         shape: what an object must look like to be landed.
         key: the object's key within the workspace, or within its repository; None leaves the object out.
         owner: path in each object to the uuid of the repository (``of`` a workspace: the workspace) that it belongs to,
@@ -71,11 +71,14 @@ class Resource:
     later_requests: float = 1.0
 
     @property
+    def asked_fields(self) -> tuple[str, ...]:
+        """All that is asked for of an object."""
+        return tuple(dict.fromkeys((*self.fields, *([self.owner] if self.owner else []))))
+
+    @property
     def response_fields(self) -> tuple[str, ...]:
         """What a call's parameter ``fields`` names."""
-        own = [self.owner] if self.owner and self.owner not in self.fields else []
-        names = (*self.fields, *own)
-        return names if self.read_as == "object" else tuple(f"values.{name}" for name in names)
+        return self.asked_fields if self.read_as == "object" else tuple(f"values.{one}" for one in self.asked_fields)
 
     def owner_of(self, body: Body) -> str | None:
         """The uuid that an object names as its owner's, in lower case; None where it names none."""

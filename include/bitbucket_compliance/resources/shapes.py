@@ -177,6 +177,7 @@ class BranchingModel(Shape):
 
 
 class Role(Shape):
-    """The identity's own role."""
+    """The identity's own role, and the workspace that it is in."""
 
     permission: str | None = None
+    workspace: _Workspace | None = None

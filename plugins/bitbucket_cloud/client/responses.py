@@ -20,8 +20,6 @@ from bitbucket_cloud.http.statuses import NOT_IN_TIME
 
 MERGE_TIMEOUT = 555
 _SCOPE_MESSAGE = "lack one or more required privilege scopes"
-#: What a 404 says of a path that is no endpoint, or is none any more.
-_NO_ENDPOINT = "There is no API hosted"
 
 
 @dataclass(frozen=True)
@@ -59,8 +57,6 @@ def error_of(response: requests.Response, asked: Asked, redactor: Redactor) -> e
     if status == 403:
         return _forbidden(asked, envelope, said, redactor)
     kind, sentence = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _NEITHER)
-    if status == 404 and _NO_ENDPOINT in str(envelope.get("detail")):
-        kind, sentence = _GONE
     return kind(sentence.format(conn=asked.conn_id, path=asked.path, status=status, said=said), status=status)
 
 
@@ -77,7 +73,6 @@ def not_supported(response: requests.Response, asked: Asked, redactor: Redactor)
 
 _Sentence = tuple[type[errors.BitbucketError], str]
 
-_GONE: _Sentence = (errors.Gone, "Bitbucket has taken {path} out of service{said}; update this pipeline")
 _LATE: _Sentence = (errors.ServerError, "Bitbucket ran out of time on {path} (status {status}); run again later")
 _MALFORMED: _Sentence = (
     errors.BadRequest,
@@ -95,7 +90,7 @@ _BY_STATUS: Mapping[int, _Sentence] = {
         "Bitbucket has no {path} that Airflow connection {conn} can see{said}; "
         "check the spelling and the access of its identity",
     ),
-    410: _GONE,
+    410: (errors.Gone, "Bitbucket has taken {path} out of service{said}; update this pipeline"),
     429: (
         errors.RateLimited,
         "Bitbucket kept limiting the rate of Airflow connection {conn} at {path}; "

@@ -44,7 +44,6 @@ CASES = [
     (404, HTML * 200, "text/html; charset=utf-8", errors.NotFound),
     (404, envelope(HTML), "application/json", errors.NotFound),
     (410, envelope("CHANGE-2770 - Functionality has been deprecated"), "application/json", errors.Gone),
-    (404, envelope("Resource not found", detail="There is no API hosted at this URL"), "text/json", errors.Gone),
     (500, HTML, "text/html", errors.ServerError),
     (503, "", "text/plain", errors.ServerError),
     (555, "", "text/plain", errors.MergeTimeout),

@@ -18,6 +18,7 @@ class Run:
         incremental: it reads what webhooks announced, and nothing else.
         judges_all: it judges every subject, not only the repositories it read.
         workspace_id: the workspace's uuid, where a run before saw it.
+        asked_as: how the run was told to name the workspace: its slug of any time, or its uuid in braces.
     """
 
     workspace: str
@@ -31,6 +32,7 @@ class Run:
     incremental: bool = False
     judges_all: bool = True
     workspace_id: str | None = None
+    asked_as: str = ""
 
     def reason_not_to_wait(self, now: datetime) -> str | None:
         """Why the run should publish what it has rather than wait for requests once more; None: it may wait."""

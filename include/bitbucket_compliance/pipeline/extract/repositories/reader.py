@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
+from urllib.parse import quote
 
 from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, WaitForRequests
@@ -186,6 +187,10 @@ class ChunkReader:
                 # One repository with an odd answer is an error of that repository, not of its chunk.
                 message = f"Bitbucket's {result.resource} of {repository.slug} can't be read ({type(odd).__name__})"
                 result = replace(result, outcome=FAILED, objects=(), message=message)
+        if result.message:
+            # Asked for by uuid; people know it by its slug.
+            named = result.message.replace(quote(repository.repository_id, safe=""), repository.slug)
+            result = replace(result, message=named)
         self._writer.add(result)
         repository.outcomes[result.resource] = result.outcome
         if result.outcome == SCOPE_MISSING and result.requests:
