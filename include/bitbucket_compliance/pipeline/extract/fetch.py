@@ -116,8 +116,8 @@ def read(client: Client, call: Call) -> CallResult:
 
 def _object(client: Client, call: Call) -> CallResult:
     response = _fetch(client, call)
+    _check(call, [response.body], response.requests)
     body = call.resource.kept(response.body)
-    _check(call, [body], response.requests)
     return _ok(call, [(call.resource.key(body) or "", body)] if body else [], response.requests)
 
 
