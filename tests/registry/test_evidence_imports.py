@@ -86,8 +86,8 @@ def test_a_hostile_export_is_refused_by_an_import_too(registry: Registry, tmp_pa
 
 def test_nobody_stops_an_import_by_the_name_they_chose(registry: Registry, tmp_path: Path) -> None:
     take(registry, b"Name,Email,2FA\n=SUM(1+1) Petra,petra@x.io,on\n+1,a@x.io,off\n", tmp_path)
-    rows = registry.rows("SELECT email, mfa_enabled FROM registry.evidence_members ORDER BY line")
-    assert [(row["email"], row["mfa_enabled"]) for row in rows] == [("petra@x.io", True), ("a@x.io", False)]
+    rows = registry.rows("SELECT email, two_step FROM registry.evidence_members ORDER BY line")
+    assert [(row["email"], row["two_step"]) for row in rows] == [("petra@x.io", "on"), ("a@x.io", "off")]
 
 
 def test_where_the_store_fails_nothing_is_imported(registry: Registry, tmp_path: Path) -> None:
