@@ -3,6 +3,7 @@
 The client is the hook's; nothing here knows HTTP beyond the names of its errors.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from pydantic import ValidationError
 
 from bitbucket_cloud import errors as bitbucket
 from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests
+from bitbucket_compliance.core.printable import printable
+from bitbucket_compliance.pipeline.extract.addresses import NOBODY, filter_of
 from bitbucket_compliance.pipeline.extract.landing.results import (
     FAILED,
     NOT_FOUND,
@@ -23,6 +26,11 @@ from bitbucket_compliance.pipeline.extract.landing.results import (
     distinct,
 )
 from bitbucket_compliance.resources.model import Body, ReadAs, Resource
+
+log = logging.getLogger(__name__)
+
+# What a filter, or a request line that grew too long by it, is refused with.
+_FILTER_REFUSED = (400, 414, 431)
 
 
 class Client(Protocol):
@@ -52,6 +60,7 @@ class Call:
 
     Attributes:
         checkpoint: where an earlier try of the call stopped; None: it begins at the beginning.
+        addresses: declared addresses that it looks up.
     """
 
     resource: Resource
@@ -60,6 +69,7 @@ class Call:
     item_key: str = ""
     params: Mapping[str, object] | None = None
     checkpoint: Checkpoint | None = None
+    addresses: tuple[str, ...] = ()
 
     @property
     def key(self) -> CallKey:
@@ -146,6 +156,50 @@ def _collected(client: Client, call: Call) -> CallResult:
 
 
 def _addresses(client: Client, call: Call) -> CallResult:
+    """Members found by declared addresses; a filter that is refused is halved until the address at fault is alone.
+
+    One address that Bitbucket refuses is named and answered with nobody; where it refuses any filter at all, the call
+    fails.
+    """
+    waiting, objects, refused, requests = [call.addresses], list[tuple[str, Body]](), list[str](), 0
+    is_answered = False
+    while waiting:
+        batch = waiting.pop()
+        part = replace(call, params=filter_of(batch), checkpoint=call.checkpoint if batch == call.addresses else None)
+        try:
+            result = _by_one_filter(client, part)
+        except bitbucket.BadRequest as error:
+            requests += error.requests
+            if error.status not in _FILTER_REFUSED:
+                raise
+            if len(batch) > 1:
+                waiting += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
+                continue
+            if not is_answered and batch != NOBODY:
+                # Is it the address, or does the filter take none?
+                waiting += [batch, NOBODY]
+                continue
+            if not is_answered:
+                error.requests = requests
+                raise
+            refused += batch
+            continue
+        except bitbucket.RateLimited as error:
+            if batch != call.addresses:
+                error.cursor = None  # of a part: the call begins anew
+            raise
+        requests += result.requests
+        if result.outcome != OK:
+            return replace(result, requests=requests)
+        is_answered = True
+        objects += result.objects
+    message = f"Bitbucket's filter refuses {', '.join(refused)}: nobody is found by it" if refused else None
+    if message:
+        log.warning("%s", printable(message))
+    return replace(_ok(call, objects, requests), addresses=call.addresses, message=message)
+
+
+def _by_one_filter(client: Client, call: Call) -> CallResult:
     """Members found by the addresses of one filter, and no address that was not asked for.
 
     Where Bitbucket answers without any address this identity may not filter by address: rights are missing.
@@ -245,7 +299,4 @@ def _outcome(call: Call, error: bitbucket.BitbucketError | _WrongShape) -> str:
             return PERMISSION_MISSING
         case bitbucket.NotFound() | bitbucket.Gone():
             return NOT_FOUND
-        case bitbucket.BadRequest(status=400) if call.resource.read_as == "addresses":
-            # The filter is for administrators, integrations and access tokens, by the official document.
-            return PERMISSION_MISSING
     return FAILED

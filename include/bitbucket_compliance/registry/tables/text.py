@@ -12,6 +12,7 @@ _HOW_TO_SAVE: Final = "save the file as CSV UTF-8"
 # words.
 _SIGNS: Final = frozenset(" €‚„…†‡‰‹›‘’“”•–—§©«»®°±²³´µ·¹º¼½¾¿¡ª")
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_SIGN_IN_A_WORD: Final = re.compile(r"[^\W\d_][^\w\x00-\x7f’–—][^\W\d_]")
 
 
 def decoded(name: str, content: bytes) -> str:
@@ -52,5 +53,7 @@ def _windows_1252(content: bytes) -> str | None:
         foreign = sum(letter > "\x7f" for letter in word)
         if 2 * foreign > len(word):
             return None
+    if _SIGN_IN_A_WORD.search(text):
+        return None
     others = {letter for letter in text if letter > "\x7f" and not unicodedata.category(letter).startswith("L")}
     return text if others <= _SIGNS else None

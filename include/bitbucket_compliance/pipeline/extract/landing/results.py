@@ -33,6 +33,7 @@ class CallResult:
         listing_size: the ``size`` Bitbucket gave.
         repeated_items: objects a listing named twice.
         reread: whether the listing was read a second time because of an anomaly.
+        addresses: declared addresses that it answered, whether anybody has them or not.
     """
 
     resource: str
@@ -46,6 +47,7 @@ class CallResult:
     reread: bool = False
     http_status: int | None = None
     message: str | None = None
+    addresses: Sequence[str] = ()
     fetched_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
