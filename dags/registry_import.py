@@ -1,8 +1,8 @@
 """Take declared data into ``registry``: roster, classification, two-step verification export.
 
-From a CSV file or an Excel workbook below one of the folders of ``COMPLIANCE_IMPORT_FOLDERS``, or the roster from the source that
-``COMPLIANCE_ROSTER_SOURCE`` names. Who triggered the run counts as who declares it; a two-step verification export
-waits for somebody else to accept it.
+From a CSV file or an Excel workbook below one of the folders of ``COMPLIANCE_IMPORT_FOLDERS``, or the roster from the
+source that ``COMPLIANCE_ROSTER_SOURCE`` names. Who triggered the run counts as who declares it; a two-step verification
+export waits for somebody else to accept it.
 """
 
 from datetime import timedelta
@@ -51,9 +51,7 @@ with DAG(
     ) -> None:
         from bitbucket_compliance.tasks import registry_import as tasks
 
-        tasks.import_from(
-            kind, source, file, captured_on, dag_run, mapping=mapping, may_shrink=may_shrink == "True"
-        )
+        tasks.import_from(kind, source, file, captured_on, dag_run, mapping=mapping, may_shrink=may_shrink == "True")
 
     import_file(
         kind="{{ params.kind }}",

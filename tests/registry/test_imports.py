@@ -467,7 +467,8 @@ def people(connection: Database) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("header", [
-    "email,status", "E-Mail,Status", "Work Email,Employment Status", "Account ID,status", "userPrincipalName,User status",
+    "email,status", "E-Mail,Status", "Work Email,Employment Status", "Account ID,status",
+    "userPrincipalName,User status",
 ])  # fmt: skip
 def test_a_roster_needs_an_address_or_an_id_and_a_status(take: Take, connection: Database, header: str) -> None:
     take("roster", f"{header}\na@x.io,Inactive\n")
@@ -526,9 +527,7 @@ def test_what_is_no_address_is_fine_beside_an_account_id(take: Take, connection:
 
 
 @pytest.mark.parametrize("second", ["status", "STATUS ", "Sta-tus"])
-def test_a_heading_that_stands_twice_is_refused_with_both_places(
-    take: Take, connection: Database, second: str
-) -> None:
+def test_a_heading_that_stands_twice_is_refused_with_both_places(take: Take, connection: Database, second: str) -> None:
     problem = "".join(refused(take, connection, "roster", f"email,status,name,{second}\na@x.io,terminated,A,active\n"))
     assert "'status' stands twice, in columns 2 and 4" in problem
 
@@ -648,7 +647,6 @@ def test_lines_that_name_nobody_are_told_and_say_nothing(take: Take, connection:
     assert said_of(connection) == ["on"]
     assert "2 lines name nobody and say nothing: line 3, 4" in said
     assert "lists nobody" in "".join(refused(take, connection, "mfa", f"{MFA}\n,,Enabled\n"))
-
 
 
 def test_an_export_is_accepted_evidence_of_the_operator_who_ran_it(take: Take, connection: Database) -> None:

@@ -103,9 +103,11 @@ def how_matched(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Dat
         if member["member_type"] != "app_user" and comparable_name(member["display_name"]) in names
     }
     for how in ("email", "account_id"):
-        found.update({
-            pair["member_id"]: how
-            for pair in records(pairs)
-            if pair["matched_by"] == how and pair["line"] not in unclear
-        })
+        found.update(
+            {
+                pair["member_id"]: how
+                for pair in records(pairs)
+                if pair["matched_by"] == how and pair["line"] not in unclear
+            }
+        )
     return found

@@ -123,7 +123,7 @@ def _forbidden(asked: Asked, envelope: Mapping[str, Any], said: str, redactor: R
 
 
 def _is_about_rights(envelope: Mapping[str, Any]) -> bool:
-    """Whether a request was refused for who asks, not for what it asks: what it asks, addresses too, is quoted in it."""
+    """Whether a request was refused for who asks, not for what it asks, which a message may quote."""
     data = envelope.get("data")
     key = data.get("key") if isinstance(data, dict) else None
     message = _QUOTED.sub("", str(envelope.get("message")))

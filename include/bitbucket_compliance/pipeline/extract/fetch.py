@@ -4,7 +4,7 @@ The client is the hook's; nothing here knows HTTP beyond the names of its errors
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -161,42 +161,65 @@ def _addresses(client: Client, call: Call) -> CallResult:
     One address that Bitbucket refuses is named and answered with nobody; where it refuses any filter at all, the call
     fails.
     """
-    waiting, objects, refused, requests = [call.addresses], list[tuple[str, Body]](), list[str](), 0
-    is_answered = False
-    while waiting:
-        batch = waiting.pop()
-        part = replace(call, params=filter_of(batch), checkpoint=call.checkpoint if batch == call.addresses else None)
+    lookup = _Lookup(client, call)
+    lookup.ask(call.addresses)
+    return lookup.result()
+
+
+class _Lookup:
+    """Asks for the addresses of a call by one filter, or by several where one is refused."""
+
+    def __init__(self, client: Client, call: Call):
+        self._client = client
+        self._call = call
+        self._answers: list[CallResult] = []
+        self._refused: list[str] = []
+        self._requests = 0
+
+    def ask(self, batch: Sequence[str]) -> None:
+        """Ask for some of them.
+
+        Raises:
+            BadRequest: no filter was taken.
+        """
+        is_whole = len(batch) == len(self._call.addresses)
+        part = replace(self._call, params=filter_of(batch), checkpoint=self._call.checkpoint if is_whole else None)
         try:
-            result = _by_one_filter(client, part)
+            self._answers.append(_by_one_filter(self._client, part))
         except bitbucket.BadRequest as error:
-            requests += error.requests
-            if error.status not in _FILTER_REFUSED:
+            self._requests += error.requests
+            error.requests = self._requests
+            if error.status not in _FILTER_REFUSED or batch == NOBODY:
                 raise
-            if len(batch) > 1:
-                waiting += [batch[len(batch) // 2 :], batch[: len(batch) // 2]]
-                continue
-            if not is_answered and batch != NOBODY:
-                # Is it the address, or does the filter take none?
-                waiting += [batch, NOBODY]
-                continue
-            if not is_answered:
-                error.requests = requests
-                raise
-            refused += batch
-            continue
+            self._ask_by_parts(batch)
         except bitbucket.RateLimited as error:
-            if batch != call.addresses:
+            if not is_whole:
                 error.cursor = None  # of a part: the call begins anew
             raise
-        requests += result.requests
-        if result.outcome != OK:
-            return replace(result, requests=requests)
-        is_answered = True
-        objects += result.objects
-    message = f"Bitbucket's filter refuses {', '.join(refused)}: nobody is found by it" if refused else None
-    if message:
-        log.warning("%s", printable(message))
-    return replace(_ok(call, objects, requests), addresses=call.addresses, message=message)
+
+    def _ask_by_parts(self, batch: Sequence[str]) -> None:
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self.ask(batch[:middle])
+            self.ask(batch[middle:])
+            return
+        if not self._answers:
+            # Is it the address, or does the filter take none?
+            self.ask(NOBODY)
+        self._refused += batch
+
+    def result(self) -> CallResult:
+        """What all answers brought together."""
+        requests = self._requests + sum(answer.requests for answer in self._answers)
+        undisclosed = next((answer for answer in self._answers if answer.outcome != OK), None)
+        if undisclosed:
+            return replace(undisclosed, requests=requests)
+        objects = [found for answer in self._answers for found in answer.objects]
+        message = None
+        if self._refused:
+            message = f"Bitbucket's filter refuses {', '.join(self._refused)}: nobody is found by it"
+            log.warning("%s", printable(message))
+        return replace(_ok(self._call, objects, requests), addresses=self._call.addresses, message=message)
 
 
 def _by_one_filter(client: Client, call: Call) -> CallResult:

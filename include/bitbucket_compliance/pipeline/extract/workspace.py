@@ -91,9 +91,7 @@ class _Reader:
         connection.commit()
         if declared:
             log.info("progress: asking for %d of %d declared addresses", len(due), len(declared))
-        calls = [
-            Call(MEMBER_EMAILS, self._path, item_key=batch_key(batch), addresses=batch) for batch in batches(due)
-        ]
+        calls = [Call(MEMBER_EMAILS, self._path, item_key=batch_key(batch), addresses=batch) for batch in batches(due)]
         if declared and not calls:
             # That nothing was left to ask is an answer too.
             self._take(CallResult(MEMBER_EMAILS.name, OK))

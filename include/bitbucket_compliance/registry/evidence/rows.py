@@ -63,8 +63,7 @@ def insert_evidence(
     evidence_id = str(one_row(cursor)["evidence_id"])
     copy_rows(
         connection,
-        "COPY registry.evidence_members (evidence_id, line, email, account_id, two_step, other_emails)"
-        " FROM STDIN",
+        "COPY registry.evidence_members (evidence_id, line, email, account_id, two_step, other_emails) FROM STDIN",
         ((evidence_id, *vars(row).values()) for row in people),
     )
     after = facts(state_of(connection, evidence_id))

@@ -11,7 +11,7 @@ from bitbucket_compliance.registry.classification import (
     Entry,
     plain_target,
 )
-from bitbucket_compliance.registry.tables.file import Columns, File, Problems, find_columns, plain_name, quoted
+from bitbucket_compliance.registry.tables.file import File, Problems, find_columns, plain_name, quoted
 
 COLUMNS: Final = ("target_type", "target", "classification", "sensitivity", "owner", "workspace")
 _HEADINGS: Final = {column: (column,) for column in COLUMNS}

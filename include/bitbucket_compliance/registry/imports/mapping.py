@@ -74,7 +74,9 @@ def load_mapping(name: str = "") -> RosterMapping:
 
 
 def _default() -> RosterMapping:
-    return _over(RosterMapping(DEFAULT, dict.fromkeys(ROSTER_COLUMNS, ()), {}), _read(_FOLDER / "default.yaml"), DEFAULT)
+    return _over(
+        RosterMapping(DEFAULT, dict.fromkeys(ROSTER_COLUMNS, ()), {}), _read(_FOLDER / "default.yaml"), DEFAULT
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -112,9 +114,7 @@ def _over(base: RosterMapping, changes: Mapping[str, Any], name: str) -> RosterM
     return RosterMapping(name, columns, statuses, date_format, time_zone)
 
 
-def _section(
-    changes: Mapping[str, Any], section: str, name: str, known: tuple[str, ...]
-) -> dict[str, tuple[str, ...]]:
+def _section(changes: Mapping[str, Any], section: str, name: str, known: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     given = changes.get(section) or {}
     if not isinstance(given, dict):
         raise SourceWrong(f"mapping {name}: {section}: must hold keys, known: {', '.join(known)}")

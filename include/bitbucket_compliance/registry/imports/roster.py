@@ -38,7 +38,9 @@ def roster_people(file: File, mapping: RosterMapping, zone: ZoneInfo) -> list[Pe
     """
     columns = find_columns(file, mapping.columns, ("status",))
     if not columns.places["email"] and not columns.places["account_id"]:
-        raise refused(file.name, f"{file.where}missing column email or account_id; wanted are {', '.join(mapping.columns)}")
+        raise refused(
+            file.name, f"{file.where}missing column email or account_id; wanted are {', '.join(mapping.columns)}"
+        )
     if not file.rows:
         # Everybody would be missing from it.
         raise refused(file.name, "it brought nobody; look at the report, the query or the directory")

@@ -1,7 +1,7 @@
 """The roster from elsewhere than a file: rows of a query over any Airflow SQL connection, users of a directory.
 
-Each source becomes the same ``File`` of text cells that a table of a file becomes, so that one set of checks and one way into the
-registry serve all. Their rows are counted from 1.
+Each source becomes the same ``File`` of text cells that a table of a file becomes, so that one set of checks and one
+way into the registry serve all. Their rows are counted from 1.
 """
 
 import hashlib
@@ -130,7 +130,9 @@ def read_scim(conn_id: str) -> File:
             )
         end_date = user.text(directory.end_date_attribute) if directory.end_date_attribute else ""
         account_id = user.text(directory.account_id_attribute) if directory.account_id_attribute else ""
-        rows.append(("; ".join(user.emails), user.name, "active" if user.active else "terminated", end_date, account_id))
+        rows.append(
+            ("; ".join(user.emails), user.name, "active" if user.active else "terminated", end_date, account_id)
+        )
     problems.refuse_if_any()
     return replace(roster_file(name, "scim", ROSTER_COLUMNS, rows), doubt=listed.doubt)
 

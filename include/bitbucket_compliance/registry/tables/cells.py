@@ -10,7 +10,9 @@ _EARLIEST_YEAR: Final = 1900
 _ADDRESS: Final = re.compile(r"[^\s\"\\<>(),;:@\[\]]+@[^\s\"\\<>(),;:@\[\]]+")
 _BRACKETS: Final = re.compile(r"<([^<>]*)>")
 _COMMENT: Final = re.compile(r"\([^()]*\)")
-_NOTHING: Final = frozenset(("", "-", "--", "–", "—", "n/a", "n.a.", "na", "#n/a", "null", "none", "not applicable"))
+_NOTHING: Final = frozenset(
+    ("", "-", "--", "\u2013", "\u2014", "n/a", "n.a.", "na", "#n/a", "null", "none", "not applicable")
+)
 
 #: letters and marks that show nothing
 _BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u3164\uffa0")
@@ -104,7 +106,7 @@ def _as_told(text: str, date_format: str) -> date:
         pattern = pattern.replace(ours, theirs)
     for candidate in (text, _TIME_BEHIND.sub("", text)):
         try:
-            return datetime.strptime(candidate, pattern).date()  # noqa: DTZ007 - a day has no time zone
+            return datetime.strptime(candidate, pattern).date()
         except ValueError:
             continue
     raise NoDay(f"is no date; the mapping says {date_format}")

@@ -126,6 +126,6 @@ def _stands_twice(file: File, places: Sequence[int]) -> ImportRefused:
     numbers = " and ".join(str(place + 1) for place in places)
     return refused(
         file.name,
-        f"{file.where}the heading {quoted(file.header[places[0]])} stands twice, in columns {numbers}, and nothing tells "
-        "which one counts: leave one out or call it otherwise",
+        f"{file.where}the heading {quoted(file.header[places[0]])} stands twice, in columns {numbers}, and nothing "
+        "tells which one counts: leave one out or call it otherwise",
     )

@@ -101,7 +101,9 @@ def _delimiter(text: str, is_header: IsHeader | None) -> str:
     """What separates the headings; without any that are known, the most frequent on the first line that isn't blank."""
     lines = [line for line in re.split(r"[\r\n]+", text[:20_000]) if line.strip()][:MOST_LINES_ABOVE]
     ranked = sorted(_DELIMITERS, key=lambda mark: -(lines[0].count(mark) if lines else 0))
-    for mark in ranked if is_header else ():
+    if is_header is None:
+        return ranked[0]
+    for mark in ranked:
         if any(is_header([cell.strip(' "') for cell in line.split(mark)]) for line in lines):
             return mark
     return ranked[0]

@@ -10,9 +10,11 @@ _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _HOW_TO_SAVE: Final = "save the file as CSV UTF-8"
 # What Windows-1252 has beside letters, and people write: a file of another encoding shows other signs, or these within
 # words.
-_SIGNS: Final = frozenset(" €‚„…†‡‰‹›‘’“”•–—§©«»®°±²³´µ·¹º¼½¾¿¡ª")
+_SIGNS: Final = frozenset(
+    "\xa0\u20ac\u201a\u201e\u2026\u2020\u2021\u2030\u2039\u203a\u2018\u2019\u201c\u201d\u2022\u2013\u2014\xa7\xa9\xab\xbb\xae\xb0\xb1\xb2\xb3\xb4\xb5\xb7\xb9\xba\xbc\xbd\xbe\xbf\xa1\xaa"
+)
 _WORD: Final = re.compile(r"[^\W\d_]+")
-_SIGN_IN_A_WORD: Final = re.compile(r"[^\W\d_][^\w\x00-\x7f’–—][^\W\d_]")
+_SIGN_IN_A_WORD: Final = re.compile(r"[^\W\d_][^\w\x00-\x7f\u2019\u2013\u2014][^\W\d_]")
 
 
 def decoded(name: str, content: bytes) -> str:

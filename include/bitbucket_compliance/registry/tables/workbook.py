@@ -40,7 +40,9 @@ def rows_of_workbook(name: str, content: bytes, is_header: IsHeader | None) -> l
     _check_size(name, content)
     sheets = _sheets(name, content)
     fitting = {
-        title: rows for title, rows in sheets.items() if not is_header or any(is_header(cells) for _, cells in rows[:30])
+        title: rows
+        for title, rows in sheets.items()
+        if not is_header or any(is_header(cells) for _, cells in rows[:30])
     }
     meant = fitting or sheets
     if len(meant) > 1:
@@ -70,7 +72,16 @@ def _sheets(name: str, content: bytes) -> dict[str, list[Row]]:
             for sheet in book.worksheets
             if getattr(sheet, "sheet_state", "visible") == "visible"
         }
-    except (KeyError, ValueError, TypeError, AttributeError, IndexError, SyntaxError, OSError, zipfile.BadZipFile) as no:
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        SyntaxError,
+        OSError,
+        zipfile.BadZipFile,
+    ) as no:
         # The library has no error of its own for a file that is not as it should be.
         raise refused(name, "is no Excel workbook that can be read: save it again as .xlsx or as CSV UTF-8") from no
     return {title: rows for title, rows in found.items() if rows}

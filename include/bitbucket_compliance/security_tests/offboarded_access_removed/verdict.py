@@ -65,10 +65,8 @@ def decide(
     unclear_rows: dict[str, str] = {}
     for pair in records(pairs):
         if named := of_several.get(pair["line"]):
-            unclear_rows.setdefault(
-                pair["member_id"],
-                f"line {pair['line']} of the roster points at {' and at '.join(shown_names.get(one, one) for one in named)}",
-            )
+            both = " and at ".join(shown_names.get(one, one) for one in named)
+            unclear_rows.setdefault(pair["member_id"], f"line {pair['line']} of the roster points at {both}")
         else:
             rows_of_member.setdefault(pair["member_id"], []).append((pair["line"], pair["matched_by"]))
     names = comparable_names(roster)

@@ -77,7 +77,8 @@ def decide(
         members: ``member_id, account_id, display_name, member_type``.
         emails: ``email, member_id``, confirmed by Bitbucket.
         evidence: newest first: ``evidence_id, captured_on, line, email, account_id, two_step`` of exports,
-            ``other_emails`` where there are any; ``kind`` and ``member_id`` besides, where there are screenshots, which name members themselves.
+            ``other_emails`` where there are any; ``kind`` and ``member_id`` besides, where there are screenshots, which
+            name members themselves.
         lookup: outcome of the look-up of addresses; None where there was nothing to look up.
         today: the day of the run. validity_days: evidence holds for so many days, the day of capture included.
     """
@@ -145,9 +146,7 @@ def _shown(rows: "pd.DataFrame") -> dict[str, tuple[str, str | None]]:
     return {row["member_id"]: (row["two_step"], None) for row in records(rows)}
 
 
-def _listed(
-    rows: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame"
-) -> dict[str, tuple[str, str | None]]:
+def _listed(rows: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame") -> dict[str, tuple[str, str | None]]:
     """By member: what the lines of an export say, and how they name the member; lines that differ are unclear."""
     said = {row["line"]: row["two_step"] for row in records(rows)}
     matched = match_people(rows.drop(columns="member_id"), members, emails)
