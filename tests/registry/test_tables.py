@@ -147,7 +147,7 @@ def test_several_sheets_that_could_be_meant_are_refused_by_their_names() -> None
 
 
 @pytest.mark.parametrize("content", [
-    b"PK\x03\x04", b"PK\x03\x04" + b"x" * 100, book(STAFF)[:-40], book(), book([]), book([["email", "status"]]),
+    b"PK\x03\x04", b"PK\x03\x04" + b"x" * 100, book(STAFF)[:-40], book([]), book([["email", "status"]]),
 ])  # fmt: skip
 def test_a_broken_or_empty_workbook_is_refused(content: bytes) -> None:
     with pytest.raises(ImportRefused, match=r"people\.csv was refused"):
@@ -169,7 +169,8 @@ def test_an_archive_that_is_no_workbook_is_refused() -> None:
 
 
 def test_an_export_may_be_a_workbook() -> None:
-    export = export_of("e.xlsx", book([["Email", "Two-step verification"], ["a@x.io", "Enabled"], ["b@x.io", None]]))
+    rows: list[list[object]] = [["Email", "Two-step verification"], ["a@x.io", "Enabled"], ["b@x.io", None]]
+    export = export_of("e.xlsx", book(rows))
     assert [(row.line, row.email, row.two_step) for row in export.people] == [
         (2, "a@x.io", "on"),
         (3, "b@x.io", "unclear"),
@@ -181,8 +182,8 @@ def test_an_export_may_be_a_workbook() -> None:
 CELLS = st.one_of(
     st.sampled_from([
         "email", "status", "Status", "end_date", "account_id", "name", "target", "target_type", "classification",
-        "owner", "sensitivity", "Two-step verification", "a@x.io", "A@x.io; b@x.io", "active", "terminated", "Inactive", "N/A",
-        "2026-10-31", "31.10.2026", "01/02/2026", "repository", "production", "non_production", "yes", "no", "",
+        "owner", "sensitivity", "Two-step verification", "a@x.io", "A@x.io; b@x.io", "active", "terminated", "Inactive",
+        "N/A", "2026-10-31", "31.10.2026", "01/02/2026", "repository", "production", "non_production", "yes", "no", "",
     ]),
     st.text(max_size=12),
 )  # fmt: skip
