@@ -126,7 +126,7 @@ def _is_about_rights(envelope: Mapping[str, Any]) -> bool:
     """Whether a request was refused for who asks, not for what it asks, which a message may quote."""
     data = envelope.get("data")
     key = data.get("key") if isinstance(data, dict) else None
-    message = _QUOTED.sub("", str(envelope.get("message")))
+    message = _QUOTED.sub("", str(envelope.get("message"))[:1000])
     return bool(_RIGHTS.search(f"{key} {message}"))
 
 

@@ -1,5 +1,5 @@
--- Purpose: forget answers that are too old, and those of addresses that nobody had once somebody came who was not listed
--- before; a full refresh forgets all that another run asked.
+-- Purpose: forget answers that are too old, and once somebody is listed who was not before, those of addresses that
+-- nobody had; a full refresh forgets all that another run asked.
 
 WITH newcomers AS (
     SELECT 1 AS one
@@ -12,7 +12,6 @@ WITH newcomers AS (
         AND listed.resource = 'members'
         AND listed.body #>> '{user,type}' IS DISTINCT FROM 'app_user'
         AND members.member_id IS null
-    LIMIT 1
 )
 
 DELETE FROM landing.looked_up_emails AS known
@@ -22,7 +21,7 @@ WHERE
     AND (
         %(full_refresh)s
         OR known.asked_at <= %(as_of)s::timestamptz - make_interval(secs => 3600.0 * %(hours)s)
-        OR known.email <> all(%(declared)s::text[])
+        OR known.email NOT IN (SELECT unnest(%(declared)s::text[]))
         OR (
             EXISTS (SELECT 1 FROM newcomers)
             AND NOT EXISTS (

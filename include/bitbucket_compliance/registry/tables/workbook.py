@@ -45,6 +45,8 @@ def rows_of_workbook(name: str, content: bytes, is_header: IsHeader | None) -> l
         if not is_header or any(is_header(cells) for _, cells in rows[:30])
     }
     meant = fitting or sheets
+    if len(meant) > 1 and not fitting:
+        raise refused(name, f"has {len(meant)} sheets, and none names the columns that are wanted")
     if len(meant) > 1:
         titles = ", ".join(repr(title[:40]) for title in meant)
         raise refused(name, f"has {len(meant)} sheets that could be meant ({titles}): keep the one to import")

@@ -41,8 +41,8 @@ TEST = SecurityTest(
             None,
             "Only the display name matches a roster row, or the row that matches points at another member too: neither "
             "proves anything.",
-            "Add the member's e-mail address or Atlassian account id to the roster, or correct the row that points at two "
-            "members: the reason names it.",
+            "Add the member's e-mail address or Atlassian account id to the roster, or correct the row that points at "
+            "two members: the reason names it.",
         ),
         "not_on_roster": Reason(
             "pending",
