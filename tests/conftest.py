@@ -28,12 +28,10 @@ from local.services import migrate_airflow
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.databases import TEMPLATE, copied
-from tests.harness import Pipeline, bitbucket_connection
+from tests.harness import REQUIRED_ANSWERS, Pipeline, bitbucket_connection, without_gates
 
 ROOT = Path(__file__).resolve().parents[1]
 Database = psycopg.Connection[dict[str, Any]]
-#: what publishing calls to see that both gates have passed
-REQUIRED_ANSWERS = "bitbucket_compliance.pipeline.publish.publish.require_answers"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -60,8 +58,7 @@ def _airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _gates_are_left_out(_airflow_home: None) -> Iterator[None]:
     """Gates cost seconds: tests of other things publish without them, unless they bear the marker ``gated``."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(REQUIRED_ANSWERS, lambda *_: None)
+    with without_gates():
         yield
 
 
