@@ -170,6 +170,20 @@ def test_what_could_not_be_asked_again_counts_no_longer(pipeline: Pipeline, acme
     assert verdict(pipeline, 3) == ("failing", "offboarded")
 
 
+def test_a_companys_roster_costs_a_small_workspace_one_round_a_day(
+    pipeline: Pipeline, serve: Serve, take: Take
+) -> None:
+    server = serve(small_state(2))
+    crew = people(4)
+    company = [f"somebody.{number}@example.com,active," for number in range(2699)]
+    own = [f",{'terminated' if n == 3 else 'active'},{one.account_id}" for n, one in enumerate(crew)]
+    take(*company, *own, header="email,status,account_id")
+    whole_run(pipeline, server, touched=False)
+    whole_run(pipeline, server, touched=False)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+    assert len([one for one in server.state.requests if one.path.startswith("/2.0/")]) <= 55
+
+
 # ----------------------------------------------------------------------------------- whose row it is
 
 

@@ -107,7 +107,10 @@ def _decide_member(
         return whole_roster
     matched_by = sorted({how for _, how in rows})
     detail = {"matched_by": matched_by, "roster_rows": len(rows)}
-    if rows and not all(gone_by_line[line] for line, _ in rows):
+    gone = sum(gone_by_line[line] for line, _ in rows)
+    if 0 < gone < len(rows):
+        detail["rows_that_say_gone"] = gone
+    if gone < len(rows):
         return "on_roster", "The roster names this member as somebody who belongs here.", detail
     if rows and (lookup is None or "account_id" in matched_by):
         return "offboarded", "Every roster row of this member says the person has left.", detail
