@@ -171,6 +171,13 @@ def test_a_row_of_a_member_and_of_somebody_who_is_none_decides(world: World) -> 
     assert found(world) == {"Ada": OFFBOARDED}
 
 
+def test_rows_of_one_person_that_contradict_each_other_are_counted(world: World) -> None:
+    world.member("Ada", "id-1").roster({"account_id": "id-1", **GONE}, {"account_id": "id-1", "status": "active"})
+    verdict = judged(world)
+    assert outcome(verdict) == ON_ROSTER
+    assert (verdict["detail"]["roster_rows"], verdict["detail"]["rows_that_say_gone"]) == (2, 1)
+
+
 def test_every_address_of_a_row_finds_its_member(world: World) -> None:
     world.member("Ada", email="ada@example.com")
     world.roster({"email": "a@home.example", "other_emails": ["x@example.com", "ada@example.com"], **GONE})

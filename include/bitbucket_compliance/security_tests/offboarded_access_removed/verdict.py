@@ -105,14 +105,10 @@ def _decide_member(
         return "app_user", "An app is no person and stands on no roster.", {}
     if whole_roster:
         return whole_roster
-    matched_by = sorted({how for _, how in rows})
-    detail = {"matched_by": matched_by, "roster_rows": len(rows)}
-    gone = sum(gone_by_line[line] for line, _ in rows)
-    if 0 < gone < len(rows):
-        detail["rows_that_say_gone"] = gone
-    if gone < len(rows):
+    detail = _matches(rows, gone_by_line)
+    if rows and not all(gone_by_line[line] for line, _ in rows):
         return "on_roster", "The roster names this member as somebody who belongs here.", detail
-    if rows and (lookup is None or "account_id" in matched_by):
+    if rows and (lookup is None or "account_id" in detail["matched_by"]):
         return "offboarded", "Every roster row of this member says the person has left.", detail
     if unclear_row:
         return "ambiguous_match", f"Nobody knows whom it is about: {unclear_row}, so it decides for none.", detail
@@ -125,6 +121,13 @@ def _decide_member(
             detail,
         )
     return "not_on_roster", "No row of the roster names this member.", detail
+
+
+def _matches(rows: list[tuple[int, str]], gone_by_line: dict[int, bool]) -> dict[str, Any]:
+    """How many rows match a member by what, and where they contradict each other, how many say that the person left."""
+    detail: dict[str, Any] = {"matched_by": sorted({how for _, how in rows}), "roster_rows": len(rows)}
+    gone = sum(gone_by_line[line] for line, _ in rows)
+    return {**detail, "rows_that_say_gone": gone} if 0 < gone < len(rows) else detail
 
 
 def _roster_problem(roster: "pd.DataFrame", as_of: datetime, max_age_days: float) -> _Decision | None:
