@@ -7,7 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 _EARLIEST_YEAR: Final = 1900
-_ADDRESS: Final = re.compile(r"[^\s\"\\<>(),;:@\[\]]+@[^\s\"\\<>(),;:@\[\]]+")
+_IN_NO_ADDRESS: Final = re.compile(r"[\s\"\\<>(),;:@\[\]]")
 _BRACKETS: Final = re.compile(r"<([^<>]*)>")
 _COMMENT: Final = re.compile(r"\([^()]*\)")
 _NOTHING: Final = frozenset(
@@ -51,7 +51,8 @@ def _is_invisible(letter: str) -> bool:
 
 def is_address(text: str) -> bool:
     """Whether it has the form of an e-mail address that a filter of Bitbucket's can hold."""
-    return bool(_ADDRESS.fullmatch(text))
+    local, _, domain = text.partition("@")
+    return bool(local and domain) and not _IN_NO_ADDRESS.search(local + domain)
 
 
 def addresses(cell: str) -> tuple[list[str], str]:

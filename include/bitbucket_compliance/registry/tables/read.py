@@ -21,7 +21,7 @@ MOST_LINES_ABOVE: Final = 30
 IsHeader = Callable[[Sequence[str]], bool]
 Row = tuple[int, list[str]]
 
-_SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)"?[ \t]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'\A\s*+"?sep=(.)"?[ \t]*+(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 _DELIMITERS: Final = ",;\t|"
 
 
