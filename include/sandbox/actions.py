@@ -198,14 +198,15 @@ def create_pull_request(
 @_action
 def update_pull_request(
     stage: _Stage, repository: str, pull_request: int | None = None, *, title: str | None = None,
-    description: str | None = None, into: str | None = None, actor: str | None = None,
+    description: str | None = None, into: str | None = None, draft: bool | None = None, actor: str | None = None,
 ) -> None:  # fmt: skip
-    """Edit an open pull request: its title, its description or the branch it goes into."""
+    """Edit an open pull request: its title, its description, the branch it goes into, or whether it is a draft."""
     stage.repository(repository)
     pull, who = stage.pull(pull_request), stage.person(actor)
     pull.title = pull.title if title is None else title
     pull.description = pull.description if description is None else description
     pull.destination_branch = into or pull.destination_branch
+    pull.draft = pull.draft if draft is None else draft
     pull.updated_on = stage.now
     stage.emit("pullrequest:updated", who)
 
@@ -250,7 +251,8 @@ def merge(stage: _Stage, repository: str, pull_request: int | None = None, *, by
     """Merge an open pull request: its destination grows by a commit, so a push is announced too."""
     stage.repository(repository)
     pull, who = stage.pull(pull_request), stage.person(by)
-    pull.state, pull.closed_by, pull.updated_on = "MERGED", who, stage.now
+    pull.state, pull.closed_by = "MERGED", who
+    pull.closed_on = pull.updated_on = stage.now
     stage.emit("pullrequest:fulfilled", who)
     stage.pushed(pull.destination_branch, who, f"Merged in {pull.source_branch} (pull request #{pull.id})")
 
@@ -260,8 +262,23 @@ def decline(stage: _Stage, repository: str, pull_request: int | None = None, *, 
     """Decline an open pull request."""
     stage.repository(repository)
     pull, who = stage.pull(pull_request), stage.person(by)
-    pull.state, pull.closed_by, pull.updated_on = "DECLINED", who, stage.now
+    pull.state, pull.closed_by = "DECLINED", who
+    pull.closed_on = pull.updated_on = stage.now
     stage.emit("pullrequest:rejected", who)
+
+
+@_action
+def comment(stage: _Stage, repository: str, pull_request: int, *, by: str | None = None) -> None:
+    """Comment on a pull request, which may be closed: its ``updated_on`` moves all the same."""
+    repo, who = stage.repository(repository), stage.person(by)
+    found = next((pull for pull in repo.pull_requests if pull.id == pull_request), None)
+    if found is None:
+        raise ActionError(f"the repository {repo.slug!r} has no pull request {pull_request}")
+    if found.state != "OPEN" and found.closed_on is None:
+        found.closed_on = found.updated_on
+    found.updated_on = stage.now
+    stage.done.pull_request = found
+    stage.emit("pullrequest:comment_created", who)
 
 
 @_action
@@ -304,6 +321,7 @@ def push(
         raise ActionError(f"{commits} commits can't be pushed: give 1 or more")
     repo, who = stage.repository(repository), stage.person(by)
     repo.mainbranch = repo.mainbranch or branch or "main"
+    repo.size = repo.size or 4096
     name = branch or repo.mainbranch
     stage.pushed(name, who, message, commits)
     for pull in [p for p in repo.pull_requests if p.state == "OPEN" and p.source_branch == name]:
@@ -373,6 +391,7 @@ def create_repository(
         project=_project(stage.workspace, project),
         created_on=stage.now,
         updated_on=stage.now,
+        size=0,
         mainbranch=mainbranch,
         pipelines_enabled=None,
         member_permissions={who.uuid: "admin"},
@@ -449,13 +468,19 @@ def set_restriction(
     users: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Add a branch restriction, or change the one of this kind and pattern. Bitbucket announces neither."""
-    repo = stage.repository(repository)
     people = [stage.person(nickname) for nickname in users]
-    found = _restriction(repo, kind, pattern)
+    _set_rule(stage, stage.repository(repository).restrictions, kind, pattern, value, people)
+
+
+def _set_rule(
+    stage: _Stage, rules: list[Restriction], kind: str, pattern: str, value: int | None, people: list[Account]
+) -> None:
+    found = _restriction(rules, kind, pattern)
     if found is None:
-        taken = (r.id for w in stage.state.workspaces for o in w.repositories for r in o.restrictions)
-        number = 1 + max(taken, default=0)
-        repo.restrictions.append(Restriction(number, kind, pattern, value=value, users=people))
+        all_rules = [one.restrictions for w in stage.state.workspaces for one in w.repositories]
+        all_rules += [one.restrictions for w in stage.state.workspaces for one in w.projects]
+        number = 1 + max((rule.id for one in all_rules for rule in one), default=0)
+        rules.append(Restriction(number, kind, pattern, value=value, users=people))
     else:
         found.value, found.users = value, people
 
@@ -464,14 +489,41 @@ def set_restriction(
 def remove_restriction(stage: _Stage, repository: str, kind: str, *, pattern: str = "main") -> None:
     """Take a branch restriction away. Bitbucket does not announce it."""
     repo = stage.repository(repository)
-    found = _restriction(repo, kind, pattern)
+    found = _restriction(repo.restrictions, kind, pattern)
     if found is None:
         raise ActionError(f"the repository {repo.slug!r} has no restriction {kind!r} of {pattern!r}")
     repo.restrictions.remove(found)
 
 
-def _restriction(repo: Repository, kind: str, pattern: str) -> Restriction | None:
-    return next((rule for rule in repo.restrictions if (rule.kind, rule.pattern) == (kind, pattern)), None)
+def _restriction(rules: list[Restriction], kind: str, pattern: str) -> Restriction | None:
+    return next((rule for rule in rules if (rule.kind, rule.pattern) == (kind, pattern)), None)
+
+
+@_action
+def set_project_restriction(
+    stage: _Stage, project: str, kind: str, *, pattern: str = "main", value: int | None = None,
+    users: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Add a branch restriction to a project, by its key, or change it: all its repositories inherit it, unlisted."""
+    people = [stage.person(nickname) for nickname in users]
+    _set_rule(stage, _project(stage.workspace, project).restrictions, kind, pattern, value, people)
+
+
+@_action
+def remove_project_restriction(stage: _Stage, project: str, kind: str, *, pattern: str = "main") -> None:
+    """Take a branch restriction of a project away."""
+    rules = _project(stage.workspace, project).restrictions
+    found = _restriction(rules, kind, pattern)
+    if found is None:
+        raise ActionError(f"the project {project!r} has no restriction {kind!r} of {pattern!r}")
+    rules.remove(found)
+
+
+@_action
+def set_default_reviewers(stage: _Stage, repository: str, *, reviewers: Sequence[str] = ()) -> None:
+    """Say who reviews each pull request of a repository by default, instead of those before."""
+    repo = stage.repository(repository)
+    repo.default_reviewers = [stage.person(nickname) for nickname in reviewers]
 
 
 @_action

@@ -405,6 +405,67 @@ def _pull_request_links(workspace: Workspace, repo: Repository, pull: PullReques
     }
 
 
+def activity(workspace: Workspace, repo: Repository, pull: PullRequest) -> list[Json]:
+    """What happened to a pull request, newest first: its opening, approvals, comments and end."""
+    about = {
+        "type": "pullrequest",
+        "id": pull.id,
+        "title": pull.title,
+        "links": _pull_request_links(workspace, repo, pull),
+    }
+    ended = pull.closed_on or pull.updated_on
+    happened = [(pull.created_on, {"update": _update(pull, "OPEN", pull.created_on, pull.author)})]
+    if pull.state != "OPEN":
+        happened.append((ended, {"update": _update(pull, pull.state, ended, pull.closed_by)}))
+    for one in pull.participants:
+        if one.approved and one.participated_on is not None:
+            who = None if one.user is None else account(one.user)
+            happened.append((one.participated_on, {"approval": {"date": when(one.participated_on), "user": who}}))
+    if pull.updated_on > ended:
+        comment = {"type": "pullrequest_comment", "created_on": when(pull.updated_on)}
+        happened.append((pull.updated_on, {"comment": comment}))
+    happened.sort(key=lambda entry: entry[0], reverse=True)
+    return [{"pull_request": about, **entry} for _, entry in happened]
+
+
+def _update(pull: PullRequest, state: str, at: datetime, who: Account | None) -> Json:
+    return {
+        "state": state,
+        "draft": pull.draft,
+        "title": pull.title,
+        "description": pull.description,
+        "author": None if who is None else account(who),
+        "date": when(at),
+        "destination": {"branch": {"name": pull.destination_branch}},
+        "source": {"branch": {"name": pull.source_branch}},
+        "changes": {},
+        "reason": "",
+    }
+
+
+def default_reviewer(person: Account, reviewer_type: str) -> Json:
+    """An item of ``effective-default-reviewers``."""
+    return {"type": "default_reviewer", "reviewer_type": reviewer_type, "user": account(person)}
+
+
+def branch(workspace: Workspace, repo: Repository, name: str) -> Json:
+    """One branch, with the commit it stands at."""
+    root = f"{_api(workspace, repo)}"
+    digest = commit_hash(f"{repo.uuid}/{name}", 40)
+    return {
+        "type": "branch",
+        "name": name,
+        "default_merge_strategy": "merge_commit",
+        "merge_strategies": ["merge_commit", "squash", "fast_forward"],
+        "target": {"type": "commit", "hash": digest},
+        "links": {
+            "self": _link(f"{root}/refs/branches/{name}"),
+            "commits": _link(f"{root}/commits/{name}"),
+            "html": _link(f"{WEB}/{workspace.slug}/{repo.slug}/branch/{name}"),
+        },
+    }
+
+
 def _participant(participant: Participant) -> Json:
     return {
         "type": "participant",

@@ -97,6 +97,8 @@ class Thresholds(_Strict):
     """So many of the newest merged pull requests are asked for their builds."""
     behaviour_min_sample: Annotated[int, Field(ge=1, le=1000), Weaker.WHEN_LOWER] = 3
     """From so many merged pull requests on a clean record passes."""
+    merge_checks_valid_days: Annotated[Days, Weaker.WHEN_HIGHER] = 14
+    """Merge checks last seen of an open pull request decide for so many days after it was closed."""
     roster_max_age_days: Annotated[float, Field(ge=0, le=3650), Weaker.WHEN_HIGHER] = 7
     """A roster that is older decides nothing."""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"

@@ -20,7 +20,7 @@ from bitbucket_cloud.auth.scopes import expand, parse
 from bitbucket_cloud.client.endpoints import Endpoint
 from bitbucket_cloud.client.pagination import Answer
 from bitbucket_cloud.client.responses import Asked, error_of, read_object
-from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, NeverReached, RateLimited
+from bitbucket_cloud.errors import BitbucketError, EndpointLimited, EndpointNotAllowed, NeverReached, RateLimited
 from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.rate_limit.limiter import RateLimiter
@@ -177,6 +177,7 @@ class _Call:
 
         Raises:
             RateLimited: no request may be sent now, or it was a 429 that is not worth another try.
+            EndpointLimited: it was a 429 of an endpoint with a limit of its own.
         """
         limiter = self.caller.limiter
         entry = limiter.acquire()
@@ -185,6 +186,13 @@ class _Call:
         except BaseException:
             limiter.settle(entry, None, {})
             raise
+        if response.status_code == 429 and self.endpoint.own_rate_limit:
+            # Others go on. Where the limit of all is meant, their 429s begin a pause, which holds up this one too.
+            limiter.settle(entry, None, response.headers)
+            raise EndpointLimited(
+                f"Bitbucket limits the rate of {self.asked.path} by itself; it is asked for again at a later run",
+                status=429,
+            )
         may_go_on = limiter.settle(entry, response.status_code, response.headers)
         if response.status_code != 429:
             return response

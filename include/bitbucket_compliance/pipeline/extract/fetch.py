@@ -113,6 +113,13 @@ def _object(client: Client, call: Call) -> CallResult:
     return _ok(call, [(call.resource.key(body) or "", body)] if body else [], response.requests)
 
 
+def _of_pull_request(client: Client, call: Call) -> CallResult:
+    response = _fetch(client, call)
+    _check(call, [response.body], response.requests)
+    body: Body = {**response.body, "pull_request_id": int(call.path["pull_request_id"])}
+    return _ok(call, [(call.resource.key(body) or "", body)], response.requests)
+
+
 def _newest(client: Client, call: Call) -> CallResult:
     response = _fetch(client, call)
     values = response.body.get("values")
@@ -141,7 +148,8 @@ def _listing_once(client: Client, call: Call) -> CallResult:
 
 def _collected(client: Client, call: Call) -> CallResult:
     listing = _paginate(client, call)
-    body: Body = {"pull_request_id": int(call.item_key), "values": listing.values}
+    about: Body = {"pull_request_id": int(call.item_key)} if call.item_key else {}
+    body: Body = {**about, "values": listing.values}
     return _ok(call, [(call.item_key, body)], listing.requests)
 
 
@@ -162,6 +170,7 @@ def _addresses(client: Client, call: Call) -> CallResult:
 
 _READ: Mapping[ReadAs, Callable[[Client, Call], CallResult]] = {
     "object": _object,
+    "of_pull_request": _of_pull_request,
     "listing": _listing,
     "newest": _newest,
     "collected": _collected,

@@ -15,7 +15,8 @@ INSERT INTO judged.verdicts (
     detail,
     facts,
     data_as_of,
-    evaluated_at
+    evaluated_at,
+    read_at
 )
 SELECT
     %(workspace)s,
@@ -30,8 +31,10 @@ SELECT
     verdicts.reason,
     verdicts.detail,
     verdicts.facts,
-    subjects.data_as_of,
-    %(as_of)s
+    -- what was seen before the subject was last read, and decided
+    least(subjects.data_as_of, (verdicts.detail ->> 'data_as_of')::timestamptz),
+    %(as_of)s,
+    subjects.data_as_of
 FROM verdicts
 LEFT JOIN judging.subjects(%(workspace)s, %(subject_type)s, %(reads_listings_alone)s) AS subjects
     ON verdicts.subject_id = subjects.subject_id

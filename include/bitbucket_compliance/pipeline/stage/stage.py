@@ -67,8 +67,8 @@ def stage_landing(connection: Connection, run: Run) -> None:
     # All that follows is joined with these two, which may have been empty a moment ago.
     refresh_statistics(connection, "staging", "repositories", "coverage")
     for resource in _BELOW_REPOSITORIES:
-        # Builds of a merge don't change any more: they stay.
-        stays = resource.read_as == "collected"
+        # Builds of a merge don't change any more, and merge checks are remembered: they stay.
+        stays = resource.read_as in ("collected", "of_pull_request")
         keys = _keys(run, resource, resource.asked_after or resource.name)
         _fill(connection, str(resource.table), keys, None if stays else _READ_AGAIN)
     for table in ("coverage", *(str(resource.table) for resource in _BELOW_REPOSITORIES)):

@@ -28,6 +28,7 @@ TEST = SecurityTest(
         "pending. `detail` lists who is exempt from the push restriction.",
     ),
     bases={"configuration": ("branch_restrictions", "effective_branching_model")},
+    also_reads=("main_branch_ref",),
     reasons={
         "evidence_accepted": EVIDENCE_ACCEPTED,
         "protections_in_place": Reason(

@@ -49,13 +49,25 @@ asked AS (
     SELECT
         readable.*,
         evidence.evidence_id,
-        evidence.captured_on
+        evidence.captured_on,
+        coalesce(before.failed, false) AS failed_before
     FROM readable
+    LEFT JOIN judged.configurations AS before
+        ON
+            before.workspace = %(workspace)s
+            AND before.test_id = 'branch_protection_enforced'
+            AND readable.subject_id = before.subject_id
     LEFT JOIN
         judging.evidence(
             %(workspace)s, 'branch_protection_enforced', %(today)s, %(evidence_validity_days)s
         ) AS evidence
-        ON readable.subject_id = evidence.repository_id AND (readable.configuration = 'ok') = evidence.about_project
+        ON
+            readable.subject_id = evidence.repository_id
+            AND (readable.configuration = 'ok') = evidence.about_project
+            AND (
+                readable.configuration = 'ok'
+                OR judging.evidence_counts(evidence.captured_on, before.last_failed_at, %(time_zone)s)
+            )
 ),
 
 -- The order of the rules: design, section 5.
@@ -66,11 +78,13 @@ decided AS MATERIALIZED (
             WHEN classification = 'non_production' THEN 'non_production'
             WHEN main_branch IS null THEN 'no_main_branch'
             WHEN not_read_yet IS NOT null THEN 'not_read_yet'
-            WHEN configuration = 'failed' THEN 'extract_failed'
+            WHEN is_empty THEN 'empty_repository'
+            WHEN is_empty IS null OR configuration = 'failed' THEN 'extract_failed'
             WHEN configuration = 'ok' AND is_whole THEN 'protections_in_place'
             -- what no rule of the repository holds may be inherited of its project, which only evidence can show
             WHEN evidence_id IS NOT null THEN 'evidence_accepted'
             WHEN configuration = 'ok' THEN 'missing_protection'
+            WHEN failed_before THEN 'rules_no_longer_readable'
             ELSE configuration
         END AS reason_code
     FROM asked
@@ -82,6 +96,10 @@ SELECT
     CASE reason_code
         WHEN 'scope_missing' THEN 'The rules can''t be read: the connection lacks the scope repository:admin.'
         WHEN 'permission_missing' THEN 'The rules can''t be read: this identity lacks admin rights on the repository.'
+        WHEN 'rules_no_longer_readable'
+            THEN
+                format('What protects %%s can''t be read any more; ', main_branch)
+                || 'when it last was, a required restriction was missing.'
         WHEN 'evidence_accepted'
             THEN format('Accepted evidence, captured on %%s, shows that %%s is protected.', captured_on, main_branch)
         WHEN 'protections_in_place'
@@ -94,8 +112,10 @@ SELECT
             judging.repository_reason(
                 reason_code,
                 not_read_yet,
-                CASE branch_restrictions
-                    WHEN 'ok' THEN 'the effective branching model' ELSE 'the branch restrictions'
+                CASE
+                    WHEN is_empty IS null THEN 'the main branch'
+                    WHEN branch_restrictions = 'ok' THEN 'the effective branching model'
+                    ELSE 'the branch restrictions'
                 END
             )
     END AS reason,

@@ -2,7 +2,7 @@
 
 from bitbucket_compliance.policy.model import Count, Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, Control, controls
-from bitbucket_compliance.security_tests.model import Reason, SecurityTest
+from bitbucket_compliance.security_tests.model import MergeRule, Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
     EVIDENCE_ACCEPTED,
     OF_MAIN_BRANCHES,
@@ -11,6 +11,7 @@ from bitbucket_compliance.security_tests.reasons import (
     no_matching_rule,
     restriction,
     rule_enforced,
+    rule_in_effect,
 )
 
 RULES = (restriction("require_approvals_to_merge", value="{min_approvals}"), restriction("enforce_merge_checks"))
@@ -27,7 +28,14 @@ TEST = SecurityTest(
         (
             "Decides by configuration: a rule on the main branch that requires approvals (of anybody, of default "
             "reviewers, or of a review group) of at least `min_approvals`, and `enforce_merge_checks` beside it; "
-            "without it, `advisory_only`. Merges that had no peer's approval all the same are listed as bypassed."
+            "without it, `advisory_only`. Where the repository's own rules can't be read, or ask for less, the merge "
+            "checks of the newest open pull request into the main branch decide: they show what applies, inherited rules "
+            "too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, unless the repository's own "
+            "rules changed since. A rule that default reviewers alone can satisfy is none where there are none."
+        ),
+        (
+            "A merge without enough approvals after a rule was seen in force, and without a break since, went around "
+            "it: failing, `enforced_but_bypassed`. Merges before are told in `detail`."
         ),
         (
             "Decides by behaviour: every pull request merged into the main branch in the window has the approval of "
@@ -39,9 +47,22 @@ TEST = SecurityTest(
         "configuration": ("branch_restrictions", "effective_branching_model"),
         "behaviour": ("pull_requests",),
     },
+    also_reads=("merge_checks", "default_reviewers", "main_branch_ref"),
+    merge_rule=MergeRule(
+        kinds=(
+            "require_approvals_to_merge",
+            "require_default_reviewer_approvals_to_merge",
+            "require_review_group_approvals_to_merge",
+        ),
+        # others may come: of review groups no source gives the name
+        checks=r"minimum_(\w+_)?approvals",
+        at_least="min_approvals",
+        by_default_reviewers=("require_default_reviewer_approvals_to_merge", "minimum_default_reviewer_approvals"),
+    ),
     reasons={
         "evidence_accepted": EVIDENCE_ACCEPTED,
         "rule_enforced": rule_enforced("approvals"),
+        "rule_in_effect": rule_in_effect("approvals"),
         "merges_had_peer_approval": Reason(
             "passing",
             "behaviour",
@@ -49,6 +70,20 @@ TEST = SecurityTest(
         ),
         "advisory_only": advisory_only("approvals"),
         "no_matching_rule": no_matching_rule("approvals", "approvals", RULES),
+        "no_default_reviewers": Reason(
+            "pending",
+            None,
+            "Rules require the approval of default reviewers alone, and the repository has none: nobody has to approve.",
+            "Add default reviewers (Repository settings → Default reviewers), or require approvals of anybody.",
+            RULES[:1],
+        ),
+        "enforced_but_bypassed": Reason(
+            "failing",
+            "behaviour",
+            "A rule requires approvals and is enforced, and a merge since went around it.",
+            "Find out how the pull requests named in the reason could be merged (an administrator may have switched the "
+            "rule off for a moment), and review them after the fact.",
+        ),
         "merged_without_peer_approval": Reason(
             "failing",
             "behaviour",
@@ -68,7 +103,8 @@ TEST = SecurityTest(
         *controls(OSPS, "OSPS-QA-07"),
     ),
     cannot_see=(
-        "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
+        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about the "
+        "project can.",
         "How thorough a review was, and whether the approval came before the last commit.",
         "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
     ),
@@ -76,6 +112,7 @@ TEST = SecurityTest(
         "min_approvals",
         "behaviour_window_days",
         "behaviour_min_sample",
+        "merge_checks_valid_days",
         "evidence_validity_days",
         "time_zone",
         "max_data_age_hours",

@@ -3,19 +3,28 @@
 WITH asked AS (
     SELECT
         requirements.*,
-        behaviour.*
+        behaviour.*,
+        after_the_rule.broken AS bypassing,
+        -- null where it is not known since when a rule is in force, or what was merged
+        CASE
+            WHEN requirements.in_force_since IS NOT null AND requirements.merges_read = 'ok'
+                THEN coalesce(cardinality(after_the_rule.broken), 0)
+        END AS bypassed
     FROM
         judging.merge_requirements(
             %(workspace)s, %(subjects)s, %(oldest_reading)s, 'peer_review_required',
-            ARRAY[
-                'require_approvals_to_merge',
-                'require_default_reviewer_approvals_to_merge',
-                'require_review_group_approvals_to_merge'
-            ],
-            %(min_approvals)s, %(today)s, %(evidence_validity_days)s
+            %(rule_kinds)s, %(check_kinds)s, %(reviewers_kinds)s, %(min_approvals)s,
+            %(oldest_merge_checks)s, %(today)s, %(evidence_validity_days)s, %(time_zone)s
         ) AS requirements
     LEFT JOIN judging.reviewed_merges(%(workspace)s, %(subjects)s, %(window_start)s) AS behaviour
         ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
+    -- those that went around a rule that was in force when they were merged
+    LEFT JOIN LATERAL
+        judging.reviewed_merges(
+            %(workspace)s,
+            ARRAY[CASE WHEN behaviour.last_broken_at >= requirements.in_force_since THEN requirements.subject_id END],
+            greatest(requirements.in_force_since, %(window_start)s)
+        ) AS after_the_rule ON true
 ),
 
 -- The order of the rules: design, section 5.
@@ -26,19 +35,23 @@ decided AS MATERIALIZED (
             WHEN classification = 'non_production' THEN 'non_production'
             WHEN main_branch IS null THEN 'no_main_branch'
             WHEN not_read_yet IS NOT null THEN 'not_read_yet'
-            WHEN configuration = 'failed' THEN 'extract_failed'
-            -- what rules the repository has of its own could be read
-            WHEN own = 'enforced' THEN 'rule_enforced'
-            WHEN own = 'advisory' THEN 'advisory_only'
-            WHEN own = 'too_low' THEN 'no_matching_rule'
-            WHEN own = 'none' AND evidence_id IS null THEN 'no_matching_rule'
-            WHEN merges_read = 'failed' THEN 'extract_failed'
-            WHEN own = 'none' AND last_broken_at >= captured_on::timestamp AT TIME ZONE %(time_zone)s
-                THEN 'no_matching_rule'
-            WHEN own = 'none' THEN 'evidence_accepted'
-            -- it could not
+            WHEN is_empty THEN 'empty_repository'
+            WHEN is_empty IS null OR configuration = 'failed' THEN 'extract_failed'
+            -- where own rules can't be read, behaviour and open pull requests are needed, and stand in one list
+            WHEN own IS null AND merges_read = 'failed' THEN 'extract_failed'
+            WHEN rule_code IN ('rule_enforced', 'rule_in_effect') AND bypassed > 0 THEN 'enforced_but_bypassed'
+            -- rules: own ones that satisfy, else those that a pull request shows
+            WHEN own = 'enforced' OR in_effect IS NOT null THEN rule_code
+            -- own ones that fall short, with no pull request to show others: what people showed of the project may
+            WHEN rule_code IS NOT null AND (own NOT IN ('none', 'advisory') OR evidence_id IS null) THEN rule_code
+            WHEN rule_code IS NOT null AND merges_read = 'failed' THEN 'extract_failed'
+            WHEN rule_code IS NOT null AND last_broken_at >= captured_on::timestamp AT TIME ZONE %(time_zone)s
+                THEN rule_code
+            WHEN rule_code IS NOT null THEN 'evidence_accepted'
+            -- neither could be read
             WHEN broken IS NOT null THEN 'merged_without_peer_approval'
             WHEN evidence_id IS NOT null THEN 'evidence_accepted'
+            WHEN failed_before THEN 'rules_no_longer_readable'
             WHEN merges_read <> 'ok' THEN merges_read
             WHEN merged >= %(behaviour_min_sample)s THEN 'merges_had_peer_approval'
             ELSE 'too_few_merges'
@@ -50,25 +63,13 @@ SELECT
     subject_id,
     reason_code,
     CASE reason_code
-        WHEN 'rule_enforced'
+        WHEN 'enforced_but_bypassed'
             THEN
-                format('Rules require a peer''s approval to merge into %%s, ', main_branch)
-                || 'and unmet checks block the merge.'
-                || coalesce(' Bypassed: #' || array_to_string(broken[1:5], ', #') || '.', '')
-        WHEN 'advisory_only'
-            THEN
-                format('Approvals are asked for on %%s, ', main_branch)
-                || 'but unmet checks only warn: nothing enforces them.'
-        WHEN 'no_matching_rule'
-            THEN
-                format('No rule of this repository requires enough approvals to merge into %%s.', main_branch)
+                format('A rule has been in force since %%s, ', (in_force_since AT TIME ZONE %(time_zone)s)::date)
+                || format('and merges into %%s went around it, without enough approvals of peers: #', main_branch)
+                || array_to_string(bypassing[1:5], ', #')
                 || CASE
-                    WHEN own = 'none' AND evidence_id IS NOT null
-                        THEN
-                            format(' The evidence of %%s about its project does not count: ', captured_on)
-                            || 'merged since without a peer''s approval: #'
-                            || array_to_string(broken[1:5], ', #') || '.'
-                    ELSE ''
+                    WHEN cardinality(bypassing) > 5 THEN format(' and %%s more.', cardinality(bypassing) - 5) ELSE '.'
                 END
         WHEN 'evidence_accepted'
             THEN
@@ -84,12 +85,36 @@ SELECT
                 format('All %%s pull requests merged into %%s ', merged, main_branch)
                 || format('in %%s days had a peer''s approval.', %(behaviour_window_days)s::integer)
         ELSE
-            judging.merge_reason(
+            coalesce(
+                judging.rule_reason(
+                    reason_code, 'approvals', main_branch, configuration, required,
+                    pull_request_id, seen_at, is_remembered, bypassable
+                )
+                || CASE
+                    WHEN in_effect IS null AND evidence_id IS NOT null AND last_broken_at IS NOT null AND own <> 'enforced'
+                        THEN
+                            format(' The evidence of %%s about its project does not count: ', captured_on)
+                            || 'merged since without a peer''s approval: #'
+                            || array_to_string(broken[1:5], ', #') || '.'
+                    WHEN reason_code IN ('rule_enforced', 'rule_in_effect') AND broken IS NOT null
+                        THEN
+                            ' Merged before it was seen in force without a peer''s approval: #'
+                            || array_to_string(broken[1:5], ', #') || '.'
+                    ELSE ''
+                END,
+                judging.merge_reason(
                 reason_code, not_read_yet, failed_call, configuration, main_branch, merged,
                 %(behaviour_window_days)s, %(behaviour_min_sample)s
             )
+            )
     END AS reason,
     judging.merge_detail(main_branch, direct_push, configuration, rules, merges_read, merged, numbers, broken)
+    || judging.rule_detail(
+        reason_code, required, enforced, pull_request_id, seen_at, is_remembered, bypassable, bypassed, in_force_since
+    )
     || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
-    judging.merge_facts(reason_code, rules, broken, evidence_id, configuration) AS facts
+    judging.merge_facts(
+        reason_code, rules, CASE reason_code WHEN 'enforced_but_bypassed' THEN bypassing ELSE broken END, evidence_id,
+        configuration
+    ) AS facts
 FROM decided;

@@ -2,7 +2,7 @@
 
 from bitbucket_compliance.policy.model import Count, Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
-from bitbucket_compliance.security_tests.model import Reason, SecurityTest
+from bitbucket_compliance.security_tests.model import MergeRule, Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
     EVIDENCE_ACCEPTED,
     OF_MAIN_BRANCHES,
@@ -11,6 +11,7 @@ from bitbucket_compliance.security_tests.reasons import (
     no_matching_rule,
     restriction,
     rule_enforced,
+    rule_in_effect,
 )
 
 RULES = (
@@ -30,7 +31,10 @@ TEST = SecurityTest(
         (
             "Decides by configuration: a rule on the main branch with `require_passing_builds_to_merge` of at least "
             "`min_passing_builds`, and `enforce_merge_checks` beside it. Without the second Bitbucket only warns, "
-            "and the verdict is failing, `advisory_only`."
+            "and the verdict is failing, `advisory_only`. Where the repository's own rules can't be read, or ask for "
+            "less, the merge checks of the newest open pull request into the main branch decide: they show what applies, "
+            "inherited rules too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, unless the "
+            "repository's own rules changed since."
         ),
         (
             "Decides by behaviour: of the newest `behaviour_sample` pull requests merged into the main branch in "
@@ -43,9 +47,16 @@ TEST = SecurityTest(
         "configuration": ("branch_restrictions", "effective_branching_model"),
         "behaviour": ("pull_requests", "pull_request_statuses"),
     },
+    also_reads=("merge_checks", "main_branch_ref"),
+    merge_rule=MergeRule(
+        kinds=("require_passing_builds_to_merge",),
+        checks="minimum_successful_builds",
+        at_least="min_passing_builds",
+    ),
     reasons={
         "evidence_accepted": EVIDENCE_ACCEPTED,
         "rule_enforced": rule_enforced("passing builds"),
+        "rule_in_effect": rule_in_effect("passing builds"),
         "merges_had_passing_builds": Reason(
             "passing",
             "behaviour",
@@ -72,7 +83,8 @@ TEST = SecurityTest(
         *controls(SSDF, "PO.4.1", "PS.1"),
     ),
     cannot_see=(
-        "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
+        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about the "
+        "project can.",
         "What a build checks: a status is as good as the system that set it.",
         "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
     ),
@@ -81,6 +93,7 @@ TEST = SecurityTest(
         "behaviour_window_days",
         "behaviour_sample",
         "behaviour_min_sample",
+        "merge_checks_valid_days",
         "evidence_validity_days",
         "time_zone",
         "max_data_age_hours",

@@ -27,7 +27,9 @@ SELECT
     evaluated_at,
     run_id,
     policy_version,
-    facts_hash
+    facts_hash,
+    bypassable,
+    bypassed
 FROM compliance.results;
 
 COMMENT ON VIEW compliance.current_results IS 'One row per enabled test and subject: the newest published verdict.';
@@ -58,5 +60,9 @@ COMMENT ON COLUMN compliance.current_results.evaluated_at IS 'When the verdict w
 COMMENT ON COLUMN compliance.current_results.run_id IS 'Run that reached it; see runs.';
 COMMENT ON COLUMN compliance.current_results.policy_version IS 'Policy under which it was reached.';
 COMMENT ON COLUMN compliance.current_results.facts_hash IS 'Hash of the facts that decided, and of nothing else.';
+COMMENT ON COLUMN compliance.current_results.bypassable IS
+'Whether the main branch can be pushed to past every pull request; null where rules about pushing can''t be read, and for other tests.';
+COMMENT ON COLUMN compliance.current_results.bypassed IS
+'How many merges in the window went around a rule that was in force; null where that is not known, and for other tests.';
 
 GRANT SELECT ON compliance.current_results TO compliance_pipeline, compliance_console, compliance_reader;

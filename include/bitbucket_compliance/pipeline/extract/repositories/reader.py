@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
+from typing import Any
 
 from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, WaitForRequests
@@ -14,6 +15,7 @@ from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client
 from bitbucket_compliance.pipeline.extract.landing.results import FAILED, OK, SCOPE_MISSING, CallResult
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
+from bitbucket_compliance.pipeline.extract.repositories.merge_rules import Check
 from bitbucket_compliance.pipeline.extract.repositories.needs import REMEMBERED, Needs, Repository
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import Run
@@ -23,6 +25,7 @@ log = logging.getLogger(__name__)
 
 GIVE_UP_AFTER = 12  # calls in a row that found nobody at home
 PROGRESS_SECONDS = 5.0
+TOO_MANY_REQUESTS = 429
 
 _SQL = "pipeline/extract/repositories"
 
@@ -48,6 +51,10 @@ def read_chunk(connection: Connection, run: Run, client: Client, chunk: int) -> 
         log.warning("%s; %s: %d repositories are left to the next run", waiting, reason, left)
 
 
+def _remembered(checks: list[dict[str, Any]] | None) -> list[Check] | None:
+    return None if checks is None else [Check(**check) for check in checks]
+
+
 class ChunkReader:
     """Reads one chunk, and goes on where an earlier try of it stopped."""
 
@@ -58,11 +65,17 @@ class ChunkReader:
         self._needs = Needs(run)
         self._writer = LandingWriter(connection, run)
         self._denied: dict[str, list[str]] = {}
+        self._limited: set[str] = set()
         self._failed_in_a_row = 0
         self._pending: dict[Future[CallResult], Repository] = {}
         self._came_back: SimpleQueue[Future[CallResult]] = SimpleQueue()
         self._progress_at = time.monotonic()
-        keys = {**run.keys, "chunk": chunk, "full_refresh": run.full_refresh}
+        keys = {
+            **run.keys,
+            "chunk": chunk,
+            "full_refresh": run.full_refresh,
+            "oldest_merge_checks": run.oldest_merge_checks_to_rely_on,
+        }
         rows = run_sql(connection, f"{_SQL}/chunk_items.sql", keys).fetchall()
         self._total = rows[0]["total"] if rows else 0
         self._done = rows[0]["before"] if rows else 0
@@ -72,7 +85,9 @@ class ChunkReader:
                 row["slug"],
                 row["main_branch"],
                 row["non_production"],
-                row["has_project_evidence"],
+                is_without_content=row["is_without_content"],
+                has_project_evidence=row["has_project_evidence"],
+                remembered_checks=_remembered(row["remembered_checks"]),
             )
             for row in rows
         }
@@ -147,9 +162,12 @@ class ChunkReader:
             repository.open_calls += 1
             granted = self._client.granted_scopes or self._run.scopes_granted
             missing = call.resource.missing_scopes(granted) or self._denied.get(call.resource.name)
-            if missing:
+            known = fetch.not_worth_asking(call, missing) if missing else None
+            if call.resource.name in self._limited:
+                known = call.result(FAILED, message="not asked: Bitbucket limits the rate of such calls by itself")
+            if known:
                 future: Future[CallResult] = Future()
-                future.set_result(fetch.not_worth_asking(call, missing))
+                future.set_result(known)
             else:
                 call = replace(call, checkpoint=self._checkpoints.get(call.key))
                 future = pool.submit(fetch.read, self._client, call)
@@ -189,6 +207,8 @@ class ChunkReader:
         repository.outcomes[result.resource] = result.outcome
         if result.outcome == SCOPE_MISSING and result.requests:
             self._denied[result.resource] = ["(refused before)"]
+        if result.http_status == TOO_MANY_REQUESTS:
+            self._limited.add(result.resource)
         self._count_failures(result)
 
     def _count_failures(self, result: CallResult) -> None:

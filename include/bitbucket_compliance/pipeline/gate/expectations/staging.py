@@ -240,6 +240,8 @@ _PULL_REQUESTS = (
         "SELECT repository_id, pull_request_id, updated_on FROM {batch}"
         " WHERE greatest(created_on, updated_on) > now() + interval '1 day'",
     ),
+    *keyed("merge_checks", "repository_id", "repository's merge checks"),
+    *keyed("default_reviewers", "repository_id", "repository's default reviewers"),
     *keyed("pull_request_builds", "pull_request_key", "pull request's builds"),
     no_rows(
         "pull_request_builds",

@@ -32,6 +32,7 @@ CREATE TABLE staging.repositories (
     updated_on timestamptz,
     data_as_of timestamptz NOT NULL,
     read_at timestamptz,
+    size bigint,
     PRIMARY KEY (workspace, repository_id)
 );
 COMMENT ON TABLE staging.repositories IS 'Repositories of the newest listing.';
@@ -123,6 +124,39 @@ ALTER COLUMN approved_by SET STATISTICS 0,
 ALTER COLUMN created_on SET STATISTICS 0;
 COMMENT ON TABLE staging.pull_requests IS 'Pull requests, open and merged, as they were last read.';
 COMMENT ON COLUMN staging.pull_requests.approved_by IS 'Persons (type user) who approved, the author included.';
+
+CREATE TABLE staging.merge_checks (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    pull_request_id bigint NOT NULL,
+    main_branch text NOT NULL,
+    checks jsonb NOT NULL,
+    enforced boolean,
+    own_rules text,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, repository_id)
+);
+-- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
+ALTER TABLE staging.merge_checks ALTER COLUMN checks SET STATISTICS 0;
+COMMENT ON TABLE staging.merge_checks IS
+'The merge checks that were seen last of an open pull request into the main branch; they stay when it is closed.';
+COMMENT ON COLUMN staging.merge_checks.main_branch IS 'The main branch of then.';
+COMMENT ON COLUMN staging.merge_checks.checks IS
+'Those that a branch restriction stands behind and that require something: kind, requirement, and whether it is enforced.';
+COMMENT ON COLUMN staging.merge_checks.enforced IS
+'Whether unmet checks block a merge; null where no check says so.';
+COMMENT ON COLUMN staging.merge_checks.own_rules IS
+'Fingerprint of the repository''s own rules about merging, as they were read then; null where they could not be.';
+
+CREATE TABLE staging.default_reviewers (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    reviewers integer NOT NULL,
+    data_as_of timestamptz NOT NULL,
+    PRIMARY KEY (workspace, repository_id)
+);
+COMMENT ON TABLE staging.default_reviewers IS
+'How many persons are default reviewers of a repository, its own and its project''s, where a verdict hangs on it.';
 
 CREATE TABLE staging.pull_request_builds (
     workspace text NOT NULL,
