@@ -72,6 +72,9 @@ class Repository:
     model: Row | None = None
     config: Row = field(default_factory=lambda: {"enabled": True})
     latest_pipeline: Row | None = None
+    merge_checks: Row | None = None
+    reviewers: Sequence[str] = ()
+    size: int | None = 4096
     unread: bool = False
     #: Its slug before it was renamed, if it ever was.
     first_slug: str | None = None
@@ -123,6 +126,26 @@ class Repository:
         """The effective branching model, readable."""
         self.model = body
         return self.call("effective_branching_model", "ok")
+
+    def checks(self, *checks: tuple[str, int | None, bool], number: int = 77) -> Repository:
+        """Merge checks of an open pull request: kind, requirement and enforcement of each."""
+        self.merge_checks = {"pull_request_id": number, "values": [_check(*check) for check in checks]}
+        return self.call("merge_checks", "ok")
+
+    def no_open_pull_request(self) -> Repository:
+        """There is none any more to ask for its merge checks."""
+        self.outcomes.pop("merge_checks", None)
+        return self
+
+    def default_reviewers(self, *names: str) -> Repository:
+        """They were asked for."""
+        self.reviewers = names
+        return self.call("default_reviewers", "ok")
+
+    def never_pushed_to(self) -> Repository:
+        """It has no content, and its main branch does not exist."""
+        self.size = 0
+        return self.call("main_branch_ref", "not_found")
 
     # behaviour
 
@@ -180,6 +203,11 @@ class Repository:
             "branch_restrictions": [(str(body["id"]), body) for body in self.restrictions],
             "pull_requests": [(str(body["id"]), body) for body in self.pull_requests],
             "effective_branching_model": [("", self.model)] if self.model is not None else [],
+            "merge_checks": [("", self.merge_checks)] if self.merge_checks is not None else [],
+            "default_reviewers": [
+                ("", {"values": [{"user": {"uuid": identity(name), "type": "user"}} for name in self.reviewers]})
+            ],
+            "main_branch_ref": [("", {"name": self.main_branch})],
             "pipelines_config": [("", self.config)],
             "pipelines": [(self.latest_pipeline["uuid"], self.latest_pipeline)] if self.latest_pipeline else [],
         }
@@ -444,6 +472,15 @@ class World:
         return [*listings, *itertools.chain.from_iterable(r.answers() for r in self.repositories)]
 
 
+def _check(kind: str, requirement: int | None, enforced: bool) -> Row:
+    return {
+        "type": "standard_merge_check",
+        "required": enforced,
+        "check": {"kind": kind},
+        "requirement": None if requirement is None else {kind: requirement},
+    }
+
+
 def _listed(repository: Repository) -> Row:
     return {
         "uuid": repository.repository_id,
@@ -452,6 +489,7 @@ def _listed(repository: Repository) -> Row:
         "full_name": f"{WORKSPACE}/{repository.slug}",
         "is_private": repository.private,
         "mainbranch": {"name": repository.main_branch} if repository.main_branch else None,
+        "size": repository.size,
         "project": {"key": repository.project} if repository.project else None,
     }
 

@@ -25,7 +25,7 @@ class TestConfiguration(ConfigurationRules):
         "kind", ["require_default_reviewer_approvals_to_merge", "require_review_group_approvals_to_merge"]
     )
     def test_approvals_of_default_reviewers_or_of_a_review_group_count_as_well(self, world: World, kind: str) -> None:
-        world.repository("enforced").rule(kind, value=1).rule("enforce_merge_checks")
+        world.repository("enforced").rule(kind, value=1).rule("enforce_merge_checks").default_reviewers("bo")
         world.repository("advisory").rule(kind, value=1)
         found = {slug: verdict["reason_code"] for slug, verdict in world.judge(self.merge.test_id).items()}
         assert found == {"enforced": "rule_enforced", "advisory": "advisory_only"}

@@ -48,8 +48,8 @@ RULES_NO_LONGER_READABLE = Reason(
     "pending",
     None,
     "The configuration can't be read any more, and failed the test when it last was; nothing since proves otherwise.",
-    "Let it be read again: open a pull request into the main branch (for rules about merging), grant the scope, or give "
-    "the connection's identity admin rights on the repository. Or submit evidence captured after the last reading.",
+    "Let it be read again: open a pull request into the main branch (for rules about merging), grant the scope, or "
+    "give the connection's identity admin rights on the repository. Or submit evidence captured after that reading.",
 )
 #: Of every test of main branches.
 OF_MAIN_BRANCHES: Mapping[str, Reason] = {
@@ -90,8 +90,8 @@ TOO_FEW_MERGES = Reason(
     "pending",
     None,
     "The rules can't be read, and too few pull requests were merged in the window to judge by.",
-    "Open a pull request into the main branch: its merge checks show what applies. Or grant repository:admin to read the "
-    "rules, or submit evidence.",
+    "Open a pull request into the main branch: its merge checks show what applies. Or grant repository:admin to read "
+    "the rules, or submit evidence.",
 )
 
 
@@ -128,8 +128,8 @@ def no_matching_rule(required: str, setting: str, calls: tuple[ApiCall, ...]) ->
     return Reason(
         "failing",
         "configuration",
-        f"No rule of the repository requires enough {required} to merge into the main branch, nor do the merge checks of "
-        "an open pull request where one was seen.",
+        f"No rule of the repository requires enough {required} to merge into the main branch, nor do the merge checks "
+        "of an open pull request where one was seen.",
         "Open Repository settings → Branch restrictions, add or edit the rule of the main branch, and under Merge "
         f"checks set the minimum number of {setting}, then prevent merges with unresolved checks (Bitbucket Premium). "
         "Where the project has such a rule, submit evidence about the project.",

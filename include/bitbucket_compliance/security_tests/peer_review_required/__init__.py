@@ -29,9 +29,10 @@ TEST = SecurityTest(
             "Decides by configuration: a rule on the main branch that requires approvals (of anybody, of default "
             "reviewers, or of a review group) of at least `min_approvals`, and `enforce_merge_checks` beside it; "
             "without it, `advisory_only`. Where the repository's own rules can't be read, or ask for less, the merge "
-            "checks of the newest open pull request into the main branch decide: they show what applies, inherited rules "
-            "too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, unless the repository's own "
-            "rules changed since. A rule that default reviewers alone can satisfy is none where there are none."
+            "checks of the newest open pull request into the main branch decide: they show what applies, inherited "
+            "rules too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, unless the "
+            "repository's own rules changed since. A rule that default reviewers alone can satisfy is none where there "
+            "are none."
         ),
         (
             "A merge without enough approvals after a rule was seen in force, and without a break since, went around "
@@ -73,7 +74,7 @@ TEST = SecurityTest(
         "no_default_reviewers": Reason(
             "pending",
             None,
-            "Rules require the approval of default reviewers alone, and the repository has none: nobody has to approve.",
+            "Rules require approvals of default reviewers alone, and the repository has none: nobody has to approve.",
             "Add default reviewers (Repository settings → Default reviewers), or require approvals of anybody.",
             RULES[:1],
         ),
@@ -81,8 +82,8 @@ TEST = SecurityTest(
             "failing",
             "behaviour",
             "A rule requires approvals and is enforced, and a merge since went around it.",
-            "Find out how the pull requests named in the reason could be merged (an administrator may have switched the "
-            "rule off for a moment), and review them after the fact.",
+            "Find out how the pull requests named in the reason could be merged (an administrator may have switched "
+            "the rule off for a moment), and review them after the fact.",
         ),
         "merged_without_peer_approval": Reason(
             "failing",
@@ -103,8 +104,8 @@ TEST = SecurityTest(
         *controls(OSPS, "OSPS-QA-07"),
     ),
     cannot_see=(
-        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about the "
-        "project can.",
+        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "
+        "the project can.",
         "How thorough a review was, and whether the approval came before the last commit.",
         "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
     ),

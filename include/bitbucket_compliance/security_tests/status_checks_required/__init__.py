@@ -32,9 +32,9 @@ TEST = SecurityTest(
             "Decides by configuration: a rule on the main branch with `require_passing_builds_to_merge` of at least "
             "`min_passing_builds`, and `enforce_merge_checks` beside it. Without the second Bitbucket only warns, "
             "and the verdict is failing, `advisory_only`. Where the repository's own rules can't be read, or ask for "
-            "less, the merge checks of the newest open pull request into the main branch decide: they show what applies, "
-            "inherited rules too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, unless the "
-            "repository's own rules changed since."
+            "less, the merge checks of the newest open pull request into the main branch decide: they show what "
+            "applies, inherited rules too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, "
+            "unless the repository's own rules changed since."
         ),
         (
             "Decides by behaviour: of the newest `behaviour_sample` pull requests merged into the main branch in "
@@ -83,8 +83,8 @@ TEST = SecurityTest(
         *controls(SSDF, "PO.4.1", "PS.1"),
     ),
     cannot_see=(
-        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about the "
-        "project can.",
+        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "
+        "the project can.",
         "What a build checks: a status is as good as the system that set it.",
         "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
     ),
