@@ -14,14 +14,14 @@ AS $checks_in_effect$
     WITH found AS (
         SELECT
             seen.repository_id,
-            coalesce(max(checks.requirement), 0) AS required,
-            coalesce(max(checks.requirement) FILTER (WHERE checks.enforced), 0) AS required_enforced,
+            coalesce(max(asked.requirement), 0) AS required,
+            coalesce(max(asked.requirement) FILTER (WHERE asked.enforced), 0) AS required_enforced,
             coalesce(
-                max(checks.requirement) FILTER (WHERE checks.enforced AND checks.kind <> all(reviewers_kinds)), 0
+                max(asked.requirement) FILTER (WHERE asked.enforced AND asked.kind <> all(reviewers_kinds)), 0
             ) AS required_of_anybody,
             coalesce(
-                jsonb_agg(to_jsonb(checks) ORDER BY checks.kind, checks.requirement) FILTER (
-                    WHERE checks.kind IS NOT null
+                jsonb_agg(to_jsonb(asked) ORDER BY asked.kind, asked.requirement) FILTER (
+                    WHERE asked.kind IS NOT null
                 ),
                 '[]'
             ) AS checks,
@@ -39,7 +39,7 @@ AS $checks_in_effect$
         LEFT JOIN staging.own_merge_rules AS own
             ON seen.workspace = own.workspace AND seen.repository_id = own.repository_id
         LEFT JOIN LATERAL jsonb_to_recordset(seen.checks)
-            AS checks (kind text, requirement integer, enforced boolean) ON checks.kind ~ ('^(' || kinds || ')$')
+            AS asked (kind text, requirement integer, enforced boolean) ON asked.kind ~ ('^(' || kinds || ')$')
         WHERE
             seen.workspace = in_workspace
             AND (only_subjects IS null OR seen.repository_id = any(only_subjects))
