@@ -77,6 +77,7 @@ def test_every_reason_code_of_the_catalogue_that_the_demo_can_show_is_shown(
         "evidence_expired",
         "evidence_accepted",
         "not_read_yet",
+        "enforced_but_bypassed",
     }
 
 

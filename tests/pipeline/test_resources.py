@@ -68,7 +68,12 @@ def test_what_nobody_judges_is_read_only_where_the_inventory_shows_it(
     everything = {resource.name for resource in wanted(load_policy())}
     assert everything == set(BY_NAME) - {"identity_role", "repository"}, "one at the start, one for events"
     policy = switched_off(tmp_path, monkeypatch, *(test.test_id for test in CATALOGUE))
-    assert everything - {resource.name for resource in wanted(policy)} == {"pull_request_statuses"}
+    assert everything - {resource.name for resource in wanted(policy)} == {
+        "pull_request_statuses",
+        "merge_checks",
+        "default_reviewers",
+        "main_branch_ref",
+    }
 
 
 def test_builds_are_not_asked_for_where_the_test_that_rests_on_them_is_switched_off(
