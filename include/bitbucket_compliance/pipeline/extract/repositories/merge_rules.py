@@ -74,5 +74,6 @@ def checks_of(answer: Iterable[Mapping[str, Any]]) -> Iterator[Check]:
     for one in answer:
         if one["type"] == STANDARD_CHECK:
             kind = one["check"]["kind"]
-            requirement = (one.get("requirement") or {}).get(kind)
+            by_kind = one.get("requirement")
+            requirement = by_kind.get(kind) if isinstance(by_kind, dict) else None
             yield Check(kind, requirement if isinstance(requirement, int) else 0, one.get("required") is True)
