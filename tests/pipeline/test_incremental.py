@@ -223,9 +223,9 @@ def test_readings_a_day_are_no_fewer_than_age_demands_nor_than_changes(
     changed: int, hours: float, reread_hours: float
 ) -> None:
     found = readings_a_day({"changed": changed, "hours": hours}, reread_hours)
-    assert found >= 24 / (0.9 * reread_hours) * (1 - 1e-9)
+    assert found >= 24 / (0.85 * reread_hours) * (1 - 1e-9)
     assert found >= 24 * changed / hours * (1 - 1e-9)
-    assert found <= (24 / (0.9 * reread_hours) + 24 * changed / hours) * (1 + 1e-9)
+    assert found <= (24 / (0.85 * reread_hours) + 24 * changed / hours) * (1 + 1e-9)
 
 
 # ------------------------------------------------------------------------------- waiting for requests

@@ -29,4 +29,6 @@ ON CONFLICT (workspace, test_id, subject_id) DO UPDATE
         read_at = excluded.read_at,
         failed = excluded.failed,
         last_failed_at = coalesce(excluded.last_failed_at, known.last_failed_at),
-        in_force_since = CASE WHEN excluded.in_force_since IS NOT null THEN coalesce(known.in_force_since, excluded.in_force_since) END;
+        in_force_since = CASE
+            WHEN excluded.in_force_since IS NOT null THEN coalesce(known.in_force_since, excluded.in_force_since)
+        END;

@@ -19,12 +19,13 @@ WITH asked AS (
     LEFT JOIN judging.reviewed_merges(%(workspace)s, %(subjects)s, %(window_start)s) AS behaviour
         ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
     -- those that went around a rule that was in force when they were merged
-    LEFT JOIN LATERAL
-        judging.reviewed_merges(
+    LEFT JOIN
+        LATERAL judging.reviewed_merges(
             %(workspace)s,
             ARRAY[CASE WHEN behaviour.last_broken_at >= requirements.in_force_since THEN requirements.subject_id END],
             greatest(requirements.in_force_since, %(window_start)s)
-        ) AS after_the_rule ON true
+        ) AS after_the_rule
+        ON true
 ),
 
 -- The order of the rules: design, section 5.
@@ -91,7 +92,7 @@ SELECT
                     pull_request_id, seen_at, is_remembered, bypassable
                 )
                 || CASE
-                    WHEN in_effect IS null AND evidence_id IS NOT null AND last_broken_at IS NOT null AND own <> 'enforced'
+                    WHEN own IN ('none', 'advisory') AND in_effect IS null AND evidence_id IS NOT null
                         THEN
                             format(' The evidence of %%s about its project does not count: ', captured_on)
                             || 'merged since without a peer''s approval: #'
@@ -103,9 +104,11 @@ SELECT
                     ELSE ''
                 END,
                 judging.merge_reason(
-                reason_code, not_read_yet, failed_call, configuration, main_branch, merged,
-                %(behaviour_window_days)s, %(behaviour_min_sample)s
-            )
+                    reason_code,
+                    coalesce(not_read_yet, 'The default reviewers were not read yet.'),
+                    failed_call, configuration, main_branch, merged,
+                    %(behaviour_window_days)s, %(behaviour_min_sample)s
+                )
             )
     END AS reason,
     judging.merge_detail(main_branch, direct_push, configuration, rules, merges_read, merged, numbers, broken)

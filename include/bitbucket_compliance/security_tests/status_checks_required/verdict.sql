@@ -32,7 +32,8 @@ decided AS MATERIALIZED (
             -- own ones that fall short, with no pull request to show others: what people showed of the project may
             WHEN rule_code IS NOT null AND (own NOT IN ('none', 'advisory') OR evidence_id IS null) THEN rule_code
             WHEN rule_code IS NOT null AND merges_read = 'failed' THEN 'extract_failed'
-            WHEN rule_code IS NOT null AND builds_missing AND builds_read IN ('failed', 'not_found') THEN 'extract_failed'
+            WHEN rule_code IS NOT null AND builds_missing AND builds_read IN ('failed', 'not_found')
+                THEN 'extract_failed'
             WHEN rule_code IS NOT null AND last_broken_at >= captured_on::timestamp AT TIME ZONE %(time_zone)s
                 THEN rule_code
             -- the builds of merges since the capture are asked for when the repository is read again
@@ -78,18 +79,20 @@ SELECT
                     pull_request_id, seen_at, is_remembered, bypassable
                 )
                 || CASE
-                    WHEN in_effect IS null AND evidence_id IS NOT null AND last_broken_at IS NOT null AND own <> 'enforced'
+                    WHEN own IN ('none', 'advisory') AND in_effect IS null AND evidence_id IS NOT null
                         THEN
                             format(' The evidence of %%s about its project does not count: ', captured_on)
                             || 'merged since without a passing build: #' || array_to_string(broken, ', #') || '.'
                     ELSE ''
                 END,
                 judging.merge_reason(
-                reason_code,
-                coalesce(not_read_yet, 'The builds of merges since the evidence about the project were not read yet.'),
-                coalesce(failed_call, 'the build statuses of a merged pull request'),
-                configuration, main_branch, merged, %(behaviour_window_days)s, %(behaviour_min_sample)s
-            )
+                    reason_code,
+                    coalesce(
+                        not_read_yet, 'The builds of merges since the evidence about the project were not read yet.'
+                    ),
+                    coalesce(failed_call, 'the build statuses of a merged pull request'),
+                    configuration, main_branch, merged, %(behaviour_window_days)s, %(behaviour_min_sample)s
+                )
             )
     END AS reason,
     judging.merge_detail(main_branch, direct_push, configuration, rules, merges_read, merged, numbers, broken)

@@ -1,6 +1,7 @@
--- Purpose: what the merge checks require that were seen last of an open pull request into the main branch, its project's
--- rules among them. in_effect and by_reviewers_alone: as judging.merge_checks. is_remembered: they are of a reading
--- before the last one, and count until oldest; where the repository's own rules can be read, only if these are the same.
+-- Purpose: what the merge checks require that were seen last of an open pull request into the main branch, rules of
+-- the project among them. in_effect and by_reviewers_alone: as judging.merge_checks. is_remembered: they are of an
+-- earlier reading than the last one, not before oldest; where the repository's own rules can be read, these are the
+-- same as then.
 
 CREATE FUNCTION judging.checks_in_effect(
     in_workspace text, only_subjects text[], kinds text, reviewers_kinds text[], at_least integer, oldest timestamptz

@@ -1,5 +1,5 @@
--- Purpose: whether evidence counts where rules can't be read: where they failed when they last were, it was captured on a
--- later day.
+-- Purpose: whether evidence counts where rules can't be read: where they failed when they last were, it was captured
+-- on a later day.
 
 CREATE FUNCTION judging.evidence_counts(captured_on date, last_failed_at timestamptz, time_zone text) RETURNS boolean
 LANGUAGE sql STABLE

@@ -1,5 +1,5 @@
--- Purpose: what a repository's own rules require before a merge into the main branch, of the kinds given; no row where it
--- has none. own: enforced; advisory: unmet checks only warn; too_low: requires less than at_least; none.
+-- Purpose: what a repository's own rules require before a merge into the main branch, of the kinds given; no row where
+-- it has none. own: enforced; advisory: unmet checks only warn; too_low: requires less than at_least; none.
 -- by_reviewers_alone: none but rules about default reviewers require enough. is_certain: a branching model that was not
 -- read could not change it. rules: those that match.
 

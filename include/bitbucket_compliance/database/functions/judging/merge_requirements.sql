@@ -1,6 +1,6 @@
 -- Purpose: what the tests of merging ask of each repository. own: what its rules require, null where they could not be
 -- read (configuration says why); in_effect: what the merge checks of a pull request require, null where none were seen;
--- rule_code: what follows from both; required to seen_at: of whichever decides. failed_call: the first call that failed;
+-- rule_code: what follows from both; required to seen_at: of whichever decides. failed_call: the first that failed;
 -- evidence: that which counts. failed_before: rules can't be read, and fell short when they last were.
 
 CREATE FUNCTION judging.merge_requirements(

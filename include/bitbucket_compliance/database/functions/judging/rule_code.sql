@@ -1,4 +1,4 @@
--- Purpose: the reason code that rules about merging give: the repository's own where they satisfy, else the merge checks
+-- Purpose: the reason code that rules about merging give: the repository's own where they satisfy, else the checks
 -- of a pull request (in_effect), else the own ones; null where neither could be read.
 
 CREATE FUNCTION judging.rule_code(own text, in_effect text, reviewers_read text) RETURNS text

@@ -1,4 +1,4 @@
--- Purpose: the sentence of a reason that rules about merging give, for each of the tests of merging; null for any other.
+-- Purpose: the sentence of a reason that rules about merging give, for each of the tests of merging; null for others.
 -- wanted: what the test wants to be required; pull_request_id, seen_at: of the merge checks that decided, if they did.
 
 CREATE FUNCTION judging.rule_reason(

@@ -7,7 +7,9 @@ SELECT
     coverage.repository_id,
     md5(
         coalesce(
-            string_agg(rules.rule::text || coalesce(rules.matches_main_branch::text, ''), ' ' ORDER BY rules.restriction_id),
+            string_agg(
+                rules.rule::text || coalesce(rules.matches_main_branch::text, ''), ' ' ORDER BY rules.restriction_id
+            ),
             ''
         )
     ) AS fingerprint

@@ -73,7 +73,7 @@ def _first_requests(resource: Resource, run: Run) -> float:
 def readings_a_day(seen: Mapping[str, float], reread_hours: float) -> float:
     """How often a repository is read again in a day, from how often repositories changed in the last days.
 
-    A reading ends when the repository changes or when it is old, at nine tenths of ``reread_hours`` on average. With
+    A reading ends when the repository changes or when it is old, at 85 % of ``reread_hours`` on average. With
     changes at a constant rate ``r`` the mean time between two readings is ``(1 - exp(-r * old)) / r`` hours.
 
     Args:
@@ -81,7 +81,7 @@ def readings_a_day(seen: Mapping[str, float], reread_hours: float) -> float:
             repositories together).
         reread_hours: of the policy.
     """
-    old = max(0.9 * reread_hours, 1.0)
+    old = max(0.85 * reread_hours, 1.0)
     if not seen["changed"] or not seen["hours"]:
         return 24 / old
     rate = seen["changed"] / seen["hours"]
