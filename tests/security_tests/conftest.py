@@ -50,9 +50,14 @@ def shared_database(shared_dsn: str) -> Iterator[Database]:
         yield connection
 
 
+def empty(database: Database) -> None:
+    """Delete every row that runs read or wrote, and that people declared."""
+    with unguarded(database):
+        database.execute(_EMPTY_EVERY_TABLE)
+
+
 @pytest.fixture
 def world(shared_dsn: str, shared_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", shared_dsn)
-    with unguarded(shared_database):
-        shared_database.execute(_EMPTY_EVERY_TABLE)
+    empty(shared_database)
     return World(shared_database, tmp_path, monkeypatch)
