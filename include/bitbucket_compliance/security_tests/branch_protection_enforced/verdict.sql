@@ -52,11 +52,8 @@ asked AS (
         evidence.captured_on,
         coalesce(before.failed, false) AS failed_before
     FROM readable
-    LEFT JOIN judged.configurations AS before
-        ON
-            before.workspace = %(workspace)s
-            AND before.test_id = 'branch_protection_enforced'
-            AND readable.subject_id = before.subject_id
+    LEFT JOIN judging.last_readings(%(workspace)s, 'branch_protection_enforced') AS before
+        ON readable.subject_id = before.subject_id
     LEFT JOIN
         judging.evidence(
             %(workspace)s, 'branch_protection_enforced', %(today)s, %(evidence_validity_days)s

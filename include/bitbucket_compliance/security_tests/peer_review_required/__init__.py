@@ -76,7 +76,6 @@ TEST = SecurityTest(
             None,
             "Rules require approvals of default reviewers alone, and the repository has none: nobody has to approve.",
             "Add default reviewers (Repository settings → Default reviewers), or require approvals of anybody.",
-            RULES[:1],
         ),
         "enforced_but_bypassed": Reason(
             "failing",

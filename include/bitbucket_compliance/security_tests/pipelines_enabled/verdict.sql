@@ -26,11 +26,8 @@ WITH asked AS (
         ON configs.workspace = %(workspace)s AND repositories.subject_id = configs.repository_id
     LEFT JOIN staging.latest_pipelines AS latest
         ON latest.workspace = %(workspace)s AND repositories.subject_id = latest.repository_id
-    LEFT JOIN judged.configurations AS before
-        ON
-            before.workspace = %(workspace)s
-            AND before.test_id = 'pipelines_enabled'
-            AND repositories.subject_id = before.subject_id
+    LEFT JOIN judging.last_readings(%(workspace)s, 'pipelines_enabled') AS before
+        ON repositories.subject_id = before.subject_id
     LEFT JOIN
         judging.evidence(%(workspace)s, 'pipelines_enabled', %(today)s, %(evidence_validity_days)s) AS evidence
         ON

@@ -66,11 +66,8 @@ AS $merge_requirements$
         ON repositories.subject_id = effect.repository_id
     LEFT JOIN staging.default_reviewers AS reviewers
         ON reviewers.workspace = in_workspace AND repositories.subject_id = reviewers.repository_id
-    LEFT JOIN judged.configurations AS before
-        ON
-            before.workspace = in_workspace
-            AND before.test_id = about_test
-            AND repositories.subject_id = before.subject_id
+    LEFT JOIN judging.last_readings(in_workspace, about_test) AS before
+        ON repositories.subject_id = before.subject_id
     CROSS JOIN
         LATERAL (
             SELECT

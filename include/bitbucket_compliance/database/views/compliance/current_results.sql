@@ -21,15 +21,15 @@ SELECT
     failing_since,
     due_at,
     CASE WHEN exception_expires_at > now() THEN exception_id END AS exception_id,
+    bypassable,
+    bypassed,
     data_as_of,
     fresh_until,
     coalesce(fresh_until < now(), true) AS is_stale,
     evaluated_at,
     run_id,
     policy_version,
-    facts_hash,
-    bypassable,
-    bypassed
+    facts_hash
 FROM compliance.results;
 
 COMMENT ON VIEW compliance.current_results IS 'One row per enabled test and subject: the newest published verdict.';
