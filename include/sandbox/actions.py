@@ -250,9 +250,25 @@ def merge(stage: _Stage, repository: str, pull_request: int | None = None, *, by
     """Merge an open pull request: its destination grows by a commit, so a push is announced too."""
     stage.repository(repository)
     pull, who = stage.pull(pull_request), stage.person(by)
-    pull.state, pull.closed_by, pull.updated_on = "MERGED", who, stage.now
+    pull.state, pull.closed_by = "MERGED", who
+    pull.updated_on = pull.merged_on = stage.now
     stage.emit("pullrequest:fulfilled", who)
     stage.pushed(pull.destination_branch, who, f"Merged in {pull.source_branch} (pull request #{pull.id})")
+
+
+@_action
+def comment(stage: _Stage, repository: str, pull_request: int, *, by: str | None = None) -> None:
+    """Comment on a pull request, be it open or closed: its ``updated_on`` moves."""
+    repo, who = stage.repository(repository), stage.person(by)
+    pull = next((pull for pull in repo.pull_requests if pull.id == pull_request), None)
+    if pull is None:
+        raise ActionError(f"the repository {repo.slug!r} has no pull request {pull_request}")
+    if pull.state == "MERGED" and pull.merged_on is None:
+        pull.merged_on = pull.updated_on
+    pull.comments.append(stage.now)
+    pull.updated_on = stage.now
+    stage.done.pull_request = pull
+    stage.emit("pullrequest:comment_created", who)
 
 
 @_action

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from sandbox import errors, filters, render
 from sandbox.call import Answer, Call, Endpoint, Handler, Listing, PageRule
 from sandbox.hooks import HOOK_ENDPOINTS
-from sandbox.model import PullRequestState
+from sandbox.model import PullRequest, PullRequestState, Repository
 from sandbox.partial import Lazy
 
 MAX_EMAILS = 90
@@ -212,14 +212,27 @@ def pull_requests(call: Call) -> Answer:
     return _filtered(call, rows)
 
 
-@endpoint(_REPO + "/pullrequests/{pull_request_id}/statuses", "pullrequest", default=30)
-def pull_request_statuses(call: Call) -> Answer:
-    """The builds of a pull request, oldest first by default."""
-    found, repo = call.repository()
+def _pull_request(call: Call, repo: Repository) -> PullRequest:
+    """The pull request of the path; 404 where there is none."""
     key = call.named("pull_request_id")
     pull = next((pull for pull in repo.pull_requests if str(pull.id) == key), None)
     if pull is None:
         raise errors.not_found(f"Pull request {key} not found")
+    return pull
+
+
+@endpoint(_REPO + "/pullrequests/{pull_request_id}/activity", "pullrequest", maximum=50)
+def pull_request_activity(call: Call) -> Answer:
+    """What happened to a pull request, newest first: updates, approvals and comments."""
+    found, repo = call.repository()
+    return Listing(render.activity(found, repo, _pull_request(call, repo)))
+
+
+@endpoint(_REPO + "/pullrequests/{pull_request_id}/statuses", "pullrequest", default=30)
+def pull_request_statuses(call: Call) -> Answer:
+    """The builds of a pull request, oldest first by default."""
+    found, repo = call.repository()
+    pull = _pull_request(call, repo)
     statuses = sorted(pull.statuses, key=lambda status: status.created_on)
     return _filtered(call, [render.commit_status(found, repo, pull, status) for status in statuses])
 

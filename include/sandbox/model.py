@@ -104,7 +104,10 @@ class CommitStatus:
 
 @dataclass(slots=True)
 class PullRequest:
-    """A pull request; ``updated_on`` moves when it is merged, as lists carry no closing time."""
+    """A pull request; ``updated_on`` moves when it is merged, as lists carry no closing time, and at every comment.
+
+    ``merged_on`` is when it was merged, where that is not when it was updated last; ``activity`` alone tells of it.
+    """
 
     id: int
     title: str
@@ -120,6 +123,8 @@ class PullRequest:
     closed_by: Account | None = None
     draft: bool = False
     description: str = ""
+    merged_on: datetime | None = None
+    comments: list[datetime] = field(default_factory=list)
 
 
 @dataclass(slots=True)

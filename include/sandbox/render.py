@@ -373,6 +373,45 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
     }
 
 
+def activity(workspace: Workspace, repo: Repository, pull: PullRequest) -> list[Json]:
+    """Items of a pull request's activity, newest first: updates with the state they left it in, approvals, comments."""
+    short = {
+        "type": "pullrequest",
+        "id": pull.id,
+        "title": pull.title,
+        "links": {"self": _link(f"{_api(workspace, repo)}/pullrequests/{pull.id}")},
+    }
+    updates = [("OPEN", pull.created_on)]
+    if pull.state != "OPEN":
+        updates.append((pull.state, pull.merged_on or pull.updated_on))
+    approvals = [one for one in pull.participants if one.approved and one.participated_on is not None]
+    dated: list[tuple[datetime, Json]] = [
+        *((date, {"update": _update(pull, state, date)}) for state, date in updates),
+        *((at, {"approval": _approval(one, at, short)}) for one in approvals if (at := one.participated_on)),
+        *((date, {"comment": {"type": "pullrequest_comment", "created_on": when(date)}}) for date in pull.comments),
+    ]
+    newest_first = sorted(dated, key=lambda item: item[0], reverse=True)
+    return [{"pull_request": short, **item} for _, item in newest_first]
+
+
+def _update(pull: PullRequest, state: str, date: datetime) -> Json:
+    return {
+        "state": state,
+        "draft": pull.draft,
+        "title": pull.title,
+        "description": pull.description,
+        "reason": "",
+        "date": when(date),
+        "author": None if pull.author is None else account(pull.author),
+        "changes": {},
+    }
+
+
+def _approval(given: Participant, at: datetime, short: Json) -> Json:
+    user = None if given.user is None else account(given.user)
+    return {"date": when(at), "user": user, "pullrequest": short}
+
+
 def rendered(text: str) -> Json:
     """Text as Bitbucket shows it: the source and its HTML."""
     html = f"<p>{escape(text)}</p>" if text else ""

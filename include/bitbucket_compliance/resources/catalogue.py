@@ -183,8 +183,8 @@ PULL_REQUESTS = Resource(
     of="repository",
     read_as="listing",
     fields=_names(
-        "id state author.uuid destination.branch.name created_on updated_on"
-        " participants.approved participants.user.uuid participants.user.type"
+        "id state author.uuid destination.branch.name created_on updated_on merge_commit.hash"
+        " participants.approved participants.user.uuid participants.user.account_id participants.user.type"
     ),
     shape=shapes.PullRequest,
     key=_field("id"),
@@ -199,7 +199,7 @@ PULL_REQUEST_STATUSES = Resource(
     endpoint="pull_request_statuses",
     of="repository",
     read_as="collected",
-    fields=("key", "state"),
+    fields=("key", "state", "created_on"),
     shape=shapes.BuildStatus,
     key=_field("pull_request_id"),
     table="pull_request_builds",
@@ -207,6 +207,20 @@ PULL_REQUEST_STATUSES = Resource(
     # Each merge once in its life.
     first_requests="behaviour_sample",
     later_requests=0.5,
+)
+PULL_REQUEST_ACTIVITY = Resource(
+    name="pull_request_activity",
+    title="When a pull request was merged that was created before the window",
+    endpoint="pull_request_activity",
+    of="repository",
+    read_as="collected",
+    fields=("update.state", "update.date"),
+    shape=shapes.Activity,
+    key=_field("pull_request_id"),
+    asked_after="pull_requests",
+    # Few are that old, and each is asked for once in its life.
+    first_requests=0,
+    later_requests=0,
 )
 PIPELINES_CONFIG = Resource(
     name="pipelines_config",
@@ -250,6 +264,7 @@ RESOURCES = (
     BRANCH_RESTRICTIONS,
     PULL_REQUESTS,
     PULL_REQUEST_STATUSES,
+    PULL_REQUEST_ACTIVITY,
     PIPELINES_CONFIG,
     LATEST_PIPELINE,
 )

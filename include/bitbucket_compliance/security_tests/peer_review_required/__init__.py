@@ -1,10 +1,15 @@
 """Code changes should be reviewed by peers before merging."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from bitbucket_compliance.policy.model import Count, Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, Control, controls
 from bitbucket_compliance.security_tests.model import Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
     EVIDENCE_ACCEPTED,
+    MERGES_UNDECIDED,
     OF_MAIN_BRANCHES,
     TOO_FEW_MERGES,
     advisory_only,
@@ -30,14 +35,21 @@ TEST = SecurityTest(
             "without it, `advisory_only`. Merges that had no peer's approval all the same are listed as bypassed."
         ),
         (
-            "Decides by behaviour: every pull request merged into the main branch in the window has the approval of "
-            "a person who is not its author. One without fails at any sample size; a clean record passes from "
-            "`behaviour_min_sample` on."
+            "Decides by behaviour: every pull request merged into the main branch in the window has approvals of "
+            "`min_approvals` persons other than its author and the accounts in `not_peers`. One without fails at any "
+            "sample size; a clean record passes from `behaviour_min_sample` on. An approval of an account that was "
+            "deleted since is neither an approval nor none: `merges_undecided`, where a merge hangs on it."
+        ),
+        (
+            "A pull request counts as merged at its `updated_on` when it was first read as merged; what comes later "
+            "moves nothing. One that was created before the window is looked up once, where it would break the rule "
+            "or a clean record would rest on it: merged before the window, it counts for nothing. Merges into a "
+            "branch that was the main branch then count like any other."
         ),
     ),
     bases={
         "configuration": ("branch_restrictions", "effective_branching_model"),
-        "behaviour": ("pull_requests",),
+        "behaviour": ("pull_requests", "pull_request_activity"),
     },
     reasons={
         "evidence_accepted": EVIDENCE_ACCEPTED,
@@ -58,6 +70,7 @@ TEST = SecurityTest(
             "checks).",
             RULES,
         ),
+        "merges_undecided": MERGES_UNDECIDED,
         "too_few_merges": TOO_FEW_MERGES,
         **OF_MAIN_BRANCHES,
     },
@@ -74,6 +87,7 @@ TEST = SecurityTest(
     ),
     thresholds=(
         "min_approvals",
+        "not_peers",
         "behaviour_window_days",
         "behaviour_min_sample",
         "evidence_validity_days",
@@ -82,5 +96,12 @@ TEST = SecurityTest(
     ),
     own_thresholds=(
         Threshold("min_approvals", 1, "So many peers must approve before a merge.", Count, Weaker.WHEN_LOWER),
+        Threshold(
+            "not_peers",
+            [],
+            "Accounts whose approvals count for nothing, such as bots that approve: account ids, uuids or nicknames.",
+            list[Annotated[str, Field(min_length=1)]],
+            Weaker.WHEN_ONE_IS_MISSING,
+        ),
     ),
 )

@@ -3,7 +3,11 @@
 WITH asked AS (
     SELECT
         requirements.*,
-        behaviour.*
+        behaviour.*,
+        -- who approved was not sent: as good as not read
+        CASE
+            WHEN behaviour.participants_missing THEN 'failed' ELSE requirements.merges_read
+        END AS approvals_read
     FROM
         judging.merge_requirements(
             %(workspace)s, %(subjects)s, %(oldest_reading)s, 'peer_review_required',
@@ -14,7 +18,10 @@ WITH asked AS (
             ],
             %(min_approvals)s, %(today)s, %(evidence_validity_days)s
         ) AS requirements
-    LEFT JOIN judging.reviewed_merges(%(workspace)s, %(subjects)s, %(window_start)s) AS behaviour
+    LEFT JOIN
+        judging.reviewed_merges(
+            %(workspace)s, %(subjects)s, %(window_start)s, %(min_approvals)s, %(not_peers)s::text[]
+        ) AS behaviour
         ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
 ),
 
@@ -32,13 +39,14 @@ decided AS MATERIALIZED (
             WHEN own = 'advisory' THEN 'advisory_only'
             WHEN own = 'too_low' THEN 'no_matching_rule'
             WHEN own = 'none' AND evidence_id IS null THEN 'no_matching_rule'
-            WHEN merges_read = 'failed' THEN 'extract_failed'
+            WHEN approvals_read = 'failed' THEN 'extract_failed'
             WHEN own = 'none' AND last_broken_at >= captured_on::timestamp AT TIME ZONE %(time_zone)s
                 THEN 'no_matching_rule'
             WHEN own = 'none' THEN 'evidence_accepted'
             -- it could not
             WHEN broken IS NOT null THEN 'merged_without_peer_approval'
             WHEN evidence_id IS NOT null THEN 'evidence_accepted'
+            WHEN undecided IS NOT null THEN 'merges_undecided'
             WHEN merges_read <> 'ok' THEN merges_read
             WHEN merged >= %(behaviour_min_sample)s THEN 'merges_had_peer_approval'
             ELSE 'too_few_merges'
@@ -54,7 +62,7 @@ SELECT
             THEN
                 format('Rules require a peer''s approval to merge into %%s, ', main_branch)
                 || 'and unmet checks block the merge.'
-                || coalesce(' Bypassed: #' || array_to_string(broken[1:5], ', #') || '.', '')
+                || coalesce(' Bypassed: ' || judging.numbers(broken) || '.', '')
         WHEN 'advisory_only'
             THEN
                 format('Approvals are asked for on %%s, ', main_branch)
@@ -66,8 +74,7 @@ SELECT
                     WHEN own = 'none' AND evidence_id IS NOT null
                         THEN
                             format(' The evidence of %%s about its project does not count: ', captured_on)
-                            || 'merged since without a peer''s approval: #'
-                            || array_to_string(broken[1:5], ', #') || '.'
+                            || format('merged since without a peer''s approval: %%s.', judging.numbers(broken))
                     ELSE ''
                 END
         WHEN 'evidence_accepted'
@@ -76,20 +83,29 @@ SELECT
                 || format('to merge into %%s.', main_branch)
         WHEN 'merged_without_peer_approval'
             THEN
-                format('Merged into %%s without the approval of a peer: #', main_branch)
-                || array_to_string(broken[1:5], ', #')
-                || CASE WHEN cardinality(broken) > 5 THEN format(' and %%s more.', cardinality(broken) - 5) ELSE '.' END
+                format('Merged into %%s without the approval of a peer: %%s.', main_branch, judging.numbers(broken))
+        WHEN 'merges_undecided'
+            THEN
+                format(
+                    'Whether peers approved what was merged into %%s can''t be told of %%s: an account that approved '
+                    || 'was deleted, or when it was merged is still to be looked up.',
+                    main_branch, judging.numbers(undecided)
+                )
         WHEN 'merges_had_peer_approval'
             THEN
                 format('All %%s pull requests merged into %%s ', merged, main_branch)
                 || format('in %%s days had a peer''s approval.', %(behaviour_window_days)s::integer)
         ELSE
             judging.merge_reason(
-                reason_code, not_read_yet, failed_call, configuration, main_branch, merged,
-                %(behaviour_window_days)s, %(behaviour_min_sample)s
+                reason_code, not_read_yet, coalesce(failed_call, 'who took part in the merged pull requests'),
+                configuration, main_branch, merged, %(behaviour_window_days)s, %(behaviour_min_sample)s
             )
     END AS reason,
     judging.merge_detail(main_branch, direct_push, configuration, rules, merges_read, merged, numbers, broken)
+    || jsonb_strip_nulls(jsonb_build_object('merges_undecided', undecided))
     || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
-    judging.merge_facts(reason_code, rules, broken, evidence_id, configuration) AS facts
+    judging.merge_facts(
+        reason_code, rules, CASE reason_code WHEN 'merges_undecided' THEN undecided ELSE broken END,
+        evidence_id, configuration
+    ) AS facts
 FROM decided;

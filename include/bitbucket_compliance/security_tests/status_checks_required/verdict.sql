@@ -11,7 +11,10 @@ WITH asked AS (
             ARRAY['require_passing_builds_to_merge'],
             %(min_passing_builds)s, %(today)s, %(evidence_validity_days)s
         ) AS requirements
-    LEFT JOIN judging.built_merges(%(workspace)s, %(subjects)s, %(window_start)s, %(behaviour_sample)s) AS behaviour
+    LEFT JOIN
+        judging.built_merges(
+            %(workspace)s, %(subjects)s, %(window_start)s, %(behaviour_sample)s, %(min_passing_builds)s, %(as_of)s
+        ) AS behaviour
         ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
 ),
 
@@ -45,6 +48,7 @@ decided AS MATERIALIZED (
             WHEN merges_read <> 'ok' THEN merges_read
             WHEN builds_missing AND builds_read IN ('scope_missing', 'permission_missing') THEN builds_read
             WHEN builds_missing THEN 'extract_failed'
+            WHEN undecided IS NOT null THEN 'merges_undecided'
             WHEN merged >= %(behaviour_min_sample)s THEN 'merges_had_passing_builds'
             ELSE 'too_few_merges'
         END AS reason_code
@@ -81,6 +85,12 @@ SELECT
             THEN
                 format('Merged into %%s without a passing build: #', main_branch)
                 || array_to_string(broken, ', #') || '.'
+        WHEN 'merges_undecided'
+            THEN
+                format(
+                    'When these were merged into %%s, or how they were built, is still to be looked up: %%s.',
+                    main_branch, judging.numbers(undecided)
+                )
         WHEN 'merges_had_passing_builds'
             THEN
                 format('The newest %%s pull requests merged into %%s ', merged, main_branch)
@@ -94,6 +104,10 @@ SELECT
             )
     END AS reason,
     judging.merge_detail(main_branch, direct_push, configuration, rules, merges_read, merged, numbers, broken)
+    || jsonb_strip_nulls(jsonb_build_object('merges_undecided', undecided))
     || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
-    judging.merge_facts(reason_code, rules, broken, evidence_id, configuration) AS facts
+    judging.merge_facts(
+        reason_code, rules, CASE reason_code WHEN 'merges_undecided' THEN undecided ELSE broken END,
+        evidence_id, configuration
+    ) AS facts
 FROM decided;
