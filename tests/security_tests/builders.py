@@ -68,7 +68,9 @@ class Repository:
     read_at: dict[str, datetime] = field(default_factory=dict)
     restrictions: list[Row] = field(default_factory=list)
     pull_requests: list[Row] = field(default_factory=list)
-    builds: dict[int, list[str]] = field(default_factory=dict)
+    builds: dict[int, list[str | Row]] = field(default_factory=dict)
+    #: When pull requests were merged, by their activity, where it was looked up.
+    looked_up: dict[int, datetime | None] = field(default_factory=dict)
     model: Row | None = None
     config: Row = field(default_factory=lambda: {"enabled": True})
     latest_pipeline: Row | None = None
@@ -131,7 +133,7 @@ class Repository:
         number: int | None = None,
         *,
         age: float = 1,
-        builds: Sequence[str] | None = None,
+        builds: Sequence[str | Row] | None = None,
         author: str | None = "ada",
         approved_by: Sequence[str] = ("bo",),
         approved_by_apps: Sequence[str] = (),
@@ -139,24 +141,37 @@ class Repository:
         into: str | None = "main",
         state: str = "MERGED",
         updated_on: datetime | None = None,
+        created_on: datetime | None = None,
+        approved_by_deleted: int = 0,
+        merge_commit: str | None = None,
     ) -> Repository:
-        """A pull request of ``age`` days; ``builds`` None: its statuses were not asked for."""
+        """A pull request of ``age`` days, created at the same time; ``builds`` None: its statuses were not asked for.
+
+        ``approved_by_deleted``: so many of the approvals are of accounts that were deleted since.
+        """
         number = number or len(self.pull_requests) + 1
         people = [(name, "user", True) for name in approved_by]
         people += [(name, "app_user", True) for name in approved_by_apps]
         people += [(name, "user", False) for name in looked_at_by]
-        updated = (updated_on or days_ago(age)).isoformat()
+        updated = updated_on or days_ago(age)
         self.pull_requests.append(
             {
                 "id": number,
                 "state": state,
                 "author": {"uuid": identity(author)} if author else None,
                 "destination": {"branch": {"name": into}},
-                "created_on": days_ago(400).isoformat(),
-                "updated_on": updated,
+                "created_on": (created_on or updated).isoformat(),
+                "updated_on": updated.isoformat(),
+                "merge_commit": {"hash": merge_commit} if merge_commit else None,
                 "participants": [
-                    {"approved": approved, "user": {"uuid": identity(name), "type": kind}}
-                    for name, kind, approved in people
+                    *(
+                        {
+                            "approved": approved,
+                            "user": {"uuid": identity(name), "account_id": f"712020:{name}", "type": kind},
+                        }
+                        for name, kind, approved in people
+                    ),
+                    *[{"approved": True, "user": None}] * approved_by_deleted,
                 ],
             }
         )
@@ -204,10 +219,21 @@ class Repository:
                 "ok",
                 self.repository_id,
                 str(number),
-                [(str(number), {"pull_request_id": number, "values": [{"state": state} for state in states]})],
+                [(str(number), {"pull_request_id": number, "values": [_status(state) for state in states]})],
                 fetched_at=READ_AT,
             )
             for number, states in self.builds.items()
+        ]
+        calls += [
+            CallResult(
+                "pull_request_activity",
+                "ok",
+                self.repository_id,
+                str(number),
+                [(str(number), {"pull_request_id": number, "values": _activity(merged_on)})],
+                fetched_at=READ_AT,
+            )
+            for number, merged_on in self.looked_up.items()
         ]
         outcome = self.outcomes.get("pull_request_statuses", "ok")
         unknown = next((body["id"] for body in self.pull_requests if body["id"] not in self.builds), 0)
@@ -216,6 +242,16 @@ class Repository:
                 CallResult("pull_request_statuses", outcome, self.repository_id, str(unknown), fetched_at=READ_AT)
             )
         return calls
+
+
+def _status(given: str | Row) -> Row:
+    return {"state": given} if isinstance(given, str) else given
+
+
+def _activity(merged_on: datetime | None) -> list[Row]:
+    """With a comment, which is empty by the fields that are asked for, and with what came before the merge."""
+    entries: list[Row] = [{}, {"update": {"state": "OPEN", "date": days_ago(500).isoformat()}}]
+    return [{"update": {"state": "MERGED", "date": merged_on.isoformat()}}, *entries] if merged_on else entries
 
 
 class World:

@@ -27,9 +27,12 @@ _EMPTY_EVERY_TABLE = """
                 AND tablename NOT LIKE 'alembic%'
                 AND tableowner <> 'compliance_vault'
                 -- what takes new rows only has a trigger that says so
-                AND NOT EXISTS (
-                    SELECT 1 FROM pg_trigger
-                    WHERE tgrelid = format('%I.%I', schemaname, tablename)::regclass AND NOT tgisinternal
+                AND (
+                    tablename = 'objects'
+                    OR NOT EXISTS (
+                        SELECT 1 FROM pg_trigger
+                        WHERE tgrelid = format('%I.%I', schemaname, tablename)::regclass AND NOT tgisinternal
+                    )
                 )
             ORDER BY tablename = 'imports', tablename IN ('evidence', 'exceptions')
         LOOP
