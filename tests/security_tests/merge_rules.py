@@ -290,12 +290,15 @@ class BehaviourRules:
         repository.merged(9, age=2, created_on=days_ago(120), **merge)
         if merged_on is not None:
             repository.looked_up[9] = days_ago(merged_on)
-        assert outcome(self.merge.judged(world)) == {
-            "undecided": ("pending", None, "merges_undecided"),
-            "too few": TOO_FEW,
-            "broken": self.merge.broken,
-            "clean": self.merge.clean,
-        }[expected]
+        assert (
+            outcome(self.merge.judged(world))
+            == {
+                "undecided": ("pending", None, "merges_undecided"),
+                "too few": TOO_FEW,
+                "broken": self.merge.broken,
+                "clean": self.merge.clean,
+            }[expected]
+        )
 
     def test_a_clean_record_of_the_window_does_not_wait_for_old_ones_that_are_clean(self, world: World) -> None:
         repository = self.hidden(world).merged(9, age=2, created_on=days_ago(120), **self.merge.good)

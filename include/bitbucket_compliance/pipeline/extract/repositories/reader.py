@@ -14,8 +14,8 @@ from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client
 from bitbucket_compliance.pipeline.extract.landing.results import FAILED, OK, SCOPE_MISSING, CallResult
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
-from bitbucket_compliance.pipeline.extract.repositories.merges import Known
-from bitbucket_compliance.pipeline.extract.repositories.needs import DETAILS, REMEMBERED, Needs, Repository
+from bitbucket_compliance.pipeline.extract.repositories.merges import DETAILS, FormerMainBranch, Known
+from bitbucket_compliance.pipeline.extract.repositories.needs import REMEMBERED, Needs, Repository
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import Run
 
@@ -63,7 +63,6 @@ class ChunkReader:
         self._came_back: SimpleQueue[Future[CallResult]] = SimpleQueue()
         self._progress_at = time.monotonic()
         keys = {**run.keys, "chunk": chunk}
-        not_peers = self._not_peers()
         rows = run_sql(connection, f"{_SQL}/chunk_items.sql", keys).fetchall()
         self._total = rows[0]["total"] if rows else 0
         self._done = rows[0]["before"] if rows else 0
@@ -74,7 +73,6 @@ class ChunkReader:
                 row["main_branch"],
                 row["non_production"],
                 row["has_project_evidence"],
-                not_peers=not_peers,
             )
             for row in rows
         }
@@ -91,26 +89,33 @@ class ChunkReader:
         return frozenset(one_row(found)["found"])
 
     def _recall(self, keys: Mapping[str, object]) -> None:
-        """Take up what earlier runs learnt of merges, and what an earlier try of this chunk landed."""
+        """Take up what earlier runs learnt, and what an earlier try of this chunk landed."""
         if keys["chunk"]:
             # The chunks before filled the tables; without statistics the planner takes them for empty.
             refresh_statistics(self._connection, "landing")
-        for row in run_sql(self._connection, f"{_SQL}/known_pull_requests.sql", keys):
-            known = Known(row["merged_on"], row["merged_after"])
-            self._repositories[row["repository_id"]].known[row["pull_request_id"]] = known
-        for row in run_sql(self._connection, f"{_SQL}/main_branches.sql", keys):
-            former = (row["main_branch"], row["since"], row["until"])
-            self._repositories[row["repository_id"]].former_main_branches.append(former)
-        for row in run_sql(self._connection, f"{_SQL}/known_details.sql", keys):
-            self._repositories[row["repository_id"]].remember_details(
-                row["resource"], [row["body"]], is_of_this_run=row["is_of_this_run"]
-            )
+        self._recall_merges(keys)
         landed = run_sql(self._connection, f"{_SQL}/landed_calls.sql", keys).fetchall()
         for row in landed:
             if not row["item_key"]:
                 self._repositories[row["repository_id"]].outcomes[row["resource"]] = row["outcome"]
         for row in run_sql(self._connection, f"{_SQL}/landed_bodies.sql", keys) if landed else ():
             self._repositories[row["repository_id"]].remember(row["resource"], [row["body"]])
+
+    def _recall_merges(self, keys: Mapping[str, object]) -> None:
+        """Take up when pull requests were merged, how they were built, and into which branches they count."""
+        not_peers = self._not_peers()
+        for repository in self._repositories.values():
+            repository.merges.not_peers = not_peers
+        for row in run_sql(self._connection, f"{_SQL}/known_pull_requests.sql", keys):
+            known = Known(row["merged_on"], row["merged_after"])
+            self._repositories[row["repository_id"]].merges.known[row["pull_request_id"]] = known
+        for row in run_sql(self._connection, f"{_SQL}/main_branches.sql", keys):
+            former = FormerMainBranch(row["main_branch"], row["since"], row["until"])
+            self._repositories[row["repository_id"]].merges.former_main_branches.append(former)
+        for row in run_sql(self._connection, f"{_SQL}/known_details.sql", keys):
+            self._repositories[row["repository_id"]].merges.remember_details(
+                row["resource"], [row["body"]], is_of_this_run=row["is_of_this_run"]
+            )
 
     def read(self) -> None:
         """Keep every connection busy until no call is left; what came back is landed also when something ends it."""
@@ -206,7 +211,7 @@ class ChunkReader:
         self._writer.add(result)
         repository.outcomes[result.resource] = result.outcome
         if result.item_key and result.outcome != OK:
-            repository.note_failure(result.resource, result.item_key)
+            repository.merges.note_failure(result.resource, result.item_key)
         if result.outcome == SCOPE_MISSING and result.requests:
             self._denied[result.resource] = ["(refused before)"]
         self._count_failures(result)

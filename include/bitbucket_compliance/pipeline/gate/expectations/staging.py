@@ -214,8 +214,7 @@ _PULL_REQUESTS = (
         "every approval names who approved",
         "critical",
         STAGE_AGAIN,
-        "SELECT repository_id, pull_request_id FROM {batch}"
-        " WHERE array_position(approved_by, null) IS NOT null",
+        "SELECT repository_id, pull_request_id FROM {batch} WHERE array_position(approved_by, null) IS NOT null",
     ),
     no_rows(
         "pull_requests",
