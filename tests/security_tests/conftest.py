@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
-from tests.databases import copied
+from tests.databases import copied, unguarded
 from tests.security_tests.builders import World
 
 # What is referred to comes last.
@@ -26,15 +26,7 @@ _EMPTY_EVERY_TABLE = """
                 schemaname IN ('landing', 'staging', 'judged', 'registry', 'integration')
                 AND tablename NOT LIKE 'alembic%'
                 AND tableowner <> 'compliance_vault'
-                -- what takes new rows only has a trigger that says so
-                AND (
-                    tablename = 'objects'
-                    OR NOT EXISTS (
-                        SELECT 1 FROM pg_trigger
-                        WHERE tgrelid = format('%I.%I', schemaname, tablename)::regclass AND NOT tgisinternal
-                    )
-                )
-            ORDER BY tablename = 'imports', tablename IN ('evidence', 'exceptions')
+            ORDER BY tablename IN ('imports', 'policy_versions'), tablename IN ('evidence', 'exceptions')
         LOOP
             EXECUTE 'DELETE FROM ' || name;
         END LOOP;
@@ -61,5 +53,6 @@ def shared_database(shared_dsn: str) -> Iterator[Database]:
 @pytest.fixture
 def world(shared_dsn: str, shared_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", shared_dsn)
-    shared_database.execute(_EMPTY_EVERY_TABLE)
+    with unguarded(shared_database):
+        shared_database.execute(_EMPTY_EVERY_TABLE)
     return World(shared_database, tmp_path, monkeypatch)
