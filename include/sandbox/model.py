@@ -124,6 +124,7 @@ class PullRequest:
     draft: bool = False
     description: str = ""
     merged_on: datetime | None = None
+    merge_hash: str | None = None
     comments: list[datetime] = field(default_factory=list)
 
 

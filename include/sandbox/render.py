@@ -348,7 +348,7 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
         "description": pull.description,
         "state": pull.state,
         "draft": pull.draft,
-        "merge_commit": {"hash": commit_hash(f"{repo.slug}/merge/{pull.id}"), "type": "commit"} if merged else None,
+        "merge_commit": {"hash": merge_hash(repo, pull)[:12], "type": "commit"} if merged else None,
         "close_source_branch": True,
         "closed_by": None if pull.closed_by is None else Lazy(lambda: account(pull.closed_by)),  # type: ignore[arg-type]
         "author": None if pull.author is None else Lazy(lambda: account(pull.author)),  # type: ignore[arg-type]
@@ -371,6 +371,16 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
         "participants": Lazy(lambda: [_participant(p) for p in pull.participants], hidden=True),
         "reviewers": Lazy(lambda: [account(person) for person in pull.reviewers], hidden=True),
     }
+
+
+def merge_hash(repo: Repository, pull: PullRequest) -> str:
+    """The commit that its destination stood at once it was merged; lists give the first 12 digits."""
+    return pull.merge_hash or commit_hash(f"{repo.uuid}/merge/{pull.id}", 40)
+
+
+def source_hash(repo: Repository, pull: PullRequest) -> str:
+    """The last commit of its source branch."""
+    return commit_hash(f"{repo.slug}/{pull.source_branch}/{pull.id}", 40)
 
 
 def activity(workspace: Workspace, repo: Repository, pull: PullRequest) -> list[Json]:

@@ -24,6 +24,7 @@ from bitbucket_compliance.pipeline.run.lifecycle import finish_run, start_run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage.stage import stage_landing
 from bitbucket_compliance.security_tests import CATALOGUE
+from tests.databases import unguarded
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -263,6 +264,7 @@ class World:
         self._patch = patch
         self._policy: dict[str, dict[str, Any]] = {"tests": {"pipelines_enabled": {"enabled": True}}, "thresholds": {}}
         self.now = NOW
+        self._pushes = itertools.count(1)
         self.repositories: list[Repository] = []
         self.members: list[Row] = []
         self.confirmed: list[tuple[str, str]] = []
@@ -316,6 +318,55 @@ class World:
         """Bitbucket knows the member by this address."""
         self.confirmed.append((email, identity(name)))
         self.lookup = self.lookup or "ok"
+        return self
+
+    # what webhooks told
+
+    def watched(self, since: datetime) -> World:
+        """A webhook of the workspace that has been telling of pushes since then."""
+        self.database.execute(
+            "INSERT INTO integration.webhooks (conn_id, workspace, hook_id, url, events, state, registered_at)"
+            " VALUES ('bitbucket_default', %s, %s, 'https://hooks.example.com', '{repo:push}', 'active', %s)",
+            (WORKSPACE, identity("hook"), since),
+        )
+        return self
+
+    def first_seen(self, since: datetime) -> World:
+        """The repositories of an earlier run are listed, with their main branches, since then."""
+        with unguarded(self.database):
+            self.database.execute(
+                "UPDATE landing.objects SET first_fetched_at = %s WHERE resource = 'repositories'", (since,)
+            )
+        return self
+
+    def pushed(
+        self,
+        slug: str = "payments",
+        *,
+        age: float = 1,
+        new: str = "f" * 40,
+        kind: str | None = "user",
+        forced: bool = False,
+        removed: bool = False,
+    ) -> World:
+        """A push to the main branch that a webhook told of."""
+        self.database.execute(
+            "INSERT INTO integration.pushes (received_at, conn_id, workspace, repository_id, body_hash, place,"
+            " old_hash, new_hash, forced, removed, pushed_by, pushed_by_type)"
+            " VALUES (%s, 'bitbucket_default', %s, %s, %s, 0, %s, %s, %s, %s, %s, %s)",
+            (
+                days_ago(age),
+                WORKSPACE,
+                identity(slug),
+                str(next(self._pushes)),
+                "0" * 40,
+                None if removed else new,
+                forced,
+                removed,
+                identity("ada"),
+                kind,
+            ),
+        )
         return self
 
     # what people declare

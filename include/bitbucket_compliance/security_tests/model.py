@@ -68,6 +68,7 @@ class SecurityTest:
         reasons: every reason code the verdict can give.
         controls: of frameworks, that the test gives evidence for.
         cannot_see: what an auditor must not take the verdict for, in sentences.
+        events: of webhooks that the verdict rests on by themselves, not by what they let read.
         thresholds: of the policy, that the verdict depends on, by name.
         own_thresholds: those among them that no other test reads, with their defaults.
         enabled: the default; the policy may say otherwise.
@@ -88,6 +89,7 @@ class SecurityTest:
     reasons: Mapping[str, Reason]
     controls: tuple[Control, ...]
     cannot_see: tuple[str, ...]
+    events: tuple[str, ...] = ()
     thresholds: tuple[str, ...] = ()
     own_thresholds: tuple[Threshold, ...] = ()
     enabled: bool = True

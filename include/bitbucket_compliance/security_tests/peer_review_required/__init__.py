@@ -1,6 +1,6 @@
 """Code changes should be reviewed by peers before merging."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -71,6 +71,14 @@ TEST = SecurityTest(
             RULES,
         ),
         "merges_undecided": MERGES_UNDECIDED,
+        "pushed_past_pull_requests": Reason(
+            "failing",
+            "behaviour",
+            "A person pushed to the main branch in the window past every pull request, and the policy lets that fail.",
+            "Look at what was pushed; the reason names the newest. Then restrict who may push to the main branch "
+            "(Repository settings → Branch restrictions).",
+            (restriction("push", users=[], groups=[]),),
+        ),
         "too_few_merges": TOO_FEW_MERGES,
         **OF_MAIN_BRANCHES,
     },
@@ -83,11 +91,14 @@ TEST = SecurityTest(
     cannot_see=(
         "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
         "How thorough a review was, and whether the approval came before the last commit.",
-        "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
+        "Commits pushed to the main branch without a pull request, where no webhook told of them; whether that is "
+        "possible is in the detail.",
     ),
+    events=("repo:push",),
     thresholds=(
         "min_approvals",
         "not_peers",
+        "direct_pushes",
         "behaviour_window_days",
         "behaviour_min_sample",
         "evidence_validity_days",
@@ -102,6 +113,13 @@ TEST = SecurityTest(
             "Accounts whose approvals count for nothing, such as bots that approve: account ids, uuids or nicknames.",
             list[Annotated[str, Field(min_length=1)]],
             Weaker.WHEN_ONE_IS_MISSING,
+        ),
+        Threshold(
+            "direct_pushes",
+            "report",
+            "Whether a push by a person to the main branch past every pull request is told (report) or fails (fail).",
+            Literal["report", "fail"],
+            Weaker.WHEN_ONLY_REPORTED,
         ),
     ),
 )

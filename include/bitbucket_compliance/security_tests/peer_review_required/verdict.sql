@@ -4,6 +4,8 @@ WITH asked AS (
     SELECT
         requirements.*,
         behaviour.*,
+        pushes.push_detail,
+        CASE WHEN %(direct_pushes)s = 'fail' THEN pushes.by_persons END AS pushed,
         -- who approved was not sent: as good as not read
         CASE
             WHEN behaviour.participants_missing THEN 'failed' ELSE requirements.merges_read
@@ -23,6 +25,8 @@ WITH asked AS (
             %(workspace)s, %(subjects)s, %(window_start)s, %(min_approvals)s, %(not_peers)s::text[]
         ) AS behaviour
         ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
+    LEFT JOIN judging.pushes(%(workspace)s, %(subjects)s, %(window_start)s) AS pushes
+        ON requirements.subject_id = pushes.repository_id
 ),
 
 -- The order of the rules: design, section 5.
@@ -35,6 +39,7 @@ decided AS MATERIALIZED (
             WHEN not_read_yet IS NOT null THEN 'not_read_yet'
             WHEN configuration = 'failed' THEN 'extract_failed'
             -- what rules the repository has of its own could be read
+            WHEN own = 'enforced' AND pushed IS NOT null THEN 'pushed_past_pull_requests'
             WHEN own = 'enforced' THEN 'rule_enforced'
             WHEN own = 'advisory' THEN 'advisory_only'
             WHEN own = 'too_low' THEN 'no_matching_rule'
@@ -42,9 +47,11 @@ decided AS MATERIALIZED (
             WHEN approvals_read = 'failed' THEN 'extract_failed'
             WHEN own = 'none' AND last_broken_at >= captured_on::timestamp AT TIME ZONE %(time_zone)s
                 THEN 'no_matching_rule'
+            WHEN own = 'none' AND pushed IS NOT null THEN 'pushed_past_pull_requests'
             WHEN own = 'none' THEN 'evidence_accepted'
             -- it could not
             WHEN broken IS NOT null THEN 'merged_without_peer_approval'
+            WHEN pushed IS NOT null THEN 'pushed_past_pull_requests'
             WHEN evidence_id IS NOT null THEN 'evidence_accepted'
             WHEN undecided IS NOT null THEN 'merges_undecided'
             WHEN merges_read <> 'ok' THEN merges_read
@@ -84,6 +91,10 @@ SELECT
         WHEN 'merged_without_peer_approval'
             THEN
                 format('Merged into %%s without the approval of a peer: %%s.', main_branch, judging.numbers(broken))
+        WHEN 'pushed_past_pull_requests'
+            THEN
+                format('Pushed to %%s by a person, past every pull request: %%s', main_branch, pushed[1])
+                || CASE WHEN cardinality(pushed) > 1 THEN format(' and %%s more.', cardinality(pushed) - 1) ELSE '.' END
         WHEN 'merges_undecided'
             THEN
                 format(
@@ -103,9 +114,12 @@ SELECT
     END AS reason,
     judging.merge_detail(main_branch, direct_push, configuration, rules, merges_read, merged, numbers, broken)
     || jsonb_strip_nulls(jsonb_build_object('merges_undecided', undecided))
+    || push_detail
     || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
     judging.merge_facts(
         reason_code, rules, CASE reason_code WHEN 'merges_undecided' THEN undecided ELSE broken END,
         evidence_id, configuration
-    ) AS facts
+    ) || CASE
+        WHEN reason_code = 'pushed_past_pull_requests' THEN jsonb_build_object('pushes', to_jsonb(pushed)) ELSE '{}'
+    END AS facts
 FROM decided;

@@ -83,8 +83,10 @@ TEST = SecurityTest(
     cannot_see=(
         "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
         "What a build checks: a status is as good as the system that set it.",
-        "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
+        "Commits pushed to the main branch without a pull request: those that webhooks told of are in the detail, and "
+        "whether that is possible.",
     ),
+    events=("repo:push",),
     thresholds=(
         "min_passing_builds",
         "behaviour_window_days",

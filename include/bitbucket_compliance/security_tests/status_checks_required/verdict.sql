@@ -4,6 +4,7 @@ WITH asked AS (
     SELECT
         requirements.*,
         behaviour.*,
+        pushes.push_detail,
         behaviour.last_unknown_at IS NOT null AS builds_missing
     FROM
         judging.merge_requirements(
@@ -16,6 +17,8 @@ WITH asked AS (
             %(workspace)s, %(subjects)s, %(window_start)s, %(behaviour_sample)s, %(min_passing_builds)s, %(as_of)s
         ) AS behaviour
         ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
+    LEFT JOIN judging.pushes(%(workspace)s, %(subjects)s, %(window_start)s) AS pushes
+        ON requirements.subject_id = pushes.repository_id
 ),
 
 -- The order of the rules: design, section 5.
@@ -105,6 +108,7 @@ SELECT
     END AS reason,
     judging.merge_detail(main_branch, direct_push, configuration, rules, merges_read, merged, numbers, broken)
     || jsonb_strip_nulls(jsonb_build_object('merges_undecided', undecided))
+    || push_detail
     || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
     judging.merge_facts(
         reason_code, rules, CASE reason_code WHEN 'merges_undecided' THEN undecided ELSE broken END,
