@@ -112,7 +112,7 @@ def test_a_burst_of_pushes_to_feature_branches_delays_nothing_and_stores_nothing
 @pytest.mark.parametrize(
     "content", [{"push": None}, {"push": {}}, {"push": {"changes": None}}, {"push": {"changes": [7]}}]
 )
-def test_a_push_that_is_none_is_unreadable(content: dict[str, Any]) -> None:
-    body = body_of(**content)
+def test_a_push_that_is_none_is_unreadable(pushed: Any) -> None:
+    body = body_of(push=pushed)
     with pytest.raises(DeliveryUnreadable, match=r"push\.changes"):
         read_event({name.lower(): value for name, value in headers_of(body).items()}, body)
