@@ -1,5 +1,6 @@
--- Purpose: take an event in, with what it did to a main branch, unless it came before: the same request, or the same body as long as its event is kept.
--- Only the body is signed: who replays one can write any other header, and has an event of it no second time.
+-- Purpose: take an event in, with what it did to a main branch, unless it came before: the same request, or the same
+-- body as long as its event is kept. Only the body is signed: who replays one can write any other header, and has an
+-- event of it no second time.
 
 WITH event AS (
     INSERT INTO integration.webhook_events (

@@ -109,9 +109,7 @@ def test_a_burst_of_pushes_to_feature_branches_delays_nothing_and_stores_nothing
     assert "feature/" not in receiver.log.read_text() and REPOSITORY not in receiver.log.read_text()
 
 
-@pytest.mark.parametrize(
-    "content", [{"push": None}, {"push": {}}, {"push": {"changes": None}}, {"push": {"changes": [7]}}]
-)
+@pytest.mark.parametrize("pushed", [None, {}, {"changes": None}, {"changes": [7]}])
 def test_a_push_that_is_none_is_unreadable(pushed: Any) -> None:
     body = body_of(push=pushed)
     with pytest.raises(DeliveryUnreadable, match=r"push\.changes"):

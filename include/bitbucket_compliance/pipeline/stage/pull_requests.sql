@@ -13,6 +13,7 @@ WITH fetched AS (
         objects.body #>> '{destination,branch,name}' AS destination_branch,
         (objects.body ->> 'created_on')::timestamptz AS created_on,
         (objects.body ->> 'updated_on')::timestamptz AS updated_on,
+        coalesce(jsonb_typeof(objects.body -> 'participants') = 'array', false) AS says_who_took_part,
         objects.fetched_at AS data_as_of
     FROM landing.run_objects AS objects
     WHERE
@@ -69,6 +70,40 @@ dated AS (
     ) AS first_read ON true
 ),
 
+-- Of an app, which is nobody's peer, Bitbucket says that it is one; of whom it says nothing may be a person.
+approving AS (
+    SELECT
+        fetched.object_key,
+        entries.body #>> '{user,uuid}' AS uuid,
+        entries.body #>> '{user,account_id}' AS account_id,
+        coalesce(
+            entries.body #>> '{user,type}' = 'user' AND entries.body #>> '{user,uuid}' IS NOT null, false
+        ) AS are_known,
+        row_number() OVER (
+            PARTITION BY fetched.object_key, entries.body #>> '{user,uuid}' ORDER BY entries.place ASC
+        ) AS place
+    FROM fetched
+    CROSS JOIN
+        LATERAL jsonb_array_elements(
+            CASE WHEN fetched.says_who_took_part THEN fetched.body -> 'participants' ELSE '[]' END
+        ) WITH ORDINALITY AS entries (body, place)
+    WHERE entries.body -> 'approved' = 'true' AND coalesce(entries.body #>> '{user,type}', 'user') = 'user'
+),
+
+approvals AS (
+    SELECT
+        approving.object_key,
+        array_agg(approving.uuid ORDER BY approving.uuid, approving.account_id) FILTER (
+            WHERE approving.are_known AND approving.place = 1
+        ) AS approved_by,
+        array_agg(approving.account_id ORDER BY approving.uuid, approving.account_id) FILTER (
+            WHERE approving.are_known AND approving.place = 1
+        ) AS accounts,
+        count(*) FILTER (WHERE NOT approving.are_known) AS unknown
+    FROM approving
+    GROUP BY approving.object_key
+),
+
 main_branches AS MATERIALIZED (
     SELECT branches.*
     FROM staging.main_branches AS branches
@@ -82,8 +117,8 @@ SELECT
     dated.state,
     dated.body #>> '{author,uuid}' AS author_id,
     dated.destination_branch,
-    CASE WHEN participants.are_known THEN coalesce(approvals.approved_by, '{}') END AS approved_by,
-    CASE WHEN participants.are_known THEN coalesce(approvals.accounts, '{}') END AS approved_by_accounts,
+    CASE WHEN dated.says_who_took_part THEN coalesce(approvals.approved_by, '{}') END AS approved_by,
+    CASE WHEN dated.says_who_took_part THEN coalesce(approvals.accounts, '{}') END AS approved_by_accounts,
     coalesce(approvals.unknown, 0) AS unknown_approvals,
     dated.body #>> '{merge_commit,hash}' AS merge_commit,
     dated.created_on,
@@ -102,34 +137,4 @@ SELECT
     ) AS into_main_branch,
     dated.data_as_of
 FROM dated
-CROSS JOIN
-    LATERAL (
-        SELECT coalesce(jsonb_typeof(dated.body -> 'participants') = 'array', false) AS are_known
-    ) AS participants
-LEFT JOIN LATERAL (
-    SELECT
-        array_agg(approving.uuid ORDER BY approving.uuid) FILTER (WHERE approving.is_person) AS approved_by,
-        array_agg(approving.account_id ORDER BY approving.uuid) FILTER (WHERE approving.is_person) AS accounts,
-        count(*) FILTER (WHERE NOT approving.is_person) AS unknown
-    FROM (
-        SELECT DISTINCT
-            entries.body #>> '{user,uuid}' AS uuid,
-            entries.body #>> '{user,account_id}' AS account_id,
-            persons.are_known AS is_person,
-            CASE WHEN NOT persons.are_known THEN entries.place END AS place
-        FROM
-            jsonb_array_elements(CASE WHEN participants.are_known THEN dated.body -> 'participants' ELSE '[]' END)
-            WITH ORDINALITY AS entries (body, place)
-        CROSS JOIN
-            LATERAL (
-                SELECT
-                    coalesce(
-                        entries.body #>> '{user,type}' = 'user' AND entries.body #>> '{user,uuid}' IS NOT null, false
-                    ) AS are_known
-            ) AS persons
-        WHERE
-            entries.body -> 'approved' = 'true'
-            -- of an app, which is nobody's peer, Bitbucket says that it is one
-            AND coalesce(entries.body #>> '{user,type}', 'user') = 'user'
-    ) AS approving
-) AS approvals ON participants.are_known;
+LEFT JOIN approvals ON dated.object_key = approvals.object_key;

@@ -1,5 +1,5 @@
--- Purpose: the main branch that a repository was last seen to have; null: none, or the repository is not known. All that
--- the receiver of webhooks may learn of what was read of Bitbucket.
+-- Purpose: the main branch that a repository was last seen to have; null: none, or the repository is not known. All
+-- that the receiver of webhooks may learn of what was read of Bitbucket.
 
 CREATE FUNCTION integration.main_branch(of_workspace text, of_repository text) RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Purpose: who is exempt from the restrictions on pushing, as the end of a sentence: the first ten by name, and how many
--- more; nobody: null.
+-- Purpose: who is exempt from the restrictions on pushing, as the end of a sentence: the first ten by name, and how
+-- many more; nobody: null.
 
 CREATE FUNCTION judging.exempt_from_pushing(exempt_users jsonb, exempt_groups jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE

@@ -1,5 +1,5 @@
--- Purpose: by what the accounts of the policy's not_peers can be recognised, in lower case: what is written there (uuid,
--- account id), and the uuids of members whose account id or nickname it is.
+-- Purpose: by what the accounts of the policy's not_peers can be recognised, in lower case: what is written there
+-- (uuid, account id), and the uuids of members whose account id or nickname it is.
 
 CREATE FUNCTION judging.not_peers(in_workspace text, accounts text[]) RETURNS text[]
 LANGUAGE sql STABLE

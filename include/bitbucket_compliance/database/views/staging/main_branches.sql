@@ -1,5 +1,5 @@
--- Purpose: the main branches that each repository was seen to have, and from when to when: the first one since ever, the
--- present one without end (null).
+-- Purpose: the main branches that each repository was seen to have, and from when to when: the first one since ever,
+-- the present one without end (null).
 
 CREATE VIEW staging.main_branches AS
 WITH seen AS (

@@ -1,5 +1,5 @@
--- Purpose: pull requests merged into the main branch, or into one that was the main branch when they were merged: renaming
--- a branch forgives nothing.
+-- Purpose: pull requests merged into the main branch, or into one that was the main branch when they were merged:
+-- renaming a branch forgives nothing.
 
 CREATE VIEW staging.merged_pull_requests AS
 SELECT
