@@ -130,6 +130,8 @@ class PullRequest:
     closed_on: datetime | None = None
     draft: bool = False
     description: str = ""
+    merge_hash: str | None = None
+    comments: list[datetime] = field(default_factory=list)
 
 
 @dataclass(slots=True)
