@@ -30,18 +30,23 @@ WITH asked AS (
     -- those that went around a rule that was in force when they were merged
     LEFT JOIN
         LATERAL (
-            SELECT array_agg(merges.pull_request_id ORDER BY merges.merged_on DESC, merges.pull_request_id DESC) AS bypassing
+            SELECT
+                array_agg(
+                    after.pull_request_id ORDER BY after.merged_on DESC, after.pull_request_id DESC
+                ) AS bypassing
             FROM
                 judging.merges(
                     %(workspace)s,
-                    ARRAY[
-                        CASE WHEN behaviour.last_broken_at >= requirements.in_force_since THEN requirements.subject_id END
-                    ],
+                    CASE
+                        WHEN behaviour.last_broken_at >= requirements.in_force_since
+                            THEN ARRAY[requirements.subject_id]
+                        ELSE '{}'
+                    END,
                     %(window_start)s,
                     %(min_approvals)s,
                     judging.not_peers(%(workspace)s, %(not_peers)s::text[])
-                ) AS merges
-            WHERE merges.is_certain AND merges.review = 'none' AND merges.merged_on >= requirements.in_force_since
+                ) AS after
+            WHERE after.is_certain AND after.review = 'none' AND after.merged_on >= requirements.in_force_since
         ) AS bypasses
         ON true
     LEFT JOIN judging.pushes(%(workspace)s, %(subjects)s, %(window_start)s) AS pushes
@@ -61,7 +66,8 @@ decided AS MATERIALIZED (
             -- where own rules can't be read, behaviour and open pull requests are needed, and stand in one list
             WHEN own IS null AND approvals_read = 'failed' THEN 'extract_failed'
             WHEN rule_code IN ('rule_enforced', 'rule_in_effect') AND bypassed > 0 THEN 'enforced_but_bypassed'
-            WHEN rule_code IN ('rule_enforced', 'rule_in_effect') AND pushed IS NOT null THEN 'pushed_past_pull_requests'
+            WHEN rule_code IN ('rule_enforced', 'rule_in_effect') AND pushed IS NOT null
+                THEN 'pushed_past_pull_requests'
             -- rules: own ones that satisfy, else those that a pull request shows
             WHEN own = 'enforced' OR in_effect IS NOT null THEN rule_code
             -- own ones that fall short, with no pull request to show others: what people showed of the project may
