@@ -27,6 +27,7 @@ Rooms:
 ``model``                 what Bitbucket holds: plain dataclasses, no behaviour
 ``state``                 what a running sandbox knows: consumers, tokens, request log, faults
 ``filters``, ``partial``  the ``q`` filter language, the ``fields`` parameter
+``merge_checks``          what the rules ask of an open pull request
 ``render``, ``paging``    model to JSON, lists to pages
 ``call``                  one request to the API, and what may answer it
 ``endpoints``, ``hooks``  the table of endpoints, a handler under each row; those of webhooks

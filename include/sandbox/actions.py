@@ -35,6 +35,7 @@ from sandbox.render import Json
 from sandbox.state import SandboxState
 from sandbox.webhooks import Delivery
 
+MergeStrategy = Literal["merge_commit", "squash", "fast_forward", "rebase"]
 BuildResult = Literal["SUCCESSFUL", "FAILED", "STOPPED"]
 _numbers = itertools.count(1)
 
@@ -131,15 +132,20 @@ class _Stage:
             event_key, self.workspace, self.repo, self.done.pull_request, actor, details
         )
 
-    def pushed(self, branch: str, actor: Account, message: str, commits: int = 1) -> None:
-        """Let a branch grow by so many commits, and announce that."""
+    def pushed(
+        self, branch: str, actor: Account, message: str, commits: int = 1, *,
+        new_hash: str | None = None, forced: bool = False,
+    ) -> None:  # fmt: skip
+        """Let a branch grow by so many commits, the last one ``new_hash`` where that is given, and announce that."""
         self.repo.updated_on = self.now
         made = [
             payloads.commit(self.workspace, self.repo, f"{self.repo.uuid}/{next(_numbers)}", actor, self.now, message)
             for _ in range(commits)
         ]
+        made[-1]["hash"] = new_hash or made[-1]["hash"]
         before = render.commit_hash(f"{self.repo.uuid}/{branch}", 40)
-        self.emit("repo:push", actor, payloads.push(self.workspace, self.repo, branch, made, before=before))
+        details = payloads.push(self.workspace, self.repo, branch, made, before=before, forced=forced)
+        self.emit("repo:push", actor, details)
 
 
 ACTIONS: dict[str, Callable[..., Any]] = {}
@@ -198,14 +204,15 @@ def create_pull_request(
 @_action
 def update_pull_request(
     stage: _Stage, repository: str, pull_request: int | None = None, *, title: str | None = None,
-    description: str | None = None, into: str | None = None, actor: str | None = None,
+    description: str | None = None, into: str | None = None, draft: bool | None = None, actor: str | None = None,
 ) -> None:  # fmt: skip
-    """Edit an open pull request: its title, its description or the branch it goes into."""
+    """Edit an open pull request: its title, its description, the branch it goes into, or whether it is a draft."""
     stage.repository(repository)
     pull, who = stage.pull(pull_request), stage.person(actor)
     pull.title = pull.title if title is None else title
     pull.description = pull.description if description is None else description
     pull.destination_branch = into or pull.destination_branch
+    pull.draft = pull.draft if draft is None else draft
     pull.updated_on = stage.now
     stage.emit("pullrequest:updated", who)
 
@@ -246,13 +253,38 @@ def _participant(pull: PullRequest, who: Account) -> Participant:
 
 
 @_action
-def merge(stage: _Stage, repository: str, pull_request: int | None = None, *, by: str | None = None) -> None:
-    """Merge an open pull request: its destination grows by a commit, so a push is announced too."""
-    stage.repository(repository)
+def merge(
+    stage: _Stage, repository: str, pull_request: int | None = None, *, by: str | None = None,
+    strategy: MergeStrategy = "merge_commit",
+) -> None:  # fmt: skip
+    """Merge an open pull request: its destination moves, so a push is announced too.
+
+    A fast-forward moves it to the source's last commit, every other strategy to a commit of its own.
+    """
+    repo = stage.repository(repository)
     pull, who = stage.pull(pull_request), stage.person(by)
-    pull.state, pull.closed_by, pull.updated_on = "MERGED", who, stage.now
+    of_its_own = render.commit_hash(f"{repo.uuid}/{strategy}/{pull.id}", 40)
+    pull.merge_hash = render.source_hash(repo, pull) if strategy == "fast_forward" else of_its_own
+    pull.state, pull.closed_by = "MERGED", who
+    pull.updated_on = pull.closed_on = stage.now
     stage.emit("pullrequest:fulfilled", who)
-    stage.pushed(pull.destination_branch, who, f"Merged in {pull.source_branch} (pull request #{pull.id})")
+    message = f"Merged in {pull.source_branch} (pull request #{pull.id})"
+    stage.pushed(pull.destination_branch, who, message, new_hash=render.merge_hash(repo, pull))
+
+
+@_action
+def comment(stage: _Stage, repository: str, pull_request: int, *, by: str | None = None) -> None:
+    """Comment on a pull request, be it open or closed: its ``updated_on`` moves."""
+    repo, who = stage.repository(repository), stage.person(by)
+    pull = next((pull for pull in repo.pull_requests if pull.id == pull_request), None)
+    if pull is None:
+        raise ActionError(f"the repository {repo.slug!r} has no pull request {pull_request}")
+    if pull.state != "OPEN" and pull.closed_on is None:
+        pull.closed_on = pull.updated_on
+    pull.comments.append(stage.now)
+    pull.updated_on = stage.now
+    stage.done.pull_request = pull
+    stage.emit("pullrequest:comment_created", who)
 
 
 @_action
@@ -260,7 +292,8 @@ def decline(stage: _Stage, repository: str, pull_request: int | None = None, *, 
     """Decline an open pull request."""
     stage.repository(repository)
     pull, who = stage.pull(pull_request), stage.person(by)
-    pull.state, pull.closed_by, pull.updated_on = "DECLINED", who, stage.now
+    pull.state, pull.closed_by = "DECLINED", who
+    pull.closed_on = pull.updated_on = stage.now
     stage.emit("pullrequest:rejected", who)
 
 
@@ -294,9 +327,11 @@ def _open(repo: Repository) -> list[tuple[str, int]]:
 @_action
 def push(
     stage: _Stage, repository: str, branch: str | None = None, *, commits: int = 1, by: str | None = None,
-    message: str = "A change",
+    message: str = "A change", forced: bool = False,
 ) -> None:  # fmt: skip
     """Push commits to a branch, the main one unless given; open pull requests from it are updated.
+
+    ``forced``: its history is rewritten.
 
     A first push gives a repository its main branch.
     """
@@ -304,13 +339,23 @@ def push(
         raise ActionError(f"{commits} commits can't be pushed: give 1 or more")
     repo, who = stage.repository(repository), stage.person(by)
     repo.mainbranch = repo.mainbranch or branch or "main"
+    repo.size = repo.size or 4096
     name = branch or repo.mainbranch
-    stage.pushed(name, who, message, commits)
+    stage.pushed(name, who, message, commits, forced=forced)
     for pull in [p for p in repo.pull_requests if p.state == "OPEN" and p.source_branch == name]:
         pull.updated_on = stage.now
         stage.done.pull_request = pull
         stage.emit("pullrequest:push", who)
         stage.emit("pullrequest:updated", who)
+
+
+@_action
+def remove_branch(stage: _Stage, repository: str, branch: str | None = None, *, by: str | None = None) -> None:
+    """Remove a branch, the main one unless given: announced as a push."""
+    repo, who = stage.repository(repository), stage.person(by)
+    name = branch or repo.mainbranch or "main"
+    before = render.commit_hash(f"{repo.uuid}/{name}", 40)
+    stage.emit("repo:push", who, payloads.removal(stage.workspace, repo, name, before=before))
 
 
 @_action
@@ -373,6 +418,7 @@ def create_repository(
         project=_project(stage.workspace, project),
         created_on=stage.now,
         updated_on=stage.now,
+        size=0,
         mainbranch=mainbranch,
         pipelines_enabled=None,
         member_permissions={who.uuid: "admin"},
@@ -449,13 +495,19 @@ def set_restriction(
     users: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Add a branch restriction, or change the one of this kind and pattern. Bitbucket announces neither."""
-    repo = stage.repository(repository)
     people = [stage.person(nickname) for nickname in users]
-    found = _restriction(repo, kind, pattern)
+    _set_rule(stage, stage.repository(repository).restrictions, kind, pattern, value, people)
+
+
+def _set_rule(
+    stage: _Stage, rules: list[Restriction], kind: str, pattern: str, value: int | None, people: list[Account]
+) -> None:
+    found = _restriction(rules, kind, pattern)
     if found is None:
-        taken = (r.id for w in stage.state.workspaces for o in w.repositories for r in o.restrictions)
-        number = 1 + max(taken, default=0)
-        repo.restrictions.append(Restriction(number, kind, pattern, value=value, users=people))
+        all_rules = [one.restrictions for w in stage.state.workspaces for one in w.repositories]
+        all_rules += [one.restrictions for w in stage.state.workspaces for one in w.projects]
+        number = 1 + max((rule.id for one in all_rules for rule in one), default=0)
+        rules.append(Restriction(number, kind, pattern, value=value, users=people))
     else:
         found.value, found.users = value, people
 
@@ -464,14 +516,41 @@ def set_restriction(
 def remove_restriction(stage: _Stage, repository: str, kind: str, *, pattern: str = "main") -> None:
     """Take a branch restriction away. Bitbucket does not announce it."""
     repo = stage.repository(repository)
-    found = _restriction(repo, kind, pattern)
+    found = _restriction(repo.restrictions, kind, pattern)
     if found is None:
         raise ActionError(f"the repository {repo.slug!r} has no restriction {kind!r} of {pattern!r}")
     repo.restrictions.remove(found)
 
 
-def _restriction(repo: Repository, kind: str, pattern: str) -> Restriction | None:
-    return next((rule for rule in repo.restrictions if (rule.kind, rule.pattern) == (kind, pattern)), None)
+def _restriction(rules: list[Restriction], kind: str, pattern: str) -> Restriction | None:
+    return next((rule for rule in rules if (rule.kind, rule.pattern) == (kind, pattern)), None)
+
+
+@_action
+def set_project_restriction(
+    stage: _Stage, project: str, kind: str, *, pattern: str = "main", value: int | None = None,
+    users: Sequence[str] = (),
+) -> None:  # fmt: skip
+    """Add a branch restriction to a project, by its key, or change it: all its repositories inherit it, unlisted."""
+    people = [stage.person(nickname) for nickname in users]
+    _set_rule(stage, _project(stage.workspace, project).restrictions, kind, pattern, value, people)
+
+
+@_action
+def remove_project_restriction(stage: _Stage, project: str, kind: str, *, pattern: str = "main") -> None:
+    """Take a branch restriction of a project away."""
+    rules = _project(stage.workspace, project).restrictions
+    found = _restriction(rules, kind, pattern)
+    if found is None:
+        raise ActionError(f"the project {project!r} has no restriction {kind!r} of {pattern!r}")
+    rules.remove(found)
+
+
+@_action
+def set_default_reviewers(stage: _Stage, repository: str, *, reviewers: Sequence[str] = ()) -> None:
+    """Say who reviews each pull request of a repository by default, instead of those before."""
+    repo = stage.repository(repository)
+    repo.default_reviewers = [stage.person(nickname) for nickname in reviewers]
 
 
 @_action

@@ -42,7 +42,7 @@ class DemoRepository:
 
     ``rules`` names an entry of ``demo_rules.RULES``, ``history`` one of ``demo_histories.HISTORIES``;
     ``pipelines`` is the configuration, ``runs`` whether there is a run within 90 days, only an older one,
-    or none; ``permission`` is what the demo's identity may do.
+    or none; ``permission`` is what the demo's identity may do; nobody ever pushed to an ``empty`` one.
     """
 
     slug: str
@@ -55,6 +55,7 @@ class DemoRepository:
     permission: Permission = "admin"
     private: bool = True
     gone: bool = False
+    empty: bool = False
     name: str | None = None
     model: str = "plain"
 
@@ -87,6 +88,10 @@ MEMBERS: tuple[DemoMember, ...] = (
     DemoMember("compliance-connector", "Compliance connector", None, app=True),
 )
 IDENTITY = "compliance-connector"
+#: The project whose rules about merging all of its repositories inherit.
+HANDS_DOWN = "MISC"
+#: Where a rule asks for the approval of default reviewers, nobody has to approve.
+WITHOUT_DEFAULT_REVIEWERS = frozenset({"customer-portal"})
 
 REPOSITORIES: tuple[DemoRepository, ...] = (
     # production by their project
@@ -119,7 +124,7 @@ REPOSITORIES: tuple[DemoRepository, ...] = (
     DemoRepository("observability", "PLAT", "none", "self_approved", runs="none", permission="write"),
     DemoRepository("secrets-broker", "PLAT", "none", "old_only", runs="old", permission="write"),
     DemoRepository("edge-proxy", "PLAT", "advisory", "app_approved", permission="write"),
-    DemoRepository("dns-zones", "PLAT", "none", "none", runs="none", permission="read"),
+    DemoRepository("dns-zones", "PLAT", "none", "none", runs="none", permission="read", empty=True),
     # names that break careless code
     DemoRepository("legacy-billing-core", "MISC", "enforced", "clean", name="O'Brien's \"quoted\" service"),
     DemoRepository("sql-name", "MISC", "enforced", "clean", name="Robert'); DROP TABLE repositories;--"),
@@ -150,6 +155,9 @@ def demo_workspace(today: datetime | None = None) -> Workspace:
     day = today or midnight()
     accounts = {row.nickname: _account(row) for row in MEMBERS}
     projects = {key: Project(uuid_of("project", key), key, name) for key, name in PROJECTS.items()}
+    inherited = Rules(50_000_000)
+    RULES["merge_checks"](inherited, accounts)
+    projects[HANDS_DOWN].restrictions = inherited.made
     return Workspace(
         uuid=uuid_of("workspace", SLUG),
         slug=SLUG,
@@ -189,7 +197,7 @@ def _repository(
         is_private=row.private,
         description="" if row.history == "none" else f"Demo repository {number + 1}",
         language=("python", "typescript", "go", "")[number % 4],
-        size=0 if row.history == "none" else 1024 * (number + 1),
+        size=0 if row.empty or row.main is None else 1024 * (number + 1),
         mainbranch=row.main,
         identity_permission=row.permission,
         gone=row.gone,
@@ -199,6 +207,7 @@ def _repository(
         pipelines=runs(row.slug, day, ages, creator=author, branch=main),
         pipelines_enabled={"on": True, "off": False, "never": None}[row.pipelines],
         member_permissions=_permissions(number, accounts),
+        default_reviewers=[] if row.slug in WITHOUT_DEFAULT_REVIEWERS else [peer],
     )
 
 

@@ -96,6 +96,8 @@ RULES: dict[str, Writer] = {
     "literal_glob": _literal_glob,
     # nothing matches
     "other_branches": _all("feature/*"),
+    # what a project hands down: 4 and 5 pass, by an open pull request alone
+    "merge_checks": lambda rules, _: _checks(rules).glob("main", ENFORCE),
     # nothing there
     "none": lambda rules, _: None,
 }

@@ -12,10 +12,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any, get_args
 
-from sandbox import errors, filters, render
+from sandbox import errors, filters, merge_checks, render
 from sandbox.call import Answer, Call, Endpoint, Handler, Listing, PageRule
 from sandbox.hooks import HOOK_ENDPOINTS
-from sandbox.model import PullRequestState
+from sandbox.model import PullRequest, PullRequestState, Repository, Workspace
 from sandbox.partial import Lazy
 
 MAX_EMAILS = 90
@@ -217,13 +217,79 @@ def pull_requests(call: Call) -> Answer:
 @endpoint(_REPO + "/pullrequests/{pull_request_id}/statuses", "pullrequest", default=30)
 def pull_request_statuses(call: Call) -> Answer:
     """The builds of a pull request, oldest first by default."""
+    found, repo, pull = _pull_request(call)
+    statuses = sorted(pull.statuses, key=lambda status: status.created_on)
+    return _filtered(call, [render.commit_status(found, repo, pull, status) for status in statuses])
+
+
+def _pull_request(call: Call) -> tuple[Workspace, Repository, PullRequest]:
+    """Workspace, repository and pull request of the path, or 404."""
     found, repo = call.repository()
     key = call.named("pull_request_id")
     pull = next((pull for pull in repo.pull_requests if str(pull.id) == key), None)
     if pull is None:
         raise errors.not_found(f"Pull request {key} not found")
-    statuses = sorted(pull.statuses, key=lambda status: status.created_on)
-    return _filtered(call, [render.commit_status(found, repo, pull, status) for status in statuses])
+    return found, repo, pull
+
+
+@endpoint(_REPO + "/pullrequests/{pull_request_id}/mergeability/checks", "pullrequest")
+def pull_request_merge_checks(call: Call) -> Answer:
+    """The checks of an open pull request, all in one answer; 404 for one that was closed.
+
+    ``q`` takes little of the filter language: the type of a check.
+    """
+    _, repo, pull = _pull_request(call)
+    if pull.state != "OPEN":
+        raise errors.not_found(f"Pull request {pull.id} is not open")
+    if call.state.merge_checks_over_limit():
+        raise errors.rate_limited()
+    found = merge_checks.checks(repo, pull, unconfigured=call.state.unconfigured_checks)
+    text = call.one("q")
+    if text is not None:
+        if any(asked.field != "type" for asked in filters.comparisons(filters.parse(text))):
+            raise errors.bad_request("Invalid filter")
+        found = filters.select(found, text)
+    return {"size": len(found), "values": found}
+
+
+@endpoint(_REPO + "/pullrequests/{pull_request_id}/activity", "pullrequest", maximum=50)
+def pull_request_activity(call: Call) -> Answer:
+    """What happened to a pull request, newest first."""
+    return Listing(render.activity(*_pull_request(call)))
+
+
+@endpoint(f"{_REPO}/effective-default-reviewers", "pullrequest", default=20)
+def effective_default_reviewers(call: Call) -> Answer:
+    """Those of the repository, and those that its project hands down."""
+    _, repo = call.repository()
+    own = {person.uuid for person in repo.default_reviewers}
+    inherited = [person for person in repo.project.default_reviewers if person.uuid not in own]
+    return Listing(
+        [render.default_reviewer(person, "repository") for person in repo.default_reviewers]
+        + [render.default_reviewer(person, "project") for person in inherited]
+    )
+
+
+# A branch's name may hold slashes.
+@endpoint(_REPO + "/refs/branches/{name:path}", "repository")
+def branch(call: Call) -> Answer:
+    """One branch, or 404: also of the main branch, as long as nobody pushed to it."""
+    found, repo = call.repository()
+    name = call.named("name")
+    if name not in _branches(repo):
+        raise errors.not_found(f"Branch {name} not found")
+    return render.branch(found, repo, name)
+
+
+def _branches(repo: Repository) -> set[str]:
+    if repo.branches is not None:
+        return set(repo.branches)
+    if not repo.size:
+        return set()
+    model = repo.branching_model
+    named = {repo.mainbranch or "", *(one.name for one in (model.development, model.production) if one)}
+    opened = [pull for pull in repo.pull_requests if pull.state == "OPEN"]
+    return named | {name for pull in opened for name in (pull.source_branch, pull.destination_branch)}
 
 
 @endpoint(f"{_REPO}/pipelines", "pipeline", next_drops=frozenset({"sort"}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 AccountType = Literal["user", "app_user"]
 Permission = Literal["read", "write", "admin"]
@@ -42,15 +42,6 @@ class Member:
 
 
 @dataclass(slots=True)
-class Project:
-    """A project: every repository stands in one."""
-
-    uuid: str
-    key: str
-    name: str
-
-
-@dataclass(slots=True)
 class Restriction:
     """One branch restriction; ``kind`` is an open enumeration, ``value`` is null for permissions."""
 
@@ -62,6 +53,21 @@ class Restriction:
     value: int | None = None
     users: list[Account] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Project:
+    """A project: every repository stands in one.
+
+    Its ``restrictions`` hold for all of its repositories, and no listing shows them; nor are its ``default_reviewers``
+    among those of a repository.
+    """
+
+    uuid: str
+    key: str
+    name: str
+    restrictions: list[Restriction] = field(default_factory=list)
+    default_reviewers: list[Account] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -104,7 +110,10 @@ class CommitStatus:
 
 @dataclass(slots=True)
 class PullRequest:
-    """A pull request; ``updated_on`` moves when it is merged, as lists carry no closing time."""
+    """A pull request; ``updated_on`` moves when it is merged, as lists carry no closing time, and with each comment.
+
+    Its activity tells ``closed_on``; null: it was closed when it was last updated.
+    """
 
     id: int
     title: str
@@ -118,8 +127,11 @@ class PullRequest:
     reviewers: list[Account] = field(default_factory=list)
     statuses: list[CommitStatus] = field(default_factory=list)
     closed_by: Account | None = None
+    closed_on: datetime | None = None
     draft: bool = False
     description: str = ""
+    merge_hash: str | None = None
+    comments: list[datetime] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -158,7 +170,9 @@ class Repository:
 
     ``identity_permission`` is what the calling identity may do here; ``pipelines_enabled`` is null where
     pipelines were never configured; a ``gone`` repository is listed and answers 404 when read.
-    ``member_permissions`` maps an account uuid to that member's effective permission.
+    ``member_permissions`` maps an account uuid to that member's effective permission. ``branches`` null: those that
+    its main branch, its branching model and its pull requests name. ``more_checks`` are shown of every open pull
+    request as they stand here: custom checks, a merge queue, or what nobody knows yet.
     """
 
     uuid: str
@@ -170,7 +184,7 @@ class Repository:
     is_private: bool = True
     description: str = ""
     language: str = "python"
-    size: int = 0
+    size: int = 4096
     mainbranch: str | None = "main"
     identity_permission: Permission = "admin"
     gone: bool = False
@@ -183,6 +197,9 @@ class Repository:
     pipelines_enabled: bool | None = True
     member_permissions: dict[str, Permission] = field(default_factory=dict)
     webhooks: list[Webhook] = field(default_factory=list)
+    branches: list[str] | None = None
+    default_reviewers: list[Account] = field(default_factory=list)
+    more_checks: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True)

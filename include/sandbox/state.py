@@ -179,6 +179,19 @@ def default_tokens() -> dict[str, Credential]:
     return {token: Credential(granted, "workspace_access_token") for token, granted in scopes.items()}
 
 
+def _over_limit(hour: deque[float], limit: int | None) -> bool:
+    """Whether one more request is too many in the rolling hour, given when the others came; counts it if not."""
+    if limit is None:
+        return False
+    now = time.monotonic()
+    while hour and hour[0] <= now - 3600:
+        hour.popleft()
+    if len(hour) >= limit:
+        return True
+    hour.append(now)
+    return False
+
+
 @dataclass(kw_only=True)
 class Switches:
     """What goes otherwise than usual until a reset; ``POST /_sandbox/settings`` takes each by its name."""
@@ -192,6 +205,9 @@ class Switches:
     token_lifetime: int = 7200
     workspace_not_found: WorkspaceNotFound = "json"
     lists_carry_size: bool = True
+    # Of merge checks of pull requests: their own limit an hour, and how kinds are shown that no rule asks for.
+    merge_checks_hourly_limit: int | None = None
+    unconfigured_checks: Literal["absent", "null", "zero"] = "absent"
     deny_authorization: bool = False
     refuse_refresh: bool = False
     token_delay_ms: float = 0.0
@@ -230,6 +246,7 @@ class SandboxState(Switches):
         self.lock = threading.RLock()
         self._random = random.Random(SEED)  # noqa: S311  # faults are to be repeatable
         self._hour: deque[float] = deque()
+        self._merge_checks_hour: deque[float] = deque()
 
     # --- data -----------------------------------------------------------------------------------------
 
@@ -315,23 +332,16 @@ class SandboxState(Switches):
         if self.next_429 > 0:
             self.next_429 -= 1
             return 429
-        if self._over_limit():
+        if _over_limit(self._hour, self.hourly_limit):
             return 429
         drawn = self._random.random() if self.rate_429 or self.rate_500 else 1.0
         if drawn < self.rate_429:
             return 429
         return 500 if drawn < self.rate_429 + self.rate_500 else None
 
-    def _over_limit(self) -> bool:
-        if self.hourly_limit is None:
-            return False
-        now = time.monotonic()
-        while self._hour and self._hour[0] <= now - 3600:
-            self._hour.popleft()
-        if len(self._hour) >= self.hourly_limit:
-            return True
-        self._hour.append(now)
-        return False
+    def merge_checks_over_limit(self) -> bool:
+        """Whether one more request for merge checks is too many; counts it."""
+        return _over_limit(self._merge_checks_hour, self.merge_checks_hourly_limit)
 
     def limit_headers(self, credential: Credential) -> dict[str, str]:
         """What an access token is told of its limit; "near" is less than a fifth left, as Atlassian writes."""
@@ -383,6 +393,7 @@ class SandboxState(Switches):
         self.deliveries.forget()
         self.cursors.clear()
         self._hour.clear()
+        self._merge_checks_hour.clear()
         self.reused_refresh_tokens = 0
         self.max_in_flight = self.in_flight
         self._random = random.Random(SEED)  # noqa: S311  # faults are to be repeatable

@@ -112,6 +112,10 @@ class ServerError(BitbucketError):
     retryable = True
 
 
+class EndpointLimited(BitbucketError):
+    """429 at every try from an endpoint with a rate limit of its own: others may be asked, this one later."""
+
+
 class MergeTimeout(ServerError):
     """555: Bitbucket's own time limit; a repeat would only run into it again."""
 

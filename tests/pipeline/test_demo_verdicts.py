@@ -80,6 +80,11 @@ def test_every_reason_code_of_the_catalogue_that_the_demo_can_show_is_shown(
         "evidence_unclear",
         "mfa_at_identity_provider",
         "account_deactivated",
+        "enforced_but_bypassed",
+        # no webhook tells of pushes, and no policy limits who is exempt
+        "history_rewritten",
+        "pushed_past_pull_requests",
+        "too_many_exempt",
     }
 
 

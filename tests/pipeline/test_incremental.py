@@ -82,11 +82,13 @@ def test_every_repository_is_read_again_when_its_reading_is_older_than_the_polic
     assert again(pipeline, acme) == {"repo-1"}
 
 
-def test_a_full_refresh_reads_everything_and_builds_too(pipeline: Pipeline, acme: SandboxServer) -> None:
+def test_a_full_refresh_reads_everything_but_the_builds_of_merges_that_are_decided(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
     whole_run(pipeline, acme, grant="five")
-    first = acme.state.count("pull_request_statuses")
+    assert acme.state.count("pull_request_statuses") > 0
     assert again(pipeline, acme, grant="five", full_refresh=True) == {f"repo-{n}" for n in range(5)}
-    assert acme.state.count("pull_request_statuses") == first > 0
+    assert acme.state.count("pull_request_statuses") == 0
 
 
 def test_a_repository_of_which_a_call_failed_is_due_at_once(pipeline: Pipeline, acme: SandboxServer) -> None:
@@ -208,10 +210,10 @@ def test_a_plan_says_too_large_exactly_when_a_day_of_readings_clearly_exceeds_a_
 
 
 def test_readings_a_day_follow_from_how_often_repositories_change() -> None:
-    assert readings_a_day({"changed": 0, "hours": 0.0}, 20) == pytest.approx(24 / 18)
-    assert readings_a_day({"changed": 0, "hours": 500.0}, 20) == pytest.approx(24 / 18)
-    # 5 % an hour: a share of exp(-0.05 * 18) gets old before it changes, the mean time between is 11.9 hours
-    assert readings_a_day({"changed": 5_000, "hours": 100_000.0}, 20) == pytest.approx(24 / 11.87, rel=0.01)
+    assert readings_a_day({"changed": 0, "hours": 0.0}, 20) == pytest.approx(24 / 17)
+    assert readings_a_day({"changed": 0, "hours": 500.0}, 20) == pytest.approx(24 / 17)
+    # 5 % an hour: a share of exp(-0.05 * 17) gets old before it changes, the mean time between is 11.5 hours
+    assert readings_a_day({"changed": 5_000, "hours": 100_000.0}, 20) == pytest.approx(24 / 11.45, rel=0.01)
 
 
 @given(
@@ -223,9 +225,9 @@ def test_readings_a_day_are_no_fewer_than_age_demands_nor_than_changes(
     changed: int, hours: float, reread_hours: float
 ) -> None:
     found = readings_a_day({"changed": changed, "hours": hours}, reread_hours)
-    assert found >= 24 / (0.9 * reread_hours) * (1 - 1e-9)
+    assert found >= 24 / (0.85 * reread_hours) * (1 - 1e-9)
     assert found >= 24 * changed / hours * (1 - 1e-9)
-    assert found <= (24 / (0.9 * reread_hours) + 24 * changed / hours) * (1 + 1e-9)
+    assert found <= (24 / (0.85 * reread_hours) + 24 * changed / hours) * (1 + 1e-9)
 
 
 # ------------------------------------------------------------------------------- waiting for requests

@@ -48,14 +48,14 @@ ABSENT = ("removed_or_invisible", "test_disabled")
 CONTRACT = {
     "current_results": (
         "workspace, test_id, test_title, severity, subject_type, subject_id, subject_name, status, basis, reason_code,"
-        " reason, remediation, detail, first_seen_at, status_since, failing_since, due_at, exception_id, data_as_of,"
-        " fresh_until, is_stale, evaluated_at, run_id, policy_version, facts_hash"
+        " reason, remediation, detail, first_seen_at, status_since, failing_since, due_at, exception_id, bypassable,"
+        " bypassed, data_as_of, fresh_until, is_stale, evaluated_at, run_id, policy_version, facts_hash"
     ),
     "repositories": (
         "workspace, repository_id, slug, name, project_key, visibility, language, default_branch, open_pull_requests,"
         " required_approvals, required_builds, merge_checks_enforced, push_restricted, force_push_prevented,"
         " deletion_prevented, pipelines_enabled, last_pipeline_state, last_pipeline_at, classification, sensitivity,"
-        " owner, updated_on, data_as_of"
+        " owner, updated_on, data_as_of, merge_rules_seen"
     ),
     "members": (
         "workspace, member_id, account_id, display_name, nickname, member_type, role, matched_by,"
@@ -368,7 +368,7 @@ def test_failing_since_and_due_survive_error_and_pending_and_end_on_passing(
     fault.remaining = 0
     whole_run(pipeline, acme, grant="five")
     pending = result(pipeline, "repo-0")
-    assert (pending["status"], pending["reason_code"]) == ("pending", "too_few_merges")
+    assert (pending["status"], pending["reason_code"]) == ("pending", "rules_no_longer_readable")
     assert (pending["failing_since"], pending["due_at"]) == (first["failing_since"], first["due_at"])
 
     whole_run(pipeline, acme)

@@ -68,7 +68,13 @@ def test_what_nobody_judges_is_read_only_where_the_inventory_shows_it(
     everything = {resource.name for resource in wanted(load_policy())}
     assert everything == set(BY_NAME) - {"identity_role", "repository"}, "one at the start, one for events"
     policy = switched_off(tmp_path, monkeypatch, *(test.test_id for test in CATALOGUE))
-    assert everything - {resource.name for resource in wanted(policy)} == {"pull_request_statuses"}
+    assert everything - {resource.name for resource in wanted(policy)} == {
+        "pull_request_statuses",
+        "merge_checks",
+        "default_reviewers",
+        "main_branch_ref",
+        "pull_request_activity",
+    }
 
 
 def test_builds_are_not_asked_for_where_the_test_that_rests_on_them_is_switched_off(
@@ -89,8 +95,12 @@ def test_events_are_announced_of_what_an_enabled_test_rests_on(tmp_path: Path, m
     every = set(announced_events(load_policy()))
     assert {"repo:updated", "pullrequest:fulfilled"} <= every
     assert not any(event.startswith("repo:commit_status") for event in every), "no enabled test rests on pipelines"
-    policy = switched_off(tmp_path, monkeypatch, "status_checks_required", "peer_review_required")
-    assert every - set(announced_events(policy)) == {event for event in every if event.startswith("pullrequest:")}
+    merging = ("status_checks_required", "peer_review_required")
+    policy = switched_off(tmp_path, monkeypatch, *merging)
+    of_pull_requests = {event for event in every if event.startswith("pullrequest:")}
+    assert every - set(announced_events(policy)) == of_pull_requests, "pushes tell of rewritten history too"
+    policy = switched_off(tmp_path, monkeypatch, *merging, "branch_protection_enforced")
+    assert every - set(announced_events(policy)) == {*of_pull_requests, "repo:push"}
 
 
 def test_what_is_staged_of_a_repository_is_forgotten_when_it_leaves(pipeline: Pipeline, serve: Serve) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from sandbox.demo import MEMBERS, REPOSITORIES, DemoRepository
+from sandbox.demo import HANDS_DOWN, MEMBERS, REPOSITORIES, WITHOUT_DEFAULT_REVIEWERS, DemoRepository
 
 Grant = Literal["admin", "five"]
 
@@ -47,6 +47,7 @@ _BY_RULES: dict[tuple[str, str], tuple[str | None, str | None, str | None]] = {
     ("other_branches", "plain"): _UNMATCHED,
     ("none", "plain"): _UNMATCHED,
 }
+_UNDECIDED = "merges_undecided"
 _NO_BUILD, _NO_PEER, _FEW = "merged_without_passing_build", "merged_without_peer_approval", "too_few_merges"
 # history: why status checks and peer review fail (or wait) by behaviour; null passes.
 _BY_HISTORY: dict[str, tuple[str | None, str | None]] = {
@@ -60,7 +61,7 @@ _BY_HISTORY: dict[str, tuple[str | None, str | None]] = {
     "unreviewed": (None, _NO_PEER),
     "self_approved": (None, _NO_PEER),
     "app_approved": (None, _NO_PEER),
-    "deleted_approver": (None, _NO_PEER),
+    "deleted_approver": (None, _UNDECIDED),
     "peer_and_self": (None, None),
     "failed_and_unreviewed": (_NO_BUILD, _NO_PEER),
     "few": (_FEW, _FEW),
@@ -136,11 +137,27 @@ def _judged(row: DemoRepository, grant: Grant, test: str) -> Verdict:
         return Verdict("not_applicable", None, "non_production")
     if row.main is None and test != "pipelines_enabled":
         return Verdict("not_applicable", None, "no_main_branch")
+    if row.empty and test != "pipelines_enabled":
+        return Verdict("not_applicable", None, "empty_repository")
     if row.gone and not (grant == "five" and test == "branch_protection_enforced"):
         return Verdict("error", None, "extract_failed")
     if grant == "admin" and row.permission == "admin":
         return _configured(row, test)
+    if test in _OF_MERGES and row.history in _WITH_OPEN_PULL_REQUEST:
+        return _in_effect(row, test)
     return _behaved(row, grant, test)
+
+
+_OF_MERGES = ("status_checks_required", "peer_review_required")
+_WITH_OPEN_PULL_REQUEST = frozenset({"clean", "not_merged"})
+# Rules about approvals that default reviewers alone can satisfy.
+_BY_DEFAULT_REVIEWERS = frozenset({"no_delete"})
+
+
+def _in_effect(row: DemoRepository, test: str) -> Verdict:
+    """What an open pull request into the main branch shows: the repository's rules and those of its project."""
+    reason = None if row.project == HANDS_DOWN else _BY_RULES[row.rules, row.model][_OF_MERGES.index(test)]
+    return Verdict("passing" if reason is None else "failing", "configuration", reason)
 
 
 def _configured(row: DemoRepository, test: str) -> Verdict:
@@ -149,6 +166,14 @@ def _configured(row: DemoRepository, test: str) -> Verdict:
     else:
         place = ("status_checks_required", "peer_review_required", "branch_protection_enforced").index(test)
         reason = _BY_RULES[row.rules, row.model][place]
+        if test in _OF_MERGES and reason and row.history in _WITH_OPEN_PULL_REQUEST:
+            return _in_effect(row, test)
+        if (
+            test == "peer_review_required"
+            and row.rules in _BY_DEFAULT_REVIEWERS
+            and row.slug in WITHOUT_DEFAULT_REVIEWERS
+        ):
+            return Verdict("pending", None, "no_default_reviewers")
     return Verdict("passing" if reason is None else "failing", "configuration", reason)
 
 
@@ -161,6 +186,6 @@ def _behaved(row: DemoRepository, grant: Grant, test: str) -> Verdict:
     reason = _BY_HISTORY[row.history][test == "peer_review_required"]
     if reason is None:
         return Verdict("passing", "behaviour", None)
-    if reason == _FEW:
+    if reason in (_FEW, _UNDECIDED):
         return Verdict("pending", None, reason)
     return Verdict("failing", "behaviour", reason)

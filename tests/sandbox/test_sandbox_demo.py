@@ -77,6 +77,15 @@ class Judge:
         if repo["mainbranch"] is None and test != "pipelines_enabled":
             return "not_applicable", "no_main_branch"
         root = f"/repositories/{SLUG}/{repo['uuid']}"
+        if test != "pipelines_enabled" and self.is_empty(repo, root):
+            return "not_applicable", "empty_repository"
+        return self.judge_content(repo, root, test)
+
+    def is_empty(self, repo: Any, root: str) -> bool:
+        branch = f"{root}/refs/branches/{repo['mainbranch']['name']}"
+        return repo["size"] == 0 and self.client.get(branch).status_code == 404
+
+    def judge_content(self, repo: Any, root: str, test: str) -> tuple[str, str | None]:
         where = "pipelines_config" if test == "pipelines_enabled" else "branch-restrictions"
         answer = self.client.get(f"{root}/{where}", **({} if where == "pipelines_config" else {"pagelen": 100}))
         alive = self.client.get(root).status_code == 200
@@ -84,7 +93,9 @@ class Judge:
             scope = "scope" in answer.json()["error"]["message"]
             if test == "branch_protection_enforced":
                 return "pending", "scope_missing" if scope else "permission_missing"
-            return self.behaviour(repo, root, test) if alive else ("error", "extract_failed")
+            if not alive:
+                return "error", "extract_failed"
+            return self.in_effect(repo, root, test) or self.behaviour(repo, root, test)
         if not alive:
             return "error", "extract_failed"
         if test == "pipelines_enabled":
@@ -99,9 +110,48 @@ class Judge:
         if test == "branch_protection_enforced":
             return ("passing", None) if {"push", "force", "delete"} <= kinds else ("failing", "missing_protection")
         wanted = {"require_passing_builds_to_merge"} if test == "status_checks_required" else REVIEW_KINDS
-        if not any(r["kind"] in wanted and r["value"] >= 1 for r in hit):
+        asked = {r["kind"] for r in hit if r["kind"] in wanted and r["value"] >= 1}
+        if asked and "enforce_merge_checks" in kinds and self.somebody_can(root, asked):
+            return "passing", None
+        shown = self.in_effect(repo, root, test)
+        if shown:
+            return shown
+        if asked and "enforce_merge_checks" in kinds:
+            return "pending", "no_default_reviewers"
+        return "failing", "advisory_only" if asked else "no_matching_rule"
+
+    def somebody_can(self, root: str, asked: set[str]) -> bool:
+        alone = asked <= {"require_default_reviewer_approvals_to_merge", "minimum_default_reviewer_approvals"}
+        return not alone or bool(self.client.all(f"{root}/effective-default-reviewers"))
+
+    def in_effect(self, repo: Any, root: str, test: str) -> tuple[str, str | None] | None:
+        """What the newest open pull request into the main branch shows, if there is one."""
+        if test == "pipelines_enabled":
+            return None
+        into = repo["mainbranch"]["name"]
+        opened = [
+            pull
+            for pull in self.client.all(f"{root}/pullrequests", state="OPEN")
+            if pull["destination"]["branch"]["name"] == into
+        ]
+        if not opened:
+            return None
+        newest = max(opened, key=lambda pull: (not pull["draft"], pull["created_on"], pull["id"]))
+        checks = self.client.json(f"{root}/pullrequests/{newest['id']}/mergeability/checks")["values"]
+        kinds = "minimum_successful_builds" if test == "status_checks_required" else r"minimum_\w*approvals"
+        asked = {
+            (check["check"]["kind"], check["required"])
+            for check in checks
+            if check["type"] == "standard_merge_check"
+            and re.fullmatch(kinds, check["check"]["kind"])
+            and sum((check["requirement"] or {}).values()) >= 1
+        }
+        if not asked:
             return "failing", "no_matching_rule"
-        return ("passing", None) if "enforce_merge_checks" in kinds else ("failing", "advisory_only")
+        enforced = {kind for kind, required in asked if required}
+        if not enforced:
+            return "failing", "advisory_only"
+        return ("passing", None) if self.somebody_can(root, enforced) else ("pending", "no_default_reviewers")
 
     @staticmethod
     def matches(rule: Any, branch: str, model: Any) -> bool:
@@ -128,8 +178,11 @@ class Judge:
             bad = any(not self.built(root, pull) for pull in merged[:5])
             reason = "merged_without_passing_build"
         else:
-            bad = any(not self.reviewed(pull) for pull in merged)
+            unreviewed = [pull for pull in merged if not self.reviewed(pull)]
+            bad = any(not self.approved_by_somebody_deleted(pull) for pull in unreviewed)
             reason = "merged_without_peer_approval"
+            if unreviewed and not bad:
+                return "pending", "merges_undecided"
         if bad:
             return "failing", reason
         return ("passing", None) if len(merged) >= 3 else ("pending", "too_few_merges")
@@ -142,6 +195,10 @@ class Judge:
     def reviewed(pull: Any) -> bool:
         peers = [p["user"] for p in pull["participants"] if p["approved"] and p["user"]]
         return any(u["type"] == "user" and u["uuid"] != pull["author"]["uuid"] for u in peers)
+
+    @staticmethod
+    def approved_by_somebody_deleted(pull: Any) -> bool:
+        return any(p["approved"] and p["user"] is None for p in pull["participants"])
 
     def members(self) -> dict[str, dict[str, tuple[str, str | None]]]:
         people = self.client.all(f"/workspaces/{SLUG}/members")
@@ -200,7 +257,7 @@ def test_every_status_and_reason_that_data_can_cause_stands_in_the_answer_key() 
     for grant in get_args(Grant):
         for (test, _), verdict in expected_verdicts(grant).items():
             shown[test].add(verdict)
-    na = {("not_applicable", None, "non_production"), ("not_applicable", None, "no_main_branch")}
+    na = {("not_applicable", None, code) for code in ("non_production", "no_main_branch", "empty_repository")}
     waits = {("pending", None, "too_few_merges"), ("error", None, "extract_failed")}
     by_rule = {
         ("failing", "configuration", "advisory_only"),
@@ -211,7 +268,9 @@ def test_every_status_and_reason_that_data_can_cause_stands_in_the_answer_key() 
         ("failing", "behaviour", "merged_without_passing_build")
     }
     assert shown["peer_review_required"] == na | waits | by_rule | passes | {
-        ("failing", "behaviour", "merged_without_peer_approval")
+        ("failing", "behaviour", "merged_without_peer_approval"),
+        ("pending", None, "no_default_reviewers"),
+        ("pending", None, "merges_undecided"),
     }
     assert shown["branch_protection_enforced"] == na | {
         ("error", None, "extract_failed"),

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from bitbucket_compliance.core.database import PACKAGE
 from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
 from bitbucket_compliance.security_tests.model import SecurityTest
 from bitbucket_compliance.security_tests.policies import load_policy
@@ -85,6 +86,8 @@ def test_every_reason_that_leaves_something_to_do_says_what(test: SecurityTest) 
 @every_test
 def test_every_reason_code_of_the_catalogue_is_one_that_the_verdict_can_give(test: SecurityTest) -> None:
     text = test.path.read_text(encoding="utf-8") + (test.path.parents[1] / "matching.py").read_text(encoding="utf-8")
+    if test.merge_rule:
+        text += (PACKAGE / "database/functions/judging/rule_code.sql").read_text(encoding="utf-8")
     for code in test.reasons:
         assert re.search(rf"['\"]{code}['\"]", text) or code in ("scope_missing", "permission_missing"), code
 
@@ -100,8 +103,9 @@ def test_a_verdict_in_sql_is_one_query_of_the_columns_of_a_verdict(test: Securit
     assert not re.search(r"\b(INSERT|UPDATE|DELETE|judged)\b", text)
     thresholds = load_policy().thresholds.model_dump()
     run = {"workspace": "acme", "subjects": None, "today": date(2026, 3, 31)}
-    instants = {"oldest_reading": NOW, "window_start": NOW}
-    cursor = database.execute(text.encode(), {**thresholds, **run, **instants})
+    instants = {"as_of": NOW, "oldest_reading": NOW, "window_start": NOW, "oldest_merge_checks": NOW}
+    rules = {"rule_kinds": ["x"], "check_kinds": "x", "reviewers_kinds": ["x"]}
+    cursor = database.execute(text.encode(), {**thresholds, **run, **instants, **rules})
     assert [column.name for column in cursor.description or ()] == list(Verdict._fields)
 
 

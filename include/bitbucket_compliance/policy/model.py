@@ -6,6 +6,7 @@ is told to ``delivered``; see ``bitbucket_compliance.security_tests.policies``.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -36,6 +37,7 @@ class Weaker(Enum):
     WHEN_HIGHER = "higher"
     WHEN_LOWER = "lower"
     WHEN_ONE_IS_MISSING = "one is missing"
+    WHEN_ONLY_REPORTED = "only reported"
     WHEN_CHANGED = "changed"
     NEVER = "never"
 
@@ -43,15 +45,21 @@ class Weaker(Enum):
         """Whether ``new`` asks for less than ``old``."""
         match self:
             case Weaker.WHEN_HIGHER:
-                return bool(new > old)
+                return bool(_or_without_limit(new) > _or_without_limit(old))
             case Weaker.WHEN_LOWER:
                 return bool(new < old)
+            case Weaker.WHEN_ONLY_REPORTED:
+                return bool(new == "report" != old)
             case Weaker.WHEN_ONE_IS_MISSING:
                 return not set(old) <= set(new)
             case Weaker.WHEN_CHANGED:
                 return bool(new != old)
             case Weaker.NEVER:
                 return False
+
+
+def _or_without_limit(limit: float | None) -> float:
+    return math.inf if limit is None else limit
 
 
 # Bounds that no sane policy reaches: they catch a slip of the hand, and keep sums of dates inside the calendar.
@@ -97,6 +105,8 @@ class Thresholds(_Strict):
     """So many of the newest merged pull requests are asked for their builds."""
     behaviour_min_sample: Annotated[int, Field(ge=1, le=1000), Weaker.WHEN_LOWER] = 3
     """From so many merged pull requests on a clean record passes."""
+    merge_checks_valid_days: Annotated[Days, Weaker.WHEN_HIGHER] = 14
+    """Merge checks last seen of an open pull request decide for so many days after it was closed."""
     roster_max_age_days: Annotated[float, Field(ge=0, le=3650), Weaker.WHEN_HIGHER] = 7
     """A roster that is older decides nothing."""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"

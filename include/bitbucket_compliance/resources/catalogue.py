@@ -43,12 +43,10 @@ def _newest_first(_window_start: datetime) -> Mapping[str, object]:
 
 _REPOSITORY_FIELDS = _names(
     "uuid slug name full_name is_private language mainbranch.name project.key created_on updated_on"
-    " workspace.uuid workspace.slug workspace.name"
+    " size workspace.uuid workspace.slug workspace.name"
 )
-_OF_RULES = _names(
-    "required_approvals required_builds merge_checks_enforced push_restricted force_push_prevented deletion_prevented",
-    "repositories.",
-)
+_OF_MERGES = _names("required_approvals required_builds merge_checks_enforced merge_rules_seen", "repositories.")
+_OF_RULES = (*_OF_MERGES, *_names("push_restricted force_push_prevented deletion_prevented", "repositories."))
 
 IDENTITY_ROLE = Resource(
     name="identity_role",
@@ -188,8 +186,8 @@ PULL_REQUESTS = Resource(
     of="repository",
     read_as="listing",
     fields=_names(
-        "id state author.uuid destination.branch.name created_on updated_on"
-        " participants.approved participants.user.uuid participants.user.type"
+        "id state draft author.uuid destination.branch.name created_on updated_on merge_commit.hash"
+        " participants.approved participants.user.uuid participants.user.account_id participants.user.type"
     ),
     shape=shapes.PullRequest,
     key=_field("id"),
@@ -199,6 +197,50 @@ PULL_REQUESTS = Resource(
     table="pull_requests",
     fills=("repositories.open_pull_requests",),
     announced_by=_names("created updated push approved unapproved fulfilled rejected", "pullrequest:"),
+)
+# Of the newest one that is open: what applies to it, also of rules that its project hands down.
+MERGE_CHECKS = Resource(
+    name="merge_checks",
+    title="Merge checks of an open pull request",
+    endpoint="pull_request_merge_checks",
+    of="repository",
+    read_as="of_pull_request",
+    fields=_names("size next values.type values.required values.check.kind values.requirement"),
+    shape=shapes.MergeChecks,
+    key=_only_one,
+    table="merge_checks",
+    fills=_OF_MERGES,
+    asked_after="pull_requests",
+    may_be_unread=True,
+)
+DEFAULT_REVIEWERS = Resource(
+    name="default_reviewers",
+    title="Effective default reviewers",
+    endpoint="effective_default_reviewers",
+    of="repository",
+    read_as="collected",
+    fields=_names("user.uuid user.type"),
+    shape=shapes.DefaultReviewer,
+    key=_only_one,
+    table="default_reviewers",
+    asked_after="branch_restrictions",
+    first_requests=0,
+    later_requests=0,
+)
+# Of a repository without content: whether anything was ever pushed to its main branch.
+MAIN_BRANCH_REF = Resource(
+    name="main_branch_ref",
+    title="The main branch itself",
+    endpoint="branch",
+    of="repository",
+    read_as="object",
+    fields=("name",),
+    shape=shapes.Branch,
+    key=_only_one,
+    asked_after="repositories",
+    may_be_absent=True,
+    first_requests=0,
+    later_requests=0,
 )
 PULL_REQUEST_STATUSES = Resource(
     name="pull_request_statuses",
@@ -213,9 +255,23 @@ PULL_REQUEST_STATUSES = Resource(
     owner="repository.uuid",
     table="pull_request_builds",
     asked_after="pull_requests",
-    # Each merge once in its life.
-    first_requests="behaviour_sample",
-    later_requests=0.5,
+    # Each merge once in its life, and only where no pull request is open whose merge checks decide.
+    first_requests=1,
+    later_requests=0.1,
+)
+PULL_REQUEST_ACTIVITY = Resource(
+    name="pull_request_activity",
+    title="When a pull request was merged that was created before the window",
+    endpoint="pull_request_activity",
+    of="repository",
+    read_as="collected",
+    fields=("update.state", "update.date"),
+    shape=shapes.Activity,
+    key=_field("pull_request_id"),
+    asked_after="pull_requests",
+    # Few are that old, and each is asked for once in its life.
+    first_requests=0,
+    later_requests=0,
 )
 PIPELINES_CONFIG = Resource(
     name="pipelines_config",
@@ -260,7 +316,12 @@ RESOURCES = (
     BRANCHING_MODEL,
     BRANCH_RESTRICTIONS,
     PULL_REQUESTS,
+    DEFAULT_REVIEWERS,
+    MERGE_CHECKS,
+    MAIN_BRANCH_REF,
+    # After all that may decide without them.
     PULL_REQUEST_STATUSES,
+    PULL_REQUEST_ACTIVITY,
     PIPELINES_CONFIG,
     LATEST_PIPELINE,
 )

@@ -12,10 +12,10 @@ from bitbucket_compliance.resources.shapes import Shape
 Body = dict[str, Any]
 _Names = dict[str, "_Names"]
 
-ReadAs = Literal["object", "listing", "newest", "collected", "addresses"]
-"""How a call is made and what it lands: one object; every object of a listing; the first object of a listing that is
-sorted newest first; all objects of a listing as one object, so that an empty listing is known too; the members that a
-filter by e-mail address finds."""
+ReadAs = Literal["object", "of_pull_request", "listing", "newest", "collected", "addresses"]
+"""How a call is made and what it lands: one object; one object with the number of the pull request that it is about;
+every object of a listing; the first object of a listing that is sorted newest first; all objects of a listing as one
+object, so that an empty listing is known too; the members that a filter by e-mail address finds."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Resource:
         asked_after: name of the resource after which it is asked for, where what was read shows that it is needed;
             None: it is always asked for.
         may_be_absent: whether a 404 is an answer: nobody ever configured it.
+        may_be_unread: whether verdicts are reached without it where it can't be read: no error, and no reason to ask
+            again before the repository is due.
         identifies: the kind of subject that its objects name; explanations show them beside every verdict.
         announced_by: events of webhooks that tell of a change.
         first_requests: estimate of what it costs at the first reading of a repository; or the policy's number that it
@@ -65,6 +67,7 @@ class Resource:
     required: str | None = None
     asked_after: str | None = None
     may_be_absent: bool = False
+    may_be_unread: bool = False
     identifies: Literal["repository", "member", "workspace"] | None = None
     announced_by: tuple[str, ...] = ()
     first_requests: float | str = 1.0
@@ -78,7 +81,8 @@ class Resource:
     @property
     def response_fields(self) -> tuple[str, ...]:
         """What a call's parameter ``fields`` names."""
-        return self.asked_fields if self.read_as == "object" else tuple(f"values.{one}" for one in self.asked_fields)
+        is_object = self.read_as in ("object", "of_pull_request")
+        return self.asked_fields if is_object else tuple(f"values.{one}" for one in self.asked_fields)
 
     def owner_of(self, body: Body) -> str | None:
         """The uuid that an object names as its owner's, in lower case; None where it names none."""

@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)")
 
@@ -76,6 +76,7 @@ class Repository(Shape):
     project: _Key | None = None
     created_on: Instant | None = None
     updated_on: Instant | None = None
+    size: BigInt | None = None
     workspace: _Workspace | None = None
 
 
@@ -113,21 +114,95 @@ class _Destination(Shape):
     branch: _Branch
 
 
+class _Commit(Shape):
+    hash: str | None = None
+
+
 class _Participant(Shape):
     approved: bool | None = None
     user: _Account | None = None
 
 
 class PullRequest(Shape):
-    """Open, or merged within the window."""
+    """Open, or merged within the window.
+
+    One without participants may be landed: it leaves open who approved, and that concerns one test alone.
+    """
 
     id: BigInt
     state: str
+    draft: bool | None = None
     author: _Account | None = None
     destination: _Destination
     created_on: Instant | None = None
     updated_on: Instant
+    merge_commit: _Commit | None = None
     participants: list[_Participant] | None = None
+
+
+class _CheckDefinition(Shape):
+    kind: str
+
+
+Threshold = Annotated[int, Field(ge=0, lt=2**31)]
+#: What every answer about the merge checks of a pull request holds.
+ALWAYS_CHECKED = frozenset({"pullrequest_state_check", "current_user_permission_check", "git_mergeability_check"})
+STANDARD_CHECK = "standard_merge_check"
+# The kinds of check that a verdict or the inventory looks at; of any other only its type and kind have to be there.
+DECIDING_CHECKS = re.compile(r"minimum_(\w+_)?approvals|minimum_successful_builds")
+
+
+class MergeCheck(Shape):
+    """One check; only a standard one, which a branch restriction stands behind, is looked at further."""
+
+    type: str
+    required: Any = None
+    check: Any = None
+    requirement: Any = None
+
+    @model_validator(mode="after")
+    def _standard_ones_are_whole(self) -> "MergeCheck":
+        if self.type != STANDARD_CHECK:
+            return self
+        kind = _CheckDefinition.model_validate(self.check).kind
+        if DECIDING_CHECKS.fullmatch(kind):
+            _Requirement.model_validate({"required": self.required, "by_kind": self.requirement})
+            if self.requirement and kind not in self.requirement:
+                raise ValueError("a requirement is keyed by the kind of its check")
+        return self
+
+
+class _Requirement(Shape):
+    required: bool
+    by_kind: dict[str, Threshold | None] | None
+
+
+class MergeChecks(Shape):
+    """Of a pull request: all in one answer. One without what every answer holds says nothing of the others."""
+
+    size: int | None = None
+    next: None = None
+    values: list[MergeCheck]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "MergeChecks":
+        if not {one.type for one in self.values} >= ALWAYS_CHECKED:
+            raise ValueError("a kind of check is missing that every answer holds")
+        if self.size not in (None, len(self.values)):
+            raise ValueError("not all checks are there")
+        return self
+
+
+class DefaultReviewer(Shape):
+    """Of a repository, its own or handed down by its project."""
+
+    user: _Account | None = None
+
+
+class Branch(Shape):
+    """One branch."""
+
+    name: str | None = None
 
 
 class BuildStatus(Shape):
@@ -136,6 +211,17 @@ class BuildStatus(Shape):
     key: str | None = None
     state: str
     created_on: Instant | None = None
+
+
+class _Update(Shape):
+    state: str | None = None
+    date: Instant | None = None
+
+
+class Activity(Shape):
+    """One entry of what happened to a pull request; other entries than updates are empty."""
+
+    update: _Update | None = None
 
 
 class _State(_Named):

@@ -29,6 +29,23 @@ class ApiCall:
 
 
 @dataclass(frozen=True)
+class MergeRule:
+    """What a test wants to be required before a merge.
+
+    Attributes:
+        kinds: of branch restrictions that require it.
+        checks: regular expression of the kinds of merge check that do, as Python and Postgres read it.
+        at_least: name of the policy's threshold that the number they ask for must reach.
+        by_default_reviewers: the kinds among both that nobody but default reviewers can satisfy.
+    """
+
+    kinds: tuple[str, ...]
+    checks: str
+    at_least: str
+    by_default_reviewers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Reason:
     """One reason code, and what follows from it.
 
@@ -68,6 +85,9 @@ class SecurityTest:
         reasons: every reason code the verdict can give.
         controls: of frameworks, that the test gives evidence for.
         cannot_see: what an auditor must not take the verdict for, in sentences.
+        also_reads: resources that are asked for where those of the configuration don't decide by themselves.
+        merge_rule: what is to be required before a merge; None: the test is not about merging.
+        events: of webhooks that the verdict rests on by themselves, not by what they let read.
         thresholds: of the policy, that the verdict depends on, by name.
         own_thresholds: those among them that no other test reads, with their defaults.
         enabled: the default; the policy may say otherwise.
@@ -88,6 +108,9 @@ class SecurityTest:
     reasons: Mapping[str, Reason]
     controls: tuple[Control, ...]
     cannot_see: tuple[str, ...]
+    also_reads: tuple[str, ...] = ()
+    merge_rule: MergeRule | None = None
+    events: tuple[str, ...] = ()
     thresholds: tuple[str, ...] = ()
     own_thresholds: tuple[Threshold, ...] = ()
     enabled: bool = True
@@ -98,6 +121,11 @@ class SecurityTest:
     def path(self) -> Path:
         """The file of the verdict."""
         return Path(__file__).parent / self.test_id / self.verdict
+
+    @property
+    def resources(self) -> set[str]:
+        """Names of all resources that a verdict may rest on."""
+        return {name for names in self.bases.values() for name in names} | set(self.also_reads)
 
     @property
     def reads_listings_alone(self) -> bool:

@@ -44,10 +44,21 @@ OF_REPOSITORIES: Mapping[str, Reason] = {
     ),
     "non_production": Reason("not_applicable", "registry", "The repository is declared non-production."),
 }
+RULES_NO_LONGER_READABLE = Reason(
+    "pending",
+    None,
+    "The configuration can't be read any more, and failed the test when it last was; nothing since proves otherwise.",
+    "Let it be read again: open a pull request into the main branch (for rules about merging), grant the scope, or "
+    "give the connection's identity admin rights on the repository. Or submit evidence captured after that reading.",
+)
 #: Of every test of main branches.
 OF_MAIN_BRANCHES: Mapping[str, Reason] = {
     **OF_REPOSITORIES,
     "no_main_branch": Reason("not_applicable", None, "The repository has no main branch: there is nothing to protect."),
+    "empty_repository": Reason(
+        "not_applicable", None, "Nothing was ever pushed to the repository: there is nothing to protect."
+    ),
+    "rules_no_longer_readable": RULES_NO_LONGER_READABLE,
 }
 #: Of every test that finds members by their e-mail addresses.
 OF_MEMBERS: Mapping[str, Reason] = {
@@ -82,11 +93,20 @@ OF_MEMBERS: Mapping[str, Reason] = {
 EVIDENCE_ACCEPTED = Reason(
     "passing", "evidence", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
 )
+MERGES_UNDECIDED = Reason(
+    "pending",
+    None,
+    "Of a merge in the window it can't be told whether it kept the rule, and none is known to have broken it.",
+    "Look at the pull requests named in the reason. An approval of a deleted account stays unknown until the merge "
+    "leaves the window; when an old pull request was merged is looked up in the next runs, five a repository and run. "
+    "Grant repository:admin to read the rules, or submit evidence.",
+)
 TOO_FEW_MERGES = Reason(
     "pending",
     None,
     "The rules can't be read, and too few pull requests were merged in the window to judge by.",
-    "Too few merges to judge by behaviour: grant repository:admin to read the rules, or submit evidence.",
+    "Open a pull request into the main branch: its merge checks show what applies. Or grant repository:admin to read "
+    "the rules, or submit evidence.",
 )
 
 
@@ -94,6 +114,16 @@ def rule_enforced(required: str) -> Reason:
     """``required``: what the rule asks of a merge, in a word or two."""
     meaning = f"A rule on the main branch requires {required}, and unmet merge checks block the merge."
     return Reason("passing", "configuration", meaning)
+
+
+def rule_in_effect(required: str) -> Reason:
+    """As ``rule_enforced``, where a pull request shows it."""
+    return Reason(
+        "passing",
+        "configuration",
+        f"The merge checks of an open pull request into the main branch require {required}, and are enforced; its "
+        "project's rules are among them.",
+    )
 
 
 def advisory_only(required: str) -> Reason:
@@ -113,7 +143,8 @@ def no_matching_rule(required: str, setting: str, calls: tuple[ApiCall, ...]) ->
     return Reason(
         "failing",
         "configuration",
-        f"No rule of the repository requires enough {required} to merge into the main branch.",
+        f"No rule of the repository requires enough {required} to merge into the main branch, nor do the merge checks "
+        "of an open pull request where one was seen.",
         "Open Repository settings → Branch restrictions, add or edit the rule of the main branch, and under Merge "
         f"checks set the minimum number of {setting}, then prevent merges with unresolved checks (Bitbucket Premium). "
         "Where the project has such a rule, submit evidence about the project.",

@@ -20,7 +20,7 @@ from bitbucket_cloud.auth.scopes import expand, parse
 from bitbucket_cloud.client.endpoints import ENDPOINTS, Endpoint
 from bitbucket_cloud.client.pagination import Answer
 from bitbucket_cloud.client.responses import Asked, error_of, not_supported, read_object
-from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, NeverReached, RateLimited
+from bitbucket_cloud.errors import BitbucketError, EndpointLimited, EndpointNotAllowed, NeverReached, RateLimited
 from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.statuses import says_not_done, shows_token
 from bitbucket_cloud.http.transport import Transport
@@ -163,6 +163,7 @@ class _Call:
         self.prepared = prepared
         self.asked = Asked(endpoint, path_of(prepared.url)[len(API_ROOT) :], caller.settings.conn_id)
         self.requests = 0
+        self._limited = 0
         self._may_be_done = False
 
     def may_repeat(self, error: BaseException) -> bool:
@@ -243,6 +244,7 @@ class _Call:
 
         Raises:
             RateLimited: no request may be sent now, or it was a 429 that is not worth another try.
+            EndpointLimited: it was a 429 of an endpoint with a limit of its own.
         """
         limiter = self.caller.limiter
         entry = limiter.acquire()
@@ -251,6 +253,10 @@ class _Call:
         except BaseException:
             limiter.settle(entry, None, {})
             raise
+        if response.status_code == 429 and self.endpoint.own_rate_limit and not limiter.pauses.in_a_row:
+            limiter.settle(entry, None, response.headers)
+            self._wait_for_endpoint()
+            return None
         may_go_on = limiter.settle(entry, response.status_code, response.headers)
         if response.status_code != 429:
             return response
@@ -260,6 +266,22 @@ class _Call:
         if isinstance(error, RateLimited):
             error.resume_at = limiter.pauses.resume_at
         raise error
+
+    def _wait_for_endpoint(self) -> None:
+        """Wait after a 429 of an endpoint with a limit of its own, while others go on.
+
+        Where the limit of all is meant, their 429s begin a pause, which holds up this call as any other.
+
+        Raises:
+            EndpointLimited: it was waited for often enough.
+        """
+        self._limited += 1
+        if self._limited > self.caller.settings.rate_limit_pauses:
+            raise EndpointLimited(
+                f"Bitbucket kept limiting the rate of {self.asked.path}, and of that alone; ask for it again later",
+                status=429,
+            )
+        time.sleep(self.caller.limiter.pauses.length(self._limited))
 
     def _exchange(self, signed: requests.PreparedRequest) -> requests.Response:
         self.requests += 1

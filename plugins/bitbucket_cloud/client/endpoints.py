@@ -43,6 +43,7 @@ class Endpoint:
         scopes: classic OAuth scopes that the official document asks for; empty where any token will do.
         page_max: greatest ``pagelen`` in objects; None where the answer is one object, not a listing.
         method: GET, or POST, PUT or DELETE for one that writes.
+        own_rate_limit: whether a 429 may be about this endpoint alone, so that it says nothing of other requests.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Endpoint:
     scopes: frozenset[str] = field(default_factory=frozenset)
     page_max: int | None = None
     method: str = "GET"
+    own_rate_limit: bool = False
 
     @property
     def writes(self) -> bool:
@@ -129,8 +131,15 @@ class Endpoint:
         return {name: unquote(value) for name, value in found.groupdict().items()} if found else {}
 
 
-def _endpoint(name: str, path: str, *scopes: str, page_max: int | None = None, method: str = "GET") -> Endpoint:
-    return Endpoint(name, path, frozenset(scopes), page_max, method)
+def _endpoint(
+    name: str,
+    path: str,
+    *scopes: str,
+    page_max: int | None = None,
+    method: str = "GET",
+    own_rate_limit: bool = False,
+) -> Endpoint:
+    return Endpoint(name, path, frozenset(scopes), page_max, method, own_rate_limit)
 
 
 def _webhooks(owner: str, path: str) -> tuple[Endpoint, ...]:
@@ -171,6 +180,23 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
                 f"{_REPOSITORY}/pullrequests/{{pull_request_id}}/statuses",
                 "pullrequest",
                 page_max=100,
+            ),
+            # not in pages, with a rate limit of its own; documented since October 2026
+            _endpoint(
+                "pull_request_merge_checks",
+                f"{_REPOSITORY}/pullrequests/{{pull_request_id}}/mergeability/checks",
+                "pullrequest",
+                own_rate_limit=True,
+            ),
+            _endpoint(
+                "effective_default_reviewers", f"{_REPOSITORY}/effective-default-reviewers", "pullrequest", page_max=100
+            ),
+            _endpoint("branch", f"{_REPOSITORY}/refs/branches/{{name}}", "repository"),
+            _endpoint(
+                "pull_request_activity",
+                f"{_REPOSITORY}/pullrequests/{{pull_request_id}}/activity",
+                "pullrequest",
+                page_max=50,
             ),
             _endpoint("pipelines", f"{_REPOSITORY}/pipelines", "pipeline", page_max=100),
             _endpoint("pipelines_config", f"{_REPOSITORY}/pipelines_config", "repository:admin"),

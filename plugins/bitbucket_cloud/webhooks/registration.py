@@ -246,11 +246,20 @@ class _Registration:
         problem = None
         if not active:
             problem = f"somebody switched the webhook of {place} off at Bitbucket; {self.wanted.to_reactivate}"
-        self._record(place, hook["uuid"], state, problem, delivers_since_now=active and not was_active)
+        was_silent = not was_active or self._left_something_out(hook)
+        self._record(place, hook["uuid"], state, problem, delivers_since_now=active and was_silent)
         for duplicate in duplicates:
             if self._delete(place, duplicate["uuid"]):
                 self.notes.append(f"{place} had another webhook of ours; it was deleted")
         return self._outcome(place, state, "repaired" if differs else "kept", problem)
+
+    def _left_something_out(self, hook: Mapping[str, Any]) -> bool:
+        """Whether, until now, not all that it should announce could arrive here."""
+        return (
+            hook.get("url") != self.wanted.url
+            or not set(self.wanted.events) <= set(hook.get("events") or ())
+            or not hook.get("secret_set")
+        )
 
     def _differs(self, place: Place, hook: Mapping[str, Any]) -> bool:
         """Whether anything of it is not as it should be. Bitbucket never says which secret it has: we recorded it."""

@@ -176,3 +176,40 @@ def test_connections_are_kept_alive_and_never_more_than_configured(fake: Any, co
         list(threads.map(lambda _: ask(client), range(40)))
     assert client.connections == 3
     assert len(fake.ports) <= 3 + 1, "one for tokens, which another host gives out"
+
+
+CHECKS = "/repositories/acme/app/pullrequests/1/mergeability/checks"
+
+
+def ask_for_checks(client: Any) -> Any:
+    return client.fetch("pull_request_merge_checks", workspace="acme", repo_slug="app", pull_request_id="1")
+
+
+def test_a_429_of_an_endpoint_with_a_limit_of_its_own_is_waited_out_and_pauses_nobody_else(
+    fake: Any, connect: Any, reply: Any
+) -> None:
+    fake.on(CHECKS, *[reply(429, LIMITED)] * 3, reply(200, {"ok": 1}))
+    client = connect(retry_attempts=1).get_conn()
+    answer = ask_for_checks(client)
+    assert (answer.body, answer.requests) == ({"ok": 1}, 4)
+    assert client.limiter.pauses.in_a_row == 0
+
+
+def test_one_that_stays_is_an_error_of_that_endpoint_alone(fake: Any, connect: Any, reply: Any) -> None:
+    fake.on(CHECKS, reply(429, LIMITED))
+    fake.on("/workspaces/acme", reply(200, {"ok": 1}))
+    client = connect(rate_limit_pauses=2, rate_limit_wait=0.001).get_conn()
+    with pytest.raises(errors.EndpointLimited, match="of that alone") as caught:
+        ask_for_checks(client)
+    assert caught.value.requests == 3 and caught.value.status == 429
+    assert ask(client).body == {"ok": 1}
+
+
+def test_it_waits_with_all_others_where_all_are_limited(fake: Any, connect: Any, reply: Any) -> None:
+    fake.on(CHECKS, reply(429, LIMITED))
+    fake.on("/workspaces/acme", reply(429, LIMITED))
+    client = connect(rate_limit_pauses=2, rate_limit_wait=0.001).get_conn()
+    with pytest.raises(errors.RateLimited):
+        ask(client)
+    with pytest.raises(errors.RateLimited):
+        ask_for_checks(client)

@@ -131,6 +131,13 @@ def _object(client: Client, call: Call) -> CallResult:
     return _ok(call, [(call.resource.key(body) or "", body)] if body else [], response.requests)
 
 
+def _of_pull_request(client: Client, call: Call) -> CallResult:
+    response = _fetch(client, call)
+    _check(call, [response.body], response.requests)
+    body: Body = {**response.body, "pull_request_id": int(call.path["pull_request_id"])}
+    return _ok(call, [(call.resource.key(body) or "", body)], response.requests)
+
+
 def _newest(client: Client, call: Call) -> CallResult:
     response = _fetch(client, call)
     values = response.body.get("values")
@@ -154,8 +161,8 @@ def _collected(client: Client, call: Call) -> CallResult:
     result, values = _whole(client, call, _all_of_it)
     if result.incomplete_because:
         return _incomplete(result)
-    body: Body = {"pull_request_id": int(call.item_key), "values": values}
-    return replace(result, objects=[(call.item_key, body)])
+    about: Body = {"pull_request_id": int(call.item_key)} if call.item_key else {}
+    return replace(result, objects=[(call.item_key, {**about, "values": values})])
 
 
 def _addresses(client: Client, call: Call) -> CallResult:
@@ -291,6 +298,7 @@ def _doubt(came: int, repeated: int, size: int | None, *, ends_full: bool) -> st
 
 _READ: Mapping[ReadAs, Callable[[Client, Call], CallResult]] = {
     "object": _object,
+    "of_pull_request": _of_pull_request,
     "listing": _listing,
     "newest": _newest,
     "collected": _collected,

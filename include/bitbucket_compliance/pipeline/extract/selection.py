@@ -4,13 +4,18 @@ from bitbucket_compliance.policy.model import Policy
 from bitbucket_compliance.resources.catalogue import BY_NAME, RESOURCES
 from bitbucket_compliance.resources.model import Resource
 from bitbucket_compliance.security_tests import CATALOGUE
-from bitbucket_compliance.security_tests.model import SecurityTest
+from bitbucket_compliance.security_tests.model import MergeRule, SecurityTest
 
 
 def wanted(policy: Policy) -> tuple[Resource, ...]:
     """The resources that are worth a request under this policy, in the catalogue's order."""
-    judged = {name for test in _enabled(policy) for names in test.bases.values() for name in names}
-    return tuple(one for one in RESOURCES if one.required or one.fills or one.name in judged)
+    enabled = _enabled(policy)
+    judged = {name for test in enabled for name in test.resources}
+    # What is asked for only where a test needs it fills the inventory by the way.
+    alone = {name for test in CATALOGUE for name in test.also_reads}
+    return tuple(
+        one for one in RESOURCES if one.required or one.name in judged or (one.fills and one.name not in alone)
+    )
 
 
 def read_of_repositories(policy: Policy) -> list[Resource]:
@@ -21,7 +26,8 @@ def read_of_repositories(policy: Policy) -> list[Resource]:
 def announced_events(policy: Policy) -> tuple[str, ...]:
     """The webhook events that can change a verdict: those of required resources, and of what enabled tests rest on."""
     judged = {name for test in _enabled(policy) for names in test.bases.values() for name in names}
-    return tuple(event for one in RESOURCES if one.required or one.name in judged for event in one.announced_by)
+    of_resources = [event for one in RESOURCES if one.required or one.name in judged for event in one.announced_by]
+    return tuple(dict.fromkeys([*of_resources, *(event for test in _enabled(policy) for event in test.events)]))
 
 
 def tests_that_fall_back_on(resource: Resource, policy: Policy) -> list[SecurityTest]:
@@ -32,6 +38,18 @@ def tests_that_fall_back_on(resource: Resource, policy: Policy) -> list[Security
         if resource.on_demand
         and any(resource.name in names for basis, names in test.bases.items() if basis != "configuration")
         and resource.name not in test.bases.get("configuration", ())
+    ]
+
+
+def tests_that_also_read(resource: Resource, policy: Policy) -> list[SecurityTest]:
+    """The enabled tests that ask for a resource where their configuration does not decide by itself."""
+    return [test for test in _enabled(policy) if resource.name in test.also_reads]
+
+
+def merge_rules(policy: Policy) -> list[tuple[MergeRule, int]]:
+    """What the enabled tests want to be required before a merge, each with the number that the policy asks for."""
+    return [
+        (test.merge_rule, policy.thresholds[test.merge_rule.at_least]) for test in _enabled(policy) if test.merge_rule
     ]
 
 

@@ -224,6 +224,7 @@ def _datasource(context: Any, run: Run) -> "SQLDatasource":
         "compliance.run_id": run.run_id,
         "compliance.always_read": ",".join(one.name for one in read_of_repositories(run.policy) if not one.on_demand),
         "compliance.may_be_absent": ",".join(one.name for one in RESOURCES if one.may_be_absent),
+        "compliance.may_be_unread": ",".join(one.name for one in RESOURCES if one.may_be_unread),
         "jit": "off",
         "timezone": "UTC",
     }

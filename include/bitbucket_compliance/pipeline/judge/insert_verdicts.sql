@@ -16,7 +16,8 @@ INSERT INTO judged.verdicts (
     detail,
     facts,
     data_as_of,
-    evaluated_at
+    evaluated_at,
+    read_at
 )
 WITH held_back AS (
     SELECT
@@ -85,8 +86,10 @@ SELECT
     concat_ws(' ', given.reason, failures.told) AS reason,
     given.detail,
     given.facts,
-    given.data_as_of,
-    %(as_of)s
+    -- what was seen before the subject was last read, and decided
+    least(given.data_as_of, (given.detail ->> 'data_as_of')::timestamptz),
+    %(as_of)s,
+    given.data_as_of
 FROM given
 LEFT JOIN
     unnest(%(reason_codes)s::text[], %(statuses)s::text[], %(bases)s::text[])

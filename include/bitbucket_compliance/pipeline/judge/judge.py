@@ -6,7 +6,7 @@ from typing import Any
 
 from psycopg.errors import NotNullViolation
 
-from bitbucket_compliance.core.database import Connection, as_json, sql_text
+from bitbucket_compliance.core.database import Connection, as_json, run_sql, sql_text
 from bitbucket_compliance.core.errors import VerdictRefused
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.security_tests import BY_ID
@@ -59,6 +59,7 @@ def judge(connection: Connection, run: Run, test_id: str) -> None:
         connection.commit()
         return
     _insert_verdicts(connection, run, test, subjects)
+    run_sql(connection, "pipeline/judge/note_configurations.sql", keys)
     connection.commit()
     _say(connection, run, test_id)
 
@@ -110,7 +111,14 @@ def _ask(
             "today": run.today,
             "window_start": run.window_start,
             "oldest_reading": run.oldest_reading,
+            "oldest_merge_checks": run.oldest_merge_checks,
         }
+        if test.merge_rule:
+            parameters |= {
+                "rule_kinds": list(test.merge_rule.kinds),
+                "check_kinds": test.merge_rule.checks,
+                "reviewers_kinds": list(test.merge_rule.by_default_reviewers),
+            }
         return sql_text(test.path).rstrip().removesuffix(b";"), parameters
     module = import_module(f"bitbucket_compliance.security_tests.{test.test_id}.verdict")
     frame = module.judge(Tables(connection, run.workspace, run.started_at, run.policy.thresholds))

@@ -139,6 +139,8 @@ def _thresholds(run: Run) -> dict[str, Any]:
     thresholds = run.policy.thresholds
     return {
         "max_data_age_hours": thresholds.max_data_age_hours,
+        "merge_checks_valid_days": thresholds.merge_checks_valid_days,
+        "oldest_merge_checks": run.oldest_merge_checks,
         "evidence_validity_days": thresholds.evidence_validity_days,
         "time_zone": thresholds.time_zone,
         "policy_version": run.policy_version,

@@ -35,6 +35,27 @@ WITH rules AS (
     GROUP BY readable.repository_id
 ),
 
+-- what a pull request shows where the repository's own rules can't be read, or fall short: all that applies
+in_effect AS (
+    SELECT
+        builds.repository_id,
+        builds.required AS required_builds,
+        approvals.required AS required_approvals,
+        seen.enforced,
+        format('pull request #%%s', seen.pull_request_id) AS seen_by
+    FROM
+        judging.checks_in_effect(
+            %(workspace)s, %(subjects)s, 'minimum_successful_builds', '{}', 1, %(oldest_merge_checks)s
+        ) AS builds
+    INNER JOIN
+        judging.checks_in_effect(
+            %(workspace)s, %(subjects)s, 'minimum_(\w+_)?approvals', '{}', 1, %(oldest_merge_checks)s
+        ) AS approvals
+        ON builds.repository_id = approvals.repository_id
+    INNER JOIN staging.merge_checks AS seen
+        ON seen.workspace = %(workspace)s AND builds.repository_id = seen.repository_id
+),
+
 open_pull_requests AS (
     SELECT
         pull_requests.repository_id,
@@ -59,9 +80,12 @@ SELECT
     CASE
         WHEN coverage.pull_requests = 'ok' THEN coalesce(open_pull_requests.open_pull_requests, 0)
     END AS open_pull_requests,
-    coalesce(rules.required_approvals, rules.otherwise::integer) AS required_approvals,
-    coalesce(rules.required_builds, rules.otherwise::integer) AS required_builds,
-    coalesce(rules.merge_checks_enforced, rules.otherwise) AS merge_checks_enforced,
+    greatest(
+        in_effect.required_approvals, coalesce(rules.required_approvals, rules.otherwise::integer)
+    ) AS required_approvals,
+    greatest(in_effect.required_builds, coalesce(rules.required_builds, rules.otherwise::integer)) AS required_builds,
+    coalesce(in_effect.enforced, rules.merge_checks_enforced, rules.otherwise) AS merge_checks_enforced,
+    coalesce(in_effect.seen_by, CASE WHEN rules.repository_id IS NOT null THEN 'own rules' END) AS merge_rules_seen,
     coalesce(rules.push_restricted, rules.otherwise) AS push_restricted,
     coalesce(rules.force_push_prevented, rules.otherwise) AS force_push_prevented,
     coalesce(rules.deletion_prevented, rules.otherwise) AS deletion_prevented,
@@ -80,6 +104,7 @@ FROM staging.repositories AS repositories
 INNER JOIN staging.repository_coverage AS coverage
     ON repositories.workspace = coverage.workspace AND repositories.repository_id = coverage.repository_id
 LEFT JOIN rules ON repositories.repository_id = rules.repository_id
+LEFT JOIN in_effect ON repositories.repository_id = in_effect.repository_id
 LEFT JOIN open_pull_requests ON repositories.repository_id = open_pull_requests.repository_id
 LEFT JOIN staging.pipelines_configs AS configs
     ON repositories.workspace = configs.workspace AND repositories.repository_id = configs.repository_id

@@ -70,7 +70,12 @@ SELECT
         WHEN dated.data_as_of IS NOT null
             -- evidence supports a verdict until the day on which its validity ends begins
             THEN least(
-                dated.data_as_of + make_interval(secs => 3600.0 * %(max_data_age_hours)s),
+                coalesce(dated.read_at, dated.data_as_of) + make_interval(secs => 3600.0 * %(max_data_age_hours)s),
+                -- so do merge checks that were seen last
+                CASE
+                    WHEN dated.data_as_of < dated.read_at
+                        THEN dated.data_as_of + make_interval(days => %(merge_checks_valid_days)s::integer)
+                END,
                 CASE
                     WHEN dated.basis = 'evidence'
                         THEN (
@@ -82,5 +87,7 @@ SELECT
     dated.evaluated_at,
     dated.run_id,
     %(policy_version)s AS policy_version,
-    dated.facts_hash
+    dated.facts_hash,
+    (dated.detail ->> 'bypassable')::boolean AS bypassable,
+    (dated.detail ->> 'bypassed')::integer AS bypassed
 FROM dated;

@@ -49,6 +49,16 @@ class Run:
         return self.started_at - timedelta(hours=self.policy.thresholds.max_data_age_hours)
 
     @property
+    def oldest_merge_checks(self) -> datetime:
+        """The instant from which on merge checks of a pull request that was closed since still decide."""
+        return self.started_at - timedelta(days=self.policy.thresholds.merge_checks_valid_days)
+
+    @property
+    def oldest_merge_checks_to_rely_on(self) -> datetime:
+        """The same, as long as whatever is read now will be judged by: what stands in for them is read in time."""
+        return self.oldest_merge_checks + timedelta(hours=self.policy.thresholds.max_data_age_hours)
+
+    @property
     def window_start(self) -> datetime:
         """The instant from which merged pull requests and pipeline runs count as behaviour."""
         return self.started_at - timedelta(days=self.policy.thresholds.behaviour_window_days)

@@ -18,6 +18,7 @@ SELECT DISTINCT ON (objects.object_key)
     (objects.body ->> 'created_on')::timestamptz AS created_on,
     (objects.body ->> 'updated_on')::timestamptz AS updated_on,
     objects.fetched_at AS data_as_of,
+    (objects.body ->> 'size')::bigint AS size,
     CASE
         WHEN coalesce(reads.main_branch, '') = coalesce(btrim(objects.body #>> '{mainbranch,name}'), '') THEN reads.read_at
     END AS read_at

@@ -97,8 +97,7 @@ def chain(
         "data_as_of": verdict["data_as_of"],
         "resources": sorted(
             # What the verdict rests on, and what names the subject itself.
-            {name for names in test.bases.values() for name in names}
-            | {resource.name for resource in RESOURCES if resource.identifies == test.subject_type}
+            test.resources | {resource.name for resource in RESOURCES if resource.identifies == test.subject_type}
         ),
     }
     bodies = run_sql(connection, "reporting/explain/bodies.sql", keys).fetchall()

@@ -1,5 +1,5 @@
 -- Purpose: branch_protection_enforced: is the main branch kept from free pushes, rewriting and deletion?
--- Merges say nothing about it, so there is no basis in behaviour.
+-- Merges say nothing about it; what webhooks told of pushes can only speak against it.
 
 WITH found AS (
     SELECT
@@ -48,14 +48,34 @@ readable AS (
 asked AS (
     SELECT
         readable.*,
+        pushes.rewritten,
+        pushes.last_rewritten_at,
+        pushes.push_detail,
+        coalesce(
+            jsonb_array_length(readable.exempt_users) > %(max_push_exempt_users)s::integer
+            OR jsonb_array_length(readable.exempt_groups) > %(max_push_exempt_groups)s::integer,
+            false
+        ) AS too_many_exempt,
+        judging.exempt_from_pushing(readable.exempt_users, readable.exempt_groups) AS exempt,
         evidence.evidence_id,
-        evidence.captured_on
+        evidence.captured_on,
+        coalesce(before.failed, false) AS failed_before
     FROM readable
+    LEFT JOIN judging.last_readings(%(workspace)s, 'branch_protection_enforced') AS before
+        ON readable.subject_id = before.subject_id
+    LEFT JOIN judging.pushes(%(workspace)s, %(subjects)s, %(window_start)s) AS pushes
+        ON readable.subject_id = pushes.repository_id
     LEFT JOIN
         judging.evidence(
             %(workspace)s, 'branch_protection_enforced', %(today)s, %(evidence_validity_days)s
         ) AS evidence
-        ON readable.subject_id = evidence.repository_id AND (readable.configuration = 'ok') = evidence.about_project
+        ON
+            readable.subject_id = evidence.repository_id
+            AND (readable.configuration = 'ok') = evidence.about_project
+            AND (
+                readable.configuration = 'ok'
+                OR judging.evidence_counts(evidence.captured_on, before.last_failed_at, %(time_zone)s)
+            )
 ),
 
 -- The order of the rules: design, section 5.
@@ -66,11 +86,21 @@ decided AS MATERIALIZED (
             WHEN classification = 'non_production' THEN 'non_production'
             WHEN main_branch IS null THEN 'no_main_branch'
             WHEN not_read_yet IS NOT null THEN 'not_read_yet'
-            WHEN configuration = 'failed' THEN 'extract_failed'
-            WHEN configuration = 'ok' AND is_whole THEN 'protections_in_place'
+            WHEN is_empty THEN 'empty_repository'
+            WHEN is_empty IS null OR configuration = 'failed' THEN 'extract_failed'
             -- what no rule of the repository holds may be inherited of its project, which only evidence can show
+            WHEN
+                configuration = 'ok' AND NOT is_whole
+                AND (
+                    evidence_id IS null
+                    OR last_rewritten_at >= captured_on::timestamp AT TIME ZONE %(time_zone)s
+                )
+                THEN 'missing_protection'
+            WHEN configuration = 'ok' AND too_many_exempt THEN 'too_many_exempt'
+            WHEN rewritten IS NOT null THEN 'history_rewritten'
+            WHEN configuration = 'ok' AND is_whole THEN 'protections_in_place'
             WHEN evidence_id IS NOT null THEN 'evidence_accepted'
-            WHEN configuration = 'ok' THEN 'missing_protection'
+            WHEN failed_before THEN 'rules_no_longer_readable'
             ELSE configuration
         END AS reason_code
     FROM asked
@@ -82,20 +112,41 @@ SELECT
     CASE reason_code
         WHEN 'scope_missing' THEN 'The rules can''t be read: the connection lacks the scope repository:admin.'
         WHEN 'permission_missing' THEN 'The rules can''t be read: this identity lacks admin rights on the repository.'
+        WHEN 'rules_no_longer_readable'
+            THEN
+                format('What protects %%s can''t be read any more; ', main_branch)
+                || 'when it last was, a required restriction was missing.'
         WHEN 'evidence_accepted'
             THEN format('Accepted evidence, captured on %%s, shows that %%s is protected.', captured_on, main_branch)
         WHEN 'protections_in_place'
             THEN
                 format('Restrictions on %%s: ', main_branch)
                 || array_to_string(required, ', ') || '.'
+                || coalesce(format(' Exempt from those on pushing: %%s.', exempt), '')
+        WHEN 'too_many_exempt'
+            THEN
+                format(
+                    'More are exempt from the restrictions on pushing to %%s than the policy allows: %%s.',
+                    main_branch, exempt
+                )
+        WHEN 'history_rewritten'
+            THEN
+                format('The history of %%s was rewritten: %%s', main_branch, rewritten[1])
+                || CASE
+                    WHEN cardinality(rewritten) > 1 THEN format(' and %%s more.', cardinality(rewritten) - 1) ELSE '.'
+                END
         WHEN 'missing_protection'
-            THEN format('No restriction on %%s against: %%s.', main_branch, array_to_string(missing, ', '))
+            THEN
+                format('No restriction on %%s against: %%s.', main_branch, array_to_string(missing, ', '))
+                || coalesce(format(' Exempt from those on pushing: %%s.', exempt), '')
         ELSE
             judging.repository_reason(
                 reason_code,
                 not_read_yet,
-                CASE branch_restrictions
-                    WHEN 'ok' THEN 'the effective branching model' ELSE 'the branch restrictions'
+                CASE
+                    WHEN is_empty IS null THEN 'the main branch'
+                    WHEN branch_restrictions = 'ok' THEN 'the effective branching model'
+                    ELSE 'the branch restrictions'
                 END
             )
     END AS reason,
@@ -107,10 +158,13 @@ SELECT
         'configuration', configuration,
         'rules', rules,
         'missing', missing
-    ) || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
+    ) || push_detail || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
     CASE
         WHEN reason_code IN ('protections_in_place', 'missing_protection')
             THEN jsonb_build_object('rules', rules, 'missing', missing)
+        WHEN reason_code = 'too_many_exempt'
+            THEN jsonb_build_object('exempt_users', exempt_users, 'exempt_groups', exempt_groups)
+        WHEN reason_code = 'history_rewritten' THEN jsonb_build_object('pushes', to_jsonb(rewritten))
         WHEN reason_code = 'evidence_accepted' THEN jsonb_build_object('evidence_id', evidence_id)
         ELSE '{}'
     END AS facts

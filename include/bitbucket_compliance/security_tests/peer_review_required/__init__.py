@@ -1,16 +1,22 @@
 """Code changes should be reviewed by peers before merging."""
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from bitbucket_compliance.policy.model import Count, Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, Control, controls
-from bitbucket_compliance.security_tests.model import Reason, SecurityTest
+from bitbucket_compliance.security_tests.model import MergeRule, Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
     EVIDENCE_ACCEPTED,
+    MERGES_UNDECIDED,
     OF_MAIN_BRANCHES,
     TOO_FEW_MERGES,
     advisory_only,
     no_matching_rule,
     restriction,
     rule_enforced,
+    rule_in_effect,
 )
 
 RULES = (restriction("require_approvals_to_merge", value="{min_approvals}"), restriction("enforce_merge_checks"))
@@ -27,21 +33,49 @@ TEST = SecurityTest(
         (
             "Decides by configuration: a rule on the main branch that requires approvals (of anybody, of default "
             "reviewers, or of a review group) of at least `min_approvals`, and `enforce_merge_checks` beside it; "
-            "without it, `advisory_only`. Merges that had no peer's approval all the same are listed as bypassed."
+            "without it, `advisory_only`. Where the repository's own rules can't be read, or ask for less, the merge "
+            "checks of the newest open pull request into the main branch decide: they show what applies, inherited "
+            "rules too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, unless the "
+            "repository's own rules changed since. A rule that default reviewers alone can satisfy is none where there "
+            "are none."
         ),
         (
-            "Decides by behaviour: every pull request merged into the main branch in the window has the approval of "
-            "a person who is not its author. One without fails at any sample size; a clean record passes from "
-            "`behaviour_min_sample` on."
+            "A merge without enough approvals after a rule was seen in force, and without a break since, went around "
+            "it: failing, `enforced_but_bypassed`. Merges before are told in `detail`."
+        ),
+        (
+            "Decides by behaviour: every pull request merged into the main branch in the window has approvals of "
+            "`min_approvals` persons other than its author and the accounts in `not_peers`. One without fails at any "
+            "sample size; a clean record passes from `behaviour_min_sample` on. An approval of an account that was "
+            "deleted since is neither an approval nor none: `merges_undecided`, where a merge hangs on it."
+        ),
+        (
+            "A pull request counts as merged at its `updated_on` when it was first read as merged; what comes later "
+            "moves nothing. One that was created before the window is looked up once, where it would break the rule "
+            "or a clean record would rest on it: merged before the window, it counts for nothing. Merges into a "
+            "branch that was the main branch then count like any other."
         ),
     ),
     bases={
         "configuration": ("branch_restrictions", "effective_branching_model"),
-        "behaviour": ("pull_requests",),
+        "behaviour": ("pull_requests", "pull_request_activity"),
     },
+    also_reads=("merge_checks", "default_reviewers", "main_branch_ref"),
+    merge_rule=MergeRule(
+        kinds=(
+            "require_approvals_to_merge",
+            "require_default_reviewer_approvals_to_merge",
+            "require_review_group_approvals_to_merge",
+        ),
+        # others may come: of review groups no source gives the name
+        checks=r"minimum_(\w+_)?approvals",
+        at_least="min_approvals",
+        by_default_reviewers=("require_default_reviewer_approvals_to_merge", "minimum_default_reviewer_approvals"),
+    ),
     reasons={
         "evidence_accepted": EVIDENCE_ACCEPTED,
         "rule_enforced": rule_enforced("approvals"),
+        "rule_in_effect": rule_in_effect("approvals"),
         "merges_had_peer_approval": Reason(
             "passing",
             "behaviour",
@@ -49,6 +83,19 @@ TEST = SecurityTest(
         ),
         "advisory_only": advisory_only("approvals"),
         "no_matching_rule": no_matching_rule("approvals", "approvals", RULES),
+        "no_default_reviewers": Reason(
+            "pending",
+            None,
+            "Rules require approvals of default reviewers alone, and the repository has none: nobody has to approve.",
+            "Add default reviewers (Repository settings → Default reviewers), or require approvals of anybody.",
+        ),
+        "enforced_but_bypassed": Reason(
+            "failing",
+            "behaviour",
+            "A rule requires approvals and is enforced, and a merge since went around it.",
+            "Find out how the pull requests named in the reason could be merged (an administrator may have switched "
+            "the rule off for a moment), and review them after the fact.",
+        ),
         "merged_without_peer_approval": Reason(
             "failing",
             "behaviour",
@@ -57,6 +104,15 @@ TEST = SecurityTest(
             "branch and prevent merges with unresolved checks (Repository settings → Branch restrictions → Merge "
             "checks).",
             RULES,
+        ),
+        "merges_undecided": MERGES_UNDECIDED,
+        "pushed_past_pull_requests": Reason(
+            "failing",
+            "behaviour",
+            "A person pushed to the main branch in the window past every pull request, and the policy lets that fail.",
+            "Look at what was pushed; the reason names the newest. Then restrict who may push to the main branch "
+            "(Repository settings → Branch restrictions).",
+            (restriction("push", users=[], groups=[]),),
         ),
         "too_few_merges": TOO_FEW_MERGES,
         **OF_MAIN_BRANCHES,
@@ -68,19 +124,39 @@ TEST = SecurityTest(
         *controls(OSPS, "OSPS-QA-07"),
     ),
     cannot_see=(
-        "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
+        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "
+        "the project can.",
         "How thorough a review was, and whether the approval came before the last commit.",
-        "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
+        "Commits pushed to the main branch without a pull request, where no webhook told of them; whether that is "
+        "possible is in the detail.",
     ),
+    events=("repo:push",),
     thresholds=(
         "min_approvals",
+        "not_peers",
+        "direct_pushes",
         "behaviour_window_days",
         "behaviour_min_sample",
+        "merge_checks_valid_days",
         "evidence_validity_days",
         "time_zone",
         "max_data_age_hours",
     ),
     own_thresholds=(
         Threshold("min_approvals", 1, "So many peers must approve before a merge.", Count, Weaker.WHEN_LOWER),
+        Threshold(
+            "not_peers",
+            [],
+            "Accounts whose approvals count for nothing, such as bots that approve: account ids, uuids or nicknames.",
+            list[Annotated[str, Field(min_length=1)]],
+            Weaker.WHEN_ONE_IS_MISSING,
+        ),
+        Threshold(
+            "direct_pushes",
+            "report",
+            "Whether a push by a person to the main branch past every pull request is told (report) or fails (fail).",
+            Literal["report", "fail"],
+            Weaker.WHEN_ONLY_REPORTED,
+        ),
     ),
 )

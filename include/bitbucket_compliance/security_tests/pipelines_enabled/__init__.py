@@ -2,7 +2,7 @@
 
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, Control, controls
 from bitbucket_compliance.security_tests.model import ApiCall, Reason, SecurityTest
-from bitbucket_compliance.security_tests.reasons import OF_REPOSITORIES
+from bitbucket_compliance.security_tests.reasons import OF_REPOSITORIES, RULES_NO_LONGER_READABLE
 
 TEST = SecurityTest(
     test_id="pipelines_enabled",
@@ -48,6 +48,7 @@ TEST = SecurityTest(
             "The setting can't be read, and no pipeline ran in the window.",
             "No run to judge by: grant repository:admin to read the setting, or submit evidence.",
         ),
+        "rules_no_longer_readable": RULES_NO_LONGER_READABLE,
         **OF_REPOSITORIES,
     },
     controls=(

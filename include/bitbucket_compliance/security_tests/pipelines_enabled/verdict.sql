@@ -6,6 +6,7 @@ WITH asked AS (
         repositories.*,
         evidence.evidence_id,
         evidence.captured_on,
+        coalesce(before.failed, false) AS failed_before,
         configs.enabled,
         latest.created_on AS last_run_at,
         CASE
@@ -25,9 +26,14 @@ WITH asked AS (
         ON configs.workspace = %(workspace)s AND repositories.subject_id = configs.repository_id
     LEFT JOIN staging.latest_pipelines AS latest
         ON latest.workspace = %(workspace)s AND repositories.subject_id = latest.repository_id
+    LEFT JOIN judging.last_readings(%(workspace)s, 'pipelines_enabled') AS before
+        ON repositories.subject_id = before.subject_id
     LEFT JOIN
         judging.evidence(%(workspace)s, 'pipelines_enabled', %(today)s, %(evidence_validity_days)s) AS evidence
-        ON repositories.subject_id = evidence.repository_id AND NOT evidence.about_project
+        ON
+            repositories.subject_id = evidence.repository_id
+            AND NOT evidence.about_project
+            AND judging.evidence_counts(evidence.captured_on, before.last_failed_at, %(time_zone)s)
 ),
 
 -- The order of the rules: design, section 5.
@@ -42,6 +48,7 @@ decided AS MATERIALIZED (
             WHEN configuration IN ('ok', 'never_configured') THEN 'pipelines_disabled'
             WHEN runs_read = 'failed' THEN 'extract_failed'
             WHEN evidence_id IS NOT null THEN 'evidence_accepted'
+            WHEN failed_before THEN 'rules_no_longer_readable'
             WHEN runs_read <> 'ok' THEN runs_read
             WHEN last_run_at >= %(window_start)s THEN 'pipeline_ran'
             ELSE 'no_pipeline_runs'
@@ -62,6 +69,8 @@ SELECT
                 END
         WHEN 'evidence_accepted'
             THEN format('Accepted evidence, captured on %%s, shows that Pipelines is switched on.', captured_on)
+        WHEN 'rules_no_longer_readable'
+            THEN 'The setting can''t be read any more; when it last was, Pipelines was switched off.'
         WHEN 'pipeline_ran'
             THEN
                 format(

@@ -2,15 +2,17 @@
 
 from bitbucket_compliance.policy.model import Count, Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
-from bitbucket_compliance.security_tests.model import Reason, SecurityTest
+from bitbucket_compliance.security_tests.model import MergeRule, Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
     EVIDENCE_ACCEPTED,
+    MERGES_UNDECIDED,
     OF_MAIN_BRANCHES,
     TOO_FEW_MERGES,
     advisory_only,
     no_matching_rule,
     restriction,
     rule_enforced,
+    rule_in_effect,
 )
 
 RULES = (
@@ -30,22 +32,39 @@ TEST = SecurityTest(
         (
             "Decides by configuration: a rule on the main branch with `require_passing_builds_to_merge` of at least "
             "`min_passing_builds`, and `enforce_merge_checks` beside it. Without the second Bitbucket only warns, "
-            "and the verdict is failing, `advisory_only`."
+            "and the verdict is failing, `advisory_only`. Where the repository's own rules can't be read, or ask for "
+            "less, the merge checks of the newest open pull request into the main branch decide: they show what "
+            "applies, inherited rules too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, "
+            "unless the repository's own rules changed since."
         ),
         (
             "Decides by behaviour: of the newest `behaviour_sample` pull requests merged into the main branch in "
-            "`behaviour_window_days`, each needs a build status and none that is not SUCCESSFUL. One that breaks "
-            "this fails at any sample size; a clean record passes from `behaviour_min_sample` on. A pull request "
-            "counts by its `updated_on`: listings carry no closing time."
+            "`behaviour_window_days`, each needs `min_passing_builds` builds and none that is not SUCCESSFUL. Build "
+            "statuses count that were created before the merge, the newest of each key. One that breaks this fails "
+            "at any sample size; a clean record passes from `behaviour_min_sample` on. While a build is under way the "
+            "pull request is left out, for two days after the merge at most; then it counts as not SUCCESSFUL."
+        ),
+        (
+            "A pull request counts as merged at its `updated_on` when it was first read as merged; what comes later "
+            "moves nothing. One that was created before the window is looked up once, where it would break the rule "
+            "or a clean record would rest on it: merged before the window, it counts for nothing. Merges into a "
+            "branch that was the main branch then count like any other."
         ),
     ),
     bases={
         "configuration": ("branch_restrictions", "effective_branching_model"),
-        "behaviour": ("pull_requests", "pull_request_statuses"),
+        "behaviour": ("pull_requests", "pull_request_statuses", "pull_request_activity"),
     },
+    also_reads=("merge_checks", "main_branch_ref"),
+    merge_rule=MergeRule(
+        kinds=("require_passing_builds_to_merge",),
+        checks="minimum_successful_builds",
+        at_least="min_passing_builds",
+    ),
     reasons={
         "evidence_accepted": EVIDENCE_ACCEPTED,
         "rule_enforced": rule_enforced("passing builds"),
+        "rule_in_effect": rule_in_effect("passing builds"),
         "merges_had_passing_builds": Reason(
             "passing",
             "behaviour",
@@ -61,6 +80,7 @@ TEST = SecurityTest(
             "prevent merges with unresolved checks (Repository settings → Branch restrictions → Merge checks).",
             RULES,
         ),
+        "merges_undecided": MERGES_UNDECIDED,
         "too_few_merges": TOO_FEW_MERGES,
         **OF_MAIN_BRANCHES,
     },
@@ -72,15 +92,19 @@ TEST = SecurityTest(
         *controls(SSDF, "PO.4.1", "PS.1"),
     ),
     cannot_see=(
-        "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
+        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "
+        "the project can.",
         "What a build checks: a status is as good as the system that set it.",
-        "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
+        "Commits pushed to the main branch without a pull request: those that webhooks told of are in the detail, and "
+        "whether that is possible.",
     ),
+    events=("repo:push",),
     thresholds=(
         "min_passing_builds",
         "behaviour_window_days",
         "behaviour_sample",
         "behaviour_min_sample",
+        "merge_checks_valid_days",
         "evidence_validity_days",
         "time_zone",
         "max_data_age_hours",

@@ -21,6 +21,8 @@ SELECT
     failing_since,
     due_at,
     CASE WHEN exception_expires_at > now() THEN exception_id END AS exception_id,
+    bypassable,
+    bypassed,
     data_as_of,
     fresh_until,
     coalesce(fresh_until < now(), true) AS is_stale,
@@ -58,5 +60,9 @@ COMMENT ON COLUMN compliance.current_results.evaluated_at IS 'When the verdict w
 COMMENT ON COLUMN compliance.current_results.run_id IS 'Run that reached it; see runs.';
 COMMENT ON COLUMN compliance.current_results.policy_version IS 'Policy under which it was reached.';
 COMMENT ON COLUMN compliance.current_results.facts_hash IS 'Hash of the facts that decided, and of nothing else.';
+COMMENT ON COLUMN compliance.current_results.bypassable IS
+'Whether the main branch can be pushed to past every pull request; null where rules about pushing can''t be read, and for other tests.';
+COMMENT ON COLUMN compliance.current_results.bypassed IS
+'How many merges in the window went around a rule that was in force; null where that is not known, and for other tests.';
 
 GRANT SELECT ON compliance.current_results TO compliance_pipeline, compliance_console, compliance_reader;

@@ -13,6 +13,7 @@ INNER JOIN staging.repositories AS repositories
     ON coverage.workspace = repositories.workspace AND coverage.repository_id = repositories.repository_id
 WHERE
     coverage.workspace = current_setting('compliance.workspace')
+    AND coverage.resource <> all(string_to_array(current_setting('compliance.may_be_unread'), ','))
     AND (
         coverage.outcome = 'failed'
         OR (

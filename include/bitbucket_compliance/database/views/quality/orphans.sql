@@ -18,6 +18,16 @@ WITH below AS (
     FROM quality.pull_requests
     UNION ALL
     SELECT
+        'merge_checks' AS staged_table,
+        repository_id
+    FROM quality.merge_checks
+    UNION ALL
+    SELECT
+        'default_reviewers' AS staged_table,
+        repository_id
+    FROM quality.default_reviewers
+    UNION ALL
+    SELECT
         'pull_request_builds' AS staged_table,
         repository_id
     FROM quality.pull_request_builds

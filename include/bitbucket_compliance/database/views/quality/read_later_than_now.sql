@@ -15,6 +15,8 @@ FROM (
     ('branching_models', (SELECT max(data_as_of) FROM quality.branching_models)),
     ('branch_restrictions', (SELECT max(data_as_of) FROM quality.branch_restrictions)),
     ('pull_requests', (SELECT max(data_as_of) FROM quality.pull_requests)),
+    ('merge_checks', (SELECT max(data_as_of) FROM quality.merge_checks)),
+    ('default_reviewers', (SELECT max(data_as_of) FROM quality.default_reviewers)),
     ('pull_request_builds', (SELECT max(data_as_of) FROM quality.pull_request_builds)),
     ('pipelines_configs', (SELECT max(data_as_of) FROM quality.pipelines_configs)),
     ('latest_pipelines', (SELECT max(data_as_of) FROM quality.latest_pipelines)),

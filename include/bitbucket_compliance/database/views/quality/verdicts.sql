@@ -18,7 +18,8 @@ SELECT
     evaluated_at,
     test_id || ' ' || subject_id AS verdict_key,
     test_id || ' ' || status || ' ' || reason_code AS outcome,
-    (extract(EPOCH FROM evaluated_at - data_as_of) / 3600.0)::double precision AS data_age_hours
+    -- merge checks that were seen last have a validity of their own
+    (extract(EPOCH FROM evaluated_at - coalesce(read_at, data_as_of)) / 3600.0)::double precision AS data_age_hours
 FROM judged.verdicts
 WHERE
     workspace = current_setting('compliance.workspace')

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
 from bitbucket_compliance.pipeline.extract.selection import (
     configuration_of,
+    merge_rules,
     read_of_repositories,
+    tests_that_also_read,
     tests_that_fall_back_on,
     wanted,
 )
@@ -25,6 +27,7 @@ def read_signature(run: Run) -> str:
         "window": thresholds.behaviour_window_days,
         "sample": thresholds.behaviour_sample,
         "resources": [resource.name for resource in wanted(run.policy)],
+        "merge_rules": [at_least for _, at_least in merge_rules(run.policy)],
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -57,7 +60,8 @@ def _is_needed(resource: Resource, run: Run) -> bool:
     """What is on demand counts where the grant lets nobody read the configuration that it stands in for."""
     if not resource.on_demand:
         return True
-    stands_in_for = configuration_of(tests_that_fall_back_on(resource, run.policy))
+    asking = [*tests_that_fall_back_on(resource, run.policy), *tests_that_also_read(resource, run.policy)]
+    stands_in_for = configuration_of(asking)
     return any(one.missing_scopes(run.scopes_granted) for one in stands_in_for)
 
 
@@ -69,7 +73,7 @@ def _first_requests(resource: Resource, run: Run) -> float:
 def readings_a_day(seen: Mapping[str, float], reread_hours: float) -> float:
     """How often a repository is read again in a day, from how often repositories changed in the last days.
 
-    A reading ends when the repository changes or when it is old, at nine tenths of ``reread_hours`` on average. With
+    A reading ends when the repository changes or when it is old, at 85 % of ``reread_hours`` on average. With
     changes at a constant rate ``r`` the mean time between two readings is ``(1 - exp(-r * old)) / r`` hours.
 
     Args:
@@ -77,7 +81,7 @@ def readings_a_day(seen: Mapping[str, float], reread_hours: float) -> float:
             repositories together).
         reread_hours: of the policy.
     """
-    old = max(0.9 * reread_hours, 1.0)
+    old = max(0.85 * reread_hours, 1.0)
     if not seen["changed"] or not seen["hours"]:
         return 24 / old
     rate = seen["changed"] / seen["hours"]

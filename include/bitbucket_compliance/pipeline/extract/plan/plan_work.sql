@@ -59,11 +59,11 @@ compared AS (
             WHEN reads.read_at IS null THEN 'never_read'
             WHEN %(full_refresh)s THEN 'full_refresh'
             WHEN NOT reads.complete THEN 'failed_before'
-            -- Up to a fifth sooner, by the repository's own share: what was read together is not due together for ever.
+            -- Up to three tenths sooner, by the repository's own share: what was read together is not due together.
             WHEN
                 reads.read_at <= %(as_of)s::timestamptz - make_interval(
                     secs => 3600.0 * %(reread_hours)s
-                    * (1 - (mod(hashtextextended(listed.repository_id, 0), 1000) + 1000) / 10000.0)
+                    * (1 - (mod(hashtextextended(listed.repository_id, 0), 1000) + 1000) * 0.00015)
                 )
                 THEN 'stale'
             WHEN

@@ -1,4 +1,5 @@
--- Purpose: the repositories of one chunk, and how many come before them.
+-- Purpose: the repositories of one chunk, and how many come before them. remembered_checks: merge checks of an earlier
+-- run that decide where none can be seen now.
 
 WITH totals AS (
     SELECT
@@ -14,9 +15,19 @@ SELECT
     items.main_branch,
     items.non_production,
     items.read_signature LIKE '%%+evidence' AS has_project_evidence,
+    coalesce(repositories.size = 0, false) AS is_without_content,
+    checks.checks AS remembered_checks,
     totals.total,
     totals.before
 FROM landing.work_items AS items
 CROSS JOIN totals
+INNER JOIN staging.repositories AS repositories
+    ON items.workspace = repositories.workspace AND items.repository_id = repositories.repository_id
+LEFT JOIN staging.merge_checks AS checks
+    ON
+        items.workspace = checks.workspace
+        AND items.repository_id = checks.repository_id
+        AND items.main_branch = checks.main_branch
+        AND checks.data_as_of >= %(oldest_merge_checks)s
 WHERE items.workspace = %(workspace)s AND items.run_id = %(run_id)s AND items.chunk = %(chunk)s
 ORDER BY items.place;

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from bitbucket_compliance.pipeline.extract.fetch import Call
 from bitbucket_compliance.pipeline.extract.landing.results import (
@@ -12,8 +13,11 @@ from bitbucket_compliance.pipeline.extract.landing.results import (
     PERMISSION_MISSING,
     SCOPE_MISSING,
 )
+from bitbucket_compliance.pipeline.extract.repositories.merge_rules import Check, MergeRules, Satisfied, checks_of
+from bitbucket_compliance.pipeline.extract.repositories.merges import DETAILS, Merges, NextMerge
 from bitbucket_compliance.pipeline.extract.selection import (
     configuration_of,
+    merge_rules,
     read_of_repositories,
     tests_that_fall_back_on,
 )
@@ -22,13 +26,23 @@ from bitbucket_compliance.resources.catalogue import (
     BRANCH_RESTRICTIONS,
     BRANCHING_MODEL,
     BY_NAME,
+    DEFAULT_REVIEWERS,
+    MAIN_BRANCH_REF,
+    MERGE_CHECKS,
+    PULL_REQUEST_ACTIVITY,
     PULL_REQUEST_STATUSES,
     PULL_REQUESTS,
 )
 from bitbucket_compliance.resources.model import Body, Resource
 
 #: What has to be remembered of the calls so far, beside their outcomes, to know which others are needed.
-REMEMBERED = (BRANCH_RESTRICTIONS.name, PULL_REQUESTS.name)
+REMEMBERED = (
+    BRANCH_RESTRICTIONS.name,
+    BRANCHING_MODEL.name,
+    PULL_REQUESTS.name,
+    DEFAULT_REVIEWERS.name,
+    MERGE_CHECKS.name,
+)
 
 ASKED = "asked"  # stands for an outcome while the call is under way
 
@@ -47,36 +61,82 @@ _PROTECTING_KINDS = frozenset(
 )
 
 
+UNREADABLE = (SCOPE_MISSING, PERMISSION_MISSING)
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class Item(NamedTuple):
+    """What a call on demand is about: the item that tells it from others of its resource, and the rest of its path."""
+
+    key: str = ""
+    path: Mapping[str, str] = {}
+
+
+class OpenPullRequest(NamedTuple):
+    """One into the main branch. The greatest is the one to ask about: no draft, the newest."""
+
+    is_no_draft: bool
+    created_on: datetime
+    number: int
+
+
 @dataclass
 class Repository:
     """What is known of one repository while its chunk is read: no more than decides what else to ask.
 
     Attributes:
+        is_without_content: whether Bitbucket says that its size is nothing.
         has_project_evidence: whether people's evidence about its project may stand in for its rules.
+        remembered_checks: the merge checks that were seen last, as long as they decide where none can be seen now.
         outcomes: of the calls so far, by resource.
         has_branching_rules: whether a rule applies to branches by the branching model.
-        merged: pull requests merged into the main branch: when, and their numbers.
-        builds_broken: by pull request, whether its build statuses break the rule that they must pass.
+        rules: what it requires before a merge, by its own rules and by a pull request.
+        default_reviewers: how many there are; None: that was not asked.
+        open: pull requests into the main branch.
+        merges: what was merged into the main branch.
     """
 
     repository_id: str
     slug: str
     main_branch: str | None
     non_production: bool
+    is_without_content: bool = False
     has_project_evidence: bool = False
+    remembered_checks: list[Check] | None = None
     outcomes: dict[str, str] = field(default_factory=dict)
     has_branching_rules: bool = False
-    merged: list[tuple[datetime, int]] = field(default_factory=list)
-    builds_broken: dict[int, bool] = field(default_factory=dict)
+    rules: MergeRules = field(default_factory=MergeRules)
+    default_reviewers: int | None = None
+    open: list[OpenPullRequest] = field(default_factory=list)
+    merges: Merges = field(init=False)
     open_calls: int = 0
+
+    def __post_init__(self) -> None:
+        self.merges = Merges(self.main_branch)
 
     @property
     def is_complete(self) -> bool:
-        """Whether no call failed: otherwise the repository is due again at once."""
-        return not any(
+        """Whether no call failed and every answer was whole: otherwise the repository is due again at once."""
+        return self.merges.are_whole and not any(
             outcome == FAILED or (outcome == NOT_FOUND and not BY_NAME[name].may_be_absent)
             for name, outcome in self.outcomes.items()
+            if not BY_NAME[name].may_be_unread
         )
+
+    def is_under_way(self, *resources: Resource) -> bool:
+        """Whether one of these was asked for and has not answered yet."""
+        return any(self.outcomes.get(one.name) == ASKED for one in resources)
+
+    @property
+    def own_rules_unreadable(self) -> bool:
+        """Whether the grant, or the identity's rights, keep its own rules from being read."""
+        model = self.outcomes.get(BRANCHING_MODEL.name) if self.has_branching_rules else None
+        return self.outcomes.get(BRANCH_RESTRICTIONS.name) in UNREADABLE or model in UNREADABLE
+
+    @property
+    def own_rules_read(self) -> bool:
+        """Whether they could be read, as far as it goes."""
+        return self.outcomes.get(BRANCH_RESTRICTIONS.name) == OK and not self.own_rules_unreadable
 
     def remember(self, resource: str, bodies: Iterable[Body]) -> None:
         """Take in what a call brought.
@@ -84,19 +144,31 @@ class Repository:
         Raises:
             KeyError, TypeError, ValueError, AttributeError: a body isn't what Bitbucket promises.
         """
+        bodies = list(bodies)
         if resource == BRANCH_RESTRICTIONS.name:
             self.has_branching_rules |= any(_applies_by_branching_model(body) for body in bodies)
+            self.rules.restrictions += [body for body in bodies if body.get("kind") in _PROTECTING_KINDS]
+        elif resource == BRANCHING_MODEL.name:
+            self.rules.branching_model = bodies[0] if bodies else None
         elif resource == PULL_REQUESTS.name:
-            self.merged += [found for body in bodies if (found := self._merge(body)) is not None]
-        elif resource == PULL_REQUEST_STATUSES.name:
-            self.builds_broken.update({int(b["pull_request_id"]): breaks_the_build_rule(b["values"]) for b in bodies})
+            self.merges.remember(bodies)
+            self.open += [opened for body in bodies if (opened := self._open(body)) is not None]
+        elif resource == DEFAULT_REVIEWERS.name:
+            self.default_reviewers = sum(_is_person(one.get("user")) for body in bodies for one in body["values"])
+        elif resource == MERGE_CHECKS.name:
+            self.rules.checks = [check for body in bodies for check in checks_of(body["values"])]
+        elif resource in DETAILS:
+            self.merges.remember_details(resource, bodies)
 
-    def _merge(self, body: Body) -> tuple[datetime, int] | None:
-        """When a pull request was merged into the main branch, by ``updated_on``, and its number; None otherwise."""
-        branch = (body.get("destination") or {}).get("branch") or {}
-        if body.get("state") != "MERGED" or not body.get("updated_on") or branch.get("name") != self.main_branch:
+    def _open(self, body: Body) -> OpenPullRequest | None:
+        if body.get("state") != "OPEN" or not self._is_into_main_branch(body):
             return None
-        return datetime.fromisoformat(body["updated_on"]), int(body["id"])
+        created_on = datetime.fromisoformat(body["created_on"]) if body.get("created_on") else _LONG_AGO
+        return OpenPullRequest(not body.get("draft"), created_on, int(body["id"]))
+
+    def _is_into_main_branch(self, body: Body) -> bool:
+        branch = (body.get("destination") or {}).get("branch") or {}
+        return bool(branch.get("name") == self.main_branch)
 
 
 class Needs:
@@ -104,6 +176,7 @@ class Needs:
 
     def __init__(self, run: Run):
         self._run = run
+        self._merge_rules = merge_rules(run.policy)
         of_repositories = read_of_repositories(run.policy)
         self._always = [resource for resource in of_repositories if not resource.on_demand]
         self._on_demand = [resource for resource in of_repositories if resource.on_demand]
@@ -111,6 +184,8 @@ class Needs:
             resource.name: [one.name for one in configuration_of(tests_that_fall_back_on(resource, run.policy))]
             for resource in self._on_demand
         }
+        behind_builds = [test.merge_rule for test in tests_that_fall_back_on(PULL_REQUEST_STATUSES, run.policy)]
+        self._rules_behind_builds = [rule for rule in self._merge_rules if rule[0] in behind_builds]
 
     def first_calls(self, repository: Repository) -> Iterator[Call]:
         """What is asked of every repository, as far as it was not asked before."""
@@ -128,58 +203,133 @@ class Needs:
                 yield self._call(resource, repository, item)
 
     def _call(
-        self, resource: Resource, repository: Repository, item: str = "", params: Mapping[str, object] | None = None
+        self,
+        resource: Resource,
+        repository: Repository,
+        item: Item = Item(),  # noqa: B008 - a tuple
+        params: Mapping[str, object] | None = None,
     ) -> Call:
         # By uuid, which Bitbucket takes in the slug's place: the slug may be another repository's by now.
-        path = {"workspace": self._run.workspace, "repo_slug": repository.repository_id}
-        if item:
-            path["pull_request_id"] = item
-        return Call(resource, path, repository.repository_id, item, params)
+        path = {"workspace": self._run.workspace, "repo_slug": repository.repository_id, **item.path}
+        return Call(resource, path, repository.repository_id, item.key, params)
 
-    def branching_model(self, repository: Repository) -> str | None:
+    def branching_model(self, repository: Repository) -> Item | None:
         """Once, where a rule applies by it."""
         is_needed = repository.has_branching_rules and repository.main_branch is not None
-        return "" if is_needed and BRANCHING_MODEL.name not in repository.outcomes else None
+        return Item() if is_needed and BRANCHING_MODEL.name not in repository.outcomes else None
 
-    def statuses(self, repository: Repository) -> str | None:
-        """The newest sampled pull request whose builds are not known, unless a newer one broke the rule already."""
-        if not self._may_ask_for_builds(repository):
+    def main_branch_ref(self, repository: Repository) -> Item | None:
+        """Once, where the repository has no content."""
+        is_needed = repository.is_without_content and repository.main_branch and not repository.non_production
+        if not is_needed or MAIN_BRANCH_REF.name in repository.outcomes:
             return None
-        since = self._run.window_start
-        sample = sorted((merge for merge in repository.merged if merge[0] >= since), reverse=True)
-        for _, number in sample[: self._run.policy.thresholds.behaviour_sample]:
-            if number not in repository.builds_broken:
-                return str(number)
-            if repository.builds_broken[number]:
-                return None
-        return None
+        return Item(path={"name": repository.main_branch or ""})
 
-    def _may_ask_for_builds(self, repository: Repository) -> bool:
-        """Builds show behaviour: they are asked for only where the configuration can't be read, or where evidence
-        about the project may stand in for it.
+    def default_reviewers(self, repository: Repository) -> Item | None:
+        """Once, where a test is satisfied by their approvals alone, as far as is known."""
+        if DEFAULT_REVIEWERS.name in repository.outcomes or not self._may_ask_for_rules(repository):
+            return None
+        alone = "by_default_reviewers"
+        return Item() if alone in {*self._by_own_rules(repository), *self._by_checks(repository)} else None
+
+    def merge_checks(self, repository: Repository) -> Item | None:
+        """Once, of the newest open pull request that is no draft, or else of the newest draft.
+
+        Where own rules can't be read, or don't satisfy every test; default reviewers satisfy where there are any.
         """
-        if repository.non_production or not repository.main_branch:
-            return False
-        undecided = (SCOPE_MISSING, PERMISSION_MISSING, *([OK] if repository.has_project_evidence else []))
-        outcomes = repository.outcomes
-        configuration = self._stands_in_for[PULL_REQUEST_STATUSES.name]
+        if MERGE_CHECKS.name in repository.outcomes or not self._may_ask_for_rules(repository):
+            return None
+        if repository.is_under_way(DEFAULT_REVIEWERS) or not repository.open:
+            return None
+        enough = {"yes", *(["by_default_reviewers"] if repository.default_reviewers != 0 else [])}
+        if repository.own_rules_read and enough.issuperset(self._by_own_rules(repository)):
+            return None
+        return Item(path={"pull_request_id": str(max(repository.open).number)})
+
+    def _may_ask_for_rules(self, repository: Repository) -> bool:
+        """Whether all is known of its own rules that can be known, and more may be worth a request."""
         return (
-            (not configuration or any(outcomes.get(name) in undecided for name in configuration))
-            and outcomes.get(PULL_REQUESTS.name) == OK
-            and outcomes.get(PULL_REQUEST_STATUSES.name, OK) == OK
+            bool(repository.main_branch and self._merge_rules)
+            and not repository.non_production
+            and (repository.own_rules_read or repository.own_rules_unreadable)
+            and repository.outcomes.get(PULL_REQUESTS.name, ASKED) != ASKED
+            and not repository.is_under_way(BRANCHING_MODEL)
         )
 
+    def _by_own_rules(self, repository: Repository) -> list[Satisfied]:
+        """How own rules satisfy each test."""
+        main_branch = repository.main_branch or ""
+        return [repository.rules.by_own_rules(*rule, main_branch) for rule in self._merge_rules]
 
-#: For each resource on demand: the item to ask for next ("" where it has none), None where nothing is left to ask.
-_NEXT_ITEM: Mapping[str, Callable[[Needs, Repository], str | None]] = {
+    def _by_checks(self, repository: Repository) -> list[Satisfied]:
+        """How the checks of a pull request satisfy each test that own rules don't."""
+        checks = repository.rules.checks
+        seen = MergeRules(checks=repository.remembered_checks if checks is None else checks)
+        own = self._by_own_rules(repository) if repository.own_rules_read else ["no"] * len(self._merge_rules)
+        return [seen.by_checks(*rule) for rule, by_own in zip(self._merge_rules, own, strict=True) if by_own != "yes"]
+
+    def statuses(self, repository: Repository) -> Item | None:
+        """The next merge whose builds decide something."""
+        if repository.outcomes.get(PULL_REQUEST_STATUSES.name, OK) != OK:
+            return None
+        if not self._behaviour_decides(PULL_REQUEST_STATUSES, repository):
+            return None
+        return _merge(NextMerge(self._run, repository.merges).to_ask_for_builds())
+
+    def activity(self, repository: Repository) -> Item | None:
+        """The next merge of which it makes a difference when it was merged; one that is not found spares the others.
+
+        Whether a rule in force was bypassed is a question too, so it is asked also where the configuration decides.
+        """
+        outcome = repository.outcomes.get(PULL_REQUEST_ACTIVITY.name, OK)
+        if outcome not in (OK, FAILED, NOT_FOUND) or not self._merges_may_matter(repository):
+            return None
+        decides = self._behaviour_decides(PULL_REQUEST_ACTIVITY, repository)
+        return _merge(NextMerge(self._run, repository.merges).to_look_up(behaviour_decides=decides))
+
+    def _merges_may_matter(self, repository: Repository) -> bool:
+        """Whether all is known of them that a listing tells, and of the configuration that has to be asked for."""
+        return (
+            not repository.non_production
+            and bool(repository.main_branch)
+            and repository.outcomes.get(PULL_REQUESTS.name) == OK
+            and not repository.is_under_way(BRANCHING_MODEL, DEFAULT_REVIEWERS, MERGE_CHECKS)
+        )
+
+    def _behaviour_decides(self, resource: Resource, repository: Repository) -> bool:
+        """Builds and dates show behaviour: they decide only where the configuration can't be read, neither by rules nor
+        by the checks of a pull request, or where evidence about the project may stand in for it.
+        """
+        if not self._merges_may_matter(repository) or repository.outcomes.get(MERGE_CHECKS.name) == OK:
+            return False
+        if not self._stands_in_for.get(resource.name):
+            return True
+        if repository.own_rules_unreadable:
+            return repository.remembered_checks is None
+        if not (repository.own_rules_read and repository.has_project_evidence):
+            return False
+        main_branch = repository.main_branch or ""
+        rules = self._rules_behind_builds if resource is PULL_REQUEST_STATUSES else self._merge_rules
+        return any(repository.rules.by_own_rules(*rule, main_branch) != "yes" for rule in rules)
+
+
+#: For each resource on demand: what to ask for next, None where nothing is left to ask.
+_NEXT_ITEM: Mapping[str, Callable[[Needs, Repository], Item | None]] = {
     BRANCHING_MODEL.name: Needs.branching_model,
+    MAIN_BRANCH_REF.name: Needs.main_branch_ref,
+    DEFAULT_REVIEWERS.name: Needs.default_reviewers,
+    MERGE_CHECKS.name: Needs.merge_checks,
     PULL_REQUEST_STATUSES.name: Needs.statuses,
+    PULL_REQUEST_ACTIVITY.name: Needs.activity,
 }
 
 
-def breaks_the_build_rule(statuses: list[Body]) -> bool:
-    """A merged pull request breaks the rule when it has no build status, or one that is not SUCCESSFUL."""
-    return not statuses or any(status.get("state") != "SUCCESSFUL" for status in statuses)
+def _merge(number: int | None) -> Item | None:
+    return None if number is None else Item(str(number), {"pull_request_id": str(number)})
+
+
+def _is_person(user: Body | None) -> bool:
+    return bool(user and user.get("uuid") and user.get("type") != "app_user")
 
 
 def _applies_by_branching_model(restriction: Body) -> bool:

@@ -46,6 +46,8 @@ CREATE TABLE compliance.results (
     policy_version text NOT NULL,
     facts_hash text NOT NULL,
     exception_expires_at timestamptz,
+    bypassable boolean,
+    bypassed integer,
     PRIMARY KEY (workspace, test_id, subject_id)
 );
 -- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
@@ -80,6 +82,10 @@ COMMENT ON COLUMN compliance.results.run_id IS 'Run that reached it; see runs.';
 COMMENT ON COLUMN compliance.results.policy_version IS 'Policy under which it was reached.';
 COMMENT ON COLUMN compliance.results.facts_hash IS 'Hash of the facts that decided, and of nothing else.';
 COMMENT ON COLUMN compliance.results.exception_expires_at IS 'Until when exception_id covers this failure.';
+COMMENT ON COLUMN compliance.results.bypassable IS
+'Whether the main branch can be pushed to past every pull request; null where rules about pushing can''t be read, and for other tests.';
+COMMENT ON COLUMN compliance.results.bypassed IS
+'How many merges in the window went around a rule that was in force; null where that is not known, and for other tests.';
 
 CREATE TABLE compliance.result_history (
     workspace text NOT NULL,
@@ -160,6 +166,7 @@ CREATE TABLE compliance.repositories (
     owner text,
     updated_on timestamptz,
     data_as_of timestamptz,
+    merge_rules_seen text,
     PRIMARY KEY (workspace, repository_id)
 );
 COMMENT ON TABLE compliance.repositories IS 'Inventory. What could not be read is null, never false.';
@@ -175,6 +182,8 @@ COMMENT ON COLUMN compliance.repositories.open_pull_requests IS 'Open pull reque
 COMMENT ON COLUMN compliance.repositories.required_approvals IS 'Largest number of approvals a rule on the default branch asks for; 0: none.';
 COMMENT ON COLUMN compliance.repositories.required_builds IS 'Number of passing builds a rule on the default branch asks for; 0: none.';
 COMMENT ON COLUMN compliance.repositories.merge_checks_enforced IS 'Whether unmet checks block a merge into the default branch (Premium).';
+COMMENT ON COLUMN compliance.repositories.merge_rules_seen IS
+'By which way required_approvals, required_builds and merge_checks_enforced are known: own rules, or the number of the pull request whose merge checks show them, inherited rules too.';
 COMMENT ON COLUMN compliance.repositories.push_restricted IS 'Whether pushing to the default branch is restricted.';
 COMMENT ON COLUMN compliance.repositories.force_push_prevented IS 'Whether rewriting the default branch is prevented.';
 COMMENT ON COLUMN compliance.repositories.deletion_prevented IS 'Whether deleting the default branch is prevented.';

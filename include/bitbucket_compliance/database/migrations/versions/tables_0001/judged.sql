@@ -15,6 +15,7 @@ CREATE TABLE judged.verdicts (
     facts jsonb NOT NULL DEFAULT '{}',
     data_as_of timestamptz,
     evaluated_at timestamptz NOT NULL,
+    read_at timestamptz,
     PRIMARY KEY (workspace, run_id, test_id, subject_id)
 );
 -- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
@@ -23,6 +24,27 @@ ALTER COLUMN reason SET STATISTICS 0,
 ALTER COLUMN detail SET STATISTICS 0,
 ALTER COLUMN facts SET STATISTICS 0;
 COMMENT ON TABLE judged.verdicts IS 'What each test of a run says of each subject.';
+COMMENT ON COLUMN judged.verdicts.read_at IS
+'When the subject was last read. data_as_of is earlier where something decided that was seen then and can''t be now.';
+
+CREATE TABLE judged.configurations (
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    subject_id text NOT NULL,
+    run_id text NOT NULL,
+    read_at timestamptz NOT NULL,
+    failed boolean NOT NULL,
+    last_failed_at timestamptz,
+    in_force_since timestamptz,
+    PRIMARY KEY (workspace, test_id, subject_id)
+);
+COMMENT ON TABLE judged.configurations IS
+'What each test made of a subject''s configuration when that was last read; it stays when it can be read no more.';
+COMMENT ON COLUMN judged.configurations.read_at IS 'When that was.';
+COMMENT ON COLUMN judged.configurations.failed IS 'Whether the test failed by it then.';
+COMMENT ON COLUMN judged.configurations.last_failed_at IS 'When a reading was last that failed; null: none ever did.';
+COMMENT ON COLUMN judged.configurations.in_force_since IS
+'Since when every reading saw an enforced rule of the kind that the test wants, whatever its threshold; null: the last one did not.';
 
 CREATE TABLE judged.enabled_tests (
     workspace text NOT NULL,
@@ -44,4 +66,9 @@ CREATE TABLE judged.subjects (
 COMMENT ON TABLE judged.subjects IS
 'The repositories that a run judges where it judges not all (integration.runs.judges_all).';
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON judged.verdicts, judged.enabled_tests, judged.subjects TO compliance_pipeline;
+GRANT SELECT, INSERT, UPDATE, DELETE ON
+judged.verdicts,
+judged.configurations,
+judged.enabled_tests,
+judged.subjects
+TO compliance_pipeline;

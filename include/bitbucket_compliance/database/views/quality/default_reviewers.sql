@@ -1,0 +1,5 @@
+-- Purpose: how many default reviewers repositories have, of the workspace that a gate looks at.
+
+CREATE VIEW quality.default_reviewers AS
+SELECT * FROM staging.default_reviewers
+WHERE workspace = current_setting('compliance.workspace');

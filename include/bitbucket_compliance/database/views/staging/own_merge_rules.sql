@@ -1,0 +1,23 @@
+-- Purpose: a fingerprint of the rules about merging that a repository has of its own for its main branch, where they
+-- could be read: it changes when one comes, goes or asks for something else.
+
+CREATE VIEW staging.own_merge_rules AS
+SELECT
+    coverage.workspace,
+    coverage.repository_id,
+    md5(
+        coalesce(
+            string_agg(
+                rules.rule::text || coalesce(rules.matches_main_branch::text, ''), ' ' ORDER BY rules.restriction_id
+            ),
+            ''
+        )
+    ) AS fingerprint
+FROM staging.coverage AS coverage
+LEFT JOIN staging.main_branch_rules AS rules
+    ON
+        coverage.workspace = rules.workspace
+        AND coverage.repository_id = rules.repository_id
+        AND (rules.kind = 'enforce_merge_checks' OR starts_with(rules.kind, 'require_'))
+WHERE coverage.resource = 'branch_restrictions' AND coverage.outcome = 'ok'
+GROUP BY coverage.workspace, coverage.repository_id;
