@@ -35,6 +35,7 @@ from sandbox.render import Json
 from sandbox.state import SandboxState
 from sandbox.webhooks import Delivery
 
+MergeStrategy = Literal["merge_commit", "squash", "fast_forward", "rebase"]
 BuildResult = Literal["SUCCESSFUL", "FAILED", "STOPPED"]
 _numbers = itertools.count(1)
 
@@ -131,15 +132,20 @@ class _Stage:
             event_key, self.workspace, self.repo, self.done.pull_request, actor, details
         )
 
-    def pushed(self, branch: str, actor: Account, message: str, commits: int = 1) -> None:
-        """Let a branch grow by so many commits, and announce that."""
+    def pushed(
+        self, branch: str, actor: Account, message: str, commits: int = 1, *,
+        new_hash: str | None = None, forced: bool = False,
+    ) -> None:  # fmt: skip
+        """Let a branch grow by so many commits, the last one ``new_hash`` where that is given, and announce that."""
         self.repo.updated_on = self.now
         made = [
             payloads.commit(self.workspace, self.repo, f"{self.repo.uuid}/{next(_numbers)}", actor, self.now, message)
             for _ in range(commits)
         ]
+        made[-1]["hash"] = new_hash or made[-1]["hash"]
         before = render.commit_hash(f"{self.repo.uuid}/{branch}", 40)
-        self.emit("repo:push", actor, payloads.push(self.workspace, self.repo, branch, made, before=before))
+        details = payloads.push(self.workspace, self.repo, branch, made, before=before, forced=forced)
+        self.emit("repo:push", actor, details)
 
 
 ACTIONS: dict[str, Callable[..., Any]] = {}
@@ -247,14 +253,38 @@ def _participant(pull: PullRequest, who: Account) -> Participant:
 
 
 @_action
-def merge(stage: _Stage, repository: str, pull_request: int | None = None, *, by: str | None = None) -> None:
-    """Merge an open pull request: its destination grows by a commit, so a push is announced too."""
-    stage.repository(repository)
+def merge(
+    stage: _Stage, repository: str, pull_request: int | None = None, *, by: str | None = None,
+    strategy: MergeStrategy = "merge_commit",
+) -> None:  # fmt: skip
+    """Merge an open pull request: its destination moves, so a push is announced too.
+
+    A fast-forward moves it to the source's last commit, every other strategy to a commit of its own.
+    """
+    repo = stage.repository(repository)
     pull, who = stage.pull(pull_request), stage.person(by)
+    of_its_own = render.commit_hash(f"{repo.uuid}/{strategy}/{pull.id}", 40)
+    pull.merge_hash = render.source_hash(repo, pull) if strategy == "fast_forward" else of_its_own
     pull.state, pull.closed_by = "MERGED", who
     pull.closed_on = pull.updated_on = stage.now
     stage.emit("pullrequest:fulfilled", who)
-    stage.pushed(pull.destination_branch, who, f"Merged in {pull.source_branch} (pull request #{pull.id})")
+    message = f"Merged in {pull.source_branch} (pull request #{pull.id})"
+    stage.pushed(pull.destination_branch, who, message, new_hash=render.merge_hash(repo, pull))
+
+
+@_action
+def comment(stage: _Stage, repository: str, pull_request: int, *, by: str | None = None) -> None:
+    """Comment on a pull request, be it open or closed: its ``updated_on`` moves."""
+    repo, who = stage.repository(repository), stage.person(by)
+    pull = next((pull for pull in repo.pull_requests if pull.id == pull_request), None)
+    if pull is None:
+        raise ActionError(f"the repository {repo.slug!r} has no pull request {pull_request}")
+    if pull.state != "OPEN" and pull.closed_on is None:
+        pull.closed_on = pull.updated_on
+    pull.comments.append(stage.now)
+    pull.updated_on = stage.now
+    stage.done.pull_request = pull
+    stage.emit("pullrequest:comment_created", who)
 
 
 @_action
@@ -265,20 +295,6 @@ def decline(stage: _Stage, repository: str, pull_request: int | None = None, *, 
     pull.state, pull.closed_by = "DECLINED", who
     pull.closed_on = pull.updated_on = stage.now
     stage.emit("pullrequest:rejected", who)
-
-
-@_action
-def comment(stage: _Stage, repository: str, pull_request: int, *, by: str | None = None) -> None:
-    """Comment on a pull request, which may be closed: its ``updated_on`` moves all the same."""
-    repo, who = stage.repository(repository), stage.person(by)
-    found = next((pull for pull in repo.pull_requests if pull.id == pull_request), None)
-    if found is None:
-        raise ActionError(f"the repository {repo.slug!r} has no pull request {pull_request}")
-    if found.state != "OPEN" and found.closed_on is None:
-        found.closed_on = found.updated_on
-    found.updated_on = stage.now
-    stage.done.pull_request = found
-    stage.emit("pullrequest:comment_created", who)
 
 
 @_action
@@ -311,9 +327,11 @@ def _open(repo: Repository) -> list[tuple[str, int]]:
 @_action
 def push(
     stage: _Stage, repository: str, branch: str | None = None, *, commits: int = 1, by: str | None = None,
-    message: str = "A change",
+    message: str = "A change", forced: bool = False,
 ) -> None:  # fmt: skip
     """Push commits to a branch, the main one unless given; open pull requests from it are updated.
+
+    ``forced``: its history is rewritten.
 
     A first push gives a repository its main branch.
     """
@@ -323,12 +341,21 @@ def push(
     repo.mainbranch = repo.mainbranch or branch or "main"
     repo.size = repo.size or 4096
     name = branch or repo.mainbranch
-    stage.pushed(name, who, message, commits)
+    stage.pushed(name, who, message, commits, forced=forced)
     for pull in [p for p in repo.pull_requests if p.state == "OPEN" and p.source_branch == name]:
         pull.updated_on = stage.now
         stage.done.pull_request = pull
         stage.emit("pullrequest:push", who)
         stage.emit("pullrequest:updated", who)
+
+
+@_action
+def remove_branch(stage: _Stage, repository: str, branch: str | None = None, *, by: str | None = None) -> None:
+    """Remove a branch, the main one unless given: announced as a push."""
+    repo, who = stage.repository(repository), stage.person(by)
+    name = branch or repo.mainbranch or "main"
+    before = render.commit_hash(f"{repo.uuid}/{name}", 40)
+    stage.emit("repo:push", who, payloads.removal(stage.workspace, repo, name, before=before))
 
 
 @_action

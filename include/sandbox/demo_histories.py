@@ -103,7 +103,7 @@ HISTORIES: dict[str, Writer] = {
     "unreviewed": _approved_by(lambda desk: []),  # 5 fails
     "self_approved": _approved_by(lambda desk: [desk.author]),  # 5 fails
     "app_approved": _approved_by(lambda desk: [desk.app]),  # 5 fails: an integration is no peer
-    "deleted_approver": _approved_by(lambda desk: [None]),  # 5 fails: nobody to name
+    "deleted_approver": _approved_by(lambda desk: [None]),  # 5 waits: whose approval it was nobody knows
     "peer_and_self": _approved_by(lambda desk: [desk.author, desk.peer]),  # passes
     "failed_and_unreviewed": _failed_and_unreviewed,  # 4 and 5 fail
     "few": lambda desk: desk.good(10, 20),  # too few to say yes

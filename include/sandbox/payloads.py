@@ -70,8 +70,9 @@ def approval(person: Account, at: datetime) -> Json:
 
 
 def push(
-    workspace: Workspace, repo: Repository, branch: str, commits: list[Json], *, before: str | None = None
-) -> Json:
+    workspace: Workspace, repo: Repository, branch: str, commits: list[Json], *, before: str | None = None,
+    forced: bool = False,
+) -> Json:  # fmt: skip
     """Of ``repo:push``: one branch that moved to the last of the commits, ``before`` being where it stood.
 
     Bitbucket names no more than five commits of a change and says that it left some out.
@@ -82,7 +83,7 @@ def push(
         "old": None if before is None else _branch(root, branch, {"type": "commit", "hash": before}),
         "new": _branch(root, branch, newest_first[0]),
         "created": before is None,
-        "forced": False,
+        "forced": forced,
         "closed": False,
         "commits": newest_first[:5],
         "truncated": len(newest_first) > 5,
@@ -91,6 +92,22 @@ def push(
             "commits": {"href": f"{root}/commits?include={newest_first[0]['hash']}"},
             "diff": {"href": f"{root}/diff/{newest_first[0]['hash']}"},
         },
+    }
+    return {"push": {"changes": [change]}}
+
+
+def removal(workspace: Workspace, repo: Repository, branch: str, *, before: str) -> Json:
+    """Of ``repo:push``: one branch that was removed, ``before`` being where it stood."""
+    root = f"{render.API}/repositories/{workspace.slug}/{repo.slug}"
+    change: Json = {
+        "old": _branch(root, branch, {"type": "commit", "hash": before}),
+        "new": None,
+        "created": False,
+        "forced": False,
+        "closed": True,
+        "commits": [],
+        "truncated": False,
+        "links": {},
     }
     return {"push": {"changes": [change]}}
 

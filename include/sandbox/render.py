@@ -348,7 +348,7 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
         "description": pull.description,
         "state": pull.state,
         "draft": pull.draft,
-        "merge_commit": {"hash": commit_hash(f"{repo.slug}/merge/{pull.id}"), "type": "commit"} if merged else None,
+        "merge_commit": {"hash": merge_hash(repo, pull)[:12], "type": "commit"} if merged else None,
         "close_source_branch": True,
         "closed_by": None if pull.closed_by is None else Lazy(lambda: account(pull.closed_by)),  # type: ignore[arg-type]
         "author": None if pull.author is None else Lazy(lambda: account(pull.author)),  # type: ignore[arg-type]
@@ -371,6 +371,55 @@ def pull_request(workspace: Workspace, repo: Repository, pull: PullRequest, embe
         "participants": Lazy(lambda: [_participant(p) for p in pull.participants], hidden=True),
         "reviewers": Lazy(lambda: [account(person) for person in pull.reviewers], hidden=True),
     }
+
+
+def merge_hash(repo: Repository, pull: PullRequest) -> str:
+    """The commit that its destination stood at once it was merged; lists give the first 12 digits."""
+    return pull.merge_hash or commit_hash(f"{repo.uuid}/merge/{pull.id}", 40)
+
+
+def source_hash(repo: Repository, pull: PullRequest) -> str:
+    """The last commit of its source branch."""
+    return commit_hash(f"{repo.slug}/{pull.source_branch}/{pull.id}", 40)
+
+
+def activity(workspace: Workspace, repo: Repository, pull: PullRequest) -> list[Json]:
+    """Items of a pull request's activity, newest first: updates with the state they left it in, approvals, comments."""
+    short = {
+        "type": "pullrequest",
+        "id": pull.id,
+        "title": pull.title,
+        "links": {"self": _link(f"{_api(workspace, repo)}/pullrequests/{pull.id}")},
+    }
+    updates = [("OPEN", pull.created_on)]
+    if pull.state != "OPEN":
+        updates.append((pull.state, pull.closed_on or pull.updated_on))
+    approvals = [one for one in pull.participants if one.approved and one.participated_on is not None]
+    dated: list[tuple[datetime, Json]] = [
+        *((date, {"update": _update(pull, state, date)}) for state, date in updates),
+        *((at, {"approval": _approval(one, at, short)}) for one in approvals if (at := one.participated_on)),
+        *((date, {"comment": {"type": "pullrequest_comment", "created_on": when(date)}}) for date in pull.comments),
+    ]
+    newest_first = sorted(dated, key=lambda item: item[0], reverse=True)
+    return [{"pull_request": short, **item} for _, item in newest_first]
+
+
+def _update(pull: PullRequest, state: str, date: datetime) -> Json:
+    return {
+        "state": state,
+        "draft": pull.draft,
+        "title": pull.title,
+        "description": pull.description,
+        "reason": "",
+        "date": when(date),
+        "author": None if pull.author is None else account(pull.author),
+        "changes": {},
+    }
+
+
+def _approval(given: Participant, at: datetime, short: Json) -> Json:
+    user = None if given.user is None else account(given.user)
+    return {"date": when(at), "user": user, "pullrequest": short}
 
 
 def rendered(text: str) -> Json:
@@ -402,44 +451,6 @@ def _pull_request_links(workspace: Workspace, repo: Repository, pull: PullReques
         "self": _link(root),
         "html": _link(f"{WEB}/{workspace.slug}/{repo.slug}/pull-requests/{pull.id}"),
         **{part: _link(f"{root}/{part}") for part in parts},
-    }
-
-
-def activity(workspace: Workspace, repo: Repository, pull: PullRequest) -> list[Json]:
-    """What happened to a pull request, newest first: its opening, approvals, comments and end."""
-    about = {
-        "type": "pullrequest",
-        "id": pull.id,
-        "title": pull.title,
-        "links": _pull_request_links(workspace, repo, pull),
-    }
-    ended = pull.closed_on or pull.updated_on
-    happened = [(pull.created_on, {"update": _update(pull, "OPEN", pull.created_on, pull.author)})]
-    if pull.state != "OPEN":
-        happened.append((ended, {"update": _update(pull, pull.state, ended, pull.closed_by)}))
-    for one in pull.participants:
-        if one.approved and one.participated_on is not None:
-            who = None if one.user is None else account(one.user)
-            happened.append((one.participated_on, {"approval": {"date": when(one.participated_on), "user": who}}))
-    if pull.updated_on > ended:
-        comment = {"type": "pullrequest_comment", "created_on": when(pull.updated_on)}
-        happened.append((pull.updated_on, {"comment": comment}))
-    happened.sort(key=lambda entry: entry[0], reverse=True)
-    return [{"pull_request": about, **entry} for _, entry in happened]
-
-
-def _update(pull: PullRequest, state: str, at: datetime, who: Account | None) -> Json:
-    return {
-        "state": state,
-        "draft": pull.draft,
-        "title": pull.title,
-        "description": pull.description,
-        "author": None if who is None else account(who),
-        "date": when(at),
-        "destination": {"branch": {"name": pull.destination_branch}},
-        "source": {"branch": {"name": pull.source_branch}},
-        "changes": {},
-        "reason": "",
     }
 
 

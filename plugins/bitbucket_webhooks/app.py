@@ -1,8 +1,9 @@
 """The one route that Bitbucket delivers to.
 
-A delivery is believed for nothing but what to read again, and only when its signature was made with a secret of the
-webhook it names; its body is parsed after that. It is answered with 2xx once its event is committed, or was known
-already; Bitbucket does not send it again then. After a 503 Bitbucket sends it again at once, twice at most.
+A delivery is believed for nothing but what to read again, and which commit a main branch was moved to; and only when
+its signature was made with a secret of the webhook it names; its body is parsed after that. It is answered with 2xx
+once its event is committed, was known already, or is a push to other branches, of which nothing is kept; Bitbucket does
+not send it again then. After a 503 Bitbucket sends it again at once, twice at most.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.requests import ClientDisconnect
@@ -34,6 +36,7 @@ MOST_AT_WORK = 32
 
 ACCEPTED = "taken in\n"
 KNOWN = "known already\n"
+NOTHING_KEPT = "no push to a main branch, nothing is kept\n"
 UNAUTHORIZED = "unknown webhook, or no valid signature\n"
 
 
@@ -106,7 +109,10 @@ async def _take_in(request: Request, database: Database, work: asyncio.Semaphore
         deadline = max(deadline, time.monotonic() + 1.0)
         async with _turn(work, deadline):
             await _authenticate(request, database, webhook, body, deadline)
-            event = read_event(request.headers, body)
+            event = await _of_main_branch(read_event(request.headers, body), database, webhook, deadline)
+            if event.push is not None and not event.push.changes:
+                # Most pushes are: neither a row nor a line in the log.
+                return NOTHING_KEPT
             is_new = await database.take_in(webhook, event, deadline)
     except DatabaseAway as away:
         raise Refused(503, "the database does not answer, try again\n", f"the database is away ({away})") from away
@@ -117,6 +123,14 @@ async def _take_in(request: Request, database: Database, work: asyncio.Semaphore
     answer = ACCEPTED if is_new else KNOWN
     _log_event(webhook, event, answer)
     return answer
+
+
+async def _of_main_branch(event: Event, database: Database, webhook: Webhook, deadline: float) -> Event:
+    """The event, with what was pushed to the repository's main branch and to no other; raises ``DatabaseAway``."""
+    if event.push is None:
+        return event
+    branch = await database.main_branch(webhook, event.repository_id, deadline) if event.repository_id else None
+    return replace(event, push=event.push.to_branch(branch))
 
 
 @asynccontextmanager

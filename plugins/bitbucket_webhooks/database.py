@@ -14,11 +14,13 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_cloud.webhooks.events import Event
+from bitbucket_cloud.webhooks.signature import secret_of_webhook
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +78,7 @@ class Database:
         # So that many requests in the name of one webhook look it up once.
         self._looking = [asyncio.Lock() for _ in range(64)]
         self._known: OrderedDict[str, tuple[float, Webhook | None]] = OrderedDict()
+        self._main_branches: OrderedDict[tuple[str, str], tuple[float, str | None]] = OrderedDict()
         self._counted: dict[str, float] = {}
 
     async def webhook(self, hook_id: str, deadline: float, *, afresh: bool = False) -> Webhook | None:
@@ -113,9 +116,31 @@ class Database:
         Raises:
             DatabaseAway: nothing was kept, or nobody knows: the same event may be taken in again.
         """
-        values = {**vars(event), "conn_id": webhook.conn_id, "workspace": webhook.workspace, "hook_id": webhook.hook_id}
+        changes = Jsonb(event.push.rows() if event.push else [])
+        of_webhook = {"conn_id": webhook.conn_id, "workspace": webhook.workspace, "hook_id": webhook.hook_id}
+        values = {**vars(event), **of_webhook, "changes": changes}
         row = await self._with_connection(deadline, lambda one: _one(one, "insert_event.sql", values))
         return row is not None
+
+    async def main_branch(self, webhook: Webhook, repository_id: str, deadline: float) -> str | None:
+        """The main branch of a repository; None: none is known. Remembered as long as a webhook is.
+
+        Raises:
+            DatabaseAway.
+        """
+        key = (webhook.workspace, repository_id)
+        looked_at, known = self._main_branches.get(key, (float("-inf"), None))
+        if time.monotonic() - looked_at < KNOWN_FOR:
+            return known
+        values = {"workspace": webhook.workspace, "repository_id": repository_id}
+        looked_at = time.monotonic()
+        row = await self._with_connection(deadline, lambda one: _one(one, "find_main_branch.sql", values))
+        found: str | None = row["main_branch"] if row else None
+        self._main_branches[key] = (looked_at, found)
+        self._main_branches.move_to_end(key)
+        while len(self._main_branches) > MOST_KNOWN:
+            self._main_branches.popitem(last=False)
+        return found
 
     async def count_refusal(self, webhook: Webhook, deadline: float) -> None:
         """Count a delivery with a wrong signature, once a minute at most; what fails is left."""
@@ -141,7 +166,8 @@ class Database:
         problem: ConfigurationError | None = None
         for sealed in row["sealed"]:
             try:
-                secrets.append(encryption.decrypt_webhook_secret(row["conn_id"], sealed))
+                secret = encryption.decrypt_webhook_secret(row["conn_id"], sealed)
+                secrets.append(secret_of_webhook(secret, row["workspace"], row["repository_id"]))
             except ConfigurationError as error:
                 problem = error
         if problem and not secrets:

@@ -44,6 +44,7 @@ integration.webhooks               SIUD     SIUD    -      -      -      S
 integration.webhook_secrets        -        -       -      -      SIUDT  S
 integration.webhook_events         SUD      S       -      -      -      SI
 integration.webhook_gaps           SID      S       -      -      -      -
+integration.pushes                 SD       -       -      -      -      I
 integration.request_budgets        SIUD     SIUD    -      -      -      -
 integration.request_ledger         SIUD     SIUD    -      -      -      -
 integration.publications           S        S       -      -      -      -
@@ -86,6 +87,7 @@ integration.purge                  -        -       -      -      -      -
 integration.purgeable              -        x       -      -      -      -
 integration.purgeable_tables       -        -       -      -      -      -
 integration.announce_events        x        -       -      -      -      -
+integration.main_branch            -        -       -      -      -      x
 integration.announce_webhook_events -       -       -      -      -      -
 registry.purge_workspace           -        x       -      -      -      -
 registry.refuse_decision_by_one_person -    -       -      -      -      -

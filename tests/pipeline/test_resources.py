@@ -73,6 +73,7 @@ def test_what_nobody_judges_is_read_only_where_the_inventory_shows_it(
         "merge_checks",
         "default_reviewers",
         "main_branch_ref",
+        "pull_request_activity",
     }
 
 
@@ -94,8 +95,12 @@ def test_events_are_announced_of_what_an_enabled_test_rests_on(tmp_path: Path, m
     every = set(announced_events(load_policy()))
     assert {"repo:updated", "pullrequest:fulfilled"} <= every
     assert not any(event.startswith("repo:commit_status") for event in every), "no enabled test rests on pipelines"
-    policy = switched_off(tmp_path, monkeypatch, "status_checks_required", "peer_review_required")
-    assert every - set(announced_events(policy)) == {event for event in every if event.startswith("pullrequest:")}
+    merging = ("status_checks_required", "peer_review_required")
+    policy = switched_off(tmp_path, monkeypatch, *merging)
+    of_pull_requests = {event for event in every if event.startswith("pullrequest:")}
+    assert every - set(announced_events(policy)) == of_pull_requests, "pushes tell of rewritten history too"
+    policy = switched_off(tmp_path, monkeypatch, *merging, "branch_protection_enforced")
+    assert every - set(announced_events(policy)) == {*of_pull_requests, "repo:push"}
 
 
 def test_what_is_staged_of_a_repository_is_forgotten_when_it_leaves(pipeline: Pipeline, serve: Serve) -> None:

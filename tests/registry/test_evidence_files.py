@@ -213,7 +213,7 @@ def test_a_file_is_found_after_the_store_moved(
 ) -> None:
     evidence_id = registry.submit()
     registry.store.rename(tmp_path / "elsewhere")
-    with pytest.raises(EvidenceStoreUnavailable, match="is gone"):
+    with pytest.raises(EvidenceStoreUnavailable, match="is not below"):
         open_evidence(registry.database, evidence_id)
     monkeypatch.setenv("COMPLIANCE_EVIDENCE_URL", str(tmp_path / "elsewhere"))
     assert opened(open_evidence(registry.database, evidence_id).content).size == (60, 40)

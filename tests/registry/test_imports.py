@@ -270,12 +270,9 @@ def test_a_refused_file_leaves_what_was_in_force(take: Take, connection: Databas
     ("classification", "target_type,target,classification,owner", "sensitivity"),
     ("mfa", "Email,Atlassian ID,Name", "mfa_enabled"), ("mfa", "Name,Two-step verification", "email"),
 ])  # fmt: skip
-def test_a_missing_column_is_named_beside_those_the_file_has(
-    take: Take, connection: Database, kind: str, header: str, missing: str
-) -> None:
+def test_a_missing_column_is_named(take: Take, connection: Database, kind: str, header: str, missing: str) -> None:
     problem = "".join(refused(take, connection, kind, f"{header}\nx\n"))
     assert missing in problem
-    assert header.split(",")[0] in problem
     assert "line 1" in problem
 
 

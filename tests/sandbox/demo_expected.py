@@ -47,6 +47,7 @@ _BY_RULES: dict[tuple[str, str], tuple[str | None, str | None, str | None]] = {
     ("other_branches", "plain"): _UNMATCHED,
     ("none", "plain"): _UNMATCHED,
 }
+_UNDECIDED = "merges_undecided"
 _NO_BUILD, _NO_PEER, _FEW = "merged_without_passing_build", "merged_without_peer_approval", "too_few_merges"
 # history: why status checks and peer review fail (or wait) by behaviour; null passes.
 _BY_HISTORY: dict[str, tuple[str | None, str | None]] = {
@@ -60,7 +61,7 @@ _BY_HISTORY: dict[str, tuple[str | None, str | None]] = {
     "unreviewed": (None, _NO_PEER),
     "self_approved": (None, _NO_PEER),
     "app_approved": (None, _NO_PEER),
-    "deleted_approver": (None, _NO_PEER),
+    "deleted_approver": (None, _UNDECIDED),
     "peer_and_self": (None, None),
     "failed_and_unreviewed": (_NO_BUILD, _NO_PEER),
     "few": (_FEW, _FEW),
@@ -185,6 +186,6 @@ def _behaved(row: DemoRepository, grant: Grant, test: str) -> Verdict:
     reason = _BY_HISTORY[row.history][test == "peer_review_required"]
     if reason is None:
         return Verdict("passing", "behaviour", None)
-    if reason == _FEW:
+    if reason in (_FEW, _UNDECIDED):
         return Verdict("pending", None, reason)
     return Verdict("failing", "behaviour", reason)

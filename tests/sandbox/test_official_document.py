@@ -123,6 +123,8 @@ def answers(admin: Any, five: Any) -> Iterator[tuple[str, Any]]:
         yield f"{root}/pullrequests", merged
         for pull in merged["values"][:3]:
             yield f"{root}/pullrequests/1/statuses", admin.json(f"{root}/pullrequests/{pull['id']}/statuses")
+            # The document describes this answer in prose alone.
+            admin.json(f"{root}/pullrequests/{pull['id']}/activity")
     for slug in ("billing-api", "gateway"):
         for rest in ("pipelines_config", "effective-default-reviewers", "refs/branches/main"):
             yield f"/repositories/{W}/{slug}/{rest}", admin.json(f"/repositories/{W}/{slug}/{rest}")

@@ -178,8 +178,11 @@ class Judge:
             bad = any(not self.built(root, pull) for pull in merged[:5])
             reason = "merged_without_passing_build"
         else:
-            bad = any(not self.reviewed(pull) for pull in merged)
+            unreviewed = [pull for pull in merged if not self.reviewed(pull)]
+            bad = any(not self.approved_by_somebody_deleted(pull) for pull in unreviewed)
             reason = "merged_without_peer_approval"
+            if unreviewed and not bad:
+                return "pending", "merges_undecided"
         if bad:
             return "failing", reason
         return ("passing", None) if len(merged) >= 3 else ("pending", "too_few_merges")
@@ -192,6 +195,10 @@ class Judge:
     def reviewed(pull: Any) -> bool:
         peers = [p["user"] for p in pull["participants"] if p["approved"] and p["user"]]
         return any(u["type"] == "user" and u["uuid"] != pull["author"]["uuid"] for u in peers)
+
+    @staticmethod
+    def approved_by_somebody_deleted(pull: Any) -> bool:
+        return any(p["approved"] and p["user"] is None for p in pull["participants"])
 
     def members(self) -> dict[str, dict[str, tuple[str, str | None]]]:
         people = self.client.all(f"/workspaces/{SLUG}/members")
@@ -263,6 +270,7 @@ def test_every_status_and_reason_that_data_can_cause_stands_in_the_answer_key() 
     assert shown["peer_review_required"] == na | waits | by_rule | passes | {
         ("failing", "behaviour", "merged_without_peer_approval"),
         ("pending", None, "no_default_reviewers"),
+        ("pending", None, "merges_undecided"),
     }
     assert shown["branch_protection_enforced"] == na | {
         ("error", None, "extract_failed"),

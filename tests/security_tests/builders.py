@@ -24,6 +24,7 @@ from bitbucket_compliance.pipeline.run.lifecycle import finish_run, start_run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage.stage import stage_landing
 from bitbucket_compliance.security_tests import CATALOGUE
+from tests.databases import unguarded
 
 NOW = datetime(2026, 3, 31, 12, 0, tzinfo=UTC)
 TODAY = NOW.date()
@@ -68,7 +69,9 @@ class Repository:
     read_at: dict[str, datetime] = field(default_factory=dict)
     restrictions: list[Row] = field(default_factory=list)
     pull_requests: list[Row] = field(default_factory=list)
-    builds: dict[int, list[str]] = field(default_factory=dict)
+    builds: dict[int, list[str | Row]] = field(default_factory=dict)
+    #: When pull requests were merged, by their activity, where it was looked up.
+    looked_up: dict[int, datetime | None] = field(default_factory=dict)
     model: Row | None = None
     config: Row = field(default_factory=lambda: {"enabled": True})
     latest_pipeline: Row | None = None
@@ -154,7 +157,7 @@ class Repository:
         number: int | None = None,
         *,
         age: float = 1,
-        builds: Sequence[str] | None = None,
+        builds: Sequence[str | Row] | None = None,
         author: str | None = "ada",
         approved_by: Sequence[str] = ("bo",),
         approved_by_apps: Sequence[str] = (),
@@ -162,24 +165,37 @@ class Repository:
         into: str | None = "main",
         state: str = "MERGED",
         updated_on: datetime | None = None,
+        created_on: datetime | None = None,
+        approved_by_deleted: int = 0,
+        merge_commit: str | None = None,
     ) -> Repository:
-        """A pull request of ``age`` days; ``builds`` None: its statuses were not asked for."""
+        """A pull request of ``age`` days, created at the same time; ``builds`` None: its statuses were not asked for.
+
+        ``approved_by_deleted``: so many of the approvals are of accounts that were deleted since.
+        """
         number = number or len(self.pull_requests) + 1
         people = [(name, "user", True) for name in approved_by]
         people += [(name, "app_user", True) for name in approved_by_apps]
         people += [(name, "user", False) for name in looked_at_by]
-        updated = (updated_on or days_ago(age)).isoformat()
+        updated = updated_on or days_ago(age)
         self.pull_requests.append(
             {
                 "id": number,
                 "state": state,
                 "author": {"uuid": identity(author)} if author else None,
                 "destination": {"branch": {"name": into}},
-                "created_on": days_ago(400).isoformat(),
-                "updated_on": updated,
+                "created_on": (created_on or updated).isoformat(),
+                "updated_on": updated.isoformat(),
+                "merge_commit": {"hash": merge_commit} if merge_commit else None,
                 "participants": [
-                    {"approved": approved, "user": {"uuid": identity(name), "type": kind}}
-                    for name, kind, approved in people
+                    *(
+                        {
+                            "approved": approved,
+                            "user": {"uuid": identity(name), "account_id": f"712020:{name}", "type": kind},
+                        }
+                        for name, kind, approved in people
+                    ),
+                    *[{"approved": True, "user": None}] * approved_by_deleted,
                 ],
             }
         )
@@ -232,10 +248,21 @@ class Repository:
                 "ok",
                 self.repository_id,
                 str(number),
-                [(str(number), {"pull_request_id": number, "values": [{"state": state} for state in states]})],
+                [(str(number), {"pull_request_id": number, "values": [_status(state) for state in states]})],
                 fetched_at=READ_AT,
             )
             for number, states in self.builds.items()
+        ]
+        calls += [
+            CallResult(
+                "pull_request_activity",
+                "ok",
+                self.repository_id,
+                str(number),
+                [(str(number), {"pull_request_id": number, "values": _activity(merged_on)})],
+                fetched_at=READ_AT,
+            )
+            for number, merged_on in self.looked_up.items()
         ]
         outcome = self.outcomes.get("pull_request_statuses", "ok")
         unknown = next((body["id"] for body in self.pull_requests if body["id"] not in self.builds), 0)
@@ -244,6 +271,16 @@ class Repository:
                 CallResult("pull_request_statuses", outcome, self.repository_id, str(unknown), fetched_at=READ_AT)
             )
         return calls
+
+
+def _status(given: str | Row) -> Row:
+    return {"state": given} if isinstance(given, str) else given
+
+
+def _activity(merged_on: datetime | None) -> list[Row]:
+    """With a comment, which is empty by the fields that are asked for, and with what came before the merge."""
+    entries: list[Row] = [{}, {"update": {"state": "OPEN", "date": days_ago(500).isoformat()}}]
+    return [{"update": {"state": "MERGED", "date": merged_on.isoformat()}}, *entries] if merged_on else entries
 
 
 class World:
@@ -255,6 +292,7 @@ class World:
         self._patch = patch
         self._policy: dict[str, dict[str, Any]] = {"tests": {"pipelines_enabled": {"enabled": True}}, "thresholds": {}}
         self.now = NOW
+        self._pushes = itertools.count(1)
         self.repositories: list[Repository] = []
         self.members: list[Row] = []
         self.confirmed: list[tuple[str, str]] = []
@@ -308,6 +346,55 @@ class World:
         """Bitbucket knows the member by this address."""
         self.confirmed.append((email, identity(name)))
         self.lookup = self.lookup or "ok"
+        return self
+
+    # what webhooks told
+
+    def watched(self, since: datetime) -> World:
+        """A webhook of the workspace that has been telling of pushes since then."""
+        self.database.execute(
+            "INSERT INTO integration.webhooks (conn_id, workspace, hook_id, url, events, state, registered_at)"
+            " VALUES ('bitbucket_default', %s, %s, 'https://hooks.example.com', '{repo:push}', 'active', %s)",
+            (WORKSPACE, identity("hook"), since),
+        )
+        return self
+
+    def first_seen(self, since: datetime) -> World:
+        """The repositories of an earlier run are listed, with their main branches, since then."""
+        with unguarded(self.database):
+            self.database.execute(
+                "UPDATE landing.objects SET first_fetched_at = %s WHERE resource = 'repositories'", (since,)
+            )
+        return self
+
+    def pushed(
+        self,
+        slug: str = "payments",
+        *,
+        age: float = 1,
+        new: str = "f" * 40,
+        kind: str | None = "user",
+        forced: bool = False,
+        removed: bool = False,
+    ) -> World:
+        """A push to the main branch that a webhook told of."""
+        self.database.execute(
+            "INSERT INTO integration.pushes (received_at, conn_id, workspace, repository_id, body_hash, place,"
+            " old_hash, new_hash, forced, removed, pushed_by, pushed_by_type)"
+            " VALUES (%s, 'bitbucket_default', %s, %s, %s, 0, %s, %s, %s, %s, %s, %s)",
+            (
+                days_ago(age),
+                WORKSPACE,
+                identity(slug),
+                str(next(self._pushes)),
+                "0" * 40,
+                None if removed else new,
+                forced,
+                removed,
+                identity("ada"),
+                kind,
+            ),
+        )
         return self
 
     # what people declare

@@ -277,6 +277,59 @@ class BehaviourRules:
         world.thresholds(behaviour_window_days=7)
         assert outcome(self.merge.judged(world)) == TOO_FEW
 
+    @pytest.mark.parametrize(("merged_on", "good", "expected"), [
+        (None, False, "undecided"), (100, False, "too few"), (5, False, "broken"),
+        (None, True, "too few"), (100, True, "too few"), (5, True, "clean"),
+    ])  # fmt: skip
+    def test_one_created_before_the_window_counts_when_it_is_known_to_be_merged_in_it(
+        self, world: World, merged_on: int | None, good: bool, expected: str
+    ) -> None:
+        """Days ago, by its activity; None: it was not looked up."""
+        repository = self.hidden(world).merged(**self.merge.good).merged(**self.merge.good)
+        merge = self.merge.good if good else self.merge.bad
+        repository.merged(9, age=2, created_on=days_ago(120), **merge)
+        if merged_on is not None:
+            repository.looked_up[9] = days_ago(merged_on)
+        assert (
+            outcome(self.merge.judged(world))
+            == {
+                "undecided": ("pending", None, "merges_undecided"),
+                "too few": TOO_FEW,
+                "broken": self.merge.broken,
+                "clean": self.merge.clean,
+            }[expected]
+        )
+
+    def test_a_clean_record_of_the_window_does_not_wait_for_old_ones_that_are_clean(self, world: World) -> None:
+        repository = self.hidden(world).merged(9, age=2, created_on=days_ago(120), **self.merge.good)
+        for _ in range(3):
+            repository.merged(**self.merge.good)
+        verdict = self.merge.judged(world)
+        assert outcome(verdict) == self.merge.clean
+        assert 9 not in verdict["detail"]["merges"]
+
+    def test_an_activity_that_does_not_say_when_it_was_merged_decides_nothing(self, world: World) -> None:
+        repository = self.hidden(world).merged(9, created_on=days_ago(120), **self.merge.bad)
+        repository.looked_up[9] = None
+        assert self.merge.judged(world)["reason_code"] == "merges_undecided"
+
+    @pytest.mark.parametrize(("first", "then"), [(5, 0), (100, 1)])
+    def test_a_later_comment_moves_no_merge(self, world: World, first: int, then: int) -> None:
+        """Neither does it push a merge out of a sample, nor bring one back that left the window."""
+        repository = self.hidden(world).merged(9, age=first, **self.merge.bad)
+        world.thresholds(behaviour_window_days=200)
+        assert outcome(self.merge.judged(world)) == self.merge.broken
+        world.thresholds(behaviour_window_days=90)
+        repository.pull_requests[0]["updated_on"] = days_ago(then).isoformat()
+        repository.pull_requests[0]["created_on"] = days_ago(150 if first > 90 else first).isoformat()
+        assert outcome(self.merge.judged(world)) == (self.merge.broken if first < 90 else TOO_FEW)
+
+    def test_one_that_was_read_as_open_in_the_window_was_merged_in_it(self, world: World) -> None:
+        repository = self.hidden(world).merged(9, created_on=days_ago(120), state="OPEN", **self.merge.bad)
+        self.merge.judged(world)
+        repository.pull_requests[0]["state"] = "MERGED"
+        assert outcome(self.merge.judged(world)) == self.merge.broken
+
     @pytest.mark.parametrize("more", [
         {"into": "develop"}, {"into": "main2"}, {"into": "Main"}, {"into": None},
         {"state": "OPEN"}, {"state": "DECLINED"}, {"state": "SUPERSEDED"},

@@ -150,6 +150,38 @@ def test_nobody_is_exempt_where_the_push_restriction_names_nobody(world: World) 
     assert (detail["exempt_users"], detail["exempt_groups"]) == ([], [])
 
 
+def exempting(repository: Repository, users: str, groups: str = "", pattern: str = "main") -> Repository:
+    """A push restriction from which these are exempt."""
+    return repository.rule(
+        "push",
+        pattern,
+        users=[{"uuid": identity(name), "display_name": name.title()} for name in users.split()],
+        groups=[{"slug": name, "name": name.title()} for name in groups.split()],
+    )
+
+
+def test_the_reason_names_who_is_exempt_from_all_push_restrictions_that_match(world: World) -> None:
+    repository = protected(world.repository(), "force", "delete")
+    exempting(exempting(repository, "ada bo", "leads"), "bo cy", "", "ma*")
+    verdict = judged(world)
+    assert outcome(verdict) == IN_PLACE
+    assert "Ada, Bo, Cy, group Leads." in verdict["reason"]
+    assert len(verdict["detail"]["exempt_users"]) == 3
+
+
+@pytest.mark.parametrize(("policy", "fails"), [
+    ({}, False), ({"max_push_exempt_users": 2}, False), ({"max_push_exempt_users": 1}, True),
+    ({"max_push_exempt_groups": 1}, False), ({"max_push_exempt_groups": 0}, True),
+])  # fmt: skip
+def test_more_exempt_than_the_policy_allows_fail(world: World, policy: dict[str, int], fails: bool) -> None:
+    world.thresholds(**policy)
+    exempting(protected(world.repository(), "force", "delete"), "ada bo", "leads")
+    verdict = judged(world)
+    assert outcome(verdict) == (("failing", "configuration", "too_many_exempt") if fails else IN_PLACE)
+    assert "Ada, Bo, group Leads" in verdict["reason"]
+    assert ("exempt_users" in verdict["facts"]) is fails
+
+
 def test_facts_name_the_rules_and_what_is_missing_and_nothing_else(world: World) -> None:
     repository = protected(world.repository(), "push", "force")
     before = judged(world)["facts"]

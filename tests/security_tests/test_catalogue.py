@@ -103,7 +103,7 @@ def test_a_verdict_in_sql_is_one_query_of_the_columns_of_a_verdict(test: Securit
     assert not re.search(r"\b(INSERT|UPDATE|DELETE|judged)\b", text)
     thresholds = load_policy().thresholds.model_dump()
     run = {"workspace": "acme", "subjects": None, "today": date(2026, 3, 31)}
-    instants = {"oldest_reading": NOW, "window_start": NOW, "oldest_merge_checks": NOW}
+    instants = {"as_of": NOW, "oldest_reading": NOW, "window_start": NOW, "oldest_merge_checks": NOW}
     rules = {"rule_kinds": ["x"], "check_kinds": "x", "reviewers_kinds": ["x"]}
     cursor = database.execute(text.encode(), {**thresholds, **run, **instants, **rules})
     assert [column.name for column in cursor.description or ()] == list(Verdict._fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import unicodedata
 from collections.abc import Iterator
@@ -460,6 +461,7 @@ def any_repository(random: Random, slug: str) -> Repository:
     return repository
 
 
+_examples = itertools.count(1)
 CLEAN = {"merges_had_passing_builds", "merges_had_peer_approval"}
 
 
@@ -469,7 +471,8 @@ CLEAN = {"merges_had_passing_builds", "merges_had_peer_approval"}
 def test_a_lost_permission_never_turns_failing_into_passing_without_evidence_of_behaviour(
     world: World, test_id: str, random: Random
 ) -> None:
-    world.repositories[:] = [any_repository(random, f"case-{number}") for number in range(40)]
+    # Repositories of their own for each example: what was once read as merged is remembered.
+    world.repositories[:] = [any_repository(random, f"case-{next(_examples)}") for _ in range(40)]
     before = world.judge(test_id)
     for repository in world.repositories:
         repository.rules_hidden(random.choice(UNREADABLE))

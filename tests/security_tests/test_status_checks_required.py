@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from tests.security_tests.builders import UNREADABLE, World, days_ago, outcome
@@ -32,11 +35,71 @@ class TestBehaviour(BehaviourRules):
 
     @pytest.mark.parametrize(
         "statuses",
-        [[], ["FAILED"], ["INPROGRESS"], ["STOPPED"], ["SUCCESSFUL", "FAILED"], ["successful"], ["SOMETHING NEW"]],
+        [
+            [],
+            ["FAILED"],
+            ["STOPPED"],
+            ["SUCCESSFUL", "FAILED"],
+            ["INPROGRESS", "FAILED"],
+            ["INPROGRESS", "STOPPED"],
+            ["successful"],
+            ["SOMETHING NEW"],
+        ],
     )
     def test_no_status_or_any_that_is_not_successful_breaks_the_rule(self, world: World, statuses: list[str]) -> None:
         self.hidden(world).merged(builds=statuses)
         assert outcome(self.merge.judged(world)) == self.merge.broken
+
+    @pytest.mark.parametrize(("days", "expected"), [
+        (1.0, ("pending", None, "too_few_merges")), (1.99, ("pending", None, "too_few_merges")),
+        (2.0, BUILDS.broken), (5.0, BUILDS.broken),
+    ])  # fmt: skip
+    def test_a_build_may_be_under_way_for_two_days_from_the_merge(
+        self, world: World, days: float, expected: tuple[str, str | None, str]
+    ) -> None:
+        repository = self.hidden(world).merged(1, age=days, builds=["INPROGRESS", "SUCCESSFUL"])
+        repository.merged(2, age=80, builds=["SUCCESSFUL"]).merged(3, age=80, builds=["SUCCESSFUL"])
+        assert outcome(self.merge.judged(world)) == expected
+
+    def test_one_whose_build_is_under_way_makes_room_for_an_older_one(self, world: World) -> None:
+        repository = self.hidden(world).merged(1, age=1, builds=["INPROGRESS"])
+        for number in range(2, 6):
+            repository.merged(number, age=number, builds=["SUCCESSFUL"])
+        repository.merged(6, age=6, builds=["FAILED"])
+        assert self.merge.judged(world)["facts"] == {"pull_requests": [6]}
+
+    @pytest.mark.parametrize(("minimum", "builds", "expected"), [
+        (2, ["SUCCESSFUL"], BUILDS.broken), (2, ["SUCCESSFUL", "SUCCESSFUL"], BUILDS.clean),
+        (2, ["INPROGRESS"], BUILDS.broken), (2, ["SUCCESSFUL", "SUCCESSFUL", "FAILED"], BUILDS.broken),
+    ])  # fmt: skip
+    def test_as_many_builds_are_asked_for_as_rules_must_ask_for(
+        self, world: World, minimum: int, builds: list[str], expected: tuple[str, str | None, str]
+    ) -> None:
+        world.thresholds(min_passing_builds=minimum, behaviour_min_sample=1)
+        self.hidden(world).merged(builds=builds)
+        assert outcome(self.merge.judged(world)) == expected
+
+    @pytest.mark.parametrize(("statuses", "expected"), [
+        ([("a", "SUCCESSFUL", 1), ("a", "FAILED", 2)], BUILDS.clean),
+        ([("a", "FAILED", 1), ("a", "SUCCESSFUL", 2)], BUILDS.broken),
+        ([("a", "SUCCESSFUL", 1), ("b", "FAILED", 2)], BUILDS.broken),
+        ([("a", "SUCCESSFUL", 1), ("b", "FAILED", -1)], BUILDS.clean),
+        ([("a", "FAILED", 1), ("a", "SUCCESSFUL", -1)], BUILDS.broken),
+        ([("a", "SUCCESSFUL", -1)], BUILDS.broken),
+        ([("a", "SUCCESSFUL", 0)], BUILDS.clean),
+    ])  # fmt: skip
+    def test_of_each_key_the_newest_status_counts_that_was_created_before_the_merge(
+        self, world: World, statuses: list[tuple[str, str, int]], expected: tuple[str, str | None, str]
+    ) -> None:
+        """Hours before the merge."""
+        world.thresholds(behaviour_min_sample=1)
+        merged = days_ago(3)
+        built: list[Any] = [
+            {"key": key, "state": state, "created_on": (merged - timedelta(hours=hours)).isoformat()}
+            for key, state, hours in statuses
+        ]
+        self.hidden(world).merged(updated_on=merged, builds=built)
+        assert outcome(self.merge.judged(world)) == expected
 
     def test_several_successful_statuses_are_fine(self, world: World) -> None:
         repository = self.hidden(world)

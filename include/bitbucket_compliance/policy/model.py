@@ -6,6 +6,7 @@ is told to ``delivered``; see ``bitbucket_compliance.security_tests.policies``.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -36,6 +37,7 @@ class Weaker(Enum):
     WHEN_HIGHER = "higher"
     WHEN_LOWER = "lower"
     WHEN_ONE_IS_MISSING = "one is missing"
+    WHEN_ONLY_REPORTED = "only reported"
     WHEN_CHANGED = "changed"
     NEVER = "never"
 
@@ -43,15 +45,21 @@ class Weaker(Enum):
         """Whether ``new`` asks for less than ``old``."""
         match self:
             case Weaker.WHEN_HIGHER:
-                return bool(new > old)
+                return bool(_or_without_limit(new) > _or_without_limit(old))
             case Weaker.WHEN_LOWER:
                 return bool(new < old)
+            case Weaker.WHEN_ONLY_REPORTED:
+                return bool(new == "report" != old)
             case Weaker.WHEN_ONE_IS_MISSING:
                 return not set(old) <= set(new)
             case Weaker.WHEN_CHANGED:
                 return bool(new != old)
             case Weaker.NEVER:
                 return False
+
+
+def _or_without_limit(limit: float | None) -> float:
+    return math.inf if limit is None else limit
 
 
 # Bounds that no sane policy reaches: they catch a slip of the hand, and keep sums of dates inside the calendar.

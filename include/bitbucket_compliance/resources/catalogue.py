@@ -181,8 +181,8 @@ PULL_REQUESTS = Resource(
     of="repository",
     read_as="listing",
     fields=_names(
-        "id state draft author.uuid destination.branch.name created_on updated_on"
-        " participants.approved participants.user.uuid participants.user.type"
+        "id state draft author.uuid destination.branch.name created_on updated_on merge_commit.hash"
+        " participants.approved participants.user.uuid participants.user.account_id participants.user.type"
     ),
     shape=shapes.PullRequest,
     key=_field("id"),
@@ -241,7 +241,7 @@ PULL_REQUEST_STATUSES = Resource(
     endpoint="pull_request_statuses",
     of="repository",
     read_as="collected",
-    fields=("key", "state"),
+    fields=("key", "state", "created_on"),
     shape=shapes.BuildStatus,
     key=_field("pull_request_id"),
     table="pull_request_builds",
@@ -249,6 +249,20 @@ PULL_REQUEST_STATUSES = Resource(
     # Each merge once in its life, and only where no pull request is open whose merge checks decide.
     first_requests=1,
     later_requests=0.1,
+)
+PULL_REQUEST_ACTIVITY = Resource(
+    name="pull_request_activity",
+    title="When a pull request was merged that was created before the window",
+    endpoint="pull_request_activity",
+    of="repository",
+    read_as="collected",
+    fields=("update.state", "update.date"),
+    shape=shapes.Activity,
+    key=_field("pull_request_id"),
+    asked_after="pull_requests",
+    # Few are that old, and each is asked for once in its life.
+    first_requests=0,
+    later_requests=0,
 )
 PIPELINES_CONFIG = Resource(
     name="pipelines_config",
@@ -296,6 +310,7 @@ RESOURCES = (
     MAIN_BRANCH_REF,
     # After all that may decide without them.
     PULL_REQUEST_STATUSES,
+    PULL_REQUEST_ACTIVITY,
     PIPELINES_CONFIG,
     LATEST_PIPELINE,
 )

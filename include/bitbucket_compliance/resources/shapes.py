@@ -114,13 +114,20 @@ class _Destination(Shape):
     branch: _Branch
 
 
+class _Commit(Shape):
+    hash: str | None = None
+
+
 class _Participant(Shape):
     approved: bool | None = None
     user: _Account | None = None
 
 
 class PullRequest(Shape):
-    """Open, or merged within the window."""
+    """Open, or merged within the window.
+
+    One without participants may be landed: it leaves open who approved, and that concerns one test alone.
+    """
 
     id: BigInt
     state: str
@@ -129,6 +136,7 @@ class PullRequest(Shape):
     destination: _Destination
     created_on: Instant | None = None
     updated_on: Instant
+    merge_commit: _Commit | None = None
     participants: list[_Participant] | None = None
 
 
@@ -200,7 +208,20 @@ class Branch(Shape):
 class BuildStatus(Shape):
     """Of a pull request."""
 
+    key: str | None = None
     state: str
+    created_on: Instant | None = None
+
+
+class _Update(Shape):
+    state: str | None = None
+    date: Instant | None = None
+
+
+class Activity(Shape):
+    """One entry of what happened to a pull request; other entries than updates are empty."""
+
+    update: _Update | None = None
 
 
 class _State(_Named):

@@ -87,6 +87,7 @@ class SecurityTest:
         cannot_see: what an auditor must not take the verdict for, in sentences.
         also_reads: resources that are asked for where those of the configuration don't decide by themselves.
         merge_rule: what is to be required before a merge; None: the test is not about merging.
+        events: of webhooks that the verdict rests on by themselves, not by what they let read.
         thresholds: of the policy, that the verdict depends on, by name.
         own_thresholds: those among them that no other test reads, with their defaults.
         enabled: the default; the policy may say otherwise.
@@ -109,6 +110,7 @@ class SecurityTest:
     cannot_see: tuple[str, ...]
     also_reads: tuple[str, ...] = ()
     merge_rule: MergeRule | None = None
+    events: tuple[str, ...] = ()
     thresholds: tuple[str, ...] = ()
     own_thresholds: tuple[Threshold, ...] = ()
     enabled: bool = True

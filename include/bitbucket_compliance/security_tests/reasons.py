@@ -86,6 +86,14 @@ OF_MEMBERS: Mapping[str, Reason] = {
 EVIDENCE_ACCEPTED = Reason(
     "passing", "evidence", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
 )
+MERGES_UNDECIDED = Reason(
+    "pending",
+    None,
+    "Of a merge in the window it can't be told whether it kept the rule, and none is known to have broken it.",
+    "Look at the pull requests named in the reason. An approval of a deleted account stays unknown until the merge "
+    "leaves the window; when an old pull request was merged is looked up in the next runs, five a repository and run. "
+    "Grant repository:admin to read the rules, or submit evidence.",
+)
 TOO_FEW_MERGES = Reason(
     "pending",
     None,

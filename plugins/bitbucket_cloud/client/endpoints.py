@@ -185,6 +185,12 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
                 "effective_default_reviewers", f"{_REPOSITORY}/effective-default-reviewers", "pullrequest", page_max=100
             ),
             _endpoint("branch", f"{_REPOSITORY}/refs/branches/{{name}}", "repository"),
+            _endpoint(
+                "pull_request_activity",
+                f"{_REPOSITORY}/pullrequests/{{pull_request_id}}/activity",
+                "pullrequest",
+                page_max=50,
+            ),
             _endpoint("pipelines", f"{_REPOSITORY}/pipelines", "pipeline", page_max=100),
             _endpoint("pipelines_config", f"{_REPOSITORY}/pipelines_config", "repository:admin"),
             # where Bitbucket announces changes

@@ -32,6 +32,7 @@ from bitbucket_cloud.errors import (
 from bitbucket_cloud.urls import origin_of, sends_in_plain
 from bitbucket_cloud.webhooks.records import Place, State, Webhooks, only_one
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import Secret, WebhookSecrets
+from bitbucket_cloud.webhooks.signature import secret_of_webhook
 
 log = logging.getLogger(__name__)
 
@@ -142,14 +143,14 @@ class _Wanted:
     reactivate: bool
     to_reactivate: str
 
-    def body(self, description: str, *, active: bool) -> dict[str, object]:
+    def body(self, place: Place, description: str, *, active: bool) -> dict[str, object]:
         """All that can be set of a webhook."""
         return {
             "description": description,
             "url": self.url,
             "active": active,
             "events": list(self.events),
-            "secret": self.secret.value,
+            "secret": secret_of_webhook(self.secret.value, place.workspace, place.repository_id),
         }
 
 
@@ -226,7 +227,7 @@ class _Registration:
         raise unsure
 
     def _created(self, place: Place) -> Outcome:
-        body = self.wanted.body(self.webhooks.description, active=True)
+        body = self.wanted.body(place, self.webhooks.description, active=True)
         hook = self.client.send(f"create_{place.owner}_webhook", body, **place.path).body
         if not isinstance(hook.get("uuid"), str):
             raise UnreadableBody(f"Bitbucket created the webhook of {place} without saying its uuid; run again")
@@ -239,17 +240,26 @@ class _Registration:
         active = was_active or self.wanted.reactivate
         differs = self._differs(place, hook) or active != was_active
         if differs:
-            body = self.wanted.body(self.webhooks.description, active=active)
+            body = self.wanted.body(place, self.webhooks.description, active=active)
             self.client.send(f"update_{place.owner}_webhook", body, **place.path, uid=hook["uuid"])
         state: State = "active" if active else "disabled"
         problem = None
         if not active:
             problem = f"somebody switched the webhook of {place} off at Bitbucket; {self.wanted.to_reactivate}"
-        self._record(place, hook["uuid"], state, problem, delivers_since_now=active and not was_active)
+        was_silent = not was_active or self._left_something_out(hook)
+        self._record(place, hook["uuid"], state, problem, delivers_since_now=active and was_silent)
         for duplicate in duplicates:
             if self._delete(place, duplicate["uuid"]):
                 self.notes.append(f"{place} had another webhook of ours; it was deleted")
         return self._outcome(place, state, "repaired" if differs else "kept", problem)
+
+    def _left_something_out(self, hook: Mapping[str, Any]) -> bool:
+        """Whether, until now, not all that it should announce could arrive here."""
+        return (
+            hook.get("url") != self.wanted.url
+            or not set(self.wanted.events) <= set(hook.get("events") or ())
+            or not hook.get("secret_set")
+        )
 
     def _differs(self, place: Place, hook: Mapping[str, Any]) -> bool:
         """Whether anything of it is not as it should be. Bitbucket never says which secret it has: we recorded it."""

@@ -26,7 +26,8 @@ def read_of_repositories(policy: Policy) -> list[Resource]:
 def announced_events(policy: Policy) -> tuple[str, ...]:
     """The webhook events that can change a verdict: those of required resources, and of what enabled tests rest on."""
     judged = {name for test in _enabled(policy) for names in test.bases.values() for name in names}
-    return tuple(event for one in RESOURCES if one.required or one.name in judged for event in one.announced_by)
+    of_resources = [event for one in RESOURCES if one.required or one.name in judged for event in one.announced_by]
+    return tuple(dict.fromkeys([*of_resources, *(event for test in _enabled(policy) for event in test.events)]))
 
 
 def tests_that_fall_back_on(resource: Resource, policy: Policy) -> list[SecurityTest]:

@@ -62,8 +62,11 @@ def forget_old(connection: Connection) -> int:
 def _forget_workspace(connection: Connection, workspace: str) -> int:
     thresholds = policy_of(connection, workspace).thresholds
     now = _now(connection)
-    answered = {"workspace": workspace, "before": now - timedelta(days=thresholds.events_kept_days)}
-    run_sql(connection, "pipeline/housekeeping/forget_events.sql", answered)
+    events = thresholds.events_kept_days
+    # A run may look back from yesterday.
+    window = max(events, thresholds.behaviour_window_days + 7)
+    answered = {"before": now - timedelta(days=events), "before_window": now - timedelta(days=window)}
+    run_sql(connection, "pipeline/housekeeping/forget_events.sql", {"workspace": workspace, **answered})
     keys = {"workspace": workspace, "before": _kept_from(now, thresholds)}
     for name in ("forget_quality", "forget_steps"):
         run_sql(connection, f"pipeline/housekeeping/{name}.sql", keys)

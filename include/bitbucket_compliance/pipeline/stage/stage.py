@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
 from bitbucket_compliance.pipeline.fill import fill, forget_left
 from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.resources.catalogue import REPOSITORY, RESOURCES
+from bitbucket_compliance.resources.catalogue import PULL_REQUESTS, REPOSITORY, RESOURCES
 from bitbucket_compliance.resources.model import Resource
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,8 @@ _READ_AGAIN = """
             AND (coverage.complete OR NOT %(needs_whole)s)
     )
 """
+# A listing shows what was updated in the window: a merge that leaves it must not come back as another one.
+_READ_AGAIN_NOT_MERGED = _READ_AGAIN + " AND kept.merged_on IS null"
 
 
 def stage_listing(connection: Connection, run: Run) -> None:
@@ -69,8 +71,9 @@ def stage_landing(connection: Connection, run: Run) -> None:
     for resource in _BELOW_REPOSITORIES:
         # Builds of a merge don't change any more, and merge checks are remembered: they stay.
         stays = resource.read_as in ("collected", "of_pull_request")
+        may_go = _READ_AGAIN_NOT_MERGED if resource is PULL_REQUESTS else _READ_AGAIN
         keys = _keys(run, resource, resource.asked_after or resource.name)
-        _fill(connection, str(resource.table), keys, None if stays else _READ_AGAIN)
+        _fill(connection, str(resource.table), keys, None if stays else may_go)
     for table in ("coverage", *(str(resource.table) for resource in _BELOW_REPOSITORIES)):
         forget_left(connection, f"staging.{table}", run.workspace)
     if not run.judges_all:

@@ -30,6 +30,6 @@ WHERE
     -- the listing is read before what is below it
     OR newest.repository_id IS null
     OR newest.fetched_at >= %(data_as_of)s::timestamptz
-    -- build statuses are asked for once: they don't change any more
-    OR newest.resource = 'pull_request_statuses'
+    -- of a merge both are asked for once: they don't change any more
+    OR newest.resource IN ('pull_request_statuses', 'pull_request_activity')
 ORDER BY newest.resource ASC, newest.first_fetched_at ASC, newest.object_key ASC;

@@ -144,7 +144,7 @@ def _decides(chain: Chain, body: Row) -> bool:
         return content.get("id") in {rule.get("id") for rule in detail.get("rules") or []}
     if body["resource"] == "pull_requests":
         return content.get("id") in _merges(detail)
-    if body["resource"] == "pull_request_statuses":
+    if body["resource"] in ("pull_request_statuses", "pull_request_activity"):
         return content.get("pull_request_id") in _merges(detail)
     return True
 

@@ -10,6 +10,8 @@ from bitbucket_compliance.security_tests.model import Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import EVIDENCE_ACCEPTED, OF_MAIN_BRANCHES, restriction
 from bitbucket_compliance.security_tests.restriction_kinds import known_kinds
 
+MostExempt = Annotated[int, Field(ge=0, le=10_000)] | None
+
 TEST = SecurityTest(
     test_id="branch_protection_enforced",
     title="Branch Protection rules should be enforced",
@@ -23,9 +25,12 @@ TEST = SecurityTest(
     ),
     how_decided=(
         "Decides by configuration alone: a restriction of each kind in `required_protections` (`push`, `force`, "
-        "`delete`) applies to the main branch. There is no behaviour to judge by: that nobody rewrote history yet "
-        "does not show that nobody can. Where the rules can't be read and no evidence stands for them, it is "
-        "pending. `detail` lists who is exempt from the push restriction.",
+        "`delete`) applies to the main branch. Where the rules can't be read and no evidence stands for them, it is "
+        "pending. The reason and `detail` name who is exempt from the push restrictions; more than "
+        "`max_push_exempt_users` or `max_push_exempt_groups`, where these are set, is failing (`too_many_exempt`).",
+        "Behaviour can only speak against it: a forced push to the main branch in the window, or its removal, that a "
+        "webhook told of is failing (`history_rewritten`), also where the configuration passes. That none was told "
+        "does not show that nobody can.",
     ),
     bases={"configuration": ("branch_restrictions", "effective_branching_model")},
     also_reads=("main_branch_ref",),
@@ -43,6 +48,21 @@ TEST = SecurityTest(
             " project has such a rule, submit evidence about the project.",
             (restriction("push", users=[], groups=[]), restriction("force"), restriction("delete")),
         ),
+        "too_many_exempt": Reason(
+            "failing",
+            "configuration",
+            "More users or groups are exempt from the push restrictions of the main branch than the policy allows.",
+            "Open Repository settings → Branch restrictions and take those out of the rule of the main branch who need "
+            "not push to it; or raise thresholds.max_push_exempt_users or max_push_exempt_groups in the policy.",
+        ),
+        "history_rewritten": Reason(
+            "failing",
+            "behaviour",
+            "A webhook told of a forced push to the main branch in the window, or of its removal.",
+            "Find out who rewrote the branch and why; the detail of the repository's pushes names the commits. Then "
+            "prevent rewriting history and deletion for the main branch (Repository settings → Branch restrictions).",
+            (restriction("force"), restriction("delete")),
+        ),
         **OF_MAIN_BRANCHES,
     },
     controls=(
@@ -56,7 +76,16 @@ TEST = SecurityTest(
         "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
         "Whether those exempt from the push restriction ought to be; they are listed in the detail.",
     ),
-    thresholds=("required_protections", "evidence_validity_days", "time_zone", "max_data_age_hours"),
+    events=("repo:push",),
+    thresholds=(
+        "required_protections",
+        "max_push_exempt_users",
+        "max_push_exempt_groups",
+        "behaviour_window_days",
+        "evidence_validity_days",
+        "time_zone",
+        "max_data_age_hours",
+    ),
     own_thresholds=(
         Threshold(
             "required_protections",
@@ -64,6 +93,20 @@ TEST = SecurityTest(
             "Kinds of branch restrictions that must apply to the main branch.",
             Annotated[list[str], Field(min_length=1), AfterValidator(known_kinds)],
             Weaker.WHEN_ONE_IS_MISSING,
+        ),
+        Threshold(
+            "max_push_exempt_users",
+            None,
+            "So many users at most may be exempt from the push restrictions of a main branch; empty: no limit.",
+            MostExempt,
+            Weaker.WHEN_HIGHER,
+        ),
+        Threshold(
+            "max_push_exempt_groups",
+            None,
+            "So many groups at most may be exempt from the push restrictions of a main branch; empty: no limit.",
+            MostExempt,
+            Weaker.WHEN_HIGHER,
         ),
     ),
 )

@@ -1,5 +1,5 @@
 -- Purpose: branch_protection_enforced: is the main branch kept from free pushes, rewriting and deletion?
--- Merges say nothing about it, so there is no basis in behaviour.
+-- Merges say nothing about it; what webhooks told of pushes can only speak against it.
 
 WITH found AS (
     SELECT
@@ -48,12 +48,23 @@ readable AS (
 asked AS (
     SELECT
         readable.*,
+        pushes.rewritten,
+        pushes.last_rewritten_at,
+        pushes.push_detail,
+        coalesce(
+            jsonb_array_length(readable.exempt_users) > %(max_push_exempt_users)s::integer
+            OR jsonb_array_length(readable.exempt_groups) > %(max_push_exempt_groups)s::integer,
+            false
+        ) AS too_many_exempt,
+        judging.exempt_from_pushing(readable.exempt_users, readable.exempt_groups) AS exempt,
         evidence.evidence_id,
         evidence.captured_on,
         coalesce(before.failed, false) AS failed_before
     FROM readable
     LEFT JOIN judging.last_readings(%(workspace)s, 'branch_protection_enforced') AS before
         ON readable.subject_id = before.subject_id
+    LEFT JOIN judging.pushes(%(workspace)s, %(subjects)s, %(window_start)s) AS pushes
+        ON readable.subject_id = pushes.repository_id
     LEFT JOIN
         judging.evidence(
             %(workspace)s, 'branch_protection_enforced', %(today)s, %(evidence_validity_days)s
@@ -77,10 +88,18 @@ decided AS MATERIALIZED (
             WHEN not_read_yet IS NOT null THEN 'not_read_yet'
             WHEN is_empty THEN 'empty_repository'
             WHEN is_empty IS null OR configuration = 'failed' THEN 'extract_failed'
-            WHEN configuration = 'ok' AND is_whole THEN 'protections_in_place'
             -- what no rule of the repository holds may be inherited of its project, which only evidence can show
+            WHEN
+                configuration = 'ok' AND NOT is_whole
+                AND (
+                    evidence_id IS null
+                    OR last_rewritten_at >= captured_on::timestamp AT TIME ZONE %(time_zone)s
+                )
+                THEN 'missing_protection'
+            WHEN configuration = 'ok' AND too_many_exempt THEN 'too_many_exempt'
+            WHEN rewritten IS NOT null THEN 'history_rewritten'
+            WHEN configuration = 'ok' AND is_whole THEN 'protections_in_place'
             WHEN evidence_id IS NOT null THEN 'evidence_accepted'
-            WHEN configuration = 'ok' THEN 'missing_protection'
             WHEN failed_before THEN 'rules_no_longer_readable'
             ELSE configuration
         END AS reason_code
@@ -103,8 +122,23 @@ SELECT
             THEN
                 format('Restrictions on %%s: ', main_branch)
                 || array_to_string(required, ', ') || '.'
+                || coalesce(format(' Exempt from those on pushing: %%s.', exempt), '')
+        WHEN 'too_many_exempt'
+            THEN
+                format(
+                    'More are exempt from the restrictions on pushing to %%s than the policy allows: %%s.',
+                    main_branch, exempt
+                )
+        WHEN 'history_rewritten'
+            THEN
+                format('The history of %%s was rewritten: %%s', main_branch, rewritten[1])
+                || CASE
+                    WHEN cardinality(rewritten) > 1 THEN format(' and %%s more.', cardinality(rewritten) - 1) ELSE '.'
+                END
         WHEN 'missing_protection'
-            THEN format('No restriction on %%s against: %%s.', main_branch, array_to_string(missing, ', '))
+            THEN
+                format('No restriction on %%s against: %%s.', main_branch, array_to_string(missing, ', '))
+                || coalesce(format(' Exempt from those on pushing: %%s.', exempt), '')
         ELSE
             judging.repository_reason(
                 reason_code,
@@ -124,10 +158,13 @@ SELECT
         'configuration', configuration,
         'rules', rules,
         'missing', missing
-    ) || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
+    ) || push_detail || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
     CASE
         WHEN reason_code IN ('protections_in_place', 'missing_protection')
             THEN jsonb_build_object('rules', rules, 'missing', missing)
+        WHEN reason_code = 'too_many_exempt'
+            THEN jsonb_build_object('exempt_users', exempt_users, 'exempt_groups', exempt_groups)
+        WHEN reason_code = 'history_rewritten' THEN jsonb_build_object('pushes', to_jsonb(rewritten))
         WHEN reason_code = 'evidence_accepted' THEN jsonb_build_object('evidence_id', evidence_id)
         ELSE '{}'
     END AS facts

@@ -1,10 +1,15 @@
 """Code changes should be reviewed by peers before merging."""
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from bitbucket_compliance.policy.model import Count, Threshold, Weaker
 from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, Control, controls
 from bitbucket_compliance.security_tests.model import MergeRule, Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
     EVIDENCE_ACCEPTED,
+    MERGES_UNDECIDED,
     OF_MAIN_BRANCHES,
     TOO_FEW_MERGES,
     advisory_only,
@@ -39,14 +44,21 @@ TEST = SecurityTest(
             "it: failing, `enforced_but_bypassed`. Merges before are told in `detail`."
         ),
         (
-            "Decides by behaviour: every pull request merged into the main branch in the window has the approval of "
-            "a person who is not its author. One without fails at any sample size; a clean record passes from "
-            "`behaviour_min_sample` on."
+            "Decides by behaviour: every pull request merged into the main branch in the window has approvals of "
+            "`min_approvals` persons other than its author and the accounts in `not_peers`. One without fails at any "
+            "sample size; a clean record passes from `behaviour_min_sample` on. An approval of an account that was "
+            "deleted since is neither an approval nor none: `merges_undecided`, where a merge hangs on it."
+        ),
+        (
+            "A pull request counts as merged at its `updated_on` when it was first read as merged; what comes later "
+            "moves nothing. One that was created before the window is looked up once, where it would break the rule "
+            "or a clean record would rest on it: merged before the window, it counts for nothing. Merges into a "
+            "branch that was the main branch then count like any other."
         ),
     ),
     bases={
         "configuration": ("branch_restrictions", "effective_branching_model"),
-        "behaviour": ("pull_requests",),
+        "behaviour": ("pull_requests", "pull_request_activity"),
     },
     also_reads=("merge_checks", "default_reviewers", "main_branch_ref"),
     merge_rule=MergeRule(
@@ -93,6 +105,15 @@ TEST = SecurityTest(
             "checks).",
             RULES,
         ),
+        "merges_undecided": MERGES_UNDECIDED,
+        "pushed_past_pull_requests": Reason(
+            "failing",
+            "behaviour",
+            "A person pushed to the main branch in the window past every pull request, and the policy lets that fail.",
+            "Look at what was pushed; the reason names the newest. Then restrict who may push to the main branch "
+            "(Repository settings → Branch restrictions).",
+            (restriction("push", users=[], groups=[]),),
+        ),
         "too_few_merges": TOO_FEW_MERGES,
         **OF_MAIN_BRANCHES,
     },
@@ -106,10 +127,14 @@ TEST = SecurityTest(
         "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "
         "the project can.",
         "How thorough a review was, and whether the approval came before the last commit.",
-        "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
+        "Commits pushed to the main branch without a pull request, where no webhook told of them; whether that is "
+        "possible is in the detail.",
     ),
+    events=("repo:push",),
     thresholds=(
         "min_approvals",
+        "not_peers",
+        "direct_pushes",
         "behaviour_window_days",
         "behaviour_min_sample",
         "merge_checks_valid_days",
@@ -119,5 +144,19 @@ TEST = SecurityTest(
     ),
     own_thresholds=(
         Threshold("min_approvals", 1, "So many peers must approve before a merge.", Count, Weaker.WHEN_LOWER),
+        Threshold(
+            "not_peers",
+            [],
+            "Accounts whose approvals count for nothing, such as bots that approve: account ids, uuids or nicknames.",
+            list[Annotated[str, Field(min_length=1)]],
+            Weaker.WHEN_ONE_IS_MISSING,
+        ),
+        Threshold(
+            "direct_pushes",
+            "report",
+            "Whether a push by a person to the main branch past every pull request is told (report) or fails (fail).",
+            Literal["report", "fail"],
+            Weaker.WHEN_ONLY_REPORTED,
+        ),
     ),
 )

@@ -5,6 +5,7 @@ from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, O
 from bitbucket_compliance.security_tests.model import MergeRule, Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
     EVIDENCE_ACCEPTED,
+    MERGES_UNDECIDED,
     OF_MAIN_BRANCHES,
     TOO_FEW_MERGES,
     advisory_only,
@@ -38,14 +39,21 @@ TEST = SecurityTest(
         ),
         (
             "Decides by behaviour: of the newest `behaviour_sample` pull requests merged into the main branch in "
-            "`behaviour_window_days`, each needs a build status and none that is not SUCCESSFUL. One that breaks "
-            "this fails at any sample size; a clean record passes from `behaviour_min_sample` on. A pull request "
-            "counts by its `updated_on`: listings carry no closing time."
+            "`behaviour_window_days`, each needs `min_passing_builds` builds and none that is not SUCCESSFUL. Build "
+            "statuses count that were created before the merge, the newest of each key. One that breaks this fails "
+            "at any sample size; a clean record passes from `behaviour_min_sample` on. While a build is under way the "
+            "pull request is left out, for two days after the merge at most; then it counts as not SUCCESSFUL."
+        ),
+        (
+            "A pull request counts as merged at its `updated_on` when it was first read as merged; what comes later "
+            "moves nothing. One that was created before the window is looked up once, where it would break the rule "
+            "or a clean record would rest on it: merged before the window, it counts for nothing. Merges into a "
+            "branch that was the main branch then count like any other."
         ),
     ),
     bases={
         "configuration": ("branch_restrictions", "effective_branching_model"),
-        "behaviour": ("pull_requests", "pull_request_statuses"),
+        "behaviour": ("pull_requests", "pull_request_statuses", "pull_request_activity"),
     },
     also_reads=("merge_checks", "main_branch_ref"),
     merge_rule=MergeRule(
@@ -72,6 +80,7 @@ TEST = SecurityTest(
             "prevent merges with unresolved checks (Repository settings → Branch restrictions → Merge checks).",
             RULES,
         ),
+        "merges_undecided": MERGES_UNDECIDED,
         "too_few_merges": TOO_FEW_MERGES,
         **OF_MAIN_BRANCHES,
     },
@@ -86,8 +95,10 @@ TEST = SecurityTest(
         "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "
         "the project can.",
         "What a build checks: a status is as good as the system that set it.",
-        "Commits pushed to the main branch without a pull request; whether that is possible is in the detail.",
+        "Commits pushed to the main branch without a pull request: those that webhooks told of are in the detail, and "
+        "whether that is possible.",
     ),
+    events=("repo:push",),
     thresholds=(
         "min_passing_builds",
         "behaviour_window_days",

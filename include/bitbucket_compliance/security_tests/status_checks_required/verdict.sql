@@ -4,6 +4,7 @@ WITH asked AS (
     SELECT
         requirements.*,
         behaviour.*,
+        pushes.push_detail,
         behaviour.last_unknown_at IS NOT null AS builds_missing
     FROM
         judging.merge_requirements(
@@ -11,8 +12,13 @@ WITH asked AS (
             %(rule_kinds)s, %(check_kinds)s, %(reviewers_kinds)s, %(min_passing_builds)s,
             %(oldest_merge_checks)s, %(today)s, %(evidence_validity_days)s, %(time_zone)s
         ) AS requirements
-    LEFT JOIN judging.built_merges(%(workspace)s, %(subjects)s, %(window_start)s, %(behaviour_sample)s) AS behaviour
+    LEFT JOIN
+        judging.built_merges(
+            %(workspace)s, %(subjects)s, %(window_start)s, %(behaviour_sample)s, %(min_passing_builds)s, %(as_of)s
+        ) AS behaviour
         ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
+    LEFT JOIN judging.pushes(%(workspace)s, %(subjects)s, %(window_start)s) AS pushes
+        ON requirements.subject_id = pushes.repository_id
 ),
 
 -- The order of the rules: design, section 5.
@@ -50,6 +56,7 @@ decided AS MATERIALIZED (
             WHEN merges_read <> 'ok' THEN merges_read
             WHEN builds_missing AND builds_read IN ('scope_missing', 'permission_missing') THEN builds_read
             WHEN builds_missing THEN 'extract_failed'
+            WHEN undecided IS NOT null THEN 'merges_undecided'
             WHEN merged >= %(behaviour_min_sample)s THEN 'merges_had_passing_builds'
             ELSE 'too_few_merges'
         END AS reason_code
@@ -68,6 +75,12 @@ SELECT
             THEN
                 format('Merged into %%s without a passing build: #', main_branch)
                 || array_to_string(broken, ', #') || '.'
+        WHEN 'merges_undecided'
+            THEN
+                format(
+                    'When these were merged into %%s, or how they were built, is still to be looked up: %%s.',
+                    main_branch, judging.numbers(undecided)
+                )
         WHEN 'merges_had_passing_builds'
             THEN
                 format('The newest %%s pull requests merged into %%s ', merged, main_branch)
@@ -99,6 +112,11 @@ SELECT
     || judging.rule_detail(
         reason_code, required, enforced, pull_request_id, seen_at, is_remembered, bypassable, null, in_force_since
     )
+    || jsonb_strip_nulls(jsonb_build_object('merges_undecided', undecided))
+    || push_detail
     || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
-    judging.merge_facts(reason_code, rules, broken, evidence_id, configuration) AS facts
+    judging.merge_facts(
+        reason_code, rules, CASE reason_code WHEN 'merges_undecided' THEN undecided ELSE broken END,
+        evidence_id, configuration
+    ) AS facts
 FROM decided;

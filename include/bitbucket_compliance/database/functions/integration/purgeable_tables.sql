@@ -14,7 +14,7 @@ AS $tables$
             schemas.nspname IN ('landing', 'staging', 'judged', 'quality', 'compliance')
             OR (
                 schemas.nspname = 'integration'
-                AND relations.relname IN ('runs', 'run_steps', 'publications', 'webhook_events', 'webhook_gaps')
+                AND relations.relname IN ('runs', 'run_steps', 'publications', 'webhook_events', 'webhook_gaps', 'pushes')
             )
         )
     ORDER BY schemas.nspname, relations.relname

@@ -2,7 +2,7 @@
 -- else: another hash of them is another finding.
 
 CREATE FUNCTION judging.merge_facts(
-    reason_code text, rules jsonb, broken bigint[], evidence_id uuid, configuration text
+    reason_code text, rules jsonb, merges bigint[], evidence_id uuid, configuration text
 ) RETURNS jsonb
 LANGUAGE sql STABLE
 AS $merge_facts$
@@ -14,9 +14,10 @@ AS $merge_facts$
             THEN jsonb_build_object('rules', rules)
         WHEN
             reason_code IN (
-                'merged_without_passing_build', 'merged_without_peer_approval', 'enforced_but_bypassed'
+                'merged_without_passing_build', 'merged_without_peer_approval', 'enforced_but_bypassed',
+                'merges_undecided'
             )
-            THEN jsonb_build_object('pull_requests', to_jsonb(broken))
+            THEN jsonb_build_object('pull_requests', to_jsonb(merges))
         WHEN reason_code = 'evidence_accepted' THEN jsonb_build_object('evidence_id', evidence_id)
         WHEN reason_code IN ('scope_missing', 'permission_missing')
             THEN jsonb_build_object('unreadable', configuration)

@@ -1,22 +1,44 @@
 -- Purpose: what was merged into the main branch in the window, by repository: how many merges, the newest hundred,
--- those without a peer's approval (null: none) and when the last of them was.
+-- those without enough peers' approvals (null: none) and when the last of them was; those of which it is not decided
+-- whether they count or whether they were approved (null: none); whether who approved was not sent of any of them.
+-- One that may have been merged before the window is no part of a clean record.
 
-CREATE FUNCTION judging.reviewed_merges(in_workspace text, only_subjects text[], window_start timestamptz)
-RETURNS TABLE (repository_id text, merged bigint, numbers bigint[], broken bigint[], last_broken_at timestamptz)
+CREATE FUNCTION judging.reviewed_merges(
+    in_workspace text, only_subjects text[], window_start timestamptz, min_approvals integer, not_peers text[]
+)
+RETURNS TABLE (
+    repository_id text, merged bigint, numbers bigint[], broken bigint[], last_broken_at timestamptz,
+    undecided bigint[], participants_missing boolean
+)
 LANGUAGE sql STABLE
 AS $reviewed_merges$
+    WITH judged AS (
+        SELECT
+            merges.*,
+            merges.is_certain AND merges.review = 'none' AS is_broken,
+            merges.is_certain AND merges.review IN ('enough', 'none') AS counts,
+            merges.review = 'undecided' OR (NOT merges.is_certain AND merges.review = 'none') AS is_undecided
+        FROM
+            judging.merges(
+                in_workspace, only_subjects, window_start, min_approvals, judging.not_peers(in_workspace, not_peers)
+            ) AS merges
+    )
+
     SELECT
-        merged.repository_id,
-        count(*),
-        (array_agg(merged.pull_request_id ORDER BY merged.updated_on DESC, merged.pull_request_id DESC))[1:100],
-        array_agg(merged.pull_request_id ORDER BY merged.updated_on DESC, merged.pull_request_id DESC) FILTER (
-            WHERE NOT merged.has_peer_approval
+        judged.repository_id,
+        count(*) FILTER (WHERE judged.counts),
+        (
+            array_agg(judged.pull_request_id ORDER BY judged.merged_on DESC, judged.pull_request_id DESC)
+            FILTER (WHERE judged.counts)
+        )[1:100],
+        array_agg(judged.pull_request_id ORDER BY judged.merged_on DESC, judged.pull_request_id DESC) FILTER (
+            WHERE judged.is_broken
         ),
-        max(merged.updated_on) FILTER (WHERE NOT merged.has_peer_approval)
-    FROM staging.merged_pull_requests AS merged
-    WHERE
-        merged.workspace = in_workspace
-        AND merged.updated_on >= window_start
-        AND (only_subjects IS null OR merged.repository_id = any(only_subjects))
-    GROUP BY merged.repository_id
+        max(judged.merged_on) FILTER (WHERE judged.is_broken),
+        array_agg(judged.pull_request_id ORDER BY judged.merged_on DESC, judged.pull_request_id DESC) FILTER (
+            WHERE judged.is_undecided
+        ),
+        bool_or(judged.review = 'unread')
+    FROM judged
+    GROUP BY judged.repository_id
 $reviewed_merges$;

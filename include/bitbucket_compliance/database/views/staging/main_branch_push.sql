@@ -1,4 +1,5 @@
--- Purpose: whether the main branch can be pushed to directly, where rules could be read.
+-- Purpose: whether the main branch can be pushed to directly, where rules could be read, and who is exempt from the
+-- restrictions that say it can't: of all that match, together.
 
 CREATE VIEW staging.main_branch_push AS
 SELECT
@@ -9,17 +10,24 @@ SELECT
         WHEN count(rules.restriction_id) > 0 THEN 'unknown'
         ELSE 'unrestricted'
     END AS direct_push,
-    coalesce(
-        jsonb_agg(rules.users) FILTER (WHERE rules.matches_main_branch AND rules.users <> '[]'), '[]'
-    ) AS exempt_users,
-    coalesce(
-        jsonb_agg(rules.groups) FILTER (WHERE rules.matches_main_branch AND rules.groups <> '[]'), '[]'
-    ) AS exempt_groups
+    coalesce(jsonb_agg(DISTINCT exempt.account) FILTER (WHERE exempt.is_user), '[]') AS exempt_users,
+    coalesce(jsonb_agg(DISTINCT exempt.account) FILTER (WHERE NOT exempt.is_user), '[]') AS exempt_groups
 FROM staging.coverage AS coverage
 LEFT JOIN staging.main_branch_rules AS rules
     ON
         coverage.workspace = rules.workspace
         AND coverage.repository_id = rules.repository_id
         AND rules.kind = 'push'
+LEFT JOIN LATERAL (
+    SELECT
+        users.body AS account,
+        true AS is_user
+    FROM jsonb_array_elements(rules.users) AS users (body)
+    UNION ALL
+    SELECT
+        groups.body AS account,
+        false AS is_user
+    FROM jsonb_array_elements(rules.groups) AS groups (body)
+) AS exempt ON rules.matches_main_branch
 WHERE coverage.resource = 'branch_restrictions' AND coverage.outcome = 'ok'
 GROUP BY coverage.workspace, coverage.repository_id;

@@ -14,6 +14,7 @@ from bitbucket_compliance.pipeline.extract.landing.results import (
     SCOPE_MISSING,
 )
 from bitbucket_compliance.pipeline.extract.repositories.merge_rules import Check, MergeRules, Satisfied, checks_of
+from bitbucket_compliance.pipeline.extract.repositories.merges import DETAILS, Merges, NextMerge
 from bitbucket_compliance.pipeline.extract.selection import (
     configuration_of,
     merge_rules,
@@ -28,6 +29,7 @@ from bitbucket_compliance.resources.catalogue import (
     DEFAULT_REVIEWERS,
     MAIN_BRANCH_REF,
     MERGE_CHECKS,
+    PULL_REQUEST_ACTIVITY,
     PULL_REQUEST_STATUSES,
     PULL_REQUESTS,
 )
@@ -91,8 +93,7 @@ class Repository:
         rules: what it requires before a merge, by its own rules and by a pull request.
         default_reviewers: how many there are; None: that was not asked.
         open: pull requests into the main branch.
-        merged: pull requests merged into the main branch: when, and their numbers.
-        builds_broken: by pull request, whether its build statuses break the rule that they must pass.
+        merges: what was merged into the main branch.
     """
 
     repository_id: str
@@ -107,14 +108,16 @@ class Repository:
     rules: MergeRules = field(default_factory=MergeRules)
     default_reviewers: int | None = None
     open: list[OpenPullRequest] = field(default_factory=list)
-    merged: list[tuple[datetime, int]] = field(default_factory=list)
-    builds_broken: dict[int, bool] = field(default_factory=dict)
+    merges: Merges = field(init=False)
     open_calls: int = 0
+
+    def __post_init__(self) -> None:
+        self.merges = Merges(self.main_branch)
 
     @property
     def is_complete(self) -> bool:
-        """Whether no call failed: otherwise the repository is due again at once."""
-        return not any(
+        """Whether no call failed and every answer was whole: otherwise the repository is due again at once."""
+        return self.merges.are_whole and not any(
             outcome == FAILED or (outcome == NOT_FOUND and not BY_NAME[name].may_be_absent)
             for name, outcome in self.outcomes.items()
             if not BY_NAME[name].may_be_unread
@@ -148,20 +151,14 @@ class Repository:
         elif resource == BRANCHING_MODEL.name:
             self.rules.branching_model = bodies[0] if bodies else None
         elif resource == PULL_REQUESTS.name:
-            self.merged += [found for body in bodies if (found := self._merge(body)) is not None]
+            self.merges.remember(bodies)
             self.open += [opened for body in bodies if (opened := self._open(body)) is not None]
         elif resource == DEFAULT_REVIEWERS.name:
             self.default_reviewers = sum(_is_person(one.get("user")) for body in bodies for one in body["values"])
         elif resource == MERGE_CHECKS.name:
             self.rules.checks = [check for body in bodies for check in checks_of(body["values"])]
-        elif resource == PULL_REQUEST_STATUSES.name:
-            self.builds_broken.update({int(b["pull_request_id"]): breaks_the_build_rule(b["values"]) for b in bodies})
-
-    def _merge(self, body: Body) -> tuple[datetime, int] | None:
-        """When a pull request was merged into the main branch, by ``updated_on``, and its number; None otherwise."""
-        if body.get("state") != "MERGED" or not body.get("updated_on") or not self._is_into_main_branch(body):
-            return None
-        return datetime.fromisoformat(body["updated_on"]), int(body["id"])
+        elif resource in DETAILS:
+            self.merges.remember_details(resource, bodies)
 
     def _open(self, body: Body) -> OpenPullRequest | None:
         if body.get("state") != "OPEN" or not self._is_into_main_branch(body):
@@ -187,8 +184,14 @@ class Needs:
             resource.name: [one.name for one in configuration_of(tests_that_fall_back_on(resource, run.policy))]
             for resource in self._on_demand
         }
-        behind_builds = [test.merge_rule for test in tests_that_fall_back_on(PULL_REQUEST_STATUSES, run.policy)]
-        self._rules_behind_builds = [rule for rule in self._merge_rules if rule[0] in behind_builds]
+        self._rules_behind = {
+            resource.name: [
+                rule
+                for rule in self._merge_rules
+                if rule[0] in [test.merge_rule for test in tests_that_fall_back_on(resource, run.policy)]
+            ]
+            for resource in self._on_demand
+        }
 
     def first_calls(self, repository: Repository) -> Iterator[Call]:
         """What is asked of every repository, as far as it was not asked before."""
@@ -271,38 +274,48 @@ class Needs:
         return [seen.by_checks(*rule) for rule, by_own in zip(self._merge_rules, own, strict=True) if by_own != "yes"]
 
     def statuses(self, repository: Repository) -> Item | None:
-        """The newest sampled pull request whose builds are not known, unless a newer one broke the rule already."""
-        if not self._may_ask_for_builds(repository):
+        """The next merge whose builds decide something."""
+        if repository.outcomes.get(PULL_REQUEST_STATUSES.name, OK) != OK:
             return None
-        since = self._run.window_start
-        sample = sorted((merge for merge in repository.merged if merge[0] >= since), reverse=True)
-        for _, number in sample[: self._run.policy.thresholds.behaviour_sample]:
-            if number not in repository.builds_broken:
-                return Item(str(number), {"pull_request_id": str(number)})
-            if repository.builds_broken[number]:
-                return None
-        return None
+        if not self._behaviour_decides(PULL_REQUEST_STATUSES, repository):
+            return None
+        return _of_pull_request(NextMerge(self._run, repository.merges).to_ask_for_builds())
 
-    def _may_ask_for_builds(self, repository: Repository) -> bool:
-        """Builds show behaviour: they are asked for only where the configuration can't be read, neither by rules nor by
-        the checks of a pull request, or where evidence about the project may stand in for it.
+    def activity(self, repository: Repository) -> Item | None:
+        """The next merge of which it makes a difference when it was merged; one that is not found spares the others.
+
+        Whether a rule in force was bypassed is a question too, so it is asked also where the configuration decides.
         """
-        outcomes = repository.outcomes
-        if repository.non_production or not repository.main_branch or outcomes.get(MERGE_CHECKS.name) == OK:
-            return False
-        if outcomes.get(PULL_REQUESTS.name) != OK or outcomes.get(PULL_REQUEST_STATUSES.name, OK) != OK:
+        outcome = repository.outcomes.get(PULL_REQUEST_ACTIVITY.name, OK)
+        if outcome not in (OK, FAILED, NOT_FOUND) or not self._merges_may_matter(repository):
+            return None
+        decides = self._behaviour_decides(PULL_REQUEST_ACTIVITY, repository)
+        return _of_pull_request(NextMerge(self._run, repository.merges).to_look_up(behaviour_decides=decides))
+
+    def _merges_may_matter(self, repository: Repository) -> bool:
+        return (
+            not repository.non_production
+            and bool(repository.main_branch)
+            and repository.outcomes.get(PULL_REQUESTS.name) == OK
+        )
+
+    def _behaviour_decides(self, resource: Resource, repository: Repository) -> bool:
+        """Builds and dates show behaviour: they decide only where the configuration can't be read, neither by rules nor
+        by the checks of a pull request, or where evidence about the project may stand in for it.
+        """
+        if not self._merges_may_matter(repository) or repository.outcomes.get(MERGE_CHECKS.name) == OK:
             return False
         if repository.is_under_way(BRANCHING_MODEL, DEFAULT_REVIEWERS, MERGE_CHECKS):
             return False
-        if not self._stands_in_for[PULL_REQUEST_STATUSES.name]:
+        if not self._stands_in_for[resource.name]:
             return True
         if repository.own_rules_unreadable:
             return repository.remembered_checks is None
         if not (repository.own_rules_read and repository.has_project_evidence):
             return False
         return any(
-            repository.rules.by_own_rules(rule, at_least, repository.main_branch) != "yes"
-            for rule, at_least in self._rules_behind_builds
+            repository.rules.by_own_rules(rule, at_least, repository.main_branch or "") != "yes"
+            for rule, at_least in self._rules_behind[resource.name]
         )
 
 
@@ -313,12 +326,12 @@ _NEXT_ITEM: Mapping[str, Callable[[Needs, Repository], Item | None]] = {
     DEFAULT_REVIEWERS.name: Needs.default_reviewers,
     MERGE_CHECKS.name: Needs.merge_checks,
     PULL_REQUEST_STATUSES.name: Needs.statuses,
+    PULL_REQUEST_ACTIVITY.name: Needs.activity,
 }
 
 
-def breaks_the_build_rule(statuses: list[Body]) -> bool:
-    """A merged pull request breaks the rule when it has no build status, or one that is not SUCCESSFUL."""
-    return not statuses or any(status.get("state") != "SUCCESSFUL" for status in statuses)
+def _of_pull_request(number: int | None) -> Item | None:
+    return None if number is None else Item(str(number), {"pull_request_id": str(number)})
 
 
 def _is_person(user: Body | None) -> bool:

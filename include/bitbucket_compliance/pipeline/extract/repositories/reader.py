@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any
 
-from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
+from bitbucket_compliance.core.database import Connection, one_row, refresh_statistics, run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, WaitForRequests
 from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client
 from bitbucket_compliance.pipeline.extract.landing.results import FAILED, OK, SCOPE_MISSING, CallResult
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
 from bitbucket_compliance.pipeline.extract.repositories.merge_rules import Check
+from bitbucket_compliance.pipeline.extract.repositories.merges import DETAILS, FormerMainBranch, Known
 from bitbucket_compliance.pipeline.extract.repositories.needs import REMEMBERED, Needs, Repository
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.resources.catalogue import PULL_REQUEST_STATUSES
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +70,7 @@ class ChunkReader:
         self._pending: dict[Future[CallResult], Repository] = {}
         self._came_back: SimpleQueue[Future[CallResult]] = SimpleQueue()
         self._progress_at = time.monotonic()
-        keys = {
-            **run.keys,
-            "chunk": chunk,
-            "full_refresh": run.full_refresh,
-            "oldest_merge_checks": run.oldest_merge_checks_to_rely_on,
-        }
+        keys = {**run.keys, "chunk": chunk, "oldest_merge_checks": run.oldest_merge_checks_to_rely_on}
         rows = run_sql(connection, f"{_SQL}/chunk_items.sql", keys).fetchall()
         self._total = rows[0]["total"] if rows else 0
         self._done = rows[0]["before"] if rows else 0
@@ -92,22 +87,45 @@ class ChunkReader:
             for row in rows
         }
         self._checkpoints = checkpoints(connection, run)
-        self._recall({**keys, "resources": list(REMEMBERED), "statuses": PULL_REQUEST_STATUSES.name})
+        self._recall({**keys, "resources": list(REMEMBERED), "details": list(DETAILS)})
         connection.commit()
 
+    def _not_peers(self) -> frozenset[str]:
+        """What accounts are recognised by whose approvals count for nothing."""
+        accounts = self._run.policy.thresholds["not_peers"]
+        found = self._connection.execute(
+            "SELECT judging.not_peers(%s, %s::text[]) AS found", (self._run.workspace, accounts)
+        )
+        return frozenset(one_row(found)["found"])
+
     def _recall(self, keys: Mapping[str, object]) -> None:
-        """Take up what an earlier try of this chunk landed, and the builds any run has seen."""
+        """Take up what earlier runs learnt, and what an earlier try of this chunk landed."""
         if keys["chunk"]:
             # The chunks before filled the tables; without statistics the planner takes them for empty.
             refresh_statistics(self._connection, "landing")
+        self._recall_merges(keys)
         landed = run_sql(self._connection, f"{_SQL}/landed_calls.sql", keys).fetchall()
         for row in landed:
             if not row["item_key"]:
                 self._repositories[row["repository_id"]].outcomes[row["resource"]] = row["outcome"]
         for row in run_sql(self._connection, f"{_SQL}/landed_bodies.sql", keys) if landed else ():
             self._repositories[row["repository_id"]].remember(row["resource"], [row["body"]])
-        for row in run_sql(self._connection, f"{_SQL}/known_builds.sql", keys):
-            self._repositories[row["repository_id"]].remember(PULL_REQUEST_STATUSES.name, [row["body"]])
+
+    def _recall_merges(self, keys: Mapping[str, object]) -> None:
+        """Take up when pull requests were merged, how they were built, and into which branches they count."""
+        not_peers = self._not_peers()
+        for repository in self._repositories.values():
+            repository.merges.not_peers = not_peers
+        for row in run_sql(self._connection, f"{_SQL}/known_pull_requests.sql", keys):
+            known = Known(row["merged_on"], row["merged_after"])
+            self._repositories[row["repository_id"]].merges.known[row["pull_request_id"]] = known
+        for row in run_sql(self._connection, f"{_SQL}/main_branches.sql", keys):
+            former = FormerMainBranch(row["main_branch"], row["since"], row["until"])
+            self._repositories[row["repository_id"]].merges.former_main_branches.append(former)
+        for row in run_sql(self._connection, f"{_SQL}/known_details.sql", keys):
+            self._repositories[row["repository_id"]].merges.remember_details(
+                row["resource"], [row["body"]], is_of_this_run=row["is_of_this_run"]
+            )
 
     def read(self) -> None:
         """Keep every connection busy until no call is left; what came back is landed also when something ends it."""
@@ -205,6 +223,8 @@ class ChunkReader:
                 result = replace(result, outcome=FAILED, objects=(), message=message)
         self._writer.add(result)
         repository.outcomes[result.resource] = result.outcome
+        if result.item_key and result.outcome != OK:
+            repository.merges.note_failure(result.resource, result.item_key)
         if result.outcome == SCOPE_MISSING and result.requests:
             self._denied[result.resource] = ["(refused before)"]
         if result.http_status == TOO_MANY_REQUESTS:

@@ -40,8 +40,7 @@ changes AS (
         'pull_request' AS kind,
         pull_requests.repository_id,
         pull_requests.pull_request_id::text AS object_key,
-        CASE pull_requests.state WHEN 'MERGED' THEN pull_requests.updated_on ELSE pull_requests.created_on END
-            AS changed_at,
+        coalesce(pull_requests.merged_on, pull_requests.created_on) AS changed_at,
         CASE pull_requests.state WHEN 'MERGED' THEN 'pullrequest:fulfilled' ELSE 'pullrequest:created' END AS event_key
     FROM staging.pull_requests AS pull_requests
     WHERE pull_requests.workspace = %(workspace)s

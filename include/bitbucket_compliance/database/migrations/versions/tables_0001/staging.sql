@@ -112,18 +112,37 @@ CREATE TABLE staging.pull_requests (
     state text,
     author_id text,
     destination_branch text,
-    approved_by text[] NOT NULL,
+    approved_by text[],
+    approved_by_accounts text[],
+    unknown_approvals integer NOT NULL,
+    merge_commit text,
     created_on timestamptz,
     updated_on timestamptz,
+    merged_after timestamptz,
+    merged_on timestamptz,
+    into_main_branch boolean NOT NULL,
     data_as_of timestamptz NOT NULL,
     PRIMARY KEY (workspace, repository_id, pull_request_id)
 );
 -- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
 ALTER TABLE staging.pull_requests
 ALTER COLUMN approved_by SET STATISTICS 0,
+ALTER COLUMN approved_by_accounts SET STATISTICS 0,
 ALTER COLUMN created_on SET STATISTICS 0;
-COMMENT ON TABLE staging.pull_requests IS 'Pull requests, open and merged, as they were last read.';
-COMMENT ON COLUMN staging.pull_requests.approved_by IS 'Persons (type user) who approved, the author included.';
+COMMENT ON TABLE staging.pull_requests IS
+'Pull requests, open and merged, as they were last read; those that were merged stay.';
+COMMENT ON COLUMN staging.pull_requests.approved_by IS
+'Persons (type user) who approved, the author included; null where the participants were not sent.';
+COMMENT ON COLUMN staging.pull_requests.approved_by_accounts IS 'Their account ids, in the same order.';
+COMMENT ON COLUMN staging.pull_requests.unknown_approvals IS
+'Approvals of which nobody can tell whose they are: the account was deleted since.';
+COMMENT ON COLUMN staging.pull_requests.merge_commit IS 'Hash of the commit that merged it, as lists give it: its first digits.';
+COMMENT ON COLUMN staging.pull_requests.merged_after IS
+'It was not merged before this: when it was created or last read as open, or the merge itself where its activity was looked up. Null: not merged.';
+COMMENT ON COLUMN staging.pull_requests.merged_on IS
+'When it counts as merged: updated_on when it was first read as merged, or the merge itself where its activity was looked up. Null: not merged.';
+COMMENT ON COLUMN staging.pull_requests.into_main_branch IS
+'Whether its destination was the main branch when it was merged, as far as that was seen.';
 
 CREATE TABLE staging.merge_checks (
     workspace text NOT NULL,
@@ -163,11 +182,15 @@ CREATE TABLE staging.pull_request_builds (
     repository_id text NOT NULL,
     pull_request_id bigint NOT NULL,
     builds integer NOT NULL,
-    builds_not_successful integer NOT NULL,
+    builds_failed integer NOT NULL,
+    builds_in_progress integer NOT NULL,
     data_as_of timestamptz NOT NULL,
     PRIMARY KEY (workspace, repository_id, pull_request_id)
 );
-COMMENT ON TABLE staging.pull_request_builds IS 'Build statuses of merged pull requests, where a verdict needed them.';
+COMMENT ON TABLE staging.pull_request_builds IS
+'Build statuses of merged pull requests, where a verdict needed them: those created before the merge, the newest of each key.';
+COMMENT ON COLUMN staging.pull_request_builds.builds_failed IS 'Neither SUCCESSFUL nor INPROGRESS.';
+COMMENT ON COLUMN staging.pull_request_builds.builds_in_progress IS 'INPROGRESS when they were last asked for.';
 
 CREATE TABLE staging.pipelines_configs (
     workspace text NOT NULL,

@@ -73,6 +73,39 @@ COMMENT ON COLUMN integration.webhook_events.tries IS 'Runs that took it up.';
 COMMENT ON COLUMN integration.webhook_events.waits_until IS 'Not taken up before; because requests are short, or the last run failed.';
 COMMENT ON COLUMN integration.webhook_events.handled_at IS 'When the run that read what it touched was published; null: it waits.';
 
+CREATE TABLE integration.pushes (
+    push_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    conn_id text NOT NULL,
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    body_hash text NOT NULL,
+    place integer NOT NULL,
+    old_hash text,
+    new_hash text,
+    forced boolean NOT NULL,
+    removed boolean NOT NULL,
+    pushed_by text,
+    pushed_by_type text,
+    UNIQUE (conn_id, body_hash, place)
+);
+CREATE INDEX pushes_by_repository ON integration.pushes (workspace, repository_id, received_at);
+COMMENT ON TABLE integration.pushes IS
+'Changes of main branches that webhooks told of. Of other branches nothing is kept, and of commits no more than hashes.';
+COMMENT ON COLUMN integration.pushes.push_id IS 'Order in which they were taken in.';
+COMMENT ON COLUMN integration.pushes.received_at IS 'When; Bitbucket delivers within seconds.';
+COMMENT ON COLUMN integration.pushes.conn_id IS 'Airflow''s id of the connection whose secret the delivery was signed with.';
+COMMENT ON COLUMN integration.pushes.workspace IS 'Slug of the workspace that the webhook was registered for.';
+COMMENT ON COLUMN integration.pushes.repository_id IS 'Repository''s uuid with braces.';
+COMMENT ON COLUMN integration.pushes.body_hash IS 'SHA-256 of the delivery''s body, hex; the same body again is the same push.';
+COMMENT ON COLUMN integration.pushes.place IS 'Which of the delivery''s changes it is.';
+COMMENT ON COLUMN integration.pushes.old_hash IS 'Commit the branch stood at before; null: the push made it.';
+COMMENT ON COLUMN integration.pushes.new_hash IS 'Commit it stands at since; null: the push removed it.';
+COMMENT ON COLUMN integration.pushes.forced IS 'Whether history was rewritten.';
+COMMENT ON COLUMN integration.pushes.removed IS 'Whether the branch was removed.';
+COMMENT ON COLUMN integration.pushes.pushed_by IS 'Who pushed, uuid with braces; null: the delivery does not say.';
+COMMENT ON COLUMN integration.pushes.pushed_by_type IS 'Kind of that account: user for a person; null as above.';
+
 CREATE TABLE integration.webhook_gaps (
     workspace text NOT NULL,
     kind text NOT NULL CHECK (kind IN ('repository', 'pull_request', 'pipeline')),
@@ -99,4 +132,6 @@ GRANT SELECT, UPDATE (refused, refused_at) ON TABLE integration.webhooks TO comp
 GRANT SELECT, UPDATE, DELETE ON TABLE integration.webhook_events TO compliance_pipeline;
 GRANT SELECT ON TABLE integration.webhook_events, integration.webhook_gaps TO compliance_console;
 GRANT SELECT, INSERT ON TABLE integration.webhook_events TO compliance_receiver;
+GRANT INSERT ON TABLE integration.pushes TO compliance_receiver;
+GRANT SELECT, DELETE ON TABLE integration.pushes TO compliance_pipeline;
 GRANT SELECT, INSERT, DELETE ON TABLE integration.webhook_gaps TO compliance_pipeline;
