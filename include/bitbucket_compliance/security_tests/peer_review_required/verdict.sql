@@ -1,16 +1,21 @@
 -- Purpose: peer_review_required: can anything be merged into the main branch without a peer's approval?
 
-WITH asked AS (
+WITH asked AS MATERIALIZED (
     SELECT
         requirements.*,
         behaviour.*,
-        after_the_rule.broken AS bypassing,
-        approvals.approvals_read,
-        -- null where it is not known since when a rule is in force, or what was merged and who approved it
+        -- who approved was not sent: as good as not read
         CASE
-            WHEN after_the_rule.broken IS NOT null THEN cardinality(after_the_rule.broken)
-            WHEN requirements.in_force_since IS NOT null AND approvals.approvals_read = 'ok' THEN 0
-        END AS bypassed,
+            WHEN behaviour.participants_missing THEN 'failed' ELSE requirements.merges_read
+        END AS approvals_read,
+        CASE
+            WHEN behaviour.last_broken_at >= requirements.in_force_since
+                THEN
+                    judging.bypassing_merges(
+                        %(workspace)s, requirements.subject_id, requirements.in_force_since, %(window_start)s,
+                        %(min_approvals)s, %(not_peers)s::text[]
+                    )
+        END AS bypassing,
         pushes.push_detail,
         CASE WHEN %(direct_pushes)s = 'fail' THEN pushes.by_persons END AS pushed
     FROM
@@ -24,33 +29,19 @@ WITH asked AS (
             %(workspace)s, %(subjects)s, %(window_start)s, %(min_approvals)s, %(not_peers)s::text[]
         ) AS behaviour
         ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
-    CROSS JOIN
-        LATERAL (
-            SELECT
-                -- who approved was not sent: as good as not read
-                CASE
-                    WHEN behaviour.participants_missing THEN 'failed' ELSE requirements.merges_read
-                END AS approvals_read
-        ) AS approvals
-    -- those that went around a rule that was in force when they were merged
-    CROSS JOIN
-        LATERAL (
-            SELECT
-                array_agg(merges.pull_request_id ORDER BY merges.merged_on DESC, merges.pull_request_id DESC) AS broken
-            FROM
-                judging.merges(
-                    %(workspace)s,
-                    ARRAY[
-                        CASE
-                            WHEN behaviour.last_broken_at >= requirements.in_force_since THEN requirements.subject_id
-                        END
-                    ],
-                    %(window_start)s, %(min_approvals)s, judging.not_peers(%(workspace)s, %(not_peers)s::text[])
-                ) AS merges
-            WHERE merges.is_certain AND merges.review = 'none' AND merges.merged_on >= requirements.in_force_since
-        ) AS after_the_rule
     LEFT JOIN judging.pushes(%(workspace)s, %(subjects)s, %(window_start)s) AS pushes
         ON requirements.subject_id = pushes.repository_id
+),
+
+-- bypassed: null where it is not known since when a rule is in force, or what was merged and who approved it
+counted AS (
+    SELECT
+        asked.*,
+        CASE
+            WHEN asked.bypassing IS NOT null THEN cardinality(asked.bypassing)
+            WHEN asked.in_force_since IS NOT null AND asked.approvals_read = 'ok' THEN 0
+        END AS bypassed
+    FROM asked
 ),
 
 -- The order of the rules: design, section 5.
@@ -87,7 +78,7 @@ decided AS MATERIALIZED (
             WHEN merged >= %(behaviour_min_sample)s THEN 'merges_had_peer_approval'
             ELSE 'too_few_merges'
         END AS reason_code
-    FROM asked
+    FROM counted
 )
 
 SELECT
@@ -161,7 +152,11 @@ SELECT
     judging.merge_facts(
         reason_code,
         rules,
-        CASE reason_code WHEN 'enforced_but_bypassed' THEN bypassing WHEN 'merges_undecided' THEN undecided ELSE broken END,
+        CASE reason_code
+            WHEN 'enforced_but_bypassed' THEN bypassing
+            WHEN 'merges_undecided' THEN undecided
+            ELSE broken
+        END,
         evidence_id,
         configuration
     ) || CASE
