@@ -266,7 +266,7 @@ def merge(
     of_its_own = render.commit_hash(f"{repo.uuid}/{strategy}/{pull.id}", 40)
     pull.merge_hash = render.source_hash(repo, pull) if strategy == "fast_forward" else of_its_own
     pull.state, pull.closed_by = "MERGED", who
-    pull.updated_on = pull.closed_on = stage.now
+    pull.closed_on = pull.updated_on = stage.now
     stage.emit("pullrequest:fulfilled", who)
     message = f"Merged in {pull.source_branch} (pull request #{pull.id})"
     stage.pushed(pull.destination_branch, who, message, new_hash=render.merge_hash(repo, pull))

@@ -254,7 +254,7 @@ def pull_request_merge_checks(call: Call) -> Answer:
 
 @endpoint(_REPO + "/pullrequests/{pull_request_id}/activity", "pullrequest", maximum=50)
 def pull_request_activity(call: Call) -> Answer:
-    """What happened to a pull request, newest first."""
+    """What happened to a pull request, newest first: updates, approvals and comments."""
     return Listing(render.activity(*_pull_request(call)))
 
 

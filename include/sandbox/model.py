@@ -112,7 +112,8 @@ class CommitStatus:
 class PullRequest:
     """A pull request; ``updated_on`` moves when it is merged, as lists carry no closing time, and with each comment.
 
-    Its activity tells ``closed_on``; null: it was closed when it was last updated.
+    ``closed_on`` is when it was merged or declined, where that is not when it was updated last; ``activity`` alone
+    tells of it.
     """
 
     id: int

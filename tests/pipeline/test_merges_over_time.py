@@ -141,7 +141,7 @@ def test_one_that_can_not_be_looked_up_stays_undecided_and_spares_the_others(
 
 def test_a_comment_on_a_merge_that_was_read_before_changes_nothing(pipeline: Pipeline, acme: SandboxServer) -> None:
     broken = commented(acme, merged=80, created=85, builds=["FAILED"])[0]
-    broken.updated_on = broken.merged_on or broken.updated_on
+    broken.updated_on = broken.closed_on or broken.updated_on
     for _ in range(5):
         made = Pulls("repo-0", midnight())
         made.made = pulls(acme)
@@ -159,7 +159,7 @@ def test_a_merge_that_left_the_window_does_not_come_back_with_a_comment(
     pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     broken = commented(acme, merged=50, created=51)[0]
-    broken.updated_on = broken.merged_on or broken.updated_on
+    broken.updated_on = broken.closed_on or broken.updated_on
     assert run(pipeline, acme)[REVIEW] == BROKEN[REVIEW]
     policy(monkeypatch, tmp_path, behaviour_window_days=40)
     assert run(pipeline, acme)[REVIEW] == CLEAN[REVIEW]

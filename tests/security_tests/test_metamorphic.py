@@ -101,10 +101,17 @@ def any_repository(slug: str, random: Random) -> Repository:
     return made
 
 
+#: What a run remembers of those before it: a second look has it, a first one has not.
+REMEMBERED = {"in_force_since", "bypassed"}
+
+
 def told(verdicts: Verdicts) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """All of a verdict but the name of its subject and when it was reached."""
+    """All of a verdict but the name of its subject, when it was reached, and what is remembered."""
     return {
-        key: tuple(row[name] for name in ("status", "basis", "reason_code", "reason", "detail", "facts"))
+        key: (
+            *(row[name] for name in ("status", "basis", "reason_code", "reason", "facts")),
+            {name: value for name, value in row["detail"].items() if name not in REMEMBERED},
+        )
         for key, row in verdicts.items()
     }
 

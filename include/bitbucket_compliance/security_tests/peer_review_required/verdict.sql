@@ -1,21 +1,23 @@
 -- Purpose: peer_review_required: can anything be merged into the main branch without a peer's approval?
 
-WITH asked AS (
+WITH asked AS MATERIALIZED (
     SELECT
         requirements.*,
         behaviour.*,
-        bypasses.bypassing,
-        -- null where it is not known since when a rule is in force, or what was merged
-        CASE
-            WHEN requirements.in_force_since IS NOT null AND requirements.merges_read = 'ok'
-                THEN coalesce(cardinality(bypasses.bypassing), 0)
-        END AS bypassed,
-        pushes.push_detail,
-        CASE WHEN %(direct_pushes)s = 'fail' THEN pushes.by_persons END AS pushed,
         -- who approved was not sent: as good as not read
         CASE
             WHEN behaviour.participants_missing THEN 'failed' ELSE requirements.merges_read
-        END AS approvals_read
+        END AS approvals_read,
+        CASE
+            WHEN behaviour.last_broken_at >= requirements.in_force_since
+                THEN
+                    judging.bypassing_merges(
+                        %(workspace)s, requirements.subject_id, requirements.in_force_since, %(window_start)s,
+                        %(min_approvals)s, %(not_peers)s::text[]
+                    )
+        END AS bypassing,
+        pushes.push_detail,
+        CASE WHEN %(direct_pushes)s = 'fail' THEN pushes.by_persons END AS pushed
     FROM
         judging.merge_requirements(
             %(workspace)s, %(subjects)s, %(oldest_reading)s, 'peer_review_required',
@@ -27,30 +29,19 @@ WITH asked AS (
             %(workspace)s, %(subjects)s, %(window_start)s, %(min_approvals)s, %(not_peers)s::text[]
         ) AS behaviour
         ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
-    -- those that went around a rule that was in force when they were merged
-    LEFT JOIN
-        LATERAL (
-            SELECT
-                array_agg(
-                    after.pull_request_id ORDER BY after.merged_on DESC, after.pull_request_id DESC
-                ) AS bypassing
-            FROM
-                judging.merges(
-                    %(workspace)s,
-                    CASE
-                        WHEN behaviour.last_broken_at >= requirements.in_force_since
-                            THEN ARRAY[requirements.subject_id]
-                        ELSE '{}'
-                    END,
-                    %(window_start)s,
-                    %(min_approvals)s,
-                    judging.not_peers(%(workspace)s, %(not_peers)s::text[])
-                ) AS after
-            WHERE after.is_certain AND after.review = 'none' AND after.merged_on >= requirements.in_force_since
-        ) AS bypasses
-        ON true
     LEFT JOIN judging.pushes(%(workspace)s, %(subjects)s, %(window_start)s) AS pushes
         ON requirements.subject_id = pushes.repository_id
+),
+
+-- bypassed: null where it is not known since when a rule is in force, or what was merged and who approved it
+counted AS (
+    SELECT
+        asked.*,
+        CASE
+            WHEN asked.bypassing IS NOT null THEN cardinality(asked.bypassing)
+            WHEN asked.in_force_since IS NOT null AND asked.approvals_read = 'ok' THEN 0
+        END AS bypassed
+    FROM asked
 ),
 
 -- The order of the rules: design, section 5.
@@ -87,7 +78,7 @@ decided AS MATERIALIZED (
             WHEN merged >= %(behaviour_min_sample)s THEN 'merges_had_peer_approval'
             ELSE 'too_few_merges'
         END AS reason_code
-    FROM asked
+    FROM counted
 )
 
 SELECT
@@ -97,8 +88,10 @@ SELECT
         WHEN 'enforced_but_bypassed'
             THEN
                 format('A rule has been in force since %%s, ', (in_force_since AT TIME ZONE %(time_zone)s)::date)
-                || format('and merges into %%s went around it, without enough approvals of peers: ', main_branch)
-                || judging.numbers(bypassing) || '.'
+                || format(
+                    'and merges into %%s went around it, without enough approvals of peers: %%s.',
+                    main_branch, judging.numbers(bypassing)
+                )
         WHEN 'evidence_accepted'
             THEN
                 format('Accepted evidence, captured on %%s, shows that a peer''s approval is required ', captured_on)
@@ -144,7 +137,8 @@ SELECT
                     reason_code,
                     coalesce(not_read_yet, 'The default reviewers were not read yet.'),
                     coalesce(failed_call, 'who took part in the merged pull requests'),
-                    configuration, main_branch, merged, %(behaviour_window_days)s, %(behaviour_min_sample)s
+                    configuration, main_branch, merged,
+                    %(behaviour_window_days)s, %(behaviour_min_sample)s
                 )
             )
     END AS reason,
@@ -159,8 +153,8 @@ SELECT
         reason_code,
         rules,
         CASE reason_code
-            WHEN 'merges_undecided' THEN undecided
             WHEN 'enforced_but_bypassed' THEN bypassing
+            WHEN 'merges_undecided' THEN undecided
             ELSE broken
         END,
         evidence_id,

@@ -14,10 +14,8 @@ AS $merge_facts$
             THEN jsonb_build_object('rules', rules)
         WHEN
             reason_code IN (
-                'merged_without_passing_build',
-                'merged_without_peer_approval',
-                'merges_undecided',
-                'enforced_but_bypassed'
+                'merged_without_passing_build', 'merged_without_peer_approval', 'enforced_but_bypassed',
+                'merges_undecided'
             )
             THEN jsonb_build_object('pull_requests', to_jsonb(merges))
         WHEN reason_code = 'evidence_accepted' THEN jsonb_build_object('evidence_id', evidence_id)

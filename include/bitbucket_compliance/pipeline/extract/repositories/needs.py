@@ -184,8 +184,14 @@ class Needs:
             resource.name: [one.name for one in configuration_of(tests_that_fall_back_on(resource, run.policy))]
             for resource in self._on_demand
         }
-        behind_builds = [test.merge_rule for test in tests_that_fall_back_on(PULL_REQUEST_STATUSES, run.policy)]
-        self._rules_behind_builds = [rule for rule in self._merge_rules if rule[0] in behind_builds]
+        self._rules_behind = {
+            resource.name: [
+                rule
+                for rule in self._merge_rules
+                if rule[0] in [test.merge_rule for test in tests_that_fall_back_on(resource, run.policy)]
+            ]
+            for resource in self._on_demand
+        }
 
     def first_calls(self, repository: Repository) -> Iterator[Call]:
         """What is asked of every repository, as far as it was not asked before."""
@@ -274,7 +280,7 @@ class Needs:
             return None
         if not self._behaviour_decides(PULL_REQUEST_STATUSES, repository):
             return None
-        return _merge(NextMerge(self._run, repository.merges).to_ask_for_builds())
+        return _of_pull_request(NextMerge(self._run, repository.merges).to_ask_for_builds())
 
     def activity(self, repository: Repository) -> Item | None:
         """The next merge of which it makes a difference when it was merged; one that is not found spares the others.
@@ -285,15 +291,13 @@ class Needs:
         if outcome not in (OK, FAILED, NOT_FOUND) or not self._merges_may_matter(repository):
             return None
         decides = self._behaviour_decides(PULL_REQUEST_ACTIVITY, repository)
-        return _merge(NextMerge(self._run, repository.merges).to_look_up(behaviour_decides=decides))
+        return _of_pull_request(NextMerge(self._run, repository.merges).to_look_up(behaviour_decides=decides))
 
     def _merges_may_matter(self, repository: Repository) -> bool:
-        """Whether all is known of them that a listing tells, and of the configuration that has to be asked for."""
         return (
             not repository.non_production
             and bool(repository.main_branch)
             and repository.outcomes.get(PULL_REQUESTS.name) == OK
-            and not repository.is_under_way(BRANCHING_MODEL, DEFAULT_REVIEWERS, MERGE_CHECKS)
         )
 
     def _behaviour_decides(self, resource: Resource, repository: Repository) -> bool:
@@ -302,15 +306,18 @@ class Needs:
         """
         if not self._merges_may_matter(repository) or repository.outcomes.get(MERGE_CHECKS.name) == OK:
             return False
-        if not self._stands_in_for.get(resource.name):
+        if repository.is_under_way(BRANCHING_MODEL, DEFAULT_REVIEWERS, MERGE_CHECKS):
+            return False
+        if not self._stands_in_for[resource.name]:
             return True
         if repository.own_rules_unreadable:
             return repository.remembered_checks is None
         if not (repository.own_rules_read and repository.has_project_evidence):
             return False
-        main_branch = repository.main_branch or ""
-        rules = self._rules_behind_builds if resource is PULL_REQUEST_STATUSES else self._merge_rules
-        return any(repository.rules.by_own_rules(*rule, main_branch) != "yes" for rule in rules)
+        return any(
+            repository.rules.by_own_rules(rule, at_least, repository.main_branch or "") != "yes"
+            for rule, at_least in self._rules_behind[resource.name]
+        )
 
 
 #: For each resource on demand: what to ask for next, None where nothing is left to ask.
@@ -324,7 +331,7 @@ _NEXT_ITEM: Mapping[str, Callable[[Needs, Repository], Item | None]] = {
 }
 
 
-def _merge(number: int | None) -> Item | None:
+def _of_pull_request(number: int | None) -> Item | None:
     return None if number is None else Item(str(number), {"pull_request_id": str(number)})
 
 
