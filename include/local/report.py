@@ -47,9 +47,11 @@ def read_report(dsn: str, workspace: str) -> Report | None:
     import psycopg
 
     from bitbucket_compliance.core.database import prepare
+    from bitbucket_compliance.pipeline.run.identity import kept_as
 
     with psycopg.connect(dsn, connect_timeout=10) as opened:
         connection = prepare(opened)
+        workspace = kept_as(connection, workspace)
         run = connection.execute(RUN_SQL, [workspace]).fetchone()
         if run is None:
             return None

@@ -27,14 +27,16 @@ def page(call: Call, rule: PageRule, items: list[Any], fault: Fault | None) -> J
     kind = fault.kind if fault else None
     if call.state.lists_carry_size and kind != "no_size":
         body["size"] = len(items) + (7 if kind == "wrong_size" else 0)
-    more = end < len(items) and kind != "drop_next"
+    if kind == "empty_pages":
+        body["values"], end = [], start.offset
+    more = (end < len(items) or kind == "empty_pages") and kind != "drop_next"
     if kind == "repeat_item" and body["values"]:
         if more and pagelen > 1:
             end -= 1
         else:
             body["values"] = [*body["values"], body["values"][-1]]
     if more:
-        body["next"] = _next_link(call, rule, Cursor(start.path, end, start.page + 1))
+        body["next"] = _next_link(call, rule, Cursor(start.path, end, start.page + 1), kind)
     return body
 
 
@@ -59,9 +61,11 @@ def _start(call: Call) -> Cursor:
     return cursor
 
 
-def _next_link(call: Call, rule: PageRule, cursor: Cursor) -> str:
+def _next_link(call: Call, rule: PageRule, cursor: Cursor, fault: str | None) -> str:
     token = secrets.token_urlsafe(9).replace("-", "x")
     call.state.cursors[token] = cursor
     url, query = call.request.url, call.request.query_params.multi_items()
-    kept = [(key, value) for key, value in query if key != "page" and key not in rule.next_drops]
-    return f"{url.scheme}://{url.netloc}{quote(cursor.path, safe='/')}?{urlencode([*kept, ('page', token)])}"
+    dropped = rule.next_drops | ({"fields", "sort"} if fault == "next_forgets" else set())
+    kept = [(key, value) for key, value in query if key != "page" and key not in dropped]
+    begins = "&" if fault == "next_with_ampersand" else "?"
+    return f"{url.scheme}://{url.netloc}{quote(cursor.path, safe='/')}{begins}{urlencode([*kept, ('page', token)])}"

@@ -31,7 +31,9 @@ from sandbox.state import Credential, Fault, RequestRecord, SandboxState, TokenH
 API_ROOT = "/2.0"
 AUTHORIZE_PATH = "/site/oauth2/authorize"
 TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105  # a path
-LISTING_FAULTS = frozenset({"repeat_item", "wrong_size", "no_size", "drop_next"})
+LISTING_FAULTS = frozenset(
+    {"repeat_item", "wrong_size", "no_size", "drop_next", "next_forgets", "next_with_ampersand", "empty_pages"}
+)
 ANY_METHOD = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
 
 
@@ -161,6 +163,13 @@ def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: 
     call = Call(state, credential, request, sent)
     if fault is None or fault.kind in LISTING_FAULTS:
         return _success(endpoint, call, fault)
+    if fault.kind == "of_another":
+        request.path_params["repo_slug"] = fault.body
+        return _success(endpoint, call, None)
+    if fault.kind == "fewer_scopes":
+        response = _success(endpoint, call, None)
+        response.headers["X-OAuth-Scopes"] = ", ".join(endpoint.scopes)
+        return response
     return _broken(request, fault, lambda: _success(endpoint, call, None))
 
 

@@ -49,6 +49,11 @@ FaultKind = Literal[
     "wrong_size",  # "size" counts more items than there are
     "no_size",  # the listing has no "size"
     "drop_next",  # the listing stops early: no "next"
+    "next_forgets",  # the "next" link names neither fields nor sort
+    "next_with_ampersand",  # the "next" link begins its query with "&"
+    "empty_pages",  # no page holds anything, and each names a next one
+    "of_another",  # the right answer, but about the repository that the fault names in ``body``
+    "fewer_scopes",  # the right answer, whose header states the scopes of its endpoint alone
 ]
 WorkspaceNotFound = Literal["json", "text", "html"]
 #: a token request is held there, before or after its token is used up, until the switch is off or the client gone

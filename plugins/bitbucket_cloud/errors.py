@@ -48,6 +48,10 @@ class NeedsReconnect(AuthenticationError):
     """The grant is lost or was never given: a person has to connect Bitbucket again."""
 
 
+class TokenNotSupported(BitbucketError):
+    """401 for one endpoint, by a token that Bitbucket takes for others: it stays usable, this call is refused."""
+
+
 class ScopeMissing(BitbucketError):
     """The token lacks an OAuth scope, whatever rights its identity has.
 
@@ -69,7 +73,7 @@ class NotFound(BitbucketError):
 
 
 class Gone(BitbucketError):
-    """410: Bitbucket took the endpoint away."""
+    """Bitbucket took the endpoint away, for good or for some hours: nothing is known of what was asked for."""
 
 
 class BadRequest(BitbucketError):
@@ -103,7 +107,7 @@ class PageCursor:
 
 
 class ServerError(BitbucketError):
-    """Bitbucket failed (5xx) at every try."""
+    """Bitbucket failed (5xx), or gave up waiting (408, 425, 499), at every try."""
 
     retryable = True
 

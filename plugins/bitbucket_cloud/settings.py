@@ -253,7 +253,8 @@ class _Reader:
         if not isinstance(value, list) or not all(isinstance(slug, str) for slug in value):
             raise self.wrong("extra workspaces", 'must be a list of workspace slugs, for example ["acme"]')
         # A line of the form may hold several.
-        slugs = [slug for line in value for part in _BETWEEN_SLUGS.split(line) if (slug := part.strip())]
+        # Bitbucket takes a slug in any case: in two it would be two workspaces here.
+        slugs = [slug for line in value for part in _BETWEEN_SLUGS.split(line.lower()) if (slug := part.strip())]
         for slug in slugs:
             if not _SLUG.fullmatch(slug) or slug in (".", ".."):
                 raise self.wrong(

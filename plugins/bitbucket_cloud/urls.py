@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from functools import lru_cache
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
@@ -28,6 +30,40 @@ def path_of(url: str | None) -> str:
     """Percent-encoded path of ``url`` without its query; empty where there is none."""
     parts = _parsed(url or "")
     return (parts.path if parts else None) or ""
+
+
+def query_of(url: str | None) -> dict[str, object]:
+    """The query parameters of ``url``, each with a list of its values."""
+    query: dict[str, list[str]] = {}
+    for name, value in parse_qsl(urlsplit(url or "").query, keep_blank_values=True):
+        query.setdefault(name, []).append(value)
+    return dict(query)
+
+
+def still_asking(link: str, asked: Mapping[str, object], path: str | None = None) -> str:
+    """A link that Bitbucket gave, asking for what was asked before: it loses ``fields``, ``sort`` and more on the way.
+
+    Args:
+        link: absolute; what only it names (where a page begins) stays.
+        asked: query parameters of the request that led to it; these stand. But ``pagelen`` does so only where the link
+            has none: the server may have chosen another length, by which its pages are counted.
+        path: percent-encoded, in place of the link's own.
+    """
+    try:
+        parts = urlsplit(link)
+    except ValueError:  # no URL: whoever sends it finds that out
+        return link
+    given = parse_qsl(parts.query, keep_blank_values=True)
+    names = {name for name, _ in given}
+    wanted = [
+        (name, str(one))
+        for name, value in asked.items()
+        if name != "pagelen" or name not in names
+        for one in (value if isinstance(value, list | tuple) else (value,))
+    ]
+    kept = [(name, value) for name, value in given if name not in asked or name == "pagelen"]
+    query = parts.query if sorted(given) == sorted([*kept, *wanted]) else urlencode([*wanted, *kept])
+    return parts._replace(path=parts.path if path is None else path, query=query).geturl()
 
 
 def sends_in_plain(url: str) -> bool:

@@ -49,6 +49,7 @@ integration.refused_listings       SIU      SIU     -      -      -      -
 integration.request_budgets        SIUD     SIUD    -      -      -      -
 integration.request_ledger         SIUD     SIUD    -      -      -      -
 integration.publications           S        S       -      -      -      -
+integration.workspace_renamings    S        S       -      -      -      -
 integration.schema_version         S        -       -      -      -      -
 integration.schema_objects         -        -       -      -      -      -
 integration.runs                   SIU      -       -      -      -      -
@@ -84,6 +85,7 @@ compliance.results_as_of           x        x       x      -      -      -
 compliance.score                   x        x       x      -      -      -
 integration.keep_history           -        -       -      -      -      -
 integration.note_publication       x        -       -      -      -      -
+integration.rename_workspace       x        -       -      -      -      -
 integration.purge                  -        -       -      -      -      -
 integration.purgeable              -        x       -      -      -      -
 integration.purgeable_tables       -        -       -      -      -      -
@@ -95,6 +97,7 @@ landing.forget_bodies              x        -       -      -      -      -
 quality.*                          x        -       -      -      -      -
 judging.*                          x        -       -      -      -      -
 registry.valid_evidence            x        x       -      -      -      -
+registry.bind_classification       x        x       -      -      -      -
 staging.glob_matches               x        x       -      -      -      -
 staging.refresh_statistics         x        -       -      -      -      -
 """

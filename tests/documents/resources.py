@@ -35,7 +35,7 @@ def _section(resource: Resource) -> Iterator[str]:
 
 
 def _facts(resource: Resource) -> Iterator[tuple[str, str]]:
-    yield "fields", _listed(resource.fields)
+    yield "fields", _listed(resource.asked_fields)
     yield "scopes", _listed(sorted(resource.scopes)) or "any token will do"
     if resource.asked_after:
         yield "asked for", f"after `{resource.asked_after}`, where that shows that it is needed"

@@ -66,9 +66,10 @@ class Driver(Pipeline):
         grant: str = "admin",
         after_listing: Callable[[], None] | None = None,
         full_refresh: bool = True,
+        gates: bool = False,
         **extra: object,
     ) -> str:
-        """A whole run without gates, every repository read; ``extra`` goes to the connection.
+        """A whole run, every repository read; ``extra`` goes to the connection.
 
         Args:
             after_listing: happens between the listing and the reading.
@@ -76,10 +77,15 @@ class Driver(Pipeline):
         self.connect_to(server, grant, **{**FAST, "requests_per_hour": 0, **extra})
         if workspace == DEMO and not self.query("SELECT 1 FROM registry.imports LIMIT 1"):
             self.take_demo()
-        return self.run_tasks(workspace, after_listing, full_refresh=full_refresh)
+        return self.run_tasks(workspace, after_listing, full_refresh=full_refresh, gates=gates)
 
     def run_tasks(
-        self, workspace: str, after_listing: Callable[[], None] | None = None, *, full_refresh: bool = True
+        self,
+        workspace: str,
+        after_listing: Callable[[], None] | None = None,
+        *,
+        full_refresh: bool = True,
+        gates: bool = False,
     ) -> str:
         """The DAG's tasks in their order, over connections that are set already."""
         run_id = f"faulty-{os.getpid()}-{next(_runs)}"
@@ -92,9 +98,14 @@ class Driver(Pipeline):
             for chunk in self.step(lambda: tasks.plan_reading(workspace, run_id)):
                 self.step(lambda number=chunk: tasks.read_chunk(workspace, run_id, number))  # type: ignore[misc]
             tasks.stage(workspace, run_id)
+            if gates:
+                tasks.gate(workspace, run_id, "staging")
             self.judge(run_id, workspace)
+            if gates:
+                tasks.gate(workspace, run_id, "results")
             tasks.publish(workspace, run_id)
         finally:
+            tasks.finish_run(workspace, run_id)
             self.release(workspace)
         return run_id
 

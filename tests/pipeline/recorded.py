@@ -31,6 +31,16 @@ def body(name: str) -> Any:
     return json.loads(_text(name))["body"]
 
 
+def owned(found: Any, repository_id: str) -> Any:
+    """A copy of a body, or of a listing's, that names the repository as the one it belongs to."""
+    found = json.loads(json.dumps(found))
+    for one in found.get("values", [found]) if isinstance(found, dict) else ():
+        for place in (one, one.get("destination") or {}):
+            if "repository" in place:
+                place["repository"]["uuid"] = repository_id
+    return found
+
+
 def listing(*values: Any) -> dict[str, Any]:
     """Recorded objects in the envelope every listing has."""
     return {"values": list(values), "pagelen": 10, "size": len(values), "page": 1}
@@ -40,8 +50,10 @@ def listing(*values: Any) -> dict[str, Any]:
 class Recorded:
     """Answers by path below ``/2.0``; every path without one gives the recorded 404.
 
+    A repository goes by its slug or its uuid, and what was recorded of any one says that it is of the one asked for.
+
     Attributes:
-        bodies: (status, content type, body) by path.
+        bodies: (status, content type, body) by path, repositories by slug.
         partial: whether ``fields`` is honoured, as Bitbucket does.
         asked: paths in the order they came.
     """
@@ -71,13 +83,22 @@ class Recorded:
     def answer(self, target: str) -> tuple[int, str, Any]:
         """What a GET of this path and query brings."""
         parts = urlsplit(target)
-        path = unquote(parts.path).removeprefix("/2.0")
+        path, repository_id = self._by_slug(unquote(parts.path).removeprefix("/2.0"))
         self.asked.append(path)
         status, kind, found = self.bodies.get(path) or (404, "application/json", body("gildas-error-noapi"))
+        found = owned(found, repository_id) if repository_id and status == 200 else found
         fields = parse_qs(parts.query).get("fields")
         if self.partial and fields and status == 200 and isinstance(found, dict):
             found = project(found, fields[0])
         return status, kind, found
+
+    def _by_slug(self, path: str) -> tuple[str, str | None]:
+        """The path with the slug in the uuid's place, and that uuid."""
+        for listed in (found for _, _, found in self.bodies.values() if isinstance(found, dict)):
+            for one in listed.get("values", ()):
+                if one.get("type") == "repository" and f"/{one['uuid']}/" in path:
+                    return path.replace(one["uuid"], one["slug"]), one["uuid"]
+        return path, None
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         recorded = self

@@ -471,7 +471,7 @@ def test_a_listing_shorter_than_its_own_size_removes_nobody(
     assert any(row["reason_code"] == "removed_or_invisible" for row in history(pipeline))
 
 
-def test_a_membership_without_its_user_is_left_out_and_told(pipeline: Pipeline, acme: SandboxServer) -> None:
+def test_a_membership_without_its_user_counts_and_is_nobody_to_judge(pipeline: Pipeline, acme: SandboxServer) -> None:
     crew = acme.state.workspaces[0].members
     known = [
         {"type": "workspace_membership", "user": {"uuid": m.account.uuid, "account_id": m.account.account_id,
@@ -489,7 +489,12 @@ def test_a_membership_without_its_user_is_left_out_and_told(pipeline: Pipeline, 
         m.account.uuid: "member" if n == 0 else None for n, m in enumerate(crew)
     }
     call = pipeline.query("SELECT items, listing_size, reread FROM landing.calls WHERE resource = 'members'")
-    assert call == [{"items": 4, "listing_size": 6, "reread": True}]
+    assert call == [{"items": 4, "listing_size": 6, "reread": False}]
+    crew.pop()
+    acme.state.faults.clear()
+    acme.state.add_fault("workspace_members", status=200, body=json.dumps({"values": [nobody, *known[:-1]], "size": 4}))
+    whole_run(pipeline, acme)
+    assert len(pipeline.query("SELECT 1 FROM compliance.members")) == 3, "who was removed is gone"
 
 
 def test_an_empty_workspace_is_judged_and_published(pipeline: Pipeline, serve: Serve) -> None:

@@ -220,8 +220,8 @@ def wrong(value: str, problem: str) -> argparse.ArgumentTypeError:
 
 
 def workspace(value: str) -> str:
-    """A workspace's slug or uuid."""
-    value = value.strip()
+    """A workspace's slug, in lower case as it is kept, or uuid."""
+    value = value.strip().lower()
     if not (_SLUG.fullmatch(value) or _UUID.fullmatch(value)):
         raise wrong(repr(value), "is no workspace slug or uuid; a slug is what follows bitbucket.org/ in its address")
     return value

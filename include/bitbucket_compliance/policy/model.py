@@ -108,7 +108,7 @@ class Thresholds(_Strict):
     bodies_kept_days: Annotated[int, Field(ge=30, le=3650), Weaker.WHEN_LOWER] = 400
     """What Bitbucket answered is kept for so many days after it was seen last."""
     max_error_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.10
-    """Where calls failed on a larger share of the repositories, nothing is published."""
+    """Where calls failed on a larger share of the repositories, and on more than three, nothing is published."""
     max_shrink_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.10
     """Where a listing is shorter than the last one by a larger share, nothing is published."""
     reread_hours: Annotated[Hours, Weaker.WHEN_HIGHER] = 20

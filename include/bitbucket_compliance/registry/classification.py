@@ -1,7 +1,8 @@
 """Entries of the classification, declared one by one or many at once, whoever asks: an import, or a person.
 
 Rows are only ever added: the newest entry of each (workspace, target_type, target) is in force, and one that declares
-nothing takes the one before it back.
+nothing takes the one before it back. An entry by slug means the repository that has the slug when it is declared, or
+the first that a run finds with it: not another one that takes the slug over later.
 """
 
 import re
@@ -178,12 +179,14 @@ def declare(
         How many were noted.
     """
     in_force = {entry.key: entry for entry in _in_force(connection)}
-    return copy_rows(
+    noted = copy_rows(
         connection,
         "COPY registry.classification (workspace, target_type, target, classification, sensitivity, owner,"
         " import_id, declared_by) FROM STDIN",
         ((*astuple(entry), import_id, declared_by) for entry in entries if in_force.get(entry.key) != entry),
     )
+    connection.execute("SELECT registry.bind_classification()")
+    return noted
 
 
 def withdraw(

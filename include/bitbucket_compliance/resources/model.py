@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 from bitbucket_cloud.client.endpoints import ENDPOINTS
 from bitbucket_compliance.resources.shapes import Shape
 
 Body = dict[str, Any]
+_Names = dict[str, "_Names"]
 
 ReadAs = Literal["object", "listing", "newest", "collected", "addresses"]
 """How a call is made and what it lands: one object; every object of a listing; the first object of a listing that is
@@ -26,10 +28,14 @@ class Resource:
         endpoint: name in ``bitbucket_cloud``'s table of endpoints, which holds its path and scopes.
         of: what one call is about.
         read_as: see ``ReadAs``.
-        fields: all that is asked for of an object, as Bitbucket's partial-response paths.
+        fields: what is asked for of an object, its ``owner`` apart, as Bitbucket's partial-response paths.
         shape: what an object must look like to be landed.
         key: the object's key within the workspace, or within its repository; None leaves the object out.
-        query: query parameters, given the instant from which behaviour counts.
+        owner: path in each object to the uuid of the repository (``of`` a workspace: the workspace) that it belongs to,
+            asked for too; None: its objects don't say.
+        sort: the field that its listing is sorted by, where Bitbucket can: one that never changes, so that no change of
+            an object moves it to another page while pages are read.
+        query: further query parameters, given the instant from which behaviour counts.
         table: the staging table that it feeds, by ``pipeline/stage/<table>.sql``; None: no table of its own.
         fills: columns of the published inventory that it decides, as ``table.column``.
         required: what no run can do without it for, as a verb; None: a run goes on where it can't be read.
@@ -51,6 +57,8 @@ class Resource:
     fields: tuple[str, ...]
     shape: type[Shape]
     key: Callable[[Body], str | None]
+    sort: str | None = None
+    owner: str | None = None
     query: Callable[[datetime], Mapping[str, object]] | None = None
     table: str | None = None
     fills: tuple[str, ...] = ()
@@ -63,9 +71,35 @@ class Resource:
     later_requests: float = 1.0
 
     @property
+    def asked_fields(self) -> tuple[str, ...]:
+        """All that is asked for of an object."""
+        return tuple(dict.fromkeys((*self.fields, *([self.owner] if self.owner else []))))
+
+    @property
     def response_fields(self) -> tuple[str, ...]:
         """What a call's parameter ``fields`` names."""
-        return self.fields if self.read_as == "object" else tuple(f"values.{name}" for name in self.fields)
+        return self.asked_fields if self.read_as == "object" else tuple(f"values.{one}" for one in self.asked_fields)
+
+    def owner_of(self, body: Body) -> str | None:
+        """The uuid that an object names as its owner's, in lower case; None where it names none."""
+        found: Any = body
+        for name in (self.owner or "").split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        return found.lower() if isinstance(found, str) else None
+
+    def kept(self, body: Body) -> Body:
+        """Of an object what was asked for, whatever came: a link may lose ``fields`` on the way."""
+        kept: Body = _kept(body, self._asked)
+        return kept
+
+    @cached_property
+    def _asked(self) -> _Names:
+        names: _Names = {}
+        for field in self.fields:
+            inner = names
+            for name in field.split("."):
+                inner = inner.setdefault(name, {})
+        return names
 
     @property
     def on_demand(self) -> bool:
@@ -80,3 +114,14 @@ class Resource:
     def missing_scopes(self, granted: frozenset[str] | None) -> list[str]:
         """The scopes that it takes and the token lacks; none where the token's scopes are not known."""
         return [] if granted is None else sorted(self.scopes - granted)
+
+
+def _kept(value: Any, names: _Names) -> Any:
+    """Of a value the fields of these names, in lists of each object; all of it where no names are given."""
+    if not names:
+        return value
+    if isinstance(value, list):
+        return [_kept(one, names) for one in value]
+    if isinstance(value, dict):
+        return {name: _kept(value[name], inner) for name, inner in names.items() if name in value}
+    return value

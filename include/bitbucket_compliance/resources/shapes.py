@@ -133,7 +133,9 @@ class PullRequest(Shape):
 class BuildStatus(Shape):
     """Of a pull request."""
 
+    key: str | None = None
     state: str
+    created_on: Instant | None = None
 
 
 class _State(_Named):
@@ -175,6 +177,7 @@ class BranchingModel(Shape):
 
 
 class Role(Shape):
-    """The identity's own role."""
+    """The identity's own role, and the workspace that it is in."""
 
     permission: str | None = None
+    workspace: _Workspace | None = None

@@ -14,6 +14,7 @@ from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.database import Connection, connect
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, postgres_errors
 from bitbucket_compliance.pipeline.extract.selection import announced_events
+from bitbucket_compliance.pipeline.run.identity import kept_as
 from bitbucket_compliance.security_tests.policies import policy_of
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
 from bitbucket_compliance.tasks.webhook_report import registered_lines, removed_lines
@@ -93,11 +94,14 @@ def plan(action: str, workspace: str = "") -> list[str]:
 
 
 def _chosen(settings: Any, workspace: str, action: str) -> list[str]:
-    connected = list(settings.workspaces)
-    if action == "remove":
-        # Also of workspaces that were taken out of the connection.
-        with postgres_errors(), closing(connect()) as connection:
-            connected = list(dict.fromkeys([*connected, *_recorded(connection, settings.conn_id)]))
+    with postgres_errors(), closing(connect()) as connection:
+        # Events are found under the slug that everything else of the workspace is kept under.
+        connected = [kept_as(connection, one) for one in settings.workspaces]
+        workspace = kept_as(connection, workspace) if workspace else ""
+        if action == "remove":
+            # Also of workspaces that were taken out of the connection.
+            connected += _recorded(connection, settings.conn_id)
+    connected = list(dict.fromkeys(connected))
     if not connected:
         raise WebhooksRefused(
             f"connection {settings.conn_id}: extra workspaces is empty; list the slugs of the workspaces to judge"

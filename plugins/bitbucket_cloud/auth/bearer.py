@@ -34,10 +34,11 @@ REFUSAL_REMEMBERED = 30.0
 
 @dataclass(frozen=True)
 class Token:
-    """A token and the ``time.monotonic()`` at which to renew it."""
+    """A token and the ``time.monotonic()`` at which to renew it; its scopes where its own answer lists them."""
 
     value: str = field(repr=False)
     renew_at: float
+    scopes: frozenset[str] | None = None
 
 
 #: Gets a token other than the one that was refused, if any was.
@@ -59,6 +60,11 @@ class BearerAuth(AuthBase):
         self._lock = threading.Lock()
         self._current: Token | None = None
         self._refusal: tuple[float, AuthenticationError] | None = None
+
+    @property
+    def scopes(self) -> frozenset[str] | None:
+        """Scopes of the current token as the token endpoint listed them; None where it did not, or was not asked."""
+        return self._current.scopes if self._current else None
 
     # named as in AuthBase
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -122,7 +128,8 @@ def _by_client_credentials(endpoint: TokenEndpoint, redactor: Redactor) -> Obtai
     def obtain(refused: str | None) -> Token:
         answer = endpoint.client_credentials()
         redactor.add(answer.access_token)
-        return Token(answer.access_token, answer.asked_at + answer.lifetime - renewal_lead(answer.lifetime))
+        renew_at = answer.asked_at + answer.lifetime - renewal_lead(answer.lifetime)
+        return Token(answer.access_token, renew_at, answer.scopes)
 
     return obtain
 

@@ -26,6 +26,7 @@ from bitbucket_cloud.errors import (
     ServerError,
     UnreadableBody,
 )
+from bitbucket_cloud.http.statuses import NOT_IN_TIME
 from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.settings import TOKEN_PATH, Settings
 
@@ -145,7 +146,7 @@ class TokenEndpoint:
             return TokenRateLimited(
                 f"{address} limits the rate of token requests (429); wait a while, then run again", status=status
             )
-        if status >= 500:
+        if status >= 500 or status in NOT_IN_TIME:
             problem = f"{address} failed to give out a token (status {status}); run again later"
             return ServerError(problem, status=status)
         code = _error_code(response)

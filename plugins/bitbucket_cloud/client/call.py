@@ -17,15 +17,16 @@ import tenacity
 
 from bitbucket_cloud.auth.bearer import BearerAuth
 from bitbucket_cloud.auth.scopes import expand, parse
-from bitbucket_cloud.client.endpoints import Endpoint
+from bitbucket_cloud.client.endpoints import ENDPOINTS, Endpoint
 from bitbucket_cloud.client.pagination import Answer
-from bitbucket_cloud.client.responses import Asked, error_of, read_object
+from bitbucket_cloud.client.responses import Asked, error_of, not_supported, read_object
 from bitbucket_cloud.errors import BitbucketError, EndpointNotAllowed, NeverReached, RateLimited
 from bitbucket_cloud.http.redaction import Redactor
+from bitbucket_cloud.http.statuses import says_not_done, shows_token
 from bitbucket_cloud.http.transport import Transport
 from bitbucket_cloud.rate_limit.limiter import RateLimiter
 from bitbucket_cloud.settings import API_ROOT, Settings
-from bitbucket_cloud.urls import origin_of, path_of
+from bitbucket_cloud.urls import origin_of, path_of, query_of, still_asking
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 3
 #: Seconds that a wait between two tries never exceeds, what is added at random aside.
 LONGEST_WAIT = 30.0
+#: Endpoints that show whether a refused token is taken at all, asked in this order until one doesn't refuse it.
+_SHOWING_TOKEN = ("workspace", "repositories", "workspace_members")
 
 
 class Caller:
@@ -41,7 +44,7 @@ class Caller:
 
     Attributes:
         requests_sent: API requests of all threads so far.
-        granted_scopes: scopes of the token as the last answer stated them, included ones too; None until one did.
+        not_supported: tokens and names of endpoints that refused them while others took them.
     """
 
     def __init__(
@@ -53,9 +56,27 @@ class Caller:
         self.limiter = limiter
         self.redactor = redactor
         self.requests_sent = 0
-        self.granted_scopes: frozenset[str] | None = None
+        self.not_supported: set[tuple[str, str]] = set()
+        self._stated_scopes: frozenset[str] | None = None
+        self._taken: tuple[str, float] = ("", 0.0)
         self._origin = origin_of(settings.api_url)
         self._lock = threading.Lock()
+
+    @property
+    def granted_scopes(self) -> frozenset[str] | None:
+        """Scopes of the token, included ones too: as its own answer listed them, with all that any answer stated.
+
+        An answer may state fewer than the token has. One that is taken away meanwhile shows by 403s. None until known.
+        """
+        of_token = self.auth.scopes
+        if of_token is None or self._stated_scopes is None:
+            return self._stated_scopes if of_token is None else expand(of_token)
+        return self._stated_scopes | expand(of_token)
+
+    def was_taken(self, token: str, since: float) -> bool:
+        """Whether an answer since then (``time.monotonic()``) shows that Bitbucket takes the token."""
+        taken, at = self._taken
+        return taken == token and at >= since
 
     def call(
         self,
@@ -103,13 +124,16 @@ class Caller:
         return prepared
 
     def exchange(self, signed: requests.PreparedRequest) -> requests.Response:
-        """Send a request and learn the scopes from its answer."""
+        """Send a request and learn from its answer about the token."""
         with self._lock:
             self.requests_sent += 1
         response = self.transport.exchange(signed)
+        if shows_token(response.status_code):
+            self._taken = (_token_of(signed), time.monotonic())
         header = response.headers.get("X-OAuth-Scopes")
         if header is not None:
-            self.granted_scopes = expand(parse(header))
+            with self._lock:
+                self._stated_scopes = (self._stated_scopes or frozenset()) | expand(parse(header))
         return response
 
     def _repeat(self, endpoint: Endpoint, prepared: requests.PreparedRequest) -> Answer:
@@ -152,6 +176,7 @@ class _Call:
         redirects = 0
         prepared = self.prepared
         while True:
+            began = time.monotonic()
             signed = self.caller.auth(prepared.copy())
             response = self._send(signed)
             if response is None:
@@ -161,16 +186,55 @@ class _Call:
                 body = read_object(response, self.asked)
                 self.caller.auth.accepted()
                 return Answer(body, self.requests, prepared.url or "", len(response.content))
-            if status == 401 and not is_renewed and self.caller.auth.renew(_token_of(signed)):
+            if status == 401:
+                self._change_token(response, _token_of(signed), began, may_renew=not is_renewed)
                 is_renewed = True
                 continue
             # What writes names repositories by uuid, which no renaming redirects.
             if status in _REDIRECTS and redirects < MOST_REDIRECTS and not self.endpoint.writes:
                 target = urljoin(prepared.url or "", response.headers.get("Location", ""))
+                # It names the new place, not always what was asked for there.
+                target = still_asking(target, query_of(prepared.url))
                 prepared = self.caller.prepare(self.endpoint, target, "a redirect")
                 redirects += 1
                 continue
             raise error_of(response, self.asked, self.caller.redactor)
+
+    def _change_token(self, refusal: requests.Response, token: str, since: float, *, may_renew: bool) -> None:
+        """After a 401: let another token be used, where there is one.
+
+        Raises:
+            TokenNotSupported: Bitbucket takes the token elsewhere.
+            AuthenticationError: nowhere, and there is no other.
+        """
+        refused = (token, self.endpoint.name)
+        # Where this very endpoint refused this very token before, another one would be refused as well.
+        is_known = refused in self.caller.not_supported
+        if may_renew and not is_known and self.caller.auth.renew(token):
+            return
+        if self._is_taken_elsewhere(token, since):
+            self.caller.not_supported.add(refused)
+            raise not_supported(refusal, self.asked, self.caller.redactor)
+        if may_renew and is_known and self.caller.auth.renew(token):
+            return
+        raise error_of(refusal, self.asked, self.caller.redactor)
+
+    def _is_taken_elsewhere(self, token: str, since: float) -> bool:
+        """Whether Bitbucket takes a token that it refused here: other calls show it, or it is tried."""
+        if self.caller.was_taken(token, since):
+            return True
+        workspace = self.endpoint.values_in(self.asked.path).get("workspace")
+        elsewhere = [ENDPOINTS[name] for name in _SHOWING_TOKEN if workspace and name != self.endpoint.name]
+        return any(self._takes(endpoint, str(workspace)) for endpoint in elsewhere)
+
+    def _takes(self, endpoint: Endpoint, workspace: str) -> bool:
+        """Whether an endpoint about the workspace does not refuse the token."""
+        url = self.caller.settings.api_url + API_ROOT + endpoint.fill({"workspace": workspace})
+        prepared = self.caller.prepare(endpoint, url, "the request", endpoint.query(params={"pagelen": 1}))
+        while True:
+            response = self._send(self.caller.auth(prepared.copy()))
+            if response is not None:
+                return response.status_code != 401
 
     def _send(self, signed: requests.PreparedRequest) -> requests.Response | None:
         """The answer; None: it was a 429 that is worth another try after the pause.
@@ -209,8 +273,7 @@ class _Call:
         finally:
             milliseconds = (time.monotonic() - began) * 1000
             log.debug("%s %s %s %.0f ms", self.endpoint.method, self.endpoint.path, outcome, milliseconds)
-        # 4xx says that nothing was done.
-        self._may_be_done = not 400 <= response.status_code < 500
+        self._may_be_done = not says_not_done(response.status_code)
         return response
 
 

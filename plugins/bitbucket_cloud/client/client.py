@@ -79,7 +79,7 @@ class BitbucketClient:
 
     @property
     def granted_scopes(self) -> frozenset[str] | None:
-        """Scopes of the token, included ones too, as the last answer stated them; None until one did."""
+        """Scopes of the token, included ones too: all that its own answer or any other stated; None until one did."""
         return self._caller.granted_scopes
 
     def get(self, endpoint: str, **arguments: Any) -> Any:
@@ -169,7 +169,7 @@ class BitbucketClient:
             BitbucketError: as in ``fetch``; its ``requests`` count all pages asked for.
         """
         known = endpoint_named(endpoint)
-        if not known.paged:
+        if known.page_max is None:
             raise EndpointNotAllowed(f"endpoint {known.name} is no listing; use get")
         first = known.fill(path)
         query = known.query(with_paging_fields(fields), params)
@@ -177,7 +177,8 @@ class BitbucketClient:
         def fetch(link: str | None) -> Answer:
             return self._caller.call(known, first, query) if link is None else self._caller.follow(known, link)
 
-        return self._listed(first, iterate_pages(fetch, start, most_pages=self.settings.configuration.most_pages))
+        most_pages = self.settings.configuration.most_pages
+        return self._listed(first, iterate_pages(fetch, start, most_pages=most_pages, asked=query))
 
     def _listed(self, path: str, pages: Iterator[Page]) -> Iterator[Page]:
         """The pages of a listing that isn't known to be too large."""

@@ -69,7 +69,9 @@ class Endpoint:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         parts = _PARAMETER.split(self.path)
-        return re.compile("".join("[^/?#]+" if at % 2 else re.escape(part) for at, part in enumerate(parts)) + "/?")
+        return re.compile(
+            "".join(f"(?P<{part}>[^/?#]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts)) + "/?"
+        )
 
     def fill(self, values: Mapping[str, object]) -> str:
         """The path with its parameters filled in, each percent-encoded as one segment.
@@ -120,6 +122,11 @@ class Endpoint:
         return bool(self._pattern.fullmatch(path)) and not any(
             _changes_path(unquote(segment)) for segment in path.strip("/").split("/")
         )
+
+    def values_in(self, path: str) -> dict[str, str]:
+        """The path parameters of a percent-encoded path below ``/2.0``, decoded; none where it is no such path."""
+        found = self._pattern.fullmatch(path)
+        return {name: unquote(value) for name, value in found.groupdict().items()} if found else {}
 
 
 def _endpoint(name: str, path: str, *scopes: str, page_max: int | None = None, method: str = "GET") -> Endpoint:

@@ -1,11 +1,12 @@
-"""Follows a listing's ``next`` links as they are given; page numbers are never made up.
+"""Follows a listing's ``next`` links; page numbers are never made up.
 
-Only ``values`` and ``next`` are certain in Bitbucket's listings; ``size`` and ``page`` may be missing.
+Only ``values`` and ``next`` are certain in Bitbucket's listings; ``size`` and ``page`` may be missing, and a link may
+have lost what was asked. It says where the next page begins: that is asked for on the listing's own path, as before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -18,12 +19,14 @@ from bitbucket_cloud.errors import (
     RateLimited,
     UnreadableBody,
 )
-from bitbucket_cloud.urls import origin_of, path_of
+from bitbucket_cloud.urls import origin_of, path_of, still_asking
 
 #: What a paginator needs of a listing besides its values, where the answer is trimmed by ``fields``.
-PAGING_FIELDS = ("next", "size")
+PAGING_FIELDS = ("next", "size", "pagelen")
 #: Bytes of all pages of a listing together.
 MOST_BYTES = 200 * 1024**2
+#: Pages in a row that hold nothing and name a next one.
+MOST_EMPTY_PAGES = 20
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,13 @@ class Page:
         values: its objects.
         size: objects in the whole listing, where Bitbucket says so on this page.
         requests: API requests that this page cost, retries included.
+        is_full: whether it is as long as a page may be.
     """
 
     values: list[dict[str, Any]]
     size: int | None
     requests: int
+    is_full: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,14 @@ class Listing:
         size: objects in the listing as the last page that says so counts them; None where none does.
         sizes: every size that a page stated, in their order; more than one where the listing changed meanwhile.
         requests: API requests it cost, retries included.
+        ends_full: whether the last page is as long as a page may be and yet names no next one: there may be more.
     """
 
     values: list[dict[str, Any]]
     size: int | None
     requests: int
     sizes: tuple[int, ...] = ()
+    ends_full: bool = False
 
 
 def with_paging_fields(fields: Sequence[str]) -> tuple[str, ...]:
@@ -86,7 +93,11 @@ def with_paging_fields(fields: Sequence[str]) -> tuple[str, ...]:
 
 
 def iterate_pages(
-    fetch: Callable[[str | None], Answer], start: PageCursor | None = None, *, most_pages: int
+    fetch: Callable[[str | None], Answer],
+    start: PageCursor | None = None,
+    *,
+    most_pages: int,
+    asked: Mapping[str, object] | None = None,
 ) -> Iterator[Page]:
     """Page after page, each fetched when it is asked for.
 
@@ -94,36 +105,40 @@ def iterate_pages(
         fetch: gets the first page for None, else the page behind a ``next`` link.
         start: where an interrupted listing goes on; its values come first, as a page that costs nothing.
         most_pages: of the whole listing, those before ``start`` included.
+        asked: query parameters of the first page, which every further one is asked with.
 
     Raises:
         AnswerTooLarge: there are more pages, or they are larger than all pages of a listing may be.
         EndpointNotAllowed: a ``next`` link leads away from the listing.
         RateLimited: as ``fetch`` does; from the second page on its ``cursor`` holds what came before.
-        UnreadableBody: a page has no list of objects, or a ``next`` that is no text or leads back.
+        UnreadableBody: a page has no list of objects, or a ``next`` that is no text or leads back; or page after page
+            holds nothing.
         BitbucketError: whatever ``fetch`` raises; its ``requests`` then include the pages before.
     """
     spent = 0
     link: str | None = start.next_link if start else None
     seen = {link} if link else set()
-    pages, size = start.pages if start else 0, 0
+    pages, size, empty = start.pages if start else 0, 0, 0
     values: list[dict[str, Any]] = []
     if start is not None and start.values:
         values.extend(start.values)
         yield Page(list(start.values), None, 0)
     while True:
-        asked = link
+        behind = link
         try:
             answer = fetch(link)
             pages += 1
             size += answer.size
-            page, link = _read(answer)
+            page, link = _read(answer, asked or {})
+            empty = 0 if page.values else empty + 1
             if link is not None:
                 _check_end(answer, pages, size, most_pages)
-                _check_link(answer, link, seen)
+                _check_empty(answer, empty)
+                link = _checked_link(answer, link, asked or {}, seen)
         except BitbucketError as error:
             error.requests += spent
-            if isinstance(error, RateLimited) and asked is not None:
-                error.cursor = PageCursor(values, asked, pages)
+            if isinstance(error, RateLimited) and behind is not None:
+                error.cursor = PageCursor(values, behind, pages)
             raise
         spent += page.requests
         values.extend(page.values)
@@ -140,16 +155,45 @@ def _check_end(answer: Answer, pages: int, size: int, most_pages: int) -> None:
         raise AnswerTooLarge(f"the listing {path_of(answer.url)} has more than {limit}", requests=answer.requests)
 
 
-def _check_link(answer: Answer, link: str, seen: set[str]) -> None:
-    """Raise where a ``next`` link leads away from the listing, or back."""
-    if origin_of(link) != origin_of(answer.url) or _segments(link) != _segments(answer.url):
+def _check_empty(answer: Answer, empty: int) -> None:
+    """Raise where one page after the other holds nothing and names a next one."""
+    if empty > MOST_EMPTY_PAGES:
+        raise UnreadableBody(
+            f"{empty} pages in a row of the listing {path_of(answer.url)} hold nothing and name a next one; run again",
+            requests=answer.requests,
+        )
+
+
+def _checked_link(answer: Answer, link: str, asked: Mapping[str, object], seen: set[str]) -> str:
+    """Where the next page is asked for: as before, and by uuid where that was asked for.
+
+    Followed by its slug it could meet the repository that took the slug over a moment ago.
+
+    Raises:
+        EndpointNotAllowed: it leads away from the listing.
+        UnreadableBody: it leads back.
+    """
+    if origin_of(link) != origin_of(answer.url) or not _is_same_path(_segments(link), _segments(answer.url)):
         raise EndpointNotAllowed(
             f"a next link of the listing {path_of(answer.url)} leads away from it; refused", requests=answer.requests
         )
+    link = still_asking(link, asked, path_of(answer.url))
     if link in seen:
         raise UnreadableBody(
             "a listing's next link leads back to a page already read; run again", requests=answer.requests
         )
+    return link
+
+
+def _is_same_path(found: Sequence[str], own: Sequence[str]) -> bool:
+    """Whether the parts of two paths are the same; a slug may stand where a uuid was asked for."""
+    return len(found) == len(own) and all(
+        one == other or (_is_uuid(other) and not _is_uuid(one)) for one, other in zip(found, own, strict=True)
+    )
+
+
+def _is_uuid(segment: str) -> bool:
+    return segment.startswith("{") and segment.endswith("}")
 
 
 def _segments(url: str) -> list[str]:
@@ -163,16 +207,18 @@ def collect(pages: Iterator[Page]) -> Listing:
     size: int | None = None
     requests = 0
     sizes: dict[int, None] = {}
+    ends_full = False
     for page in pages:
         values.extend(page.values)
+        ends_full = page.is_full
         if page.size is not None:
             size = page.size
             sizes[size] = None
         requests += page.requests
-    return Listing(values, size, requests, tuple(sizes))
+    return Listing(values, size, requests, tuple(sizes), ends_full)
 
 
-def _read(answer: Answer) -> tuple[Page, str | None]:
+def _read(answer: Answer, asked: Mapping[str, object]) -> tuple[Page, str | None]:
     link = answer.body.get("next")
     size = answer.body.get("size")
     # Without its values a listing is empty only where it says so: nothing must pass for "there are none".
@@ -181,5 +227,12 @@ def _read(answer: Answer) -> tuple[Page, str | None]:
         raise UnreadableBody("a listing came without its list of objects; run again", requests=answer.requests)
     if link is not None and not isinstance(link, str):
         raise UnreadableBody("a listing's next link is no text; run again", requests=answer.requests)
-    known = isinstance(size, int) and not isinstance(size, bool) and size >= 0
-    return Page(values, size if known else None, answer.requests), link or None
+    # The length that was asked for, or the smaller one that the server made of it.
+    lengths = [length for length in map(_count, (asked.get("pagelen"), answer.body.get("pagelen"))) if length]
+    is_full = bool(lengths) and len(values) >= min(lengths)
+    return Page(values, _count(size), answer.requests, is_full), link or None
+
+
+def _count(value: object) -> int | None:
+    """A number of objects, where it is one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

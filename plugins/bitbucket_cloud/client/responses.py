@@ -16,6 +16,7 @@ from bitbucket_cloud import errors
 from bitbucket_cloud.auth.scopes import parse
 from bitbucket_cloud.client.endpoints import Endpoint
 from bitbucket_cloud.http.redaction import Redactor
+from bitbucket_cloud.http.statuses import NOT_IN_TIME
 
 MERGE_TIMEOUT = 555
 _SCOPE_MESSAGE = "lack one or more required privilege scopes"
@@ -59,7 +60,25 @@ def error_of(response: requests.Response, asked: Asked, redactor: Redactor) -> e
     return kind(sentence.format(conn=asked.conn_id, path=asked.path, status=status, said=said), status=status)
 
 
+def not_supported(response: requests.Response, asked: Asked, redactor: Redactor) -> errors.TokenNotSupported:
+    """The error for a 401 of a token that Bitbucket takes elsewhere."""
+    note = redactor.note(_envelope(response).get("message"))
+    return errors.TokenNotSupported(
+        f"Bitbucket refused the token of Airflow connection {asked.conn_id} for {asked.path}"
+        f"{f' ({note})' if note else ''}, but takes it elsewhere; "
+        "a token of another kind may be needed for this endpoint",
+        status=401,
+    )
+
+
 _Sentence = tuple[type[errors.BitbucketError], str]
+
+_LATE: _Sentence = (errors.ServerError, "Bitbucket ran out of time on {path} (status {status}); run again later")
+_MALFORMED: _Sentence = (
+    errors.BadRequest,
+    "Bitbucket did not accept the request for {path} (status {status}){said}; "
+    "the parameters of the call need to change",
+)
 
 _BY_STATUS: Mapping[int, _Sentence] = {
     401: (
@@ -81,12 +100,14 @@ _BY_STATUS: Mapping[int, _Sentence] = {
         errors.MergeTimeout,
         "Bitbucket ran out of time on {path} (status {status}); ask for less at a time",
     ),
+    **dict.fromkeys(NOT_IN_TIME, _LATE),
+    **dict.fromkeys((400, 413, 414, 422, 431), _MALFORMED),
 }
 _BY_CLASS: Mapping[int, _Sentence] = {
     4: (
         errors.BadRequest,
-        "Bitbucket did not accept the request for {path} (status {status}){said}; "
-        "the parameters of the call need to change",
+        "Bitbucket refused {path} (status {status}){said}; look at it in Bitbucket as the identity of "
+        "Airflow connection {conn}",
     ),
     5: (errors.ServerError, "Bitbucket failed on {path} (status {status}); run again later"),
 }

@@ -26,6 +26,10 @@ def envelope(message: str, **more: Any) -> dict[str, Any]:
 CASES = [
     (400, envelope("Invalid pagelen"), "application/json", errors.BadRequest),
     (405, "", "text/plain", errors.BadRequest),
+    (408, "<html>Request Timeout</html>", "text/html", errors.ServerError),
+    (425, "", "text/plain", errors.ServerError),
+    (499, "", "text/plain", errors.ServerError),
+    (451, "", "text/plain", errors.BadRequest),
     (403, SCOPES_403, "application/json", errors.ScopeMissing),
     (
         403,
@@ -74,7 +78,10 @@ def test_every_failure_has_its_class_and_a_clean_line(
     assert len(line) < 500
 
 
-@pytest.mark.parametrize(("status", "attempts"), [(400, 1), (403, 1), (404, 1), (410, 1), (555, 1), (502, 5)])
+@pytest.mark.parametrize(
+    ("status", "attempts"),
+    [(400, 1), (403, 1), (404, 1), (410, 1), (555, 1), (502, 5), (408, 5), (425, 5), (499, 5)],
+)
 def test_only_what_a_moment_may_cure_is_repeated(
     fake: Any, client: Any, reply: Any, status: int, attempts: int
 ) -> None:
@@ -129,3 +136,13 @@ def test_errors_survive_a_trip_between_processes() -> None:
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert str(again) == "lacks it"
     assert (again.status, again.requests, again.required) == (403, 2, {"pipeline"})
+
+
+@pytest.mark.parametrize(("status", "is_a_parameters_fault"), [(400, True), (422, True), (402, False), (451, False)])
+def test_only_a_request_that_was_not_understood_is_the_parameters_fault(
+    fake: Any, client: Any, reply: Any, status: int, is_a_parameters_fault: bool
+) -> None:
+    fake.on("/workspaces/acme", reply(status, ""))
+    with pytest.raises(errors.BadRequest) as caught:
+        client.get("workspace", workspace="acme")
+    assert ("parameters" in str(caught.value)) is is_a_parameters_fault

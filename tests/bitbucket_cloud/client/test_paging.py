@@ -21,7 +21,9 @@ def link(fake: Any, cursor: str) -> str:
     return f"{fake.url}/2.0{REPOSITORIES}?page={cursor}&odd=a%2Bb%20c"
 
 
-def test_opaque_next_links_are_followed_as_given(fake: Any, client: Any, reply: Any) -> None:
+def test_a_next_link_says_where_to_go_on_and_what_it_lost_is_asked_for_again(
+    fake: Any, client: Any, reply: Any
+) -> None:
     serve(
         fake,
         reply,
@@ -34,8 +36,61 @@ def test_opaque_next_links_are_followed_as_given(fake: Any, client: Any, reply: 
     assert [value["id"] for value in listing.values] == [1, 2, 3]
     assert (listing.size, listing.requests) == (4, 2)
     first, second = fake.api()
-    assert first.query == {"sort": ["slug"], "fields": ["values.id,next,size"], "pagelen": ["100"]}
-    assert second.target == link(fake, "8xhd").removeprefix(fake.url)
+    assert first.query == {"sort": ["slug"], "fields": ["values.id,next,size,pagelen"], "pagelen": ["100"]}
+    assert second.query == {**first.query, "page": ["8xhd"], "odd": ["a+b c"]}
+
+
+def test_a_next_link_that_lost_nothing_is_followed_as_given(fake: Any, client: Any, reply: Any) -> None:
+    asked = "pagelen=50&q=state%20%3D%20%22OPEN%22&odd=a%2Bb%20c&page=8xhd"
+    target = f"{fake.url}/2.0{REPOSITORIES}?{asked}"
+    serve(fake, reply, {None: {"values": [{"id": 1}], "next": target}, "8xhd": {"values": [{"id": 2}]}})
+    client.paginate("repositories", params={"q": 'state = "OPEN"'}, workspace="acme")
+    # Its page length stays: the server may have chosen it, and counts its pages by it.
+    assert fake.api()[1].target == f"/2.0{REPOSITORIES}?{asked}"
+
+
+def test_a_next_link_that_asks_for_something_else_gets_what_was_asked_for(fake: Any, client: Any, reply: Any) -> None:
+    target = f"{fake.url}/2.0{REPOSITORIES}?q=state+%3D+%22DECLINED%22&fields=values&sort=-id&page=8xhd"
+    serve(fake, reply, {None: {"values": [{"id": 1}], "next": target}, "8xhd": {"values": [{"id": 2}]}})
+    client.paginate(
+        "repositories", fields=["values.id"], params={"q": 'state = "OPEN"', "sort": "id"}, workspace="acme"
+    )
+    first, second = fake.api()
+    assert second.query == {**first.query, "page": ["8xhd"]}
+
+
+@pytest.mark.parametrize("target", ["/repositories/acme&page=2", "/repositories/acme/other/pullrequests?page=2"])
+def test_a_next_link_to_another_listing_is_told_as_what_it_is(fake: Any, client: Any, reply: Any, target: str) -> None:
+    fake.on(REPOSITORIES, reply(200, {"values": [{"id": 1}], "next": f"{fake.url}/2.0{target}"}))
+    with pytest.raises(errors.EndpointNotAllowed, match=r"next link of the listing .*/repositories/acme leads away"):
+        client.paginate("repositories", workspace="acme")
+
+
+def test_pages_that_hold_nothing_are_followed_twenty_times(fake: Any, client: Any, reply: Any) -> None:
+    fake.call(REPOSITORIES, lambda asked: reply(200, {"values": [], "next": link(fake, f"{len(fake.api())}")}))
+    with pytest.raises(errors.UnreadableBody, match=r"21 pages in a row of the listing .* hold nothing"):
+        client.paginate("repositories", workspace="acme")
+
+
+@pytest.mark.parametrize(("body", "ends_full"), [
+    ({"values": [{}] * 3}, True), ({"values": [{}] * 2}, False), ({"values": [{}] * 2, "pagelen": 2}, True),
+    ({"values": [{}] * 2, "pagelen": 50}, False), ({"values": [], "pagelen": 0}, False),
+])  # fmt: skip
+def test_a_last_page_that_is_as_long_as_a_page_may_be_may_not_be_the_last(
+    fake: Any, client: Any, reply: Any, body: Any, ends_full: bool
+) -> None:
+    fake.on(REPOSITORIES, reply(200, body))
+    assert client.paginate("repositories", params={"pagelen": 3}, workspace="acme").ends_full is ends_full
+
+
+def test_the_redirect_of_a_renamed_repository_keeps_what_was_asked(fake: Any, client: Any, reply: Any) -> None:
+    fake.on(
+        "/repositories/acme/old/pullrequests", reply(301, "", {"Location": "/2.0/repositories/acme/new/pullrequests"})
+    )
+    fake.on("/repositories/acme/new/pullrequests", reply(200, {"values": []}))
+    client.paginate("pull_requests", params={"q": "id > 1"}, fields=["values.id"], workspace="acme", repo_slug="old")
+    first, second = fake.api()
+    assert second.query == first.query and first.query["q"] == ["id > 1"]
 
 
 def test_a_listing_without_size_is_read_to_its_end(fake: Any, client: Any, reply: Any) -> None:
@@ -85,10 +140,9 @@ def test_a_next_link_that_leaves_host_or_endpoint_is_refused(
 
 
 def test_a_next_link_may_be_written_in_another_way(fake: Any, client: Any, reply: Any) -> None:
-    fake.on(
-        "/repositories/%7Babc%7D", reply(200, {"values": [], "next": f"{fake.url}/2.0/repositories/{{ABC}}?page=2"})
-    )
-    fake.on("/repositories/%7BABC%7D", reply(200, {"values": [{"id": 9}]}))
+    target = f"{fake.url}/2.0/repositories/{{ABC}}?page=2"
+    pages = {False: {"values": [], "next": target}, True: {"values": [{"id": 9}]}}
+    fake.call("/repositories/%7Babc%7D", lambda asked: reply(200, pages["page" in asked.query]))
     assert client.paginate("repositories", workspace="{abc}").values == [{"id": 9}]
 
 
@@ -164,11 +218,11 @@ def test_single_objects_have_no_page_length_and_paginate_refuses_them(fake: Any,
     ("fields", "sent"),
     [
         ((), None),
-        (("values.id", "values.slug"), "values.id,values.slug,next,size"),
-        (("values.id", "next"), "values.id,next,size"),
+        (("values.id", "values.slug"), "values.id,values.slug,next,size,pagelen"),
+        (("values.id", "next"), "values.id,next,size,pagelen"),
         (("-values.links",), "-values.links"),
         (("+values.user.email",), "+values.user.email"),
-        (("values.id", "+values.user.email"), "values.id,+values.user.email,next,size"),
+        (("values.id", "+values.user.email"), "values.id,+values.user.email,next,size,pagelen"),
     ],
 )
 def test_fields_are_joined_and_keep_what_paging_needs(
@@ -196,3 +250,17 @@ def test_query_values_arrive_as_bitbucket_reads_them(fake: Any, client: Any, rep
         workspace="acme",
     )
     assert fake.api()[0].query == {"q": [q], "yes": ["true"], "state": ["OPEN", "MERGED"], "pagelen": ["100"]}
+
+
+def test_a_repository_asked_for_by_uuid_is_never_followed_by_its_slug(fake: Any, client: Any, reply: Any) -> None:
+    """The slug may be another repository's by then."""
+    by_uuid, by_slug = "/repositories/acme/%7Babc%7D/pullrequests", "/repositories/acme/app/pullrequests"
+    pages = [
+        reply(200, {"values": [{"id": 1}], "next": f"{fake.url}/2.0{by_slug}?page=x8"}),
+        reply(200, {"values": [{"id": 2}]}),
+    ]
+    fake.on(by_uuid, *pages)
+    fake.on(by_slug, reply(200, {"values": [{"id": 666}]}))
+    listing = client.paginate("pull_requests", workspace="acme", repo_slug="{abc}")
+    assert [one["id"] for one in listing.values] == [1, 2]
+    assert fake.api()[-1].target == "/2.0" + by_uuid + "?pagelen=50&page=x8"

@@ -82,8 +82,8 @@ def test_retries_429s_renewed_tokens_and_redirects_cost_a_permit_each_and_tokens
     assert len(fake.seen) == 9
 
 
-@pytest.mark.parametrize("status", [400, 402, 403, 404, 405, 406, 408, 409, 410, 413, 415, 418, 422, 425, 451])
-def test_no_4xx_but_401_and_429_is_ever_repeated(fake: Any, reply: Any, client: Any, status: int) -> None:
+@pytest.mark.parametrize("status", [400, 402, 403, 404, 405, 406, 409, 410, 413, 415, 418, 422, 423, 451])
+def test_no_4xx_but_401_429_and_those_of_time_is_ever_repeated(fake: Any, reply: Any, client: Any, status: int) -> None:
     fake.on("/workspaces/acme", reply(status, ""))
     with pytest.raises(errors.BitbucketError):
         ask(client)
@@ -229,7 +229,7 @@ def refusal(client: BitbucketClient, start: PageCursor) -> Any:
 
 
 def test_a_429_in_the_middle_of_a_listing_carries_what_was_read(fake: Any, reply: Any, counted: Any) -> None:
-    link = f"{fake.url}/2.0{REPOSITORIES}?page=1"
+    link = f"{fake.url}/2.0{REPOSITORIES}?pagelen=100&page=1"
     fake.on(REPOSITORIES, reply(200, {"values": [{"id": 0}], "next": link}), reply(429, LIMITED))
     with pytest.raises(errors.RateLimited) as caught:
         counted(rate_limit_pauses=1).paginate("repositories", workspace="acme")
@@ -256,7 +256,7 @@ def test_a_start_that_leads_elsewhere_is_refused(fake: Any, counted: Any, elsewh
 
 
 def test_a_start_that_leads_back_to_itself_is_a_loop(fake: Any, reply: Any, counted: Any) -> None:
-    link = f"{fake.url}/2.0{REPOSITORIES}?page=1"
+    link = f"{fake.url}/2.0{REPOSITORIES}?pagelen=100&page=1"
     fake.on(REPOSITORIES, reply(200, {"values": [], "next": link}))
     with pytest.raises(errors.UnreadableBody, match="already read"):
         counted().paginate("repositories", workspace="acme", start=PageCursor([], link))

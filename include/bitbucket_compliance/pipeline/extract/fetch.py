@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from bitbucket_cloud import errors as bitbucket
+from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests
 from bitbucket_compliance.pipeline.extract.landing.results import (
     FAILED,
@@ -52,6 +53,7 @@ class Call:
 
     Attributes:
         checkpoint: where an earlier try of the call stopped; None: it begins at the beginning.
+        workspace_id: uuid of the workspace that a call is about, where it is known.
     """
 
     resource: Resource
@@ -60,6 +62,12 @@ class Call:
     item_key: str = ""
     params: Mapping[str, object] | None = None
     checkpoint: Checkpoint | None = None
+    workspace_id: str | None = None
+
+    @property
+    def owner_id(self) -> str | None:
+        """Uuid of what the call is about: everything that comes has to belong to it; None: not known."""
+        return self.repository_id or self.workspace_id
 
     @property
     def key(self) -> CallKey:
@@ -97,7 +105,7 @@ def read(client: Client, call: Call) -> CallResult:
         raise wait_for_requests(error, call) from error
     except bitbucket.DatabaseUnavailable as error:
         raise BitbucketUnavailable(str(error)) from error
-    except (bitbucket.BitbucketError, _WrongShape) as error:
+    except (bitbucket.BitbucketError, _WrongAnswer) as error:
         return _not_read(call, error)
     if call.checkpoint:
         result = replace(result, requests=result.requests + call.checkpoint.requests)
@@ -108,8 +116,8 @@ def read(client: Client, call: Call) -> CallResult:
 
 def _object(client: Client, call: Call) -> CallResult:
     response = _fetch(client, call)
-    body = response.body
-    _check(call, [body], response.requests)
+    _check(call, [response.body], response.requests)
+    body = call.resource.kept(response.body)
     return _ok(call, [(call.resource.key(body) or "", body)] if body else [], response.requests)
 
 
@@ -117,32 +125,27 @@ def _newest(client: Client, call: Call) -> CallResult:
     response = _fetch(client, call)
     values = response.body.get("values")
     if not isinstance(values, list):
-        raise _WrongShape("values is no list", response.requests)
+        raise _WrongAnswer("has a wrong shape: values is no list", response.requests)
+    if not values and (response.body.get("size") or response.body.get("next")):
+        raise _WrongAnswer("has a wrong shape: values is empty, though there are objects", response.requests)
     _check(call, values[:1], response.requests)
-    return _ok(call, distinct(values[:1], call.resource.key)[0], response.requests)
+    newest = [call.resource.kept(value) for value in values[:1]]
+    return _ok(call, distinct(newest, call.resource.key)[0], response.requests)
 
 
 def _listing(client: Client, call: Call) -> CallResult:
-    """A whole listing. One that repeats an object or disagrees with its own ``size`` is read once more."""
-    result = _listing_once(client, call)
-    if result.repeated_items or result.listing_size not in (None, len(result.objects)):
-        again = _listing_once(client, replace(call, checkpoint=None))
-        return replace(again, requests=again.requests + result.requests, reread=True)
+    """Every object of a listing."""
+    result, _ = _whole(client, call, call.resource.key)
     return result
 
 
-def _listing_once(client: Client, call: Call) -> CallResult:
-    listing = _paginate(client, call)
-    objects, repeated = distinct(listing.values, call.resource.key)
-    # Pages that disagree on the size were read while the listing changed: one object may stand on none of them.
-    size = next((size for size in listing.sizes if size != len(objects)), listing.size)
-    return replace(_ok(call, objects, listing.requests), listing_size=size, repeated_items=repeated)
-
-
 def _collected(client: Client, call: Call) -> CallResult:
-    listing = _paginate(client, call)
-    body: Body = {"pull_request_id": int(call.item_key), "values": listing.values}
-    return _ok(call, [(call.item_key, body)], listing.requests)
+    """All objects of a listing as one; none where some may be missing, for they are not asked for again."""
+    result, values = _whole(client, call, _all_of_it)
+    if result.incomplete_because:
+        return _incomplete(result)
+    body: Body = {"pull_request_id": int(call.item_key), "values": values}
+    return replace(result, objects=[(call.item_key, body)])
 
 
 def _addresses(client: Client, call: Call) -> CallResult:
@@ -150,14 +153,63 @@ def _addresses(client: Client, call: Call) -> CallResult:
 
     Where Bitbucket answers without any address this identity may not filter by address: rights are missing.
     """
-    listing = _paginate(client, call)
-    objects, _ = distinct(listing.values, call.resource.key)
-    if listing.values and not objects:
+    result, values = _whole(client, call, _all_of_it)
+    if result.incomplete_because:
+        return _incomplete(result)
+    objects, _ = distinct(values, call.resource.key)
+    if values and not objects:
         undisclosed = "Bitbucket did not disclose the addresses it was asked for"
-        return replace(_ok(call, [], listing.requests), outcome=PERMISSION_MISSING, message=undisclosed)
+        return replace(result, objects=[], outcome=PERMISSION_MISSING, message=undisclosed)
     asked = str((call.params or {}).get("q", ""))
     kept = [(key, body) for key, body in objects if f'"{body["user"]["email"].strip().lower()}"' in asked]
-    return _ok(call, kept, listing.requests)
+    return replace(result, objects=kept)
+
+
+def _all_of_it(body: Body) -> str | None:
+    """What tells objects without a key apart; None where nothing is left of one."""
+    return as_json(body) if body else None
+
+
+def _incomplete(result: CallResult) -> CallResult:
+    """As a call that failed: what came is not believed."""
+    return replace(result, objects=[], outcome=FAILED, message=f"the listing {result.incomplete_because}; run again")
+
+
+def _whole(client: Client, call: Call, key: Callable[[Body], str | None]) -> tuple[CallResult, list[Body]]:
+    """A listing, read once more unless it is shown to be complete; its distinct objects by ``key``, and its values."""
+    result, values = _once(client, call, key)
+    if result.incomplete_because:
+        again, values = _once(client, replace(call, checkpoint=None), key)
+        result = replace(again, requests=again.requests + result.requests, reread=True)
+    return result, values
+
+
+def _once(client: Client, call: Call, key: Callable[[Body], str | None]) -> tuple[CallResult, list[Body]]:
+    listing = _paginate(client, call)
+    values = [call.resource.kept(value) for value in listing.values]
+    objects, repeated = distinct(values, key)
+    # An account that was closed leaves a membership without user: it counts, and is nobody to judge.
+    came = len(objects) + sum(key(value) is None for value in values)
+    # Pages that disagree on the size were read while the listing changed: one object may stand on none of them.
+    size = next((size for size in listing.sizes if size != came), listing.size)
+    read = replace(
+        _ok(call, objects, listing.requests),
+        listing_size=size,
+        repeated_items=repeated,
+        incomplete_because=_doubt(came, repeated, size, ends_full=listing.ends_full),
+    )
+    return read, values
+
+
+def _doubt(came: int, repeated: int, size: int | None, *, ends_full: bool) -> str | None:
+    """Why a listing may lack objects; None: it is shown to be complete."""
+    if repeated:
+        return f"names {repeated} of its objects twice, in place of others it may lack"
+    if size is not None and size != came:
+        return f"counts {size} objects and names {came}"
+    if size is None and ends_full:
+        return "ends with a full page, though nothing says that it is the last"
+    return None
 
 
 _READ: Mapping[ReadAs, Callable[[Client, Call], CallResult]] = {
@@ -170,7 +222,11 @@ _READ: Mapping[ReadAs, Callable[[Client, Call], CallResult]] = {
 
 
 def _fetch(client: Client, call: Call) -> Any:
-    return client.fetch(call.resource.endpoint, fields=call.resource.response_fields, params=call.params, **call.path)
+    return client.fetch(call.resource.endpoint, fields=call.resource.response_fields, params=_params(call), **call.path)
+
+
+def _params(call: Call) -> Mapping[str, object]:
+    return {"sort": call.resource.sort, **(call.params or {})}
 
 
 def _paginate(client: Client, call: Call) -> Any:
@@ -178,7 +234,7 @@ def _paginate(client: Client, call: Call) -> Any:
     listing = client.paginate(
         call.resource.endpoint,
         fields=call.resource.response_fields,
-        params=call.params,
+        params=_params(call),
         start=_cursor(start) if start and start.next_link else None,
         **call.path,
     )
@@ -195,21 +251,21 @@ def _ok(call: Call, objects: list[tuple[str, Body]], requests: int) -> CallResul
     return call.result(OK, objects=objects, requests=requests, http_status=200)
 
 
-class _WrongShape(Exception):
-    """An answer is JSON, but not what Bitbucket promises."""
+class _WrongAnswer(Exception):
+    """An answer is JSON, but not what Bitbucket promises, or about something else than was asked."""
 
     status = 200
 
     def __init__(self, problem: str, requests: int):
-        super().__init__(f"Bitbucket's answer has a wrong shape: {problem}")
+        super().__init__(f"Bitbucket's answer {problem}")
         self.requests = requests
 
 
 def _check(call: Call, values: list[Any], requests: int) -> None:
-    """Let nothing pass that isn't of the resource's shape.
+    """Let nothing pass that isn't of the resource's shape, or that belongs to something else than was asked about.
 
     Raises:
-        _WrongShape: an object isn't; names the first field that is wrong, never its value.
+        _WrongAnswer: an object isn't; names the first field that is wrong, never its value. Or one is another's.
     """
     try:
         for value in values:
@@ -217,7 +273,12 @@ def _check(call: Call, values: list[Any], requests: int) -> None:
     except ValidationError as invalid:
         first = invalid.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "an object"
-        raise _WrongShape(f"{where} of {call.resource.name}: {first['type']}", requests) from None
+        raise _WrongAnswer(f"has a wrong shape: {where} of {call.resource.name}: {first['type']}", requests) from None
+    owners = {owner for value in values if (owner := call.resource.owner_of(value))}
+    # Where nothing is known of the workspace yet, its objects have to agree at least.
+    strange = owners - {call.owner_id.lower() if call.owner_id else min(owners, default="")}
+    if strange:
+        raise _WrongAnswer(f"is about {call.resource.of} {min(strange)}, which was not asked for", requests)
 
 
 def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) -> WaitForRequests:
@@ -232,18 +293,18 @@ def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) ->
     return waiting
 
 
-def _not_read(call: Call, error: bitbucket.BitbucketError | _WrongShape) -> CallResult:
+def _not_read(call: Call, error: bitbucket.BitbucketError | _WrongAnswer) -> CallResult:
     spent = error.requests + (call.checkpoint.requests if call.checkpoint else 0)
     return call.result(_outcome(call, error), requests=spent or 1, http_status=error.status, message=str(error))
 
 
-def _outcome(call: Call, error: bitbucket.BitbucketError | _WrongShape) -> str:
+def _outcome(call: Call, error: bitbucket.BitbucketError | _WrongAnswer) -> str:
     match error:
         case bitbucket.ScopeMissing():
             return SCOPE_MISSING
         case bitbucket.PermissionMissing():
             return PERMISSION_MISSING
-        case bitbucket.NotFound() | bitbucket.Gone():
+        case bitbucket.NotFound():
             return NOT_FOUND
         case bitbucket.BadRequest(status=400) if call.resource.read_as == "addresses":
             # The filter is for administrators, integrations and access tokens, by the official document.

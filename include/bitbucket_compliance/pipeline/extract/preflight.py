@@ -2,16 +2,19 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 
 from psycopg.types.json import Jsonb
 
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import BitbucketUnavailable, WaitForRequests
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client, read, resumed
-from bitbucket_compliance.pipeline.extract.landing.results import FAILED, OK
+from bitbucket_compliance.pipeline.extract.landing.results import FAILED, NOT_FOUND, OK, CallResult
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
+from bitbucket_compliance.pipeline.run.identity import recognise
 from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.resources.catalogue import BY_NAME, IDENTITY_ROLE
+from bitbucket_compliance.resources.catalogue import BY_NAME, IDENTITY_ROLE, WORKSPACE
+from bitbucket_compliance.resources.model import Body
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.model import SecurityTest
 
@@ -24,36 +27,89 @@ BasesAvailable = Mapping[str, str | None]
 def preflight(connection: Connection, run: Run, client: Client) -> None:
     """Note the granted scopes, the identity's role and which tests each basis can decide; log what can't and why.
 
-    Asks for the identity's own role in the workspace. A token that stands for no user may be refused it: the response
-    names the scopes all the same, and the role stays unknown.
+    Asks for the identity's own role in the workspace. A token that stands for no user may be refused it, and Bitbucket
+    may have taken the endpoint out of service: the role stays unknown.
 
     Raises:
         ConnectionRefused: key, secret or token are refused.
         BitbucketUnavailable: nobody answers.
         WaitForRequests: see ``extract``.
+        WorkspaceUnknown, RunNotNeeded, WaitForOtherRun: see ``recognise``.
     """
-    writer = LandingWriter(connection, run)
-    (call,) = resumed([Call(IDENTITY_ROLE, {"workspace": run.workspace})], checkpoints(connection, run))
     try:
-        result = read(client, call)
+        result = _ask_for_role(connection, run, client)
     except WaitForRequests as waiting:
+        writer = LandingWriter(connection, run)
         writer.keep(waiting.checkpoints)
         writer.flush()
         raise
     if result.outcome == FAILED:
-        raise BitbucketUnavailable(f"Bitbucket gives no answer to start from: {result.message}")
+        if not _was_refused(result):
+            raise BitbucketUnavailable(f"Bitbucket gives no answer to start from: {result.message}")
+        log.warning("the role of the identity in workspace %s is not known: %s", run.workspace, result.message)
     body = result.objects[0][1] if result.outcome == OK and result.objects else {}
+    run = _recognised(connection, run, client, body.get("workspace") or {})
     role = str(body["permission"]) if body.get("permission") else None
+    writer = LandingWriter(connection, run)
     writer.add(result)
     writer.flush()
-    granted = client.granted_scopes
+    connection.execute("UPDATE integration.runs SET identity_role = %s WHERE run_id = %s", (role, run.run_id))
+    available = note_scopes(connection, run, client)
+    connection.commit()
+    _log(run, known_scopes(run, client), role, available)
+
+
+def _ask_for_role(connection: Connection, run: Run, client: Client) -> CallResult:
+    """The answer about the role; by the workspace's uuid where it is not there any more by the slug it was known by."""
+    (call,) = resumed([Call(IDENTITY_ROLE, {"workspace": run.asked_as})], checkpoints(connection, run))
+    result = read(client, call)
+    if result.outcome == NOT_FOUND and run.workspace_id:
+        again = read(client, Call(IDENTITY_ROLE, {"workspace": run.workspace_id}))
+        return replace(again, requests=again.requests + result.requests)
+    return result
+
+
+def _recognised(connection: Connection, run: Run, client: Client, named: Body) -> Run:
+    """The run under the slug that its workspace has today.
+
+    Args:
+        named: the workspace as the answer about the role names it; where that does not say which one it is, and nothing
+            else tells, the workspace itself is asked for.
+    """
+    if not _says_which(named) and (run.workspace_id is None or run.asked_as != run.workspace):
+        result = read(client, Call(WORKSPACE, {"workspace": run.asked_as}))
+        named = result.objects[0][1] if result.outcome == OK and result.objects else {}
+    return recognise(connection, run, named["uuid"], named["slug"]) if _says_which(named) else run
+
+
+def _says_which(named: Body) -> bool:
+    return bool(named.get("uuid") and named.get("slug"))
+
+
+def _was_refused(result: CallResult) -> bool:
+    """Whether Bitbucket answered, and refused this one endpoint: a 4xx."""
+    return result.http_status is not None and 400 <= result.http_status < 500
+
+
+def known_scopes(run: Run, client: Client) -> frozenset[str] | None:
+    """The scopes that Bitbucket stated in this run, to this process or to one before it; None: it stated none yet."""
+    stated = [scopes for scopes in (run.scopes_granted, client.granted_scopes) if scopes is not None]
+    return frozenset().union(*stated) if stated else None
+
+
+def note_scopes(connection: Connection, run: Run, client: Client) -> Mapping[str, BasesAvailable]:
+    """Note the scopes that are known by now and what they let each enabled test decide; joins the open transaction.
+
+    Returns:
+        What they let each test decide.
+    """
+    granted = known_scopes(run, client)
     available = {test.test_id: bases_available(test, granted) for test in CATALOGUE if run.policy.enabled(test.test_id)}
     connection.execute(
-        "UPDATE integration.runs SET scopes_granted = %s, identity_role = %s, bases_available = %s WHERE run_id = %s",
-        (None if granted is None else sorted(granted), role, Jsonb(available), run.run_id),
+        "UPDATE integration.runs SET scopes_granted = %s, bases_available = %s WHERE run_id = %s",
+        (None if granted is None else sorted(granted), Jsonb(available), run.run_id),
     )
-    connection.commit()
-    _log(run, granted, role, available)
+    return available
 
 
 def bases_available(test: SecurityTest, granted: frozenset[str] | None) -> BasesAvailable:

@@ -22,6 +22,7 @@ from bitbucket_compliance.pipeline.extract.landing.results import (
 )
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
 from bitbucket_compliance.pipeline.extract.plan.costs import reading_cost
+from bitbucket_compliance.pipeline.extract.preflight import known_scopes, note_scopes
 from bitbucket_compliance.pipeline.extract.selection import wanted
 from bitbucket_compliance.pipeline.run.events.claim import Announced, claim_events
 from bitbucket_compliance.pipeline.run.run import Run
@@ -83,7 +84,7 @@ class _Reader:
     def read_listings(self, addresses: Sequence[Call]) -> None:
         """Land every listing; in two steps, for one refused batch of addresses spares the others."""
         listings = [
-            Call(resource, self._path)
+            Call(resource, self._path, workspace_id=self._run.workspace_id)
             for resource in wanted(self._run.policy)
             if resource.of == "workspace" and resource.read_as == "listing"
         ]
@@ -103,12 +104,12 @@ class _Reader:
                 return
             # Gone, out of sight, or not to be read now: nothing is judged by the main branch of before. The listing
             # tells whether they leave the results, and the run does not go on without it.
-        self._land([Call(REPOSITORIES, self._path)])
+        self._land([Call(REPOSITORIES, self._path, workspace_id=self._run.workspace_id)])
 
     def _land(self, calls: Sequence[Call], *, with_workspace: bool = False) -> None:
         missing = resumed([call for call in calls if call.key not in self._outcomes], self._checkpoints)
         results, waiting = self._side_by_side(missing)
-        note_scopes(self._writer.connection, self._run, self._client.granted_scopes)
+        note_scopes(self._writer.connection, self._run, self._client)
         for result in results:
             self._take(result)
         if with_workspace:
@@ -123,12 +124,16 @@ class _Reader:
         """The workspace's identity: every listed object carries it; it is asked for only where nothing was listed."""
         if (WORKSPACE.name, "", "") in self._outcomes:
             return
-        for _, body in itertools.chain.from_iterable(result.objects for result in results):
-            found = body.get("workspace") or {}
-            if found.get("uuid"):
-                self._take(CallResult(WORKSPACE.name, OK, objects=[(found["uuid"], found)]))
-                return
-        if may_ask:
+        bodies = itertools.chain.from_iterable(result.objects for result in results)
+        named = [body["workspace"] for _, body in bodies if (body.get("workspace") or {}).get("uuid")]
+        if len({found["uuid"].lower() for found in named}) > 1:
+            raise BitbucketUnavailable(
+                f"the listings of {self._run.workspace!r} are of several workspaces: it was renamed, or its slug was "
+                "taken over, at this moment; run again"
+            )
+        if named:
+            self._take(CallResult(WORKSPACE.name, OK, objects=[(named[0]["uuid"], named[0])]))
+        elif may_ask:
             self._take(fetch.read(self._client, Call(WORKSPACE, self._path)))
 
     def _side_by_side(self, calls: list[Call]) -> tuple[list[CallResult], WaitForRequests | None]:
@@ -146,7 +151,7 @@ class _Reader:
     def _take(self, result: CallResult) -> None:
         resource = BY_NAME[result.resource]
         if resource.required:
-            demand(self._run, result, self._client.granted_scopes)
+            demand(self._run, result, known_scopes(self._run, self._client))
         if resource.required and resource.read_as == "listing":
             log.info("progress: %d %s listed", len(result.objects), result.resource)
         self._outcomes[result.key] = result.outcome
@@ -179,15 +184,6 @@ def demand(run: Run, result: CallResult, granted: frozenset[str] | None) -> None
             "let a member of the workspace grant the access"
         )
     raise BitbucketUnavailable(f"{result.resource} of workspace {run.workspace!r} could not be read: {result.message}")
-
-
-def note_scopes(connection: Connection, run: Run, granted: frozenset[str] | None) -> None:
-    """Note the scopes that Bitbucket states on its responses; joins the open transaction."""
-    if granted is None or granted == run.scopes_granted:
-        return
-    connection.execute(
-        "UPDATE integration.runs SET scopes_granted = %s WHERE run_id = %s", (sorted(granted), run.run_id)
-    )
 
 
 def _address_calls(connection: Connection, run: Run) -> list[Call]:

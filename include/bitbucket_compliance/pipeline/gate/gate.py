@@ -38,6 +38,9 @@ def gate(connection: Connection, run: Run, name: str) -> None:
     looked_at = _state(connection, run, name)
     outcomes = validate(run, SUITES[name](run.policy.thresholds))
     _record(connection, run, name, outcomes, looked_at)
+    for outcome in outcomes:
+        if outcome.holds:
+            _hold_back(connection, run, outcome)
     _note_quality(connection, run)
     connection.commit()
     failed = sorted(
@@ -59,7 +62,7 @@ def _say(outcome: Outcome) -> None:
     log.log(
         level,
         "%s expectation failed in quality.%s: %s; seen: %s%s",
-        expectation.severity,
+        "critical" if outcome.is_critical else "warning",
         expectation.view,
         expectation.description,
         outcome.seen,
@@ -133,13 +136,32 @@ def _record(connection: Connection, run: Run, name: str, outcomes: Sequence[Outc
                 outcome.expectation.view,
                 outcome.expectation.kind,
                 outcome.expectation.description,
-                outcome.expectation.severity,
+                "critical" if outcome.is_critical else "warning",
                 outcome.success,
                 as_json(outcome.observed),
             )
             for outcome in outcomes
         ),
     )
+
+
+def _hold_back(connection: Connection, run: Run, outcome: Outcome) -> None:
+    """Remember every repository that an expectation names, for the tests that rest on what it is about."""
+    expectation = outcome.expectation
+    query = expectation.arguments["unexpected_rows_query"].format(batch=f"quality.{expectation.view}")
+    connection.execute(
+        "SELECT set_config('compliance.workspace', %(workspace)s, true),"
+        " set_config('compliance.run_id', %(run_id)s, true)",
+        run.keys,
+    )
+    # Constant SQL of the suite.
+    statement = f"""
+        INSERT INTO quality.held_back (workspace, run_id, repository_id, resource, because)
+        SELECT DISTINCT %(workspace)s, %(run_id)s, wrong.repository_id, %(resource)s, %(because)s
+        FROM ({query}) AS wrong WHERE wrong.repository_id IS NOT null
+    """  # noqa: S608  # nosec B608
+    values = {**run.keys, "resource": expectation.holds, "because": expectation.description}
+    connection.execute(statement.encode(), values)
 
 
 def _note_quality(connection: Connection, run: Run) -> None:

@@ -60,8 +60,13 @@ class Outcome:
 
     @property
     def is_critical(self) -> bool:
-        """Whether it stops publication where it does not hold."""
-        return self.expectation.severity == "critical"
+        """Whether it stops publication where it does not hold; one that holds back must say whom."""
+        return self.expectation.severity == "critical" or bool(self.expectation.holds and self.problem)
+
+    @property
+    def holds(self) -> bool:
+        """Whether it names repositories that have to be held back."""
+        return bool(self.expectation.holds) and not self.success and not self.problem
 
     @property
     def seen(self) -> str:

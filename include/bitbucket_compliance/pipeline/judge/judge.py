@@ -86,6 +86,9 @@ def _insert_verdicts(connection: Connection, run: Run, test: SecurityTest, subje
         "reason_codes": list(test.reasons),
         "statuses": [reason.status for reason in test.reasons.values()],
         "bases": [reason.basis for reason in test.reasons.values()],
+        "passing_codes": [code for code, reason in test.reasons.items() if reason.status == "passing"],
+        "resources": list(dict.fromkeys(name for names in test.bases.values() for name in names)),
+        "oldest_reading": run.oldest_reading,
     }
     try:
         connection.execute(statement, {**run.keys, **follows, **parameters})

@@ -1,21 +1,18 @@
 """How a run begins and ends: lease, policy, the run's row, and the events that it leaves."""
 
 import logging
-import re
 from datetime import UTC, datetime
 
 from bitbucket_compliance.core.database import connect, run_sql
-from bitbucket_compliance.core.errors import WorkspaceUnknown, postgres_errors
+from bitbucket_compliance.core.errors import postgres_errors
 from bitbucket_compliance.pipeline.run.events.waiting import release_events, require_events
+from bitbucket_compliance.pipeline.run.identity import kept_as, plain_workspace, workspace_of
 from bitbucket_compliance.pipeline.run.lease import give_lease_back, take_lease, take_lease_at_once
 from bitbucket_compliance.policy.model import contradictions
 from bitbucket_compliance.policy.overrides import keep_version
 from bitbucket_compliance.security_tests.policies import policy_of
 
 log = logging.getLogger(__name__)
-
-# Slugs: what Bitbucket lets a workspace be called.
-_SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 def start_run(
@@ -34,17 +31,15 @@ def start_run(
         asked_at: when the run was first asked for; None: now.
 
     Raises:
-        WorkspaceUnknown: the parameter is no workspace slug.
+        WorkspaceUnknown: the parameter is no workspace slug and no uuid.
         PolicyInvalid: the overriding file, or what was set for the workspace, holds something unknown.
         RunNotNeeded: another run of the workspace is at work; or no event waits, or none can be answered now.
         WaitForOtherRun: another run may have been interrupted a moment ago; come back to see.
     """
-    if not _SLUG.fullmatch(workspace):
-        raise WorkspaceUnknown(
-            f"workspace {workspace!r} is no workspace slug; give the part behind bitbucket.org/ in its address"
-        )
+    plain_workspace(workspace)
     connection = connect()
     with postgres_errors(), connection:
+        workspace = kept_as(connection, workspace)
         policy = policy_of(connection, workspace)
         for told in contradictions(policy):
             log.warning("policy of workspace %s: %s", workspace, told)
@@ -70,6 +65,7 @@ def finish_run(workspace: str, run_id: str) -> None:
     """Give the lease back; a run that did not publish by now has failed. Events it did not answer wait again."""
     connection = connect()
     with postgres_errors(), connection:
+        workspace = workspace_of(connection, run_id, workspace)
         keys = {"workspace": workspace, "run_id": run_id}
         give_lease_back(connection, workspace, run_id)
         run_sql(connection, "pipeline/run/close_run.sql", keys)

@@ -10,7 +10,9 @@ SELECT
     runs.scopes_granted,
     runs.identity_role,
     runs.kind = 'events' AS incremental,
-    runs.judges_all
+    runs.judges_all,
+    workspaces.workspace_id
 FROM integration.runs AS runs
 INNER JOIN registry.policy_versions AS policies ON runs.policy_version = policies.policy_version
+LEFT JOIN staging.workspaces AS workspaces ON runs.workspace = workspaces.workspace
 WHERE runs.run_id = %(run_id)s AND runs.workspace = %(workspace)s;

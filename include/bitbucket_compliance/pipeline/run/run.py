@@ -17,6 +17,8 @@ class Run:
     Attributes:
         incremental: it reads what webhooks announced, and nothing else.
         judges_all: it judges every subject, not only the repositories it read.
+        workspace_id: the workspace's uuid, where a run before saw it.
+        asked_as: how the run was told to name the workspace: its slug of any time, or its uuid in braces.
     """
 
     workspace: str
@@ -29,6 +31,8 @@ class Run:
     identity_role: str | None = None
     incremental: bool = False
     judges_all: bool = True
+    workspace_id: str | None = None
+    asked_as: str = ""
 
     def reason_not_to_wait(self, now: datetime) -> str | None:
         """Why the run should publish what it has rather than wait for requests once more; None: it may wait."""

@@ -9,6 +9,7 @@ import psycopg
 
 from bitbucket_compliance.core.database import Connection, connect, run_sql
 from bitbucket_compliance.core.errors import PipelineError, RunSuperseded, Waiting, postgres_errors
+from bitbucket_compliance.pipeline.run.identity import plain_workspace, workspace_of
 from bitbucket_compliance.pipeline.run.lease import keep_lease_until, renew_lease, work_on
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.security_tests.policies import recorded
@@ -32,9 +33,11 @@ def task_frame(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connect
         with postgres_errors():
             run = _enter(connection, workspace, run_id)
             yield connection, run
-            _leave(connection, run, step, time.monotonic() - started)
+            # The task itself may have learnt what the workspace is called.
+            kept_now = workspace_of(connection, run_id, workspace)
+            _leave(connection, kept_now, run_id, step, time.monotonic() - started)
     except Waiting as waiting:
-        keep_lease_until(connection, workspace, run_id, waiting.resume_at)
+        keep_lease_until(connection, workspace_of(connection, run_id, workspace), run_id, waiting.resume_at)
         connection.commit()
         raise
     except PipelineError as error:
@@ -47,7 +50,8 @@ def task_frame(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connect
         connection.close()
 
 
-def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
+def _enter(connection: Connection, named: str, run_id: str) -> Run:
+    workspace = workspace_of(connection, run_id, named)
     work_on(connection, workspace)
     row = run_sql(connection, "pipeline/run/load_run.sql", {"workspace": workspace, "run_id": run_id}).fetchone()
     if row is None:
@@ -56,20 +60,21 @@ def _enter(connection: Connection, workspace: str, run_id: str) -> Run:
     run = Run(
         **{**row, "policy": recorded(row["policy"])},
         scopes_granted=None if scopes is None else frozenset(scopes),
+        asked_as=plain_workspace(named),
     )
     renew_lease(connection, workspace, run_id)
     connection.commit()
     return run
 
 
-def _leave(connection: Connection, run: Run, step: str, seconds: float) -> None:
-    renew_lease(connection, run.workspace, run.run_id)
+def _leave(connection: Connection, workspace: str, run_id: str, step: str, seconds: float) -> None:
+    renew_lease(connection, workspace, run_id)
     connection.execute(
         """
         INSERT INTO integration.run_steps (run_id, workspace, step, started_at, finished_at)
         VALUES (%s, %s, %s, clock_timestamp() - make_interval(secs => %s), clock_timestamp())
         """,
-        (run.run_id, run.workspace, step, seconds),
+        (run_id, workspace, step, seconds),
     )
     connection.commit()
 

@@ -4,18 +4,22 @@
 SELECT DISTINCT ON (objects.object_key)
     objects.workspace,
     objects.object_key AS repository_id,
-    coalesce(objects.body ->> 'slug', split_part(objects.body ->> 'full_name', '/', 2)) AS slug,
+    coalesce(
+        nullif(objects.body ->> 'slug', ''),
+        nullif(split_part(objects.body ->> 'full_name', '/', 2), ''),
+        objects.object_key
+    ) AS slug,
     objects.body ->> 'name' AS name,
     objects.body ->> 'full_name' AS full_name,
     objects.body #>> '{project,key}' AS project_key,
     (objects.body ->> 'is_private')::boolean AS is_private,
     nullif(objects.body ->> 'language', '') AS language,
-    objects.body #>> '{mainbranch,name}' AS main_branch,
+    nullif(btrim(objects.body #>> '{mainbranch,name}'), '') AS main_branch,
     (objects.body ->> 'created_on')::timestamptz AS created_on,
     (objects.body ->> 'updated_on')::timestamptz AS updated_on,
     objects.fetched_at AS data_as_of,
     CASE
-        WHEN coalesce(reads.main_branch, '') = coalesce(objects.body #>> '{mainbranch,name}', '') THEN reads.read_at
+        WHEN coalesce(reads.main_branch, '') = coalesce(btrim(objects.body #>> '{mainbranch,name}'), '') THEN reads.read_at
     END AS read_at
 FROM landing.run_objects AS objects
 LEFT JOIN landing.repository_reads AS reads

@@ -54,6 +54,8 @@ def stage_listing(connection: Connection, run: Run) -> None:
     refresh_statistics(connection, "landing")
     _stage_listings(connection, run)
     refresh_statistics(connection, "staging")
+    # Before anything looks at the classification: whom a slug means is decided when it is met.
+    connection.execute("SELECT registry.bind_classification()")
     connection.commit()
 
 
@@ -97,6 +99,7 @@ def _stage_listings(connection: Connection, run: Run) -> None:
             filled.add(resource.table)
             keys = _keys(run, resource, resource.name)
             _fill(connection, resource.table, keys, None if resource.read_as == "object" else _UNLISTED)
+    run_sql(connection, f"{_SQL}/taken_slugs.sql", run.keys)
 
 
 def _keys(run: Run, resource: Resource, asked_after: str) -> dict[str, Any]:

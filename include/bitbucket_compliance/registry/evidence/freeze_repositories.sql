@@ -20,6 +20,18 @@ WHERE
         WHEN 'workspace' THEN true
         WHEN 'project' THEN lower(repositories.project_key) = any(evidence.targets)
         ELSE
-            lower(repositories.slug) = any(evidence.targets)
-            OR lower(repositories.repository_id) = any(evidence.targets)
+            lower(repositories.repository_id) = any(evidence.targets)
+            OR (
+                lower(repositories.slug) = any(evidence.targets)
+                -- Deleted and made again: the slug is the one's that was listed last.
+                AND NOT EXISTS (
+                    SELECT 1
+                    FROM staging.repositories AS others
+                    WHERE
+                        others.workspace = repositories.workspace
+                        AND lower(others.slug) = lower(repositories.slug)
+                        AND (others.data_as_of, coalesce(others.created_on, '-infinity'))
+                        > (repositories.data_as_of, coalesce(repositories.created_on, '-infinity'))
+                )
+            )
     END;

@@ -6,8 +6,9 @@ nobody; repeated addresses, padding, capitals and targets that were not read yet
 The newest roster is the roster, whatever it came from: a file, a query, a directory (``roster_sources``). Of
 classification entries the newest of each (workspace, target_type, target) is in force, and of those that match a
 repository the first in this order: an entry for the repository itself, for its project, a slug glob; among globs the
-one with the most characters other than ``*``; one for this workspace before one for all; a uuid before a slug; then
-the alphabet (view ``registry.repository_classification``). Nothing is ever overwritten: who set what when stands in
+one with the most characters other than ``*``; its uuid or slug before a slug that it had; one for this workspace before
+one for all; a uuid before a slug; then the alphabet (view ``registry.repository_classification``). A slug means the
+repository that had it when the entry met it first. Nothing is ever overwritten: who set what when stands in
 ``registry.classification_history`` and ``registry.roster_history``.
 """
 

@@ -2,6 +2,7 @@
 
 from bitbucket_compliance.security_tests.frameworks import ISO_27001, SOC_2, controls
 from bitbucket_compliance.security_tests.model import ApiCall, Reason, SecurityTest
+from bitbucket_compliance.security_tests.reasons import OF_REPOSITORIES
 
 TEST = SecurityTest(
     test_id="repo_classified",
@@ -22,6 +23,7 @@ TEST = SecurityTest(
     ),
     bases={"registry": ("repositories",)},
     reasons={
+        **{code: OF_REPOSITORIES[code] for code in ("extract_failed", "not_read_yet")},
         "classified": Reason(
             "passing", "registry", "An entry declares the repository, and it is no more public than declared."
         ),
@@ -29,7 +31,8 @@ TEST = SecurityTest(
             "failing",
             "registry",
             "No entry classifies the repository, its project or a pattern of its slug.",
-            "Declare the repository, its project or a slug pattern in a classification file and import it.",
+            "Declare the repository, its project or a slug pattern in a classification file and import it; by its uuid "
+            "where its slug was another repository's before.",
         ),
         "visibility_conflict": Reason(
             "failing",

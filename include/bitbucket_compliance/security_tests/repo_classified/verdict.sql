@@ -8,6 +8,8 @@ WITH asked AS (
         declared.sensitivity,
         declared.target_type,
         declared.target,
+        another.target AS of_another,
+        another.meant_id,
         coalesce(declared.sensitivity <> 'public' AND NOT repositories.is_private, false) AS conflict,
         jsonb_build_object(
             'classification', declared.classification,
@@ -17,6 +19,8 @@ WITH asked AS (
     FROM staging.repositories AS repositories
     LEFT JOIN registry.repository_classification AS declared
         ON repositories.workspace = declared.workspace AND repositories.repository_id = declared.repository_id
+    LEFT JOIN registry.classification_of_another AS another
+        ON repositories.workspace = another.workspace AND repositories.repository_id = another.repository_id
     WHERE
         repositories.workspace = %(workspace)s
         AND (%(subjects)s::text[] IS null OR repositories.repository_id = any(%(subjects)s::text[]))
@@ -41,6 +45,13 @@ SELECT
         WHEN 'visibility_conflict'
             THEN format('Declared %%s, but Bitbucket shows the repository to everybody.', sensitivity)
         WHEN 'classified' THEN format('Declared %%s by the %%s entry %%s.', classification, target_type, target)
+    END
+    || CASE
+        WHEN of_another IS NOT null
+            THEN
+                format(' The entry %%s means the repository %%s, which had this slug when it was', of_another, meant_id)
+                || format(' declared, and not this one, %%s.', subject_id)
+        ELSE ''
     END AS reason,
     declared
     || jsonb_build_object('visibility', CASE is_private WHEN true THEN 'private' WHEN false THEN 'public' END)

@@ -1,5 +1,6 @@
--- Purpose: the share of listed repositories of which a call failed when they were last read. Missing rights are no
--- failure; nor is a 404 that only says that nobody configured something.
+-- Purpose: the share of listed repositories of which a call failed when they were last read; up to three count as none,
+-- for their verdicts say so themselves. Missing rights are no failure; nor is a 404 that only says that nobody
+-- configured something.
 
 CREATE VIEW quality.error_share AS
 WITH counted AS (
@@ -11,5 +12,5 @@ WITH counted AS (
 SELECT
     listed,
     failed,
-    coalesce(failed::double precision / nullif(listed, 0), 0) AS share
+    CASE WHEN failed > 3 THEN failed::double precision / nullif(listed, 0) ELSE 0 END AS share
 FROM counted;

@@ -1,4 +1,4 @@
--- Purpose: listings that, also when read again, repeated an object or disagreed with their own size.
+-- Purpose: listings that, also when read again, were not shown to be complete.
 
 CREATE VIEW quality.listing_anomalies AS
 SELECT
@@ -12,4 +12,4 @@ WHERE
     workspace = current_setting('compliance.workspace')
     AND run_id = current_setting('compliance.run_id')
     AND outcome = 'ok'
-    AND (repeated_items > 0 OR items <> listing_size);
+    AND incomplete_because IS NOT null;

@@ -14,6 +14,7 @@ candidates AS (
     SELECT
         repositories.workspace AS in_workspace,
         repositories.repository_id,
+        repositories.slug,
         named.level,
         entries.*
     FROM staging.repositories AS repositories
@@ -25,10 +26,35 @@ candidates AS (
             ('project', lower(repositories.project_key), 2)
         ) AS named (target_type, target, level)
     INNER JOIN entries ON named.target_type = entries.target_type AND named.target = entries.target
+    -- A slug names whom it named when the entry met it, whoever has it now.
+    LEFT JOIN registry.bound_classification AS bound
+        ON
+            entries.target_type = 'repository'
+            AND repositories.workspace = bound.in_workspace
+            AND entries.target = bound.target
+            AND entries.workspace IS NOT DISTINCT FROM bound.workspace
+    WHERE bound.repository_id IS null OR bound.repository_id = repositories.repository_id
     UNION ALL
     SELECT
         repositories.workspace AS in_workspace,
         repositories.repository_id,
+        repositories.slug,
+        1 AS level,
+        entries.*
+    FROM staging.repositories AS repositories
+    INNER JOIN registry.bound_classification AS bound
+        ON repositories.workspace = bound.in_workspace AND repositories.repository_id = bound.repository_id
+    INNER JOIN entries
+        ON
+            entries.target_type = 'repository'
+            AND bound.target = entries.target
+            AND bound.workspace IS NOT DISTINCT FROM entries.workspace
+    WHERE bound.target IS DISTINCT FROM lower(repositories.slug)
+    UNION ALL
+    SELECT
+        repositories.workspace AS in_workspace,
+        repositories.repository_id,
+        repositories.slug,
         3 AS level,
         entries.*
     FROM staging.repositories AS repositories
@@ -52,11 +78,12 @@ ORDER BY
     repository_id ASC,
     level ASC,
     literals DESC,
+    (level = 1 AND target NOT IN (lower(repository_id), coalesce(lower(slug), ''))) ASC,
     (workspace IS NOT null) DESC,
     (target LIKE '{%') DESC,
     target ASC;
 
 COMMENT ON VIEW registry.repository_classification IS
-'What a repository is classified as. Of the entries in force that match it the first wins, in this order: 1. an entry for the repository itself before one for its project, that before a slug glob; 2. among globs the one with the most characters other than *; 3. an entry for this workspace before one for all; 4. a uuid before a slug; 5. the alphabet.';
+'What a repository is classified as. Of the entries in force that match it the first wins, in this order: 1. an entry for the repository itself before one for its project, that before a slug glob; 2. among globs the one with the most characters other than *; 3. its uuid or slug before a slug that it had; 4. an entry for this workspace before one for all; 5. a uuid before a slug; 6. the alphabet. An entry by slug means the repository that it met first: another one that takes the slug over is not classified by it.';
 
 GRANT SELECT ON registry.repository_classification TO compliance_pipeline, compliance_console;

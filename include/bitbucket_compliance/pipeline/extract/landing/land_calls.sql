@@ -13,6 +13,7 @@ INSERT INTO landing.calls AS calls (
     items,
     listing_size,
     repeated_items,
+    incomplete_because,
     reread,
     fetched_at
 )
@@ -29,6 +30,7 @@ SELECT DISTINCT ON (incoming.resource, incoming.repository_id, incoming.item_key
     incoming.items,
     incoming.listing_size,
     incoming.repeated_items,
+    incoming.incomplete_because,
     incoming.reread,
     incoming.fetched_at
 FROM incoming_calls AS incoming
@@ -46,5 +48,6 @@ ON CONFLICT (workspace, run_id, resource, repository_id, item_key) DO UPDATE
         items = excluded.items,
         listing_size = excluded.listing_size,
         repeated_items = excluded.repeated_items,
+        incomplete_because = excluded.incomplete_because,
         reread = excluded.reread,
         fetched_at = excluded.fetched_at;

@@ -20,6 +20,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_calls (
     items integer,
     listing_size integer,
     repeated_items integer,
+    incomplete_because text,
     reread boolean,
     fetched_at timestamptz
 ) ON COMMIT DELETE ROWS;

@@ -32,7 +32,8 @@ class CallResult:
         requests: HTTP requests it cost, retries included; 0 where the call was not worth sending.
         listing_size: the ``size`` Bitbucket gave.
         repeated_items: objects a listing named twice.
-        reread: whether the listing was read a second time because of an anomaly.
+        incomplete_because: why a listing may lack objects, as the end of a sentence; None: it is shown to be complete.
+        reread: whether the listing was read a second time for that reason.
     """
 
     resource: str
@@ -43,6 +44,7 @@ class CallResult:
     requests: int = 0
     listing_size: int | None = None
     repeated_items: int = 0
+    incomplete_because: str | None = None
     reread: bool = False
     http_status: int | None = None
     message: str | None = None

@@ -62,7 +62,7 @@ class LandingWriter:
         copy_rows(
             self.connection,
             "COPY incoming_calls (resource, repository_id, item_key, outcome, http_status, message, requests,"
-            " items, listing_size, repeated_items, reread, fetched_at) FROM STDIN",
+            " items, listing_size, repeated_items, incomplete_because, reread, fetched_at) FROM STDIN",
             self._call_rows(),
         )
         copy_rows(self.connection, "COPY incoming_reads (repository_id, read_at, complete) FROM STDIN", self._reads)
@@ -90,6 +90,7 @@ class LandingWriter:
                 len(one.objects),
                 one.listing_size,
                 one.repeated_items,
+                one.incomplete_because,
                 one.reread,
                 one.fetched_at,
             )

@@ -120,7 +120,7 @@ SELECT
     (due.place - 1) / %(chunk_size)s,
     due.place,
     due.repository_id,
-    due.slug,
+    coalesce(due.slug, due.repository_id) AS slug,
     due.main_branch,
     due.non_production,
     due.cause,

@@ -130,7 +130,8 @@ class Needs:
     def _call(
         self, resource: Resource, repository: Repository, item: str = "", params: Mapping[str, object] | None = None
     ) -> Call:
-        path = {"workspace": self._run.workspace, "repo_slug": repository.slug}
+        # By uuid, which Bitbucket takes in the slug's place: the slug may be another repository's by now.
+        path = {"workspace": self._run.workspace, "repo_slug": repository.repository_id}
         if item:
             path["pull_request_id"] = item
         return Call(resource, path, repository.repository_id, item, params)

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
+from urllib.parse import quote
 
 from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, WaitForRequests
@@ -14,6 +15,7 @@ from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client
 from bitbucket_compliance.pipeline.extract.landing.results import FAILED, OK, SCOPE_MISSING, CallResult
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
+from bitbucket_compliance.pipeline.extract.preflight import known_scopes
 from bitbucket_compliance.pipeline.extract.repositories.needs import REMEMBERED, Needs, Repository
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import Run
@@ -145,7 +147,7 @@ class ChunkReader:
         """Send calls; a result that is known without asking is as good as one that came back."""
         for call in calls:
             repository.open_calls += 1
-            granted = self._client.granted_scopes or self._run.scopes_granted
+            granted = known_scopes(self._run, self._client)
             missing = call.resource.missing_scopes(granted) or self._denied.get(call.resource.name)
             if missing:
                 future: Future[CallResult] = Future()
@@ -185,6 +187,10 @@ class ChunkReader:
                 # One repository with an odd answer is an error of that repository, not of its chunk.
                 message = f"Bitbucket's {result.resource} of {repository.slug} can't be read ({type(odd).__name__})"
                 result = replace(result, outcome=FAILED, objects=(), message=message)
+        if result.message:
+            # Asked for by uuid; people know it by its slug.
+            named = result.message.replace(quote(repository.repository_id, safe=""), repository.slug)
+            result = replace(result, message=named)
         self._writer.add(result)
         repository.outcomes[result.resource] = result.outcome
         if result.outcome == SCOPE_MISSING and result.requests:

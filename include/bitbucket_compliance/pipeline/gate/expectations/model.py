@@ -9,6 +9,7 @@ from bitbucket_compliance.policy.model import Thresholds
 Severity = Literal["critical", "warning"]
 
 LOOK_AT_EXTRACT = "look at the rows of this view in schema quality, and at the extract tasks' logs"
+HELD_BACK = "the tests that rest on it have an error for these repositories, all else is published; " + LOOK_AT_EXTRACT
 STAGE_AGAIN = (
     "clear the task stage_landing of this run; if the rows stay, landing.objects shows what Bitbucket answered"
 )
@@ -23,6 +24,8 @@ class Expectation:
         kind: class name in ``great_expectations.expectations``.
         description: what must hold, in words a person understands; unique within a gate.
         severity: ``critical`` stops publication, ``warning`` is recorded.
+        holds: a resource: the repositories that the rows name have an error in each test that rests on it, and all else
+            is published. Empty: what is wrong may concern everything, or nothing.
         arguments: of the expectation.
         hint: what a person does when it fails.
         subject: columns of the view that name a row to a person, for expectations on single columns. Ids and slugs,
@@ -38,6 +41,7 @@ class Expectation:
     hint: str = LOOK_AT_EXTRACT
     subject: tuple[str, ...] = ()
     rows_from: str | None = None
+    holds: str = ""
 
 
 def keyed(
@@ -87,13 +91,27 @@ def one_of(
     )
 
 
-def no_rows(view: str, what: str, severity: Severity, hint: str, query: str = "SELECT * FROM {batch}") -> Expectation:
+def no_rows(
+    view: str, what: str, severity: Severity, hint: str, query: str = "SELECT * FROM {batch}", *, holds: str = ""
+) -> Expectation:
     """What a query over the view finds breaks the rule; a view that shows anomalies alone has to be empty.
 
     Args:
         query: constant SQL that selects what names the row and what is wrong with it.
+        holds: see ``Expectation``; the query's rows name a ``repository_id`` then.
     """
-    return Expectation(view, "UnexpectedRowsExpectation", what, severity, {"unexpected_rows_query": query}, hint)
+    arguments = {"unexpected_rows_query": query}
+    return Expectation(view, "UnexpectedRowsExpectation", what, severity, arguments, hint, holds=holds)
 
 
-__all__ = ["LOOK_AT_EXTRACT", "STAGE_AGAIN", "Expectation", "Thresholds", "keyed", "known", "no_rows", "one_of"]
+__all__ = [
+    "HELD_BACK",
+    "LOOK_AT_EXTRACT",
+    "STAGE_AGAIN",
+    "Expectation",
+    "Thresholds",
+    "keyed",
+    "known",
+    "no_rows",
+    "one_of",
+]

@@ -32,13 +32,16 @@ CREATE TABLE landing.calls (
     items integer NOT NULL DEFAULT 0,
     listing_size integer,
     repeated_items integer NOT NULL DEFAULT 0,
+    incomplete_because text,
     reread boolean NOT NULL DEFAULT false,
     fetched_at timestamptz NOT NULL,
-    complete boolean NOT NULL GENERATED ALWAYS AS (
-        outcome = 'ok' AND (listing_size IS null OR listing_size = items)
-    ) STORED,
+    complete boolean NOT NULL GENERATED ALWAYS AS (outcome = 'ok' AND incomplete_because IS null) STORED,
     PRIMARY KEY (workspace, run_id, resource, repository_id, item_key)
 );
+COMMENT ON COLUMN landing.calls.incomplete_because IS
+'Why a listing may lack objects, as the end of a sentence; null: it is shown to be complete, or is no listing.';
+COMMENT ON COLUMN landing.calls.complete IS
+'Whether it brought all there is: nothing passes, and nothing is gone, by a listing that may lack objects.';
 COMMENT ON TABLE landing.calls IS
 'A row per call of a run with its outcome. What could not be read, and why, is data for the verdicts.';
 

@@ -74,6 +74,16 @@ COMMENT ON TABLE registry.classification IS
 COMMENT ON COLUMN registry.classification.classification IS
 'production or non_production; null takes the entry back, and what else matches decides.';
 
+CREATE TABLE registry.classification_bindings (
+    entry_id bigint NOT NULL REFERENCES registry.classification,
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    bound_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    PRIMARY KEY (entry_id, workspace)
+);
+COMMENT ON TABLE registry.classification_bindings IS
+'Which repository an entry by slug met first in a workspace: it means this one, also when the slug is another''s later.';
+
 CREATE TABLE registry.evidence (
     evidence_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     test_id text NOT NULL,
@@ -295,6 +305,7 @@ COMMENT ON COLUMN registry.access_reviews.reviewed_at IS 'When.';
 GRANT SELECT ON
 registry.imports,
 registry.classification,
+registry.classification_bindings,
 registry.evidence,
 registry.evidence_members,
 registry.evidence_decisions,
@@ -308,6 +319,8 @@ registry.policy_versions,
 registry.persons
 TO compliance_pipeline, compliance_console;
 GRANT INSERT ON registry.evidence_members, registry.evidence_subjects, registry.exception_subjects
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (entry_id, workspace, repository_id) ON registry.classification_bindings
 TO compliance_pipeline, compliance_console;
 GRANT INSERT (kind, file_name, file_sha256, row_count, imported_by, source) ON registry.imports
 TO compliance_pipeline, compliance_console;

@@ -81,6 +81,15 @@ COMMENT ON TABLE integration.workspace_leases IS
 COMMENT ON COLUMN integration.workspace_leases.waits_until IS
 'Until when the run holds no worker because it waits for requests; null while it works.';
 
+CREATE TABLE integration.workspace_renamings (
+    workspace_id text NOT NULL,
+    old_slug text NOT NULL,
+    new_slug text NOT NULL,
+    noticed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE integration.workspace_renamings IS
+'When a run noticed that a workspace is called otherwise; all that is kept of it goes by the new slug since.';
+
 CREATE TABLE integration.notifications_sent (
     conn_id text NOT NULL,
     change_key text NOT NULL,
@@ -98,6 +107,7 @@ GRANT SELECT, INSERT, UPDATE ON TABLE integration.runs TO compliance_pipeline;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.run_steps, integration.workspace_leases
 TO compliance_pipeline;
 GRANT SELECT ON TABLE integration.run_steps, integration.workspace_leases TO compliance_console;
-GRANT SELECT ON TABLE integration.publications TO compliance_pipeline, compliance_console;
+GRANT SELECT ON TABLE integration.publications, integration.workspace_renamings
+TO compliance_pipeline, compliance_console;
 GRANT SELECT, INSERT (conn_id, change_key, workspace, occurred_at, told) ON TABLE integration.notifications_sent
 TO compliance_pipeline;

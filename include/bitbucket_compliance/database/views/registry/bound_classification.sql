@@ -1,0 +1,34 @@
+-- Purpose: which repository an entry by slug means in each workspace: the first one that was seen with this slug while
+-- the entry stood. What takes an entry back ends that too: declared again, it means whoever has the slug then.
+
+CREATE VIEW registry.bound_classification AS
+SELECT DISTINCT ON (bindings.workspace, entries.target, coalesce(entries.workspace, ''))
+    bindings.workspace AS in_workspace,
+    entries.target,
+    entries.workspace,
+    bindings.repository_id,
+    bindings.bound_at
+FROM registry.classification_bindings AS bindings
+INNER JOIN registry.classification AS entries ON bindings.entry_id = entries.entry_id
+WHERE
+    NOT EXISTS (
+        SELECT 1
+        FROM registry.classification AS later
+        WHERE
+            later.target_type = 'repository'
+            AND later.target = entries.target
+            AND later.workspace IS NOT DISTINCT FROM entries.workspace
+            AND later.entry_id > entries.entry_id
+            AND later.classification IS null
+    )
+ORDER BY
+    bindings.workspace ASC,
+    entries.target ASC,
+    coalesce(entries.workspace, '') ASC,
+    bindings.bound_at ASC,
+    bindings.entry_id ASC;
+
+COMMENT ON VIEW registry.bound_classification IS
+'Which repository an entry by slug means in each workspace: the first one that was seen with this slug while the entry stood.';
+
+GRANT SELECT ON registry.bound_classification TO compliance_pipeline, compliance_console;
