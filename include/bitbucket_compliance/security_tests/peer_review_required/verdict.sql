@@ -15,7 +15,9 @@ WITH asked AS (
             %(min_approvals)s, %(today)s, %(evidence_validity_days)s
         ) AS requirements
     LEFT JOIN judging.reviewed_merges(%(workspace)s, %(subjects)s, %(window_start)s) AS behaviour
-        ON requirements.subject_id = behaviour.repository_id AND requirements.merges_read = 'ok'
+        ON
+            requirements.subject_id = behaviour.repository_id
+            AND (requirements.merges_read = 'ok' OR requirements.merges_partly_read)
 ),
 
 -- The order of the rules: design, section 5.
@@ -32,12 +34,13 @@ decided AS MATERIALIZED (
             WHEN own = 'advisory' THEN 'advisory_only'
             WHEN own = 'too_low' THEN 'no_matching_rule'
             WHEN own = 'none' AND evidence_id IS null THEN 'no_matching_rule'
-            WHEN merges_read = 'failed' THEN 'extract_failed'
+            -- a merge that broke the rule counts also where others may be missing from the list
             WHEN own = 'none' AND last_broken_at >= captured_on::timestamp AT TIME ZONE %(time_zone)s
                 THEN 'no_matching_rule'
+            WHEN own IS null AND broken IS NOT null THEN 'merged_without_peer_approval'
+            WHEN merges_read = 'failed' THEN 'extract_failed'
             WHEN own = 'none' THEN 'evidence_accepted'
             -- it could not
-            WHEN broken IS NOT null THEN 'merged_without_peer_approval'
             WHEN evidence_id IS NOT null THEN 'evidence_accepted'
             WHEN merges_read <> 'ok' THEN merges_read
             WHEN merged >= %(behaviour_min_sample)s THEN 'merges_had_peer_approval'

@@ -1,5 +1,5 @@
 -- Purpose: the detail of a verdict on merging: the rules that match, and the merges that were looked at; null where
--- they could not be listed.
+-- they could not be listed, or not all of them.
 
 CREATE FUNCTION judging.merge_detail(
     main_branch text, direct_push text, configuration text, rules jsonb,
@@ -14,6 +14,8 @@ AS $merge_detail$
         'rules', rules,
         'merges_looked_at', CASE WHEN merges_read = 'ok' THEN coalesce(merged, 0) END,
         'merges', CASE WHEN merges_read = 'ok' THEN to_jsonb(coalesce(numbers, '{}')) END,
-        'merges_that_broke_the_rule', CASE WHEN merges_read = 'ok' THEN to_jsonb(coalesce(broken, '{}')) END
+        'merges_that_broke_the_rule', CASE
+            WHEN merges_read = 'ok' THEN to_jsonb(coalesce(broken, '{}')) ELSE to_jsonb(broken)
+        END
     )
 $merge_detail$;

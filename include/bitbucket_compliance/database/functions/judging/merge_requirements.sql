@@ -1,6 +1,7 @@
 -- Purpose: what the tests of merging ask of each repository. own: what its rules require, null where they could not be
 -- read (configuration says why); merges_read, builds_read: how listing pull requests and asking for their builds ended;
--- failed_call: the first call that failed; evidence: that which counts.
+-- merges_partly_read: some were listed, and others may be missing, so that one that broke the rule counts and clean ones
+-- don't; failed_call: the first call that failed; evidence: that which counts.
 
 CREATE FUNCTION judging.merge_requirements(
     in_workspace text, only_subjects text[], oldest_reading timestamptz,
@@ -9,7 +10,7 @@ CREATE FUNCTION judging.merge_requirements(
 RETURNS TABLE (
     subject_id text, main_branch text, classification text, entry text, not_read_yet text, direct_push text,
     configuration text, own text, rules jsonb, merges_read text, builds_read text, failed_call text,
-    evidence_id uuid, captured_on date
+    evidence_id uuid, captured_on date, merges_partly_read boolean
 )
 LANGUAGE sql STABLE
 AS $merge_requirements$
@@ -32,7 +33,17 @@ AS $merge_requirements$
             WHEN reading.merges_read = 'failed' THEN 'the pull requests'
         END,
         evidence.evidence_id,
-        evidence.captured_on
+        evidence.captured_on,
+        EXISTS (
+            SELECT 1
+            FROM staging.coverage AS listed
+            WHERE
+                listed.workspace = in_workspace
+                AND listed.repository_id = repositories.subject_id
+                AND listed.resource = 'pull_requests'
+                AND listed.outcome = 'ok'
+                AND NOT listed.complete
+        )
     FROM judging.repositories(in_workspace, only_subjects, oldest_reading) AS repositories
     LEFT JOIN staging.main_branch_push AS push
         ON push.workspace = in_workspace AND repositories.subject_id = push.repository_id

@@ -57,6 +57,7 @@ class Repository:
         has_branching_rules: whether a rule applies to branches by the branching model.
         merged: pull requests merged into the main branch: when, and their numbers.
         builds_broken: by pull request, whether its build statuses break the rule that they must pass.
+        has_incomplete_listing: whether a listing of it may lack objects.
     """
 
     repository_id: str
@@ -69,11 +70,12 @@ class Repository:
     merged: list[tuple[datetime, int]] = field(default_factory=list)
     builds_broken: dict[int, bool] = field(default_factory=dict)
     open_calls: int = 0
+    has_incomplete_listing: bool = False
 
     @property
     def is_complete(self) -> bool:
-        """Whether no call failed: otherwise the repository is due again at once."""
-        return not any(
+        """Whether no call failed and no listing may lack objects: otherwise the repository is due again at once."""
+        return not self.has_incomplete_listing and not any(
             outcome == FAILED or (outcome == NOT_FOUND and not BY_NAME[name].may_be_absent)
             for name, outcome in self.outcomes.items()
         )
@@ -134,7 +136,7 @@ class Needs:
         path = {"workspace": self._run.workspace, "repo_slug": repository.repository_id}
         if item:
             path["pull_request_id"] = item
-        return Call(resource, path, repository.repository_id, item, params)
+        return Call(resource, path, repository.repository_id, item, params, slug=repository.slug)
 
     def branching_model(self, repository: Repository) -> str | None:
         """Once, where a rule applies by it."""
