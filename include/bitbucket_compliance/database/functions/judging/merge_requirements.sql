@@ -1,6 +1,6 @@
 -- Purpose: what the tests of merging ask of each repository. own: what its rules require, null where they could not be
 -- read (configuration says why); merges_read, builds_read: how listing pull requests and asking for their builds ended;
--- merges_partly_read: some were listed, and others may be missing, so that one that broke the rule counts and clean ones
+-- merges_partly_read: others than those listed may be missing, so that one that broke the rule counts and clean ones
 -- don't; failed_call: the first call that failed; evidence: that which counts.
 
 CREATE FUNCTION judging.merge_requirements(
