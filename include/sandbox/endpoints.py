@@ -134,6 +134,8 @@ def _filtered_emails(call: Call, wanted: filters.Node) -> set[str]:
     values = [v for c in asked for v in (c.value if isinstance(c.value, tuple) else (c.value,))]
     if len(values) > MAX_EMAILS:
         raise errors.bad_request(f"Too many email addresses: at most {MAX_EMAILS} can be queried at a time.")
+    if call.state.refused_address in ("*", *values):
+        raise errors.bad_request("Bad query: a value can't be understood")
     return {str(value).casefold() for value in values if value}
 
 

@@ -159,6 +159,7 @@ async def _timed(
 
 def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: Request, sent: bytes) -> Response:
     """The way of one API request, from token to response."""
+    _check_request_line(state, request)
     credential = oauth.bearer(state, request.headers.get("authorization"))
     status = state.refusal()
     if status is not None:
@@ -186,6 +187,18 @@ def _redirect_to_slug(endpoint: Endpoint, call: Call, slug: str) -> Response:
     url = call.request.url
     path = url.path.replace(call.named("repo_slug"), slug)
     return Response(status_code=301, headers={"Location": f"{url.scheme}://{url.netloc}{quote(path, safe='/')}"})
+
+
+def _check_request_line(state: SandboxState, request: Request) -> None:
+    """As the web server in front of Bitbucket does: 400 and a page, before anything is looked at."""
+    url = request.url
+    line = len(f"{request.method} {url.path}?{url.query} HTTP/1.1")
+    if line > state.request_line_limit:
+        page = (
+            "<html><head><title>Bad Request</title></head><body><h1>Bad Request</h1>"
+            f"Request Line is too large ({line} &gt; {state.request_line_limit})</body></html>"
+        )
+        raise ApiError(400, page, "text/html")
 
 
 def _success(endpoint: Endpoint, call: Call, fault: Fault | None) -> Response:

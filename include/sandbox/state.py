@@ -200,6 +200,10 @@ class Switches:
     refuse_refresh: bool = False
     token_delay_ms: float = 0.0
     token_hold: TokenHold | None = None
+    # Bytes of a request line that the web server in front takes.
+    request_line_limit: int = 4094
+    # An address that the members' filter answers with 400; *: any.
+    refused_address: str = ""
 
 
 @dataclass

@@ -77,6 +77,9 @@ def test_every_reason_code_of_the_catalogue_that_the_demo_can_show_is_shown(
         "evidence_expired",
         "evidence_accepted",
         "not_read_yet",
+        "evidence_unclear",
+        "mfa_at_identity_provider",
+        "account_deactivated",
     }
 
 

@@ -468,6 +468,30 @@ def test_what_only_looks_like_a_formula_is_text(registry: Registry, value: str) 
     assert registry.row("SELECT email FROM registry.evidence_members")["email"] == "a@x.io"
 
 
+FORMULAS = {
+    "a name": '=HYPERLINK(""http://x"",""y"")',
+    "behind a plus": "+cmd|' /C calc'!A0",
+    "behind a minus": "-2+3+cmd|' /C calc'!A0",
+    "behind an at": "@SUM(1+1)",
+    "behind blanks": "\t =1+1",
+}
+
+
+@pytest.mark.parametrize("formula", FORMULAS.values(), ids=FORMULAS)
+def test_a_name_that_looks_like_a_formula_stops_no_export_and_is_stored_as_text(
+    registry: Registry, formula: str
+) -> None:
+    content = f'Name,Email,2FA\n\n"{formula}","a@x.io",on\nBo,{formula if "," not in formula else "-"},on\n'.encode()
+    registry.submit(MFA, None, file=("e.csv", content))
+    assert [(row["line"], row["email"]) for row in registry.rows("SELECT * FROM registry.evidence_members")] == [
+        (3, "a@x.io")
+    ]
+    [kept] = registry.kept()
+    text = kept.read_text(encoding="utf-8-sig")
+    assert "'" + formula.strip()[:4] in text
+    assert text.splitlines()[2].endswith(",a@x.io,on")
+
+
 # --------------------------------------------------------------------------- commands
 
 

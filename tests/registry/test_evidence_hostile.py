@@ -158,18 +158,8 @@ DOCUMENTS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     ),
 }  # fmt: skip
 TABLES: dict[str, tuple[str, Callable[[], bytes], str]] = {
-    "a formula": ("e.csv", lambda: export("a@x.io,,on", "=1+1,,on"), "line 3: column Email: '=1+1' is a formula"),
-    "a formula in a column of no concern": (
-        "e.csv",
-        lambda: b'Name,Email,2FA\n"=HYPERLINK(""http://x"",""y"")",a@x.io,on\n',
-        "line 2: column Name: ",
-    ),
-    "a formula behind a plus": ("e.csv", lambda: export("+cmd|' /C calc'!A0,id-a,on"), "is a formula"),
-    "a formula behind a minus": ("e.csv", lambda: export("-2+3+cmd|' /C calc'!A0,id-a,on"), "is a formula"),
-    "a formula behind an at": ("e.csv", lambda: export("@SUM(1+1),id-a,on"), "is a formula"),
-    "a formula behind blanks": ("e.csv", lambda: export('"\t =1+1",id-a,on'), "is a formula"),
-    "Latin-1": ("e.csv", lambda: export("a@x.io,id-a,on") + "zoë@x.io,,on\n".encode("latin-1"), "line 3: is not UTF-8"),
-    "UTF-16": ("e.csv", lambda: export("a@x.io,id-a,on").decode().encode("utf-16"), "line 1: is not UTF-8"),
+    "Cyrillic": ("e.csv", lambda: export("a@x.io,id-a,on") + "Ада,,on\n".encode("cp1251"), "line 3: is not UTF-8"),
+    "half of UTF-16": ("e.csv", lambda: export("a@x.io,id-a,on").decode().encode("utf-16")[:-1], "is none"),
     "100,000 lines": ("e.csv", lambda: export(*(f"p{n}@x.io,,on" for n in range(99_999))), "has 100,000 lines"),
     "one line too many": ("e.csv", lambda: export(*(f"p{n}@x.io,,on" for n in range(50_000))), "has 50,001 lines"),
     "very many columns": ("e.csv", lambda: export("," * 2000 + "x"), "has 2,001 columns"),
@@ -180,7 +170,6 @@ TABLES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "a quote that never ends": ("e.csv", lambda: export('a@x.io,"id-a,on', "b@x.io,,off"), "unexpected end of data"),
     "a quote in the middle": ("e.csv", lambda: export('a@x.io,"id"-a,on'), "line 2"),
     "a row of more cells": ("e.csv", lambda: export("a@x.io,id-a,on,more"), "line 2: has 4 cells, the header has 3"),
-    "neither on nor off": ("e.csv", lambda: export("a@x.io,,maybe"), "line 2: column two-step verification: 'maybe'"),
     "NUL characters": ("e.csv", lambda: export("a@x.io,i\x00d,on"), "holds NUL bytes"),
     "another ending": ("e.html", lambda: export("a@x.io,id-a,on"), "its name says .html"),
 }  # fmt: skip

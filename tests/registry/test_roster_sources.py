@@ -130,6 +130,34 @@ def test_the_rows_of_a_query_become_the_roster(
     }
 
 
+def test_text_that_comes_as_bytes_is_text(hr: Database, database: Database, query: Query, from_sql: FromSql) -> None:
+    from_sql(query("SELECT convert_to('Ada@x.io', 'UTF8') AS email, 'terminated' AS status"))
+    assert roster(database) == [("ada@x.io", None, "terminated", None, None)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_an_instant_is_a_day_of_the_policys_time_zone(
+    hr: Database,
+    database: Database,
+    query: Query,
+    from_sql: FromSql,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("thresholds: {time_zone: Europe/Berlin}")
+    monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
+    hr.execute(f"ALTER ROLE CURRENT_USER SET TIME ZONE '{zone}'")  # type: ignore[arg-type]
+    try:
+        from_sql(
+            query("SELECT 'a@x.io' AS email, 'terminated' AS status, '2026-10-31 00:00+01'::timestamptz AS end_date")
+        )
+    finally:
+        hr.execute("ALTER ROLE CURRENT_USER RESET TIME ZONE")
+    assert roster(database)[0][3] == date(2026, 10, 31)
+
+
 def test_a_query_may_leave_out_what_its_table_does_not_hold(
     hr: Database, database: Database, query: Query, from_sql: FromSql
 ) -> None:
@@ -197,17 +225,19 @@ def test_a_connection_that_is_missing_or_speaks_no_sql_is_named(
 def test_values_of_any_type_are_read_as_a_csv_writes_them() -> None:
     rows = [("a@x.io", "active", datetime(2026, 3, 31, 23, 59), 7), ("b@x.io", "active", date(2026, 3, 30), None)]
     rows += [("c@x.io", "active", "2026-03-29T00:00:00Z", Decimal("8")), ("d@x.io", "active", float("nan"), "20260101")]
+    rows += [(b"e@x.io", memoryview(b"active"), bytearray(b"2026-03-28"), "\u00fc".encode())]
     file = roster_file("sql:hr", "sql", ("email", "status", "end_date", "account_id"), rows)
-    assert [(cells["end_date"], cells["account_id"]) for _, cells in file.rows] == [
-        ("2026-03-31", "7"),
-        ("2026-03-30", ""),
-        ("2026-03-29", "8"),
-        ("", "20260101"),
+    assert [cells for _, cells in file.rows] == [
+        ("a@x.io", "active", "2026-03-31T23:59:00", "7"),
+        ("b@x.io", "active", "2026-03-30", ""),
+        ("c@x.io", "active", "2026-03-29T00:00:00Z", "8"),
+        ("d@x.io", "active", "", "20260101"),
+        ("e@x.io", "active", "2026-03-28", "\u00fc"),
     ]
 
 
-@pytest.mark.parametrize("hostile", ["A\x00da", "A\ud800da"])
-def test_a_character_that_no_text_has_is_refused_with_its_row(hostile: str) -> None:
+@pytest.mark.parametrize("hostile", ["A\x00da", "A\ud800da", b"\xff\xfeA"])
+def test_a_character_that_no_text_has_is_refused_with_its_row(hostile: str | bytes) -> None:
     with pytest.raises(ImportRefused, match="sql:hr: row 2: column name"):
         roster_file("sql:hr", "sql", ("email", "name"), [("a@x.io", "Ada"), ("b@x.io", hostile)])
 

@@ -48,7 +48,7 @@ def read(monkeypatch: pytest.MonkeyPatch, directory: Directory) -> Read:
             **(fields or {}),
         }
         monkeypatch.setenv("AIRFLOW_CONN_IDP", json.dumps(connection))
-        return read_users(directory_of("idp"))
+        return read_users(directory_of("idp")).users
 
     return now
 
@@ -67,12 +67,14 @@ def refused(read: Read, kind: type[PipelineError], **how: Any) -> str:
 # --------------------------------------------------------------------- paging
 
 
-@pytest.mark.parametrize("people", [0, 1, 99, 100, 101, 250])
-def test_every_user_is_read_page_by_page(read: Read, directory: Directory, people: int) -> None:
+@pytest.mark.parametrize(("people", "requests"), [(0, 1), (1, 2), (99, 2), (100, 2), (101, 2), (200, 3), (250, 3)])
+def test_every_user_is_read_page_by_page_and_none_is_behind_the_last(
+    read: Read, directory: Directory, people: int, requests: int
+) -> None:
     for number in range(people):
         directory.person(number)
     assert [user.text("userName") for user in read()] == [user["userName"] for user in directory.users]
-    assert len(directory.seen) == max(1, -(-people // 100))
+    assert len(directory.seen) == requests
     assert directory.seen[0][0] == "/scim/v2/Users?startIndex=1&count=100"
 
 
@@ -113,6 +115,58 @@ def test_more_users_than_the_total_are_refused(read: Read, directory: Directory)
     refused(read, SourceUnavailable)
 
 
+def lying(directory: Directory, shown: int, *, honours_start: bool) -> None:
+    """The directory states what stands on the page as its total."""
+
+    def answer(start: int, count: int) -> Any:
+        page = directory.page(start if honours_start else 1, shown)[1]
+        return 200, {**page, "totalResults": len(page["Resources"])}, {}
+
+    directory.answer = answer
+
+
+@pytest.mark.parametrize(("people", "shown"), [(54, 50), (54, 47), (104, 100), (54, 20), (17, 16), (4, 3)])
+def test_a_directory_that_states_fewer_than_it_has_is_not_believed(
+    read: Read, directory: Directory, people: int, shown: int
+) -> None:
+    for number in range(people):
+        directory.person(number)
+    lying(directory, shown, honours_start=True)
+    assert "half a directory" in refused(read, SourceUnavailable)
+
+
+@pytest.mark.parametrize("shown", [10, 15, 16, 20, 32, 50, 64, 100, 200])
+def test_a_full_page_that_is_sent_whatever_is_asked_for_is_no_directory(
+    read: Read, directory: Directory, shown: int
+) -> None:
+    for number in range(shown + 4):
+        directory.person(number)
+    lying(directory, shown, honours_start=False)
+    assert "half a directory" in refused(read, SourceUnavailable)
+
+
+@pytest.mark.parametrize("behind", [(500, b"", {}), (200, b"<html>", {}), None])
+def test_where_nothing_shows_that_these_are_all_it_is_in_doubt(
+    read: Read, directory: Directory, behind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        directory.person(number)
+    directory.answer = lambda start, count: directory.page(1, count) if start == 1 or behind is None else behind
+    read()
+    listed = read_users(directory_of("idp"))
+    assert len(listed.users) == 4
+    assert "it states 4 users" in listed.doubt
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_directory_that_knows_no_such_place_has_ended(read: Read, directory: Directory, status: int) -> None:
+    for number in range(50):
+        directory.person(number)
+    directory.answer = lambda start, count: directory.page(1, count) if start == 1 else (status, {}, {})
+    read()
+    assert read_users(directory_of("idp")).doubt == ""
+
+
 # -------------------------------------------------------------------- answers
 
 
@@ -129,7 +183,7 @@ def test_limits_and_server_errors_are_tried_again(read: Read, directory: Directo
     directory.person(1)
     directory.faults = [(status, b"<html>", {"Retry-After": "0"}), (status, b"", {})]
     assert len(read()) == 1
-    assert len(directory.seen) == 3
+    assert len(directory.seen) == 4
 
 
 def test_a_server_that_stays_broken_is_given_up_on(read: Read, directory: Directory) -> None:
@@ -246,20 +300,23 @@ def test_a_connection_that_is_not_there_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("resource", "email"),
+    ("resource", "emails"),
     [
-        ({"emails": [{"value": "a@x.io"}, {"value": "b@x.io", "primary": True}], "userName": "u@x.io"}, "b@x.io"),
-        ({"emails": [{"value": "a@x.io"}, {"value": "b@x.io"}]}, "a@x.io"),
-        ({"emails": [{"value": ""}, {"value": " b@x.io "}]}, "b@x.io"),
-        ({"emails": [], "userName": "u@x.io"}, "u@x.io"),
-        ({"userName": "ada"}, ""),
-        ({"userName": "ada @x.io"}, ""),
-        ({"emails": "a@x.io", "userName": "ada"}, ""),
-        ({"Emails": [{"Value": "a@x.io"}]}, "a@x.io"),
+        (
+            {"emails": [{"value": "a@x.io"}, {"value": "b@x.io", "primary": True}], "userName": "u@x.io"},
+            ["b@x.io", "a@x.io", "u@x.io"],
+        ),
+        ({"emails": [{"value": "a@x.io"}, {"value": "A@x.io", "type": "work"}]}, ["a@x.io"]),
+        ({"emails": [{"value": ""}, {"value": " b@x.io "}]}, ["b@x.io"]),
+        ({"emails": ["a@x.io", {"value": "b@x.io"}, 5, None]}, ["a@x.io", "b@x.io"]),
+        ({"emails": [], "userName": "u@x.io"}, ["u@x.io"]),
+        ({"userName": "ada"}, []),
+        ({"emails": "a@x.io", "userName": "ada"}, ["a@x.io"]),
+        ({"Emails": [{"Value": "a@x.io"}]}, ["a@x.io"]),
     ],
 )
-def test_the_address_is_the_primary_one_else_the_first_else_the_user_name(resource: dict[str, Any], email: str) -> None:
-    assert User(resource).email == email
+def test_every_address_is_the_persons_the_primary_one_first(resource: dict[str, Any], emails: list[str]) -> None:
+    assert User(resource).emails == emails
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from bitbucket_compliance.registry import csv_file
-from bitbucket_compliance.registry.csv_file import read_content
+from bitbucket_compliance.core.errors import ImportRefused
+from bitbucket_compliance.registry.tables import read
+from bitbucket_compliance.registry.tables.read import read_content
 from bitbucket_compliance.tasks.registry_import import import_from
 from tests.conftest import Database
 
@@ -104,12 +105,12 @@ def test_a_long_cell_is_quoted_shortened(folder: Path, caplog: pytest.LogCapture
 
 
 def test_a_file_without_end_is_read_up_to_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_file, "LARGEST_FILE", 1024 * 1024)
+    monkeypatch.setattr(read, "LARGEST_FILE", 1024 * 1024)
     with (tmp_path / "roster.csv").open("wb") as sparse:
         sparse.truncate(1536 * 1024 * 1024)
     tracemalloc.start()
     try:
-        with pytest.raises(csv_file.ImportRefused, match="larger than 1 MB"):
+        with pytest.raises(ImportRefused, match="larger than 1 MB"):
             read_content(tmp_path / "roster.csv")
         assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
     finally:

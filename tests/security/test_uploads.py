@@ -31,7 +31,7 @@ from pypdf.generic import (
 )
 
 from bitbucket_compliance.core.errors import EvidenceRefused, ImportRefused, InspectionUnavailable
-from bitbucket_compliance.registry import csv_file, evidence, evidence_files
+from bitbucket_compliance.registry import evidence, evidence_files, tables
 from bitbucket_compliance.registry.evidence_files import __main__ as process
 from bitbucket_compliance.registry.evidence_files import apart, limits
 from bitbucket_compliance.registry.evidence_files.apart import clean_file, read_export
@@ -43,8 +43,8 @@ from tests.registry.files import action, bomb, document, export, opened, picture
 
 def _patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
     """Every expression of the modules that look at uploads."""
-    names = [csv_file.__name__]
-    for package in (evidence, evidence_files):
+    names = []
+    for package in (evidence, evidence_files, tables):
         names += [
             f"{package.__name__}.{module.name}"
             for module in pkgutil.iter_modules(package.__path__)

@@ -304,8 +304,8 @@ class World:
         import_id = self._import("roster", len(rows), imported_at or self.now - timedelta(days=1))
         for line, row in enumerate(rows, start=2):
             self.database.execute(
-                "INSERT INTO registry.people (import_id, line, email, name, status, end_date, account_id)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                "INSERT INTO registry.people (import_id, line, email, name, status, end_date, account_id,"
+                " other_emails) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
                 (
                     import_id,
                     line,
@@ -314,6 +314,7 @@ class World:
                     row.get("status", "active"),
                     row.get("end_date"),
                     row.get("account_id"),
+                    row.get("other_emails", []),
                 ),
             )
         return self
@@ -373,14 +374,16 @@ class World:
             )
         return str(row["evidence_id"])
 
-    def mfa_export(self, *rows: tuple[str | None, str | None, bool], captured_on: date = TODAY, **more: Any) -> str:
-        """A member-by-member export: (e-mail, account id, switched on)."""
+    def mfa_export(
+        self, *rows: tuple[str | None, str | None, bool | str], captured_on: date = TODAY, **more: Any
+    ) -> str:
+        """A member-by-member export: (e-mail, account id, switched on or what the row says instead)."""
         evidence_id = self.evidence("user_mfa_enabled", captured_on, scope="members", **more)
         for line, row in enumerate(rows, start=2):
             self.database.execute(
-                "INSERT INTO registry.evidence_members (evidence_id, line, email, account_id, mfa_enabled)"
+                "INSERT INTO registry.evidence_members (evidence_id, line, email, account_id, two_step)"
                 " VALUES (%s, %s, %s, %s, %s)",
-                (evidence_id, line, *row),
+                (evidence_id, line, *row[:2], row[2] if isinstance(row[2], str) else "on" if row[2] else "off"),
             )
         return evidence_id
 

@@ -142,10 +142,46 @@ def test_a_row_with_another_id_matches_by_its_address(world: World) -> None:
     assert verdict["detail"]["matched_by"] == ["email"]
 
 
-def test_one_address_of_two_members_speaks_for_both(world: World) -> None:
-    world.member("Ada", "id-1", email="team@example.com").member("Bo", "id-2", email="team@example.com")
-    world.roster({"email": "team@example.com", **GONE})
-    assert found(world) == {"Ada": OFFBOARDED, "Bo": OFFBOARDED}
+@pytest.mark.parametrize("row", [
+    {"email": "team@example.com"},
+    {"email": "ada@example.com", "account_id": "id-2"},
+    {"email": "ada@example.com", "other_emails": ["bo@example.com"]},
+])  # fmt: skip
+@pytest.mark.parametrize("status", [GONE, {"status": "active"}])
+def test_a_row_that_points_at_two_members_decides_for_neither_and_names_both(
+    world: World, row: dict[str, Any], status: dict[str, Any]
+) -> None:
+    world.member("Ada", "id-1", email="ada@example.com").member("Bo", "id-2", email="bo@example.com")
+    world.confirm("team@example.com", "Ada").confirm("team@example.com", "Bo")
+    world.roster({**row, **status})
+    verdicts = world.judge(TEST)
+    assert {name: outcome(verdict) for name, verdict in verdicts.items()} == {"Ada": AMBIGUOUS, "Bo": AMBIGUOUS}
+    assert all("Ada" in verdict["reason"] and "Bo" in verdict["reason"] for verdict in verdicts.values())
+
+
+def test_beside_a_row_of_two_members_each_ones_own_row_decides(world: World) -> None:
+    world.member("Ada", "id-1", email="ada@example.com").member("Bo", "id-2")
+    world.roster({"email": "ada@example.com", "account_id": "id-2"}, {"account_id": "id-2", **GONE})
+    assert found(world) == {"Ada": AMBIGUOUS, "Bo": OFFBOARDED}
+
+
+def test_a_row_of_a_member_and_of_somebody_who_is_none_decides(world: World) -> None:
+    world.member("Ada", "id-1").confirm("left@example.com", "Nobody listed")
+    world.roster({"account_id": "id-1", "email": "left@example.com", **GONE})
+    assert found(world) == {"Ada": OFFBOARDED}
+
+
+def test_rows_of_one_person_that_contradict_each_other_are_counted(world: World) -> None:
+    world.member("Ada", "id-1").roster({"account_id": "id-1", **GONE}, {"account_id": "id-1", "status": "active"})
+    verdict = judged(world)
+    assert outcome(verdict) == ON_ROSTER
+    assert (verdict["detail"]["roster_rows"], verdict["detail"]["rows_that_say_gone"]) == (2, 1)
+
+
+def test_every_address_of_a_row_finds_its_member(world: World) -> None:
+    world.member("Ada", email="ada@example.com")
+    world.roster({"email": "a@home.example", "other_emails": ["x@example.com", "ada@example.com"], **GONE})
+    assert found(world) == {"Ada": OFFBOARDED}
 
 
 def test_addresses_are_compared_trimmed_and_without_case(world: World) -> None:

@@ -12,6 +12,7 @@ from tests.security_tests.builders import NOW, TODAY, World, identity, outcome
 TEST = "user_mfa_enabled"
 ENABLED = ("passing", "evidence", "mfa_enabled")
 DISABLED = ("failing", "evidence", "mfa_disabled")
+UNCLEAR = ("pending", None, "evidence_unclear")
 MISSING = ("pending", None, "evidence_missing")
 EXPIRED = ("pending", None, "evidence_expired")
 
@@ -135,10 +136,40 @@ def test_a_newer_export_that_leaves_a_member_out_does_not_hide_the_older_one(wor
 
 
 @pytest.mark.parametrize("rows", [(True, False), (False, True), (True, False, True)])
-def test_where_one_export_names_a_member_twice_off_wins(world: World, rows: tuple[bool, ...]) -> None:
+def test_two_rows_of_one_person_that_differ_are_unclear(world: World, rows: tuple[bool, ...]) -> None:
     world.member("Ada", "id-ada", email="ada@example.com")
     world.mfa_export(*(("ada@example.com", "id-ada" if on else None, on) for on in rows))
-    assert outcome(judged(world)) == DISABLED
+    assert outcome(judged(world)) == UNCLEAR
+
+
+@pytest.mark.parametrize(("says", "expected"), [
+    ("on", ENABLED), ("off", DISABLED), ("unclear", UNCLEAR),
+    ("single_sign_on", ("pending", None, "mfa_at_identity_provider")),
+    ("deactivated", ("not_applicable", "evidence", "account_deactivated")),
+])  # fmt: skip
+def test_what_a_row_says_decides(world: World, says: str, expected: tuple[str, str | None, str]) -> None:
+    world.member("Ada", "id-ada").mfa_export((None, "id-ada", says))
+    assert outcome(judged(world)) == expected
+
+
+@pytest.mark.parametrize("days", [0, 1, 30])
+def test_a_picture_of_the_providers_policy_settles_single_sign_on(world: World, days: int) -> None:
+    world.member("Ada", "id-ada").mfa_export((None, "id-ada", "single_sign_on"))
+    evidence_id = world.evidence(TEST, TODAY - timedelta(days=days), scope="workspace", workspace="acme")
+    world.database.execute(
+        "INSERT INTO registry.evidence_subjects (evidence_id, workspace, subject_type, subject_id)"
+        " VALUES (%s, 'acme', 'member', %s)",
+        (evidence_id, identity("Ada")),
+    )
+    assert outcome(judged(world)) == ENABLED
+
+
+@pytest.mark.parametrize(("own", "expected"), [(None, "unclear"), (True, "unclear"), (False, "disabled")])
+def test_a_row_of_two_members_makes_nobody_pass(world: World, own: bool | None, expected: str) -> None:
+    world.member("Ada", "id-1", email="ada@example.com").member("Bo", "id-2")
+    rows: list[tuple[str | None, str | None, bool | str]] = [("ada@example.com", "id-2", True)]
+    world.mfa_export(*rows, *([] if own is None else [(None, "id-2", own)]))
+    assert found(world) == {"Ada": UNCLEAR, "Bo": DISABLED if expected == "disabled" else UNCLEAR}
 
 
 @pytest.mark.parametrize(("lookup", "expected"), [

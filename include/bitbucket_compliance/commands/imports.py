@@ -14,6 +14,7 @@ from bitbucket_compliance.commands.command_line import (
     command,
     day,
     readable_file,
+    switch,
     workspace,
     wrong,
 )
@@ -41,7 +42,13 @@ def _check(roster: Path | None, roster_sql: str, query: Path | None, roster_scim
 @command(
     "import",
     "import declared data, each file whole or not at all",
-    Flag("roster", "file.csv", "people: columns email, name, status, end_date, account_id", readable_file, None),
+    Flag(
+        "roster",
+        "file.csv",
+        "people, CSV or Excel: an address or account id and a status; if wanted name, end_date",
+        readable_file,
+        None,
+    ),
     Flag(
         "classification",
         "file.csv",
@@ -54,6 +61,8 @@ def _check(roster: Path | None, roster_sql: str, query: Path | None, roster_scim
     Flag("roster-sql", "connection", "the roster by a query over this Airflow connection, with --query"),
     Flag("query", "file.sql", "the text of that query", readable_file, None),
     Flag("roster-scim", "connection", "the roster from the SCIM 2.0 directory of this Airflow connection"),
+    Flag("mapping", "name", "what the roster's columns and words mean: a preset, or the path of a YAML file"),
+    Flag("may-shrink", "1", "the roster may name many people less than the one before", switch, False, bare=True),
     check=_check,
 )
 def import_declared(
@@ -64,6 +73,8 @@ def import_declared(
     roster_sql: str,
     query: Path | None,
     roster_scim: str,
+    mapping: str,
+    may_shrink: bool,
 ) -> None:
     """Import what is given and print lines ``imported:``, ``unmatched:`` and ``refused:``; the first refusal ends it.
 
@@ -79,7 +90,11 @@ def import_declared(
             # The source is asked before a connection to our own database is held open.
             people = Source.of("sql" if roster_sql else "scim", roster_sql or roster_scim, str(query or "")).read()
             with database() as connection:
-                print(imports.import_roster(connection, people, imported_by=operator()))
+                print(
+                    imports.import_roster(
+                        connection, people, imported_by=operator(), mapping=mapping, may_shrink=may_shrink
+                    )
+                )
         for kind, path in (("roster", roster), ("classification", classification), ("mfa", mfa)):
             if path:
                 day_of_export = captured_on if kind == "mfa" else None
@@ -91,6 +106,8 @@ def import_declared(
                         imported_by=operator(),
                         captured_on=day_of_export,
                         is_vouched_for=True,
+                        mapping=mapping,
+                        may_shrink=may_shrink,
                     )
                     print(taken)
 

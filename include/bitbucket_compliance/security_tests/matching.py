@@ -23,12 +23,13 @@ def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame") -> "pd.DataFrame":
-    """Pairs of declared row and member.
+    """Pairs of declared row and member, those of rows that point at several members too; see ``members_of_one_row``.
 
     Args:
-        people: a row each with ``line``, ``account_id``, ``email`` (lower case, trimmed).
+        people: a row each with ``line``, ``account_id``, ``email`` (lower case, trimmed), and where a person has more
+            addresses ``other_emails``, a list.
         members: ``member_id``, ``account_id``.
-        emails: ``email``, ``member_id`` as Bitbucket confirmed them.
+        emails: ``email``, ``member_id`` as Bitbucket confirmed them; of members alone are they looked at.
 
     Returns:
         ``line``, ``member_id``, ``matched_by`` (``account_id`` or ``email``); a row that matches a member both ways
@@ -37,7 +38,8 @@ def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Da
     import pandas as pd
 
     by_id = people.dropna(subset=["account_id"]).merge(members.dropna(subset=["account_id"]), on="account_id")
-    by_email = people.dropna(subset=["email"]).merge(emails, on="email")
+    listed = emails[emails["member_id"].isin(members["member_id"])]
+    by_email = all_addresses(people).merge(listed, on="email")
     pairs = pd.concat(
         [
             by_id[["line", "member_id"]].assign(matched_by="account_id"),
@@ -46,6 +48,30 @@ def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Da
         ignore_index=True,
     )
     return pairs.drop_duplicates(["line", "member_id"], keep="first")
+
+
+def all_addresses(people: "pd.DataFrame") -> "pd.DataFrame":
+    """``line`` and ``email`` of every address on a declared list."""
+    import pandas as pd
+
+    pairs = [
+        (person["line"], email)
+        for person in records(people)
+        for email in (person["email"], *(person.get("other_emails") or ()))
+        if isinstance(email, str)
+    ]
+    return pd.DataFrame(pairs, columns=["line", "email"], dtype=object)
+
+
+def members_of_one_row(pairs: "pd.DataFrame") -> dict[Any, list[str]]:
+    """The lines that point at more than one member, such as one's address beside another's account id, with these.
+
+    Nobody knows whom of them such a row is about: it decides for none.
+    """
+    members: dict[Any, list[str]] = {}
+    for pair in records(pairs):
+        members.setdefault(pair["line"], []).append(pair["member_id"])
+    return {line: sorted(named) for line, named in members.items() if len(named) > 1}
 
 
 # Reason code and sentence of an incomplete look-up of addresses, for a member whom nothing else decides.
@@ -69,6 +95,7 @@ def how_matched(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Dat
     Args: as for ``match_people``; ``people`` has ``name`` and ``members`` has ``display_name`` besides.
     """
     pairs = match_people(people, members, emails)
+    unclear = members_of_one_row(pairs)
     names = comparable_names(people)
     found = {
         member["member_id"]: "name"
@@ -76,5 +103,11 @@ def how_matched(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Dat
         if member["member_type"] != "app_user" and comparable_name(member["display_name"]) in names
     }
     for how in ("email", "account_id"):
-        found.update({pair["member_id"]: how for pair in records(pairs) if pair["matched_by"] == how})
+        found.update(
+            {
+                pair["member_id"]: how
+                for pair in records(pairs)
+                if pair["matched_by"] == how and pair["line"] not in unclear
+            }
+        )
     return found

@@ -16,8 +16,12 @@ from bitbucket_compliance.tasks.frame import compliance_postgres, fail_without_r
 
 log = logging.getLogger(__name__)
 
+MAPPING_VARIABLE = "COMPLIANCE_ROSTER_MAPPING"
 
-def import_from(kind: str, source: str, file: str, captured_on: str, dag_run: Any) -> None:
+
+def import_from(
+    kind: str, source: str, file: str, captured_on: str, dag_run: Any, *, mapping: str = "", may_shrink: bool = False
+) -> None:
     """Take declared data from a file, or the roster from its configured source, for whoever triggered the run.
 
     Its log has lines ``imported:``, or a line ``refused:`` for each bad value.
@@ -26,6 +30,9 @@ def import_from(kind: str, source: str, file: str, captured_on: str, dag_run: An
         source: ``file`` or ``configured``.
         file: name below one of the folders of ``COMPLIANCE_IMPORT_FOLDERS``.
         captured_on: of a two-step verification export: ``YYYY-MM-DD``; empty: today.
+        mapping: of a roster: the name of a preset, or of a YAML file below one of these folders; empty: what
+            ``COMPLIANCE_ROSTER_MAPPING`` names, else the default.
+        may_shrink: that person confirms that a roster may name many people less than the one before.
         dag_run: of the task.
     """
     with fail_without_retry():
@@ -37,12 +44,12 @@ def import_from(kind: str, source: str, file: str, captured_on: str, dag_run: An
         elif kind != "roster":
             raise SourceWrong(f"only a roster has a configured source; {kind} comes from a file")
     if source != "file":
-        import_configured_roster(person)
+        import_configured_roster(person, mapping, may_shrink=may_shrink)
     else:
-        _import_file(kind, path, person, captured_on)
+        _import_file(kind, path, person, captured_on, mapping, may_shrink=may_shrink)
 
 
-def import_configured_roster(person: str) -> None:
+def import_configured_roster(person: str, mapping: str = "", *, may_shrink: bool = False) -> None:
     """Take the roster from the source that ``COMPLIANCE_ROSTER_SOURCE`` names."""
     # The source is asked before a connection to our own database is held open.
     with fail_without_retry(), _problems_in_the_log():
@@ -53,22 +60,46 @@ def import_configured_roster(person: str) -> None:
         path = file_below(IMPORT_FOLDERS, source.path) if source.kind == "file" else None
         roster = None if path else source.in_folders().read()
     if path:
-        _import_file("roster", path, person)
+        _import_file("roster", path, person, mapping=mapping, may_shrink=may_shrink)
         return
     assert roster is not None  # noqa: S101 - a source that is no file was read
     with compliance_postgres() as connection, _problems_in_the_log():
-        log.info("%s", imports.import_roster(connection, roster, imported_by=person))
+        said = imports.import_roster(
+            connection, roster, imported_by=person, mapping=_mapping(mapping), may_shrink=may_shrink
+        )
+        _log_lines(said)
 
 
-def _import_file(kind: str, path: Path, person: str, captured_on: str = "") -> None:
+def _mapping(name: str) -> str:
+    """The name of a preset, or the path of a file below the folders of declared files."""
+    name = name or os.environ.get(MAPPING_VARIABLE, "").strip()
+    return str(file_below(IMPORT_FOLDERS, name)) if name.endswith((".yaml", ".yml")) else name
+
+
+def _log_lines(said: str) -> None:
+    for line in said.splitlines():
+        log.info("%s", line)
+
+
+def _import_file(
+    kind: str, path: Path, person: str, captured_on: str = "", mapping: str = "", *, may_shrink: bool = False
+) -> None:
     """Take a file; an export of two-step verification decides nothing before somebody else accepts it."""
     with compliance_postgres() as connection, _problems_in_the_log():
         try:
             day = date.fromisoformat(captured_on) if captured_on else None
         except ValueError as bad:
             raise ImportRefused(f"captured_on {captured_on[:40]!r} is no date; write it as YYYY-MM-DD", []) from bad
-        for line in imports.import_file(connection, kind, path, imported_by=person, captured_on=day).splitlines():
-            log.info("%s", line)
+        said = imports.import_file(
+            connection,
+            kind,
+            path,
+            imported_by=person,
+            captured_on=day,
+            mapping=_mapping(mapping) if kind == "roster" else "",
+            may_shrink=may_shrink,
+        )
+        _log_lines(said)
 
 
 @contextmanager

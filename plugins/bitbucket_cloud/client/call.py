@@ -225,14 +225,16 @@ class _Call:
             return True
         workspace = self.endpoint.values_in(self.asked.path).get("workspace")
         elsewhere = [ENDPOINTS[name] for name in _SHOWING_TOKEN if workspace and name != self.endpoint.name]
-        return any(self._takes(endpoint, str(workspace)) for endpoint in elsewhere)
+        return any(self._takes(endpoint, str(workspace), token) for endpoint in elsewhere)
 
-    def _takes(self, endpoint: Endpoint, workspace: str) -> bool:
-        """Whether an endpoint about the workspace does not refuse the token."""
+    def _takes(self, endpoint: Endpoint, workspace: str, token: str) -> bool:
+        """Whether an endpoint about the workspace does not refuse the token, though there may be a newer one."""
         url = self.caller.settings.api_url + API_ROOT + endpoint.fill({"workspace": workspace})
         prepared = self.caller.prepare(endpoint, url, "the request", endpoint.query(params={"pagelen": 1}))
         while True:
-            response = self._send(self.caller.auth(prepared.copy()))
+            signed = self.caller.auth(prepared.copy())
+            signed.headers["Authorization"] = f"Bearer {token}"
+            response = self._send(signed)
             if response is not None:
                 return response.status_code != 401
 

@@ -6,6 +6,7 @@ Of a body only the message in Bitbucket's JSON envelope is ever passed on: short
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,12 @@ from bitbucket_cloud.http.redaction import Redactor
 from bitbucket_cloud.http.statuses import NOT_IN_TIME
 
 MERGE_TIMEOUT = 555
+_QUOTED = re.compile(r"\S*@\S*|'[^']*'|\"[^\"]*\"")
+_RIGHTS = re.compile(
+    r"insufficient|rights|privilege|administrator|\badmins?\b|not (allowed|permitted)|access denied|"
+    r"(have|need|require|lack)s? (the )?permission",
+    re.IGNORECASE,
+)
 _SCOPE_MESSAGE = "lack one or more required privilege scopes"
 
 
@@ -56,6 +63,8 @@ def error_of(response: requests.Response, asked: Asked, redactor: Redactor) -> e
     status = response.status_code
     if status == 403:
         return _forbidden(asked, envelope, said, redactor)
+    if status == 400 and _is_about_rights(envelope):
+        return _no_right(asked, said, status)
     kind, sentence = _BY_STATUS.get(status) or _BY_CLASS.get(status // 100, _NEITHER)
     return kind(sentence.format(conn=asked.conn_id, path=asked.path, status=status, said=said), status=status)
 
@@ -124,18 +133,30 @@ def _forbidden(asked: Asked, envelope: Mapping[str, Any], said: str, redactor: R
     detail = detail if isinstance(detail, dict) else {}
     required = _scopes(detail.get("required"), redactor)
     if not required and _SCOPE_MESSAGE not in str(envelope.get("message")):
-        return errors.PermissionMissing(
-            f"the identity of Airflow connection {asked.conn_id} may not "
-            f"{'change' if asked.endpoint.writes else 'read'} {asked.path}{said}; "
-            "give it the right in Bitbucket",
-            status=403,
-        )
+        return _no_right(asked, said, 403)
     required = required or asked.endpoint.scopes
     return errors.ScopeMissing(
         f"Airflow connection {asked.conn_id} lacks the scope {', '.join(sorted(required)) or 'it needs'} "
         f"for {asked.path}; add it to the OAuth consumer or the token",
         required=required,
         status=403,
+    )
+
+
+def _is_about_rights(envelope: Mapping[str, Any]) -> bool:
+    """Whether a request was refused for who asks, not for what it asks, which a message may quote."""
+    data = envelope.get("data")
+    key = data.get("key") if isinstance(data, dict) else None
+    message = _QUOTED.sub("", str(envelope.get("message"))[:1000])
+    return bool(_RIGHTS.search(f"{key} {message}"))
+
+
+def _no_right(asked: Asked, said: str, status: int) -> errors.PermissionMissing:
+    return errors.PermissionMissing(
+        f"the identity of Airflow connection {asked.conn_id} may not "
+        f"{'change' if asked.endpoint.writes else 'read'} {asked.path}{said}; "
+        "give it the right in Bitbucket",
+        status=status,
     )
 
 

@@ -69,13 +69,13 @@ WITH exported AS (
 ),
 
 lines AS (
-    INSERT INTO registry.evidence_members (evidence_id, line, email, account_id, mfa_enabled)
+    INSERT INTO registry.evidence_members (evidence_id, line, email, account_id, two_step)
     SELECT
         exported.evidence_id,
         members.number + 2,
         members.email,
         members.account_id,
-        mod(members.number, 40) <> 0
+        CASE WHEN mod(members.number, 40) = 0 THEN 'off' ELSE 'on' END
     FROM exported
     CROSS JOIN bench.members AS members
     WHERE mod(members.number, 40) <> 1

@@ -2,17 +2,19 @@
 
 WITH declared AS (
     SELECT
-        roster.email,
+        addresses.email,
         CASE WHEN roster.status = 'terminated' THEN 0 ELSE 1 END AS urgency
     FROM registry.roster AS roster
-    WHERE roster.email IS NOT null
+    CROSS JOIN LATERAL unnest(roster.other_emails || roster.email) AS addresses (email)
+    WHERE addresses.email IS NOT null
     UNION ALL
     SELECT
-        covered.email,
+        addresses.email,
         2 AS urgency
     FROM registry.evidence_members AS covered
+    CROSS JOIN LATERAL unnest(covered.other_emails || covered.email) AS addresses (email)
     INNER JOIN registry.evidence_states AS evidence ON covered.evidence_id = evidence.evidence_id
-    WHERE evidence.status = 'accepted' AND covered.email IS NOT null
+    WHERE evidence.status = 'accepted' AND addresses.email IS NOT null
     UNION ALL
     -- looked up before somebody decides, so that accepting finds whom it covers
     SELECT

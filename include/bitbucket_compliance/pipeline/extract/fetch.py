@@ -3,7 +3,8 @@
 The client is the hook's; nothing here knows HTTP beyond the names of its errors.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ from pydantic import ValidationError
 from bitbucket_cloud import errors as bitbucket
 from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests
+from bitbucket_compliance.core.printable import printable
+from bitbucket_compliance.pipeline.extract.addresses import NOBODY, filter_of
 from bitbucket_compliance.pipeline.extract.landing.results import (
     FAILED,
     NOT_FOUND,
@@ -24,6 +27,11 @@ from bitbucket_compliance.pipeline.extract.landing.results import (
     distinct,
 )
 from bitbucket_compliance.resources.model import Body, ReadAs, Resource
+
+log = logging.getLogger(__name__)
+
+# What a filter, or a request line that grew too long by it, is refused with.
+_FILTER_REFUSED = (400, 414, 431)
 
 
 class Client(Protocol):
@@ -55,6 +63,7 @@ class Call:
         checkpoint: where an earlier try of the call stopped; None: it begins at the beginning.
         workspace_id: uuid of the workspace that a call is about, where it is known.
         slug: of the repository that the path names by its uuid, where it is known.
+        addresses: declared addresses that it looks up.
     """
 
     resource: Resource
@@ -65,6 +74,7 @@ class Call:
     checkpoint: Checkpoint | None = None
     workspace_id: str | None = None
     slug: str = ""
+    addresses: tuple[str, ...] = ()
 
     @property
     def owner_id(self) -> str | None:
@@ -153,6 +163,73 @@ def _collected(client: Client, call: Call) -> CallResult:
 
 
 def _addresses(client: Client, call: Call) -> CallResult:
+    """Members found by declared addresses; a filter that is refused is halved until the address at fault is alone.
+
+    One address that Bitbucket refuses is named and answered with nobody; where it refuses any filter at all, the call
+    fails.
+    """
+    lookup = _Lookup(client, call)
+    lookup.ask(call.addresses)
+    return lookup.result()
+
+
+class _Lookup:
+    """Asks for the addresses of a call by one filter, or by several where one is refused."""
+
+    def __init__(self, client: Client, call: Call):
+        self._client = client
+        self._call = call
+        self._answers: list[CallResult] = []
+        self._refused: list[str] = []
+        self._requests = 0
+
+    def ask(self, batch: Sequence[str]) -> None:
+        """Ask for some of them.
+
+        Raises:
+            BadRequest: no filter was taken.
+        """
+        is_whole = len(batch) == len(self._call.addresses)
+        part = replace(self._call, params=filter_of(batch), checkpoint=self._call.checkpoint if is_whole else None)
+        try:
+            self._answers.append(_by_one_filter(self._client, part))
+        except bitbucket.BadRequest as error:
+            self._requests += error.requests
+            error.requests = self._requests
+            if error.status not in _FILTER_REFUSED or batch == NOBODY:
+                raise
+            self._ask_by_parts(batch)
+        except bitbucket.RateLimited as error:
+            if not is_whole:
+                error.cursor = None  # of a part: the call begins anew
+            raise
+
+    def _ask_by_parts(self, batch: Sequence[str]) -> None:
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            self.ask(batch[:middle])
+            self.ask(batch[middle:])
+            return
+        if not self._answers:
+            # Is it the address, or does the filter take none?
+            self.ask(NOBODY)
+        self._refused += batch
+
+    def result(self) -> CallResult:
+        """What all answers brought together."""
+        requests = self._requests + sum(answer.requests for answer in self._answers)
+        undisclosed = next((answer for answer in self._answers if answer.outcome != OK), None)
+        if undisclosed:
+            return replace(undisclosed, requests=requests)
+        objects = [found for answer in self._answers for found in answer.objects]
+        message = None
+        if self._refused:
+            message = f"Bitbucket's filter refuses {', '.join(self._refused)}: nobody is found by it"
+            log.warning("%s", printable(message))
+        return replace(_ok(self._call, objects, requests), addresses=self._call.addresses, message=message)
+
+
+def _by_one_filter(client: Client, call: Call) -> CallResult:
     """Members found by the addresses of one filter, and no address that was not asked for.
 
     Where Bitbucket answers without any address this identity may not filter by address: rights are missing.
@@ -307,7 +384,4 @@ def _outcome(call: Call, error: bitbucket.BitbucketError | _WrongAnswer) -> str:
             return PERMISSION_MISSING
         case bitbucket.NotFound():
             return NOT_FOUND
-        case bitbucket.BadRequest(status=400) if call.resource.read_as == "addresses":
-            # The filter is for administrators, integrations and access tokens, by the official document.
-            return PERMISSION_MISSING
     return FAILED

@@ -5,13 +5,13 @@ A run for events of webhooks asks for the repositories they are about instead, o
 
 import itertools
 import logging
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests, WorkspaceUnknown
 from bitbucket_compliance.pipeline.extract import fetch
+from bitbucket_compliance.pipeline.extract.addresses import batch_key, batches, declared_addresses, due_addresses
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client, resumed
 from bitbucket_compliance.pipeline.extract.landing.results import (
     NOT_FOUND,
@@ -37,11 +37,6 @@ from bitbucket_compliance.resources.catalogue import (
 
 log = logging.getLogger(__name__)
 
-EMAILS_A_CALL = 90  # the official document of workspace members
-
-# What may stand in a filter's string unescaped; anything else is no address Bitbucket would know.
-_ADDRESS = re.compile(r"[^\s\"\\<>(),;]+@[^\s\"\\<>(),;]+")
-
 
 def list_workspace(connection: Connection, run: Run, client: Client) -> None:
     """Land the workspace's repositories, members, their roles and the declared addresses Bitbucket confirms.
@@ -61,9 +56,8 @@ def list_workspace(connection: Connection, run: Run, client: Client) -> None:
     if run.incremental:
         reader.read_announced(announced)
     else:
-        addresses = _address_calls(connection, run)
-        connection.commit()
-        reader.read_listings(addresses)
+        reader.read_listings()
+        reader.look_up_addresses()
 
 
 class _Reader:
@@ -81,16 +75,31 @@ class _Reader:
         self._path = {"workspace": run.workspace}
         connection.commit()
 
-    def read_listings(self, addresses: Sequence[Call]) -> None:
-        """Land every listing; in two steps, for one refused batch of addresses spares the others."""
+    def read_listings(self) -> None:
+        """Land every listing."""
         listings = [
             Call(resource, self._path, workspace_id=self._run.workspace_id)
             for resource in wanted(self._run.policy)
             if resource.of == "workspace" and resource.read_as == "listing"
         ]
-        self._land([*listings, *addresses[:1]], with_workspace=True)
-        if addresses and self._outcomes.get(addresses[0].key) == OK:
-            self._land(addresses[1:])
+        self._land(listings, with_workspace=True)
+
+    def look_up_addresses(self) -> None:
+        """Land what Bitbucket says of the addresses that are due; in two steps, for one refusal spares the rest."""
+        connection = self._writer.connection
+        declared = declared_addresses(connection)
+        due = due_addresses(connection, self._run, declared)
+        connection.commit()
+        if declared:
+            log.info("progress: asking for %d of %d declared addresses", len(due), len(declared))
+        calls = [Call(MEMBER_EMAILS, self._path, item_key=batch_key(batch), addresses=batch) for batch in batches(due)]
+        if declared and not calls:
+            # That nothing was left to ask is an answer too.
+            self._take(CallResult(MEMBER_EMAILS.name, OK))
+            self._writer.flush()
+        self._land(calls[:1])
+        if calls and self._outcomes.get(calls[0].key) == OK:
+            self._land(calls[1:])
 
     def read_announced(self, announced: Sequence[Announced]) -> None:
         """Land the repositories that events are about, or the listing where they alone don't tell what happened."""
@@ -184,18 +193,3 @@ def demand(run: Run, result: CallResult, granted: frozenset[str] | None) -> None
             "let a member of the workspace grant the access"
         )
     raise BitbucketUnavailable(f"{result.resource} of workspace {run.workspace!r} could not be read: {result.message}")
-
-
-def _address_calls(connection: Connection, run: Run) -> list[Call]:
-    declared = [row["email"] for row in run_sql(connection, "pipeline/extract/declared_emails.sql")]
-    addresses = [address for address in declared if _ADDRESS.fullmatch(address)]
-    batches = [addresses[start : start + EMAILS_A_CALL] for start in range(0, len(addresses), EMAILS_A_CALL)]
-    return [
-        Call(
-            MEMBER_EMAILS,
-            {"workspace": run.workspace},
-            item_key=str(number),
-            params={"q": "user.email IN ({})".format(",".join(f'"{address}"' for address in batch))},
-        )
-        for number, batch in enumerate(batches)
-    ]

@@ -1,7 +1,15 @@
 -- Purpose: employment facts of members found by id or address, for the people reader alone; a row that says
 -- somebody belongs here goes before one that says they left.
 
-WITH matches AS (
+WITH addresses AS (
+    SELECT
+        roster.line,
+        addresses.email
+    FROM registry.roster AS roster
+    CROSS JOIN LATERAL unnest(roster.other_emails || roster.email) AS addresses (email)
+),
+
+pairs AS (
     SELECT
         members.member_id,
         roster.line
@@ -11,12 +19,22 @@ WITH matches AS (
     UNION
     SELECT
         members.member_id,
-        roster.line
+        addresses.line
     FROM staging.members AS members
     INNER JOIN staging.member_emails AS emails
         ON members.workspace = emails.workspace AND members.member_id = emails.member_id
-    INNER JOIN registry.roster AS roster ON emails.email = roster.email
+    INNER JOIN addresses ON emails.email = addresses.email
     WHERE members.workspace = %(workspace)s AND members.member_type IS DISTINCT FROM 'app_user'
+),
+
+-- a row that points at several members is about none of them for certain
+matches AS (
+    SELECT
+        min(pairs.member_id) AS member_id,
+        pairs.line
+    FROM pairs
+    GROUP BY pairs.line
+    HAVING count(*) = 1
 )
 
 SELECT DISTINCT ON (matches.member_id)

@@ -1,13 +1,30 @@
--- Purpose: the declared addresses that Bitbucket confirmed.
+-- Purpose: the declared addresses that Bitbucket confirmed, in this run or in an earlier one whose answer still counts.
+
+WITH answers AS (
+    SELECT objects.*
+    FROM landing.run_objects AS objects
+    WHERE
+        objects.workspace = %(workspace)s
+        AND objects.resource = 'member_emails'
+        AND objects.run_id = %(run_id)s
+    UNION ALL
+    SELECT objects.*
+    FROM landing.looked_up_emails AS known
+    INNER JOIN landing.objects AS objects
+        ON
+            known.workspace = objects.workspace
+            AND known.run_id = objects.run_id
+            AND known.email = lower(trim(objects.body #>> '{user,email}'))
+    WHERE
+        known.workspace = %(workspace)s
+        AND known.run_id <> %(run_id)s
+        AND objects.resource = 'member_emails'
+)
 
 SELECT
-    objects.workspace,
-    lower(trim(objects.body #>> '{user,email}')) AS email,
-    objects.body #>> '{user,uuid}' AS member_id,
-    max(objects.fetched_at) AS data_as_of
-FROM landing.run_objects AS objects
-WHERE
-    objects.workspace = %(workspace)s
-    AND objects.resource = 'member_emails'
-    AND objects.run_id = %(run_id)s
-GROUP BY objects.workspace, lower(trim(objects.body #>> '{user,email}')), objects.body #>> '{user,uuid}';
+    answers.workspace,
+    lower(trim(answers.body #>> '{user,email}')) AS email,
+    answers.body #>> '{user,uuid}' AS member_id,
+    max(answers.fetched_at) AS data_as_of
+FROM answers
+GROUP BY answers.workspace, lower(trim(answers.body #>> '{user,email}')), answers.body #>> '{user,uuid}';

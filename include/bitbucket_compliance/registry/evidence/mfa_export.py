@@ -1,8 +1,18 @@
 """What an export of two-step verification says of people who were not read yet."""
 
 from bitbucket_compliance.core.database import Connection, one_row
+from bitbucket_compliance.registry.evidence_files.types import Export
 
 LINES_SHOWN = 50
+
+
+def export_lines(name: str, export: Export) -> list[str]:
+    """What who hands in an export should know of it: how many it says what of, and the lines that name nobody."""
+    lines = [f"{name}: {len(export.people)} people: {export.counted()}"]
+    if export.nobody:
+        shown = ", ".join(map(str, export.nobody[:LINES_SHOWN]))
+        lines.append(f"{name}: {len(export.nobody)} lines name nobody and say nothing: line {shown}")
+    return lines
 
 
 def unmatched_lines(connection: Connection, evidence_id: str, name: str) -> list[str]:

@@ -63,8 +63,8 @@ def insert_evidence(
     evidence_id = str(one_row(cursor)["evidence_id"])
     copy_rows(
         connection,
-        "COPY registry.evidence_members (evidence_id, line, email, account_id, mfa_enabled) FROM STDIN",
-        ((evidence_id, row.line, row.email, row.account_id, row.mfa_enabled) for row in people),
+        "COPY registry.evidence_members (evidence_id, line, email, account_id, two_step, other_emails) FROM STDIN",
+        ((evidence_id, *vars(row).values()) for row in people),
     )
     after = facts(state_of(connection, evidence_id))
     record(connection, claim.submitted_by, "evidence.submitted", evidence_id, None, after)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import EvidenceRefused, ImportRefused
+from bitbucket_compliance.registry.evidence.mfa_export import export_lines
 from bitbucket_compliance.registry.evidence.rows import insert_evidence
 from bitbucket_compliance.registry.evidence.rules import Claim, checked_claim
 from bitbucket_compliance.registry.evidence_files.apart import clean_file, read_export
 from bitbucket_compliance.registry.evidence_files.checks import read_file
 from bitbucket_compliance.registry.evidence_files.store import keep
-from bitbucket_compliance.registry.evidence_files.types import CSV, CleanFile, ExportRow
+from bitbucket_compliance.registry.evidence_files.types import CSV, CleanFile, Export
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.policies import policy_of
 
@@ -65,23 +66,21 @@ def submit(
         submitted_by=submitted_by,
         note=note,
     )
-    people = _people(cleaned) if is_export else []
+    export = _export(cleaned) if is_export else Export([])
     with connection.transaction():
         _not_in_the_future(connection, claim)
         known = _handed_in_before(connection, claim, cleaned)
         url = keep(cleaned.content, cleaned.type.extensions[0])
-        evidence_id = insert_evidence(connection, claim, cleaned, url, people)
-    return Submission(evidence_id, (*_decides_nothing(test_id), *known))
+        evidence_id = insert_evidence(connection, claim, cleaned, url, export.people)
+    said = export_lines(cleaned.name, export) if is_export else []
+    return Submission(evidence_id, (*_decides_nothing(test_id), *known, *said))
 
 
-def _people(file: CleanFile) -> list[ExportRow]:
+def _export(file: CleanFile) -> Export:
     try:
-        people = read_export(file.name, file.content)
+        return read_export(file.name, file.content)
     except ImportRefused as unfit:
         raise EvidenceRefused(str(unfit)) from unfit
-    if not people:
-        raise EvidenceRefused(f"{file.name} was refused, nothing was stored: it lists nobody; export the report again")
-    return people
 
 
 def _not_in_the_future(connection: Connection, claim: Claim) -> None:

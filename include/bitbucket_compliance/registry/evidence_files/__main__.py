@@ -47,13 +47,15 @@ def main() -> int:
 
 def _clean(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
     from bitbucket_compliance.registry.evidence_files.contents import cleaner_of, recognised
+    from bitbucket_compliance.registry.evidence_files.types import CSV, XLSX
     from bitbucket_compliance.registry.evidence_files.unfit import UnfitFile
 
     try:
         found = recognised(content, job["extension"])
         clean = cleaner_of(found)
         _open_nothing_more()
-        return {"media_type": found.media_type}, clean(content)
+        kept_as = CSV if found is XLSX else found
+        return {"media_type": kept_as.media_type}, clean(content)
     except UnfitFile as unfit:
         if isinstance(unfit.__cause__, OSError) and unfit.__cause__.errno == errno.EMFILE:
             raise  # the file may be fine: ``cleaner_of`` forgot an import
@@ -62,14 +64,16 @@ def _clean(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
 
 def _read_export(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
     from bitbucket_compliance.core.errors import ImportRefused
-    from bitbucket_compliance.registry.evidence_files.exports import people_of
+    from bitbucket_compliance.registry.evidence_files.exports import export_of
+    from bitbucket_compliance.registry.tables import workbook
 
+    workbook.load_library()
     _open_nothing_more()
     try:
-        people = people_of(job["name"], content, is_vouched_for=job["is_vouched_for"])
+        export = export_of(job["name"], content)
     except ImportRefused as refused:
         return {"refused": str(refused), "problems": refused.problems}, b""
-    return {"people": [astuple(row) for row in people]}, b""
+    return {"people": [astuple(row) for row in export.people], "nobody": export.nobody}, b""
 
 
 _JOBS = {"clean": _clean, "read_export": _read_export}

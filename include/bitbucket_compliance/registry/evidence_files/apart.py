@@ -18,10 +18,10 @@ from typing import IO, Any, Final
 
 import bitbucket_compliance
 from bitbucket_compliance.core.errors import ImportRefused, InspectionUnavailable
-from bitbucket_compliance.registry import csv_file
 from bitbucket_compliance.registry.evidence_files.checks import LARGEST_FILE, checked_name, refused, sha256_of
 from bitbucket_compliance.registry.evidence_files.limits import BROKEN, SECONDS, TOO_LONG, TOO_MUCH_MEMORY
-from bitbucket_compliance.registry.evidence_files.types import BY_MEDIA_TYPE, CleanFile, ExportRow
+from bitbucket_compliance.registry.evidence_files.types import BY_MEDIA_TYPE, CleanFile, Export, ExportRow
+from bitbucket_compliance.registry.tables.file import refused as unfit_table
 
 log = logging.getLogger(__name__)
 
@@ -61,24 +61,24 @@ def clean_file(name: str, content: bytes) -> CleanFile:
     return CleanFile(name, BY_MEDIA_TYPE[answer["media_type"]], cleaned, sha256_of(cleaned), sha256_of(content))
 
 
-def read_export(name: str, content: bytes, *, is_vouched_for: bool = False) -> list[ExportRow]:
-    """The people that a two-step verification export lists; see ``exports.people_of``.
+def read_export(name: str, content: bytes) -> Export:
+    """What a two-step verification export says; see ``exports.export_of``.
 
     Raises:
         ImportRefused: names file, line, column and reason of everything that is bad.
         InspectionUnavailable: it can't be looked at now.
     """
     if len(content) > LARGEST_FILE:
-        raise csv_file.refused(name, f"is larger than {LARGEST_FILE // 1024 // 1024} MB")
+        raise unfit_table(name, f"is larger than {LARGEST_FILE // 1024 // 1024} MB")
     try:
-        answer, _ = _answer({"job": "read_export", "name": name, "is_vouched_for": is_vouched_for}, content)
+        answer, _ = _answer({"job": "read_export", "name": name}, content)
     except _GaveUp as reason:
-        raise csv_file.refused(name, str(reason)) from None
+        raise unfit_table(name, str(reason)) from None
     if "unfit" in answer:
-        raise csv_file.refused(name, answer["unfit"])
+        raise unfit_table(name, answer["unfit"])
     if "refused" in answer:
         raise ImportRefused(answer["refused"], answer["problems"])
-    return [ExportRow(*row) for row in answer["people"]]
+    return Export([ExportRow(*row) for row in answer["people"]], answer["nobody"])
 
 
 def _answer(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:

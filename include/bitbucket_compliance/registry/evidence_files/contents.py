@@ -6,10 +6,10 @@ without scripts, actions, attachments and document information.
 
 from collections.abc import Callable, Mapping
 
-from bitbucket_compliance.registry.evidence_files.types import CSV, JPEG, PDF, PNG, WEBP, FileType, ImageFormat
+from bitbucket_compliance.registry.evidence_files.types import CSV, JPEG, PDF, PNG, WEBP, XLSX, FileType, ImageFormat
 from bitbucket_compliance.registry.evidence_files.unfit import UnfitFile
 
-KNOWN = "evidence is PNG, JPEG, WebP, PDF, or CSV for a two-step verification export"
+KNOWN = "evidence is PNG, JPEG, WebP, PDF, or CSV or Excel for a two-step verification export"
 
 # What is often handed in instead, by how it begins.
 _OTHERS: Mapping[bytes, str] = {
@@ -58,9 +58,12 @@ def cleaner_of(found: FileType) -> Callable[[bytes], bytes]:
 
     All that it will need is imported here: later nothing can be opened any more.
     """
-    if found is CSV:
-        # Text has nothing to strip; ``exports`` checks what its cells hold.
-        return bytes
+    if found in (CSV, XLSX):
+        from bitbucket_compliance.registry.evidence_files.tables import clean_table
+        from bitbucket_compliance.registry.tables.workbook import load_library
+
+        load_library()
+        return clean_table
     from PIL import Image, ImageCms, ImageColor, ImagePalette  # noqa: F401
 
     Image.init()
@@ -80,6 +83,8 @@ def _type_of(content: bytes) -> FileType:
     for beginning, found in _BEGINNINGS.items():
         if content.startswith(beginning) and (found is not WEBP or content[8:12] == b"WEBP"):
             return found
+    if content.startswith(b"PK\x03\x04") and b"xl/workbook.xml" in content:
+        return XLSX
     for beginning, called in _OTHERS.items():
         if content.startswith(beginning):
             raise UnfitFile(f"is {called}; {KNOWN}")

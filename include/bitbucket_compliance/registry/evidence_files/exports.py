@@ -1,74 +1,90 @@
-"""The two-step verification export of Atlassian's admin console: a CSV.
+"""The two-step verification export of Atlassian's admin console, as it came: a CSV or an Excel workbook.
 
-A file is taken whole or not at all. Bad is a missing column, a value that is neither on nor off, a row that names
-nobody, and what no export should hold: formulas, more lines than any organisation has people, bytes that are no text.
-Repeated addresses, padding, capitals and people who were not read yet are fine.
+No single cell is bad: a row that doesn't say for certain whether two-step verification is on says that it is unclear.
+Refused is a table that names no columns for it, that names nobody, or that is longer than any organisation.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from bitbucket_compliance.registry.csv_file import LONGEST_QUOTE, Problems, plain_name, quoted, refused, table
 from bitbucket_compliance.registry.evidence_files.checks import LARGEST_FILE
-from bitbucket_compliance.registry.evidence_files.types import ExportRow
+from bitbucket_compliance.registry.evidence_files.types import Export, ExportRow, TwoStep
+from bitbucket_compliance.registry.tables.cells import addresses, says_nothing, visible
+from bitbucket_compliance.registry.tables.file import Columns, File, find_columns, plain_name, refused
+from bitbucket_compliance.registry.tables.read import table
 
 MOST_LINES = 50_000
 
-# What Atlassian's exports and people call the columns of the two-step verification report, compared without case,
-# white space and punctuation.
-MFA_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "email": ("email", "emailaddress", "useremail", "mail"),
-    "account_id": ("accountid", "atlassianid", "atlassianaccountid", "userid", "aaid", "id"),
-    "mfa_enabled": (
-        "twostepverification",
-        "twostepverificationenabled",
-        "twostepverificationstatus",
-        "has2sv",
+# What Atlassian's exports and people call the columns, in any spelling.
+_HEADINGS: Final = {
+    "email": ("email", "email address", "user email", "mail"),
+    "account_id": ("account id", "atlassian id", "atlassian account id", "user id", "aaid", "id"),
+    "two_step_verification": (
+        "two-step verification",
+        "two-step verification enabled",
+        "two-step verification status",
+        "2-step verification",
+        "has 2sv",
         "2sv",
-        "2svenabled",
-        "2svstatus",
-        "twofactorauthentication",
-        "twofactorenabled",
+        "2sv enabled",
+        "2sv status",
+        "two-factor authentication",
+        "two-factor enabled",
         "2fa",
-        "2faenabled",
+        "2fa enabled",
         "mfa",
-        "mfaenabled",
-        "mfastatus",
+        "mfa enabled",
+        "mfa status",
     ),
+    "single_sign_on": ("SAML single sign-on", "single sign-on", "SAML SSO", "SAML", "SSO"),
+    "status": ("status", "account status", "user status"),
 }
-MFA_ON = frozenset({"enabled", "yes", "true", "on", "active", "1", "enforced", "y"})
-MFA_OFF = frozenset({"disabled", "no", "false", "off", "inactive", "0", "notenabled", "notset", "n", "none"})
+#: in a heading that is none of these, they still may say that it is off
+_TWO_STEP: Final = re.compile(r"twostep|2step|2sv|2fa|mfa|twofactor|2factor|multifactor")
+# A policy's words (required, enforced, optional) say neither on nor off.
+_ON: Final = frozenset({"enabled", "yes", "true", "on", "active", "1", "y"})
+_OFF: Final = frozenset({"disabled", "no", "false", "off", "inactive", "0", "notenabled", "notset", "n"})
+_DEACTIVATED: Final = frozenset({"deactivated", "accountdeactivated", "closed", "accountclosed", "deleted"})
 
-# A spreadsheet takes these for formulas. Behind a sign, a number, a dash or an address is none.
-_FORMULA = re.compile(r"\A(?:[=@]|[+-](?![\d\s.,()/+-]*$)(?![\w.+-]*@[\w.-]+$))")
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether a row holds headings of an export."""
+    plain = {plain_name(cell) for cell in cells}
+    names = {ours: plain & set(map(plain_name, theirs)) for ours, theirs in _HEADINGS.items()}
+    return bool(names["two_step_verification"] and (names["email"] or names["account_id"]))
 
 
-def people_of(name: str, content: bytes, *, is_vouched_for: bool) -> list[ExportRow]:
-    """The people that an export lists.
+def export_of(name: str, content: bytes) -> Export:
+    """What an export says of the people that it lists.
 
     Args:
         name: of the file, for messages.
-        content: a CSV as ``table`` reads it, columns in any order.
-        is_vouched_for: the operator takes it as it came from Atlassian: in columns that are not read, text that looks
-            like a formula is fine, for people choose their names themselves and one must not stop the whole export.
+        content: a table as ``tables.read`` reads it, columns in any order.
 
     Raises:
-        ImportRefused: names file, line, column and reason of everything that is bad.
+        ImportRefused: names the file and what is wrong with it.
     """
     _check_size(name, content)
-    header, rows = table(name, content)
-    places = _places(name, header)
-    plain = [place for place in places.values() if place is not None] if is_vouched_for else range(len(header))
-    problems = Problems(name)
-    people = []
-    for line, cells in rows:
-        person = {ours: cells[place] if place is not None else "" for ours, place in places.items()}
-        for column, reason in _bad([(header[place], cells[place]) for place in plain], person):
-            problems.add(line, column, reason)
-        is_on = plain_name(person["mfa_enabled"]) in MFA_ON
-        people.append(ExportRow(line, person["email"].lower() or None, person["account_id"] or None, is_on))
-    problems.refuse_if_any()
-    return people
+    file = table(name, content, is_header)
+    columns = _columns(file)
+    others = [
+        place
+        for place, heading in enumerate(file.header)
+        if _TWO_STEP.search(plain_name(heading)) and place not in columns.places["two_step_verification"]
+    ]
+    people, nobody = [], []
+    for line, row in file.rows:
+        emails = [email for _, cell in columns.cells("email", row) for email in addresses(cell)[0]]
+        ids = [visible(cell) for _, cell in columns.cells("account_id", row) if not says_nothing(cell)]
+        if emails or ids:
+            says = _says(columns, row, [row[place] for place in others])
+            people.append(ExportRow(line, next(iter(emails), None), next(iter(ids), None), says, emails[1:]))
+        else:
+            nobody.append(line)
+    if not people:
+        raise refused(name, "it lists nobody; export the report again")
+    return Export(people, nobody)
 
 
 def _check_size(name: str, content: bytes) -> None:
@@ -79,36 +95,39 @@ def _check_size(name: str, content: bytes) -> None:
         raise refused(name, f"has {lines:,} lines; {MOST_LINES:,} are the most: split the export")
 
 
-def _bad(suspects: Iterable[tuple[str, str]], person: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """(column, reason) of what is wrong with one row; ``suspects``: column and cell that may be no formula."""
-    for column, cell in suspects:
-        if _FORMULA.match(cell):
-            yield (
-                column[:LONGEST_QUOTE],
-                f"{quoted(cell)} is a formula to a spreadsheet; empty the cell or leave the column out",
-            )
-    if plain_name(person["mfa_enabled"]) not in MFA_ON | MFA_OFF:
-        yield "two-step verification", f"{quoted(person['mfa_enabled'])} is unknown; known: enabled, disabled"
-    if not (person["email"] or person["account_id"]):
-        yield "email", "the row names nobody: give an email or an account id"
-
-
-def _places(name: str, header: tuple[str, ...]) -> dict[str, int | None]:
-    """Where the file has the columns that are read, by our names.
+def _columns(file: File) -> Columns:
+    """Where the file has the columns that are read; of two-step verification all of them.
 
     Raises:
         ImportRefused: one that is needed is missing; names it, and nothing of a file that may be another one.
     """
-    by_plain_name: dict[str, int] = {}
-    for place, column in enumerate(header):
-        by_plain_name.setdefault(plain_name(column), place)
-    places = {
-        ours: next((by_plain_name[theirs] for theirs in spellings if theirs in by_plain_name), None)
-        for ours, spellings in MFA_COLUMNS.items()
-    }
+    columns = find_columns(file, _HEADINGS, (), may_repeat=True)
     # Atlassian has exports that name people by address alone, and others by account id alone.
-    if places["email"] is None and places["account_id"] is None:
-        raise refused(name, "line 1: missing column email or account_id")
-    if places["mfa_enabled"] is None:
-        raise refused(name, "line 1: missing column mfa_enabled (two-step verification)")
-    return places
+    if not columns.places["email"] and not columns.places["account_id"]:
+        raise refused(file.name, f"{file.where}missing column email or account_id")
+    if not columns.places["two_step_verification"]:
+        raise refused(file.name, f"{file.where}missing column mfa_enabled (two-step verification)")
+    return columns
+
+
+def _says(columns: Columns, row: Sequence[str], others: Sequence[str]) -> TwoStep:
+    """What a row says of two-step verification; the first that applies (design.md §5).
+
+    Args:
+        others: cells of further columns that have to do with it: nobody knows what their "yes" means.
+    """
+    stated = set(_words(columns, row, "status"))
+    if stated and stated <= _DEACTIVATED:
+        return "deactivated"
+    said = set(_words(columns, row, "two_step_verification"))
+    is_on = bool(said & _ON)
+    is_off = bool(said & _OFF) or any(plain_name(cell) in _OFF for cell in others)
+    if is_on and not is_off:
+        return "on"
+    if _ON & set(_words(columns, row, "single_sign_on")):
+        return "single_sign_on"
+    return "off" if is_off and not is_on else "unclear"
+
+
+def _words(columns: Columns, row: Sequence[str], ours: str) -> Iterator[str]:
+    return (plain_name(visible(cell)) for _, cell in columns.cells(ours, row) if not says_nothing(cell))

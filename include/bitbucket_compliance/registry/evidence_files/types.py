@@ -1,9 +1,13 @@
-"""The five types of files that evidence may have, and a file of one of them as it is stored."""
+"""The types of files that evidence may have, and a file of one of them as it is stored."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 Kind = Literal["screenshot", "mfa_export"]
+TwoStep = Literal["on", "off", "single_sign_on", "deactivated", "unclear"]
+"""What a row of an export says of two-step verification."""
+TWO_STEP: tuple[TwoStep, ...] = get_args(TwoStep)
 ImageFormat = Literal["PNG", "JPEG", "WEBP"]
 
 
@@ -30,6 +34,10 @@ JPEG = FileType("JPEG picture", "image/jpeg", ("jpg", "jpeg", "jpe", "jfif", "mp
 WEBP = FileType("WebP picture", "image/webp", ("webp",), "screenshot")
 PDF = FileType("PDF document", "application/pdf", ("pdf",), "screenshot")
 CSV = FileType("CSV table", "text/csv", ("csv", "tsv", "txt"), "mfa_export")
+# Stored as the CSV of its sheet.
+XLSX = FileType(
+    "Excel workbook", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ("xlsx",), "mfa_export"
+)
 TYPES = (PNG, JPEG, WEBP, PDF, CSV)
 BY_MEDIA_TYPE = {kind.media_type: kind for kind in TYPES}
 
@@ -58,4 +66,25 @@ class ExportRow:
     line: int
     email: str | None
     account_id: str | None
-    mfa_enabled: bool
+    two_step: TwoStep
+    other_emails: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a two-step verification export says; ``nobody``: the lines that name nobody."""
+
+    people: Sequence[ExportRow]
+    nobody: Sequence[int] = ()
+
+    def counted(self) -> str:
+        """How many people it says what of, in words."""
+        words = {
+            "on": "on",
+            "off": "off",
+            "single_sign_on": "sign in elsewhere",
+            "deactivated": "deactivated",
+            "unclear": "unclear",
+        }
+        found = [(words[state], sum(row.two_step == state for row in self.people)) for state in TWO_STEP]
+        return ", ".join(f"{count} {word}" for word, count in found if count)

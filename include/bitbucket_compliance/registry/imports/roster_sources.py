@@ -1,22 +1,22 @@
 """The roster from elsewhere than a file: rows of a query over any Airflow SQL connection, users of a directory.
 
-Each source becomes the same ``File`` of text cells that a CSV becomes, so that one set of checks and one way into the
-registry serve all. Their rows are counted from 1.
+Each source becomes the same ``File`` of text cells that a table of a file becomes, so that one set of checks and one
+way into the registry serve all. Their rows are counted from 1.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from bitbucket_compliance.core.configured_folders import QUERY_FOLDERS, file_below, read_at_most
 from bitbucket_compliance.core.database import as_json
 from bitbucket_compliance.core.errors import SourceWrong
-from bitbucket_compliance.registry.csv_file import File, Problems
+from bitbucket_compliance.registry.imports.mapping import ROSTER_COLUMNS
 from bitbucket_compliance.registry.imports.roster_query import fetch
-from bitbucket_compliance.registry.imports.rows import ROSTER_COLUMNS
 from bitbucket_compliance.registry.imports.scim import directory_of, read_users
+from bitbucket_compliance.registry.tables.file import File, Problems
 
 SOURCE_VARIABLE = "COMPLIANCE_ROSTER_SOURCE"
 LARGEST_QUERY = 100_000
@@ -122,16 +122,19 @@ def read_scim(conn_id: str) -> File:
     name = f"scim:{conn_id}"
     rows: list[Sequence[object]] = []
     problems = Problems(name)
-    for number, user in enumerate(read_users(directory), start=1):
+    listed = read_users(directory)
+    for number, user in enumerate(listed.users, start=1):
         if user.active is None:
             problems.found.append(
                 f"scim:{conn_id}: row {number}: attribute active: is missing or neither true nor false"
             )
         end_date = user.text(directory.end_date_attribute) if directory.end_date_attribute else ""
         account_id = user.text(directory.account_id_attribute) if directory.account_id_attribute else ""
-        rows.append((user.email, user.name, "active" if user.active else "terminated", end_date, account_id))
+        rows.append(
+            ("; ".join(user.emails), user.name, "active" if user.active else "terminated", end_date, account_id)
+        )
     problems.refuse_if_any()
-    return roster_file(name, "scim", ROSTER_COLUMNS, rows)
+    return replace(roster_file(name, "scim", ROSTER_COLUMNS, rows), doubt=listed.doubt)
 
 
 # ----------------------------------------------------------------------- both
@@ -146,32 +149,24 @@ def roster_file(name: str, source: str, columns: Sequence[str], rows: Iterable[S
     problems = Problems(name, "row")
     texts: list[list[str]] = []
     for number, row in enumerate(rows, start=1):
-        cells = [_text(value, column) for value, column in zip(row, columns, strict=True)]
+        cells = [_text(value) for value in row]
         for column, cell in zip(columns, cells, strict=True):
             if "\x00" in cell or any("\ud800" <= letter <= "\udfff" for letter in cell):
                 problems.add(number, column, "holds a character that no text has")
         texts.append(cells)
     problems.refuse_if_any()
     sha256 = hashlib.sha256(as_json([list(columns), *sorted(texts)]).encode()).hexdigest()
-    numbered = tuple((number, dict(zip(columns, cells, strict=True))) for number, cells in enumerate(texts, start=1))
-    return File(name, sha256, tuple(columns), numbered, counted_in="row", source=source)
+    numbered = tuple((number, tuple(cells)) for number, cells in enumerate(texts, start=1))
+    return File(name, sha256, tuple(columns), numbered, counted_in="row", source=source, header_line=0)
 
 
-def _text(value: object, column: str) -> str:
-    """A value as a CSV would write it; what is missing is empty, and a point in time is its day."""
+def _text(value: object) -> str:
+    """A value as a CSV would write it; what is missing is empty."""
     if value is None or value != value:  # NaN and NaT differ from themselves
         return ""
-    if isinstance(value, datetime):
-        return value.date().isoformat()
-    if isinstance(value, date):
+    if isinstance(value, date):  # with a time too
         return value.isoformat()
-    text = str(value).strip()
-    return _day(text) if column.replace("_", "").lower() == "enddate" else text
-
-
-def _day(text: str) -> str:
-    """The day of a point in time written as text, as SQLite and directories do; other text stays."""
-    try:
-        return datetime.fromisoformat(text).date().isoformat() if len(text) > len("YYYY-MM-DD") else text
-    except ValueError:
-        return text
+    if isinstance(value, bytes | bytearray | memoryview):
+        # A binary column or collation; what is no UTF-8 is refused as no text.
+        return bytes(value).decode("utf-8", "surrogateescape").strip()
+    return str(value).strip()

@@ -23,6 +23,7 @@ from urllib3.util import Retry
 from bitbucket_cloud.http.limits import AnswerBeyondLimit, AnswerTooLate, LimitedAdapter, Limits
 from bitbucket_compliance.core.allowed_hosts import check_destination, is_from_environment
 from bitbucket_compliance.core.errors import SourceUnavailable, SourceWrong, one_line
+from bitbucket_compliance.registry.tables.cells import addresses, is_address
 
 EXAMPLE: Final = "https://directory.example.com/scim/v2"
 PAGE_SIZE: Final = 100
@@ -73,27 +74,25 @@ class User:
         return value if isinstance(value, bool) else None
 
     @property
-    def email(self) -> str:
-        """The primary address, else the first one, else the user name where it is an address; may be empty."""
-        emails = self.attribute("emails")
-        entries = [entry for entry in emails if isinstance(entry, dict)] if isinstance(emails, list) else []
-        entries.sort(key=lambda entry: str(_get(entry, "primary")).lower() != "true")
-        addresses = [str(value).strip() for entry in entries if (value := _get(entry, "value"))]
-        return addresses[0] if addresses else self._address
+    def emails(self) -> list[str]:
+        """Every address of the person, the primary one first, the user name too where it is one; may be empty.
+
+        Addresses are objects with a value, or plain texts (RFC 7643 §2.4).
+        """
+        given = self.attribute("emails")
+        entries = given if isinstance(given, list) else [given]
+        entries = sorted(entries, key=lambda entry: str(_get(entry, "primary")).lower() != "true")
+        values = [_get(entry, "value") if isinstance(entry, Mapping) else entry for entry in entries]
+        texts = [value for value in (*values, self.text("userName")) if isinstance(value, str)]
+        return list(dict.fromkeys(address for text in texts for address in addresses(text)[0]))
 
     @property
     def name(self) -> str:
         """The name that people see; the user name where there is none and it is no address; may be empty."""
         parts = " ".join(part for part in (self.text("name.givenName"), self.text("name.familyName")) if part)
         shown = self.text("displayName") or self.text("name.formatted") or parts
-        return shown or ("" if self._address else self.text("userName"))
-
-    @property
-    def _address(self) -> str:
-        """The user name where it is an e-mail address."""
-        name = self.text("userName")
-        local, _, domain = name.partition("@")
-        return name if local and domain and not any(character.isspace() for character in name) else ""
+        user_name = self.text("userName")
+        return shown or ("" if is_address(user_name) else user_name)
 
     def text(self, path: str) -> str:
         """``attribute`` as text without white space around it; empty where it is missing or no single value."""
@@ -202,41 +201,96 @@ def _is_this_machine(host: str) -> bool:
 # -------------------------------------------------------------------------------------------------- the listing
 
 
-def read_users(directory: Directory) -> list[User]:
+@dataclass(frozen=True)
+class Users:
+    """The users of a directory; ``doubt``: why nothing shows that these are all, empty where something does."""
+
+    users: list[User]
+    doubt: str = ""
+
+
+def read_users(directory: Directory) -> Users:
     """All users, page by page (RFC 7644 §3.4.2).
+
+    A directory is not believed to end where it says so: unless its last page is shorter than the one before, what
+    lies behind is asked for too.
 
     Raises:
         SourceWrong: the token is refused, or what answers is no SCIM list of users.
-        SourceUnavailable: no answer, or none but errors, after all tries; or fewer users came than the directory says
-            it has, or some came twice; or answers without end.
+        SourceUnavailable: no answer, or none but errors, after all tries; or fewer users came than the directory has,
+            or some came twice; or answers without end.
     """
     found: dict[str, User] = {}
-    came = pages = 0
+    sizes: list[int] = []
     until = time.monotonic() + LONGEST_READING
-    with requests.Session() as session:
-        session.auth = _Bearer(directory.token)
-        session.headers["Accept"] = "application/scim+json, application/json"
-        limits = Limits(MOST_BYTES, PATIENCE * directory.timeout)
-        for scheme in _PORTS:
-            session.mount(f"{scheme}://", LimitedAdapter(limits, max_retries=_retries()))
+    with _session(directory, TRIES) as session:
         while True:
-            if pages >= MOST_PAGES or came > MOST_USERS or time.monotonic() > until:
+            came = sum(sizes)
+            if len(sizes) >= MOST_PAGES or came > MOST_USERS or time.monotonic() > until:
                 raise SourceUnavailable(
-                    f"{directory.name}: the listing has no end ({pages} pages, {came} users); it was given up: look at "
-                    "the server's paging"
+                    f"{directory.name}: the listing has no end ({len(sizes)} pages, {came} users); it was given up: "
+                    "look at the server's paging"
                 )
-            pages += 1
             total, resources = _page(_get_page(session, directory, came + 1), directory)
             found |= {resource["id"]: User(resource) for resource in resources}
-            came += len(resources)
-            if came >= total or not resources:
+            sizes.append(len(resources))
+            if came + len(resources) >= total or not resources:
                 break
+    came = sum(sizes)
     if not came == len(found) == total:
-        raise SourceUnavailable(
-            f"{directory.name}: the listing brought {len(found)} users of {total}, {came - len(found)} of them twice; "
-            "half a directory is no roster: try again, and look at the server's paging if it stays so"
-        )
-    return list(found.values())
+        raise _half(directory, f"the listing brought {len(found)} users of {total}, {came - len(found)} of them twice")
+    is_short = len(sizes) > 1 and sizes[-1] < sizes[-2]
+    return Users(list(found.values()), "" if is_short or not found else _doubt(directory, found))
+
+
+def _half(directory: Directory, why: str) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"{directory.name}: {why}; half a directory is no roster: try again, and look at the server's paging if it "
+        "stays so"
+    )
+
+
+def _doubt(directory: Directory, found: Mapping[str, User]) -> str:
+    """Ask for what lies behind the last user; why the end is doubtful, empty where it is none.
+
+    Some servers state as their total what stands on the page.
+
+    Raises:
+        SourceUnavailable: there are more users, or as many came as fill a page and nothing shows that there are none.
+    """
+    stated = f"it states {len(found)} users"
+    try:
+        with _session(directory, tries=1) as session:
+            response = _get_page(session, directory, len(found) + 1)
+            if response.status_code in (400, 404):
+                return ""  # there is nothing of this number
+            total, behind = _page(response, directory)
+    except (SourceUnavailable, SourceWrong):
+        doubt = f"{stated}, and does not answer what lies behind"
+    else:
+        if total > len(found) or any(resource["id"] not in found for resource in behind):
+            raise _half(directory, f"{stated}, and has more behind them")
+        if not behind:
+            return ""
+        doubt = f"{stated}, and sends the same ones whatever is asked for"
+    if _fills_a_page(len(found)):
+        raise _half(directory, f"{doubt}, as many as fill a page")
+    return doubt
+
+
+def _fills_a_page(count: int) -> bool:
+    """Whether a server could have cut off there: sizes of pages are round numbers."""
+    return count >= 10 and (count % 5 == 0 or count.bit_count() == 1)
+
+
+def _session(directory: Directory, tries: int) -> requests.Session:
+    session = requests.Session()
+    session.auth = _Bearer(directory.token)
+    session.headers["Accept"] = "application/scim+json, application/json"
+    limits = Limits(MOST_BYTES, PATIENCE * directory.timeout)
+    for scheme in _PORTS:
+        session.mount(f"{scheme}://", LimitedAdapter(limits, max_retries=_retries(tries)))
+    return session
 
 
 class _Bearer(AuthBase):
@@ -250,10 +304,10 @@ class _Bearer(AuthBase):
         return request
 
 
-def _retries() -> Retry:
+def _retries(tries: int) -> Retry:
     """Tries a request again after no answer, 429 or 5xx; waits as long as Retry-After asks for, within a limit."""
     return Retry(
-        total=TRIES - 1,
+        total=tries - 1,
         status_forcelist=[429, *range(500, 600)],
         backoff_factor=BACKOFF,
         backoff_max=LONGEST_WAIT,

@@ -1,7 +1,9 @@
 """Take declared data into the registry: the roster, the classification, the two-step verification export.
 
-A file is taken whole or not at all. Bad is a missing column, an unknown enum value, a bad date, or a row that names
-nobody; repeated addresses, padding, capitals and targets that were not read yet are fine.
+A roster or a classification is taken whole or not at all. Bad is a missing column or one that stands twice, an unknown
+word, a bad date, an address that is none, a row that names nobody, a table without rows, and what is declared of one
+target in two ways; repeated addresses, padding, capitals and targets that were not read yet are fine. Of an export no
+single cell is bad: a row that says nothing for certain decides nothing.
 
 The newest roster is the roster, whatever it came from: a file, a query, a directory (``roster_sources``). Of
 classification entries the newest of each (workspace, target_type, target) is in force, and of those that match a
@@ -16,14 +18,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from bitbucket_compliance.core.database import Connection, copy_rows, one_row, refresh_statistics
 from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.core.printable import printable
 from bitbucket_compliance.registry.classification import declare, one_at_a_time
-from bitbucket_compliance.registry.csv_file import File, read_content, read_csv, refused
-from bitbucket_compliance.registry.evidence.mfa_export import unmatched_lines
+from bitbucket_compliance.registry.evidence.mfa_export import export_lines, unmatched_lines
 from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence, locked_evidence
 from bitbucket_compliance.registry.evidence.rules import MFA_TEST, Claim
 from bitbucket_compliance.registry.evidence.submit import submit
@@ -31,8 +33,15 @@ from bitbucket_compliance.registry.evidence_files.apart import read_export
 from bitbucket_compliance.registry.evidence_files.checks import sha256_of
 from bitbucket_compliance.registry.evidence_files.store import keep
 from bitbucket_compliance.registry.evidence_files.types import CSV, CleanFile
-from bitbucket_compliance.registry.imports.rows import classification_rows, roster_rows
+from bitbucket_compliance.registry.imports import classification_rows
+from bitbucket_compliance.registry.imports.mapping import load_mapping
+from bitbucket_compliance.registry.imports.roster import oddities, roster_people
+from bitbucket_compliance.registry.tables.file import File, refused
+from bitbucket_compliance.registry.tables.read import read_content, read_table
 from bitbucket_compliance.security_tests.policies import load_policy
+
+#: a roster may be shorter than the one before by so many people, whatever their share
+FEW: Final = 3
 
 
 def import_file(
@@ -43,21 +52,25 @@ def import_file(
     imported_by: str,
     captured_on: date | None = None,
     is_vouched_for: bool = False,
+    mapping: str = "",
+    may_shrink: bool = False,
 ) -> str:
     """Take one declared file into ``registry``, whole or not at all.
 
     Args:
         kind: ``roster``, ``classification`` or ``mfa``.
-        path: the CSV file.
+        path: the CSV file or Excel workbook.
         imported_by: who ran the import.
         captured_on: for ``mfa``: the day the export was made; today where it isn't given.
         is_vouched_for: for ``mfa``: its operator submits and accepts it in one act; else it waits for somebody else.
+        mapping, may_shrink: for ``roster``, see ``import_roster``.
 
     Returns:
         A line that says what was taken; for ``mfa``, more lines ``unmatched: …`` for rows that match nobody.
 
     Raises:
         ImportRefused: names file, line, column and reason of every bad value.
+        SourceWrong: there is no such mapping.
         EvidenceRefused, EvidenceStoreUnavailable: for ``mfa``: it can't be submitted, or the file can't be kept.
     """
     if kind not in ("roster", "classification", "mfa"):
@@ -71,22 +84,65 @@ def import_file(
         content = read_content(path)
         with _one_at_a_time(connection):
             return _take_mfa(connection, path.name, content, imported_by, captured_on, today)
-    file = read_csv(path)
+    if kind == "roster":
+        roster = read_table(path, load_mapping(mapping).is_header)
+        return import_roster(connection, roster, imported_by=imported_by, mapping=mapping, may_shrink=may_shrink)
+    file = read_table(path, classification_rows.is_header)
     with _one_at_a_time(connection):
-        return (_take_roster if kind == "roster" else _take_classification)(connection, file, imported_by)
+        return _take_classification(connection, file, imported_by)
 
 
-def import_roster(connection: Connection, roster: File, *, imported_by: str) -> str:
-    """Take a roster that comes from no file, whole or not at all; see ``roster_sources``.
+def import_roster(
+    connection: Connection, roster: File, *, imported_by: str, mapping: str = "", may_shrink: bool = False
+) -> str:
+    """Take a roster, whole or not at all; ``roster_sources`` reads those that come from no file.
+
+    Args:
+        mapping: what its columns and words mean: a preset's name or the path of a YAML file; empty: the default.
+        may_shrink: a person confirms that it may name many people less than the one before.
 
     Raises:
-        ImportRefused: it is empty, or names row, column and reason of every bad value.
+        ImportRefused: it names nobody, or many people less than the one before; or names row, column and reason of
+            every bad value.
+        SourceWrong: there is no such mapping.
     """
-    if not roster.rows:
-        # Everybody would be missing from it.
-        raise refused(roster.name, "it brought nobody; look at the query or the directory")
+    thresholds = load_policy().thresholds
+    people = roster_people(roster, load_mapping(mapping), ZoneInfo(thresholds.time_zone))
     with _one_at_a_time(connection):
-        return _take_roster(connection, roster, imported_by)
+        if not may_shrink:
+            _check_shrinkage(connection, roster, len(people), thresholds.max_shrink_share)
+        noted = _note_import(connection, "roster", roster, imported_by, len(people))
+        copy_rows(
+            connection,
+            "COPY registry.people (import_id, line, email, name, status, end_date, account_id, other_emails)"
+            " FROM STDIN",
+            ((noted["import_id"], *vars(person).values()) for person in people),
+        )
+    taken = f"imported: roster {roster.name}: {len(people)} people"
+    return "\n".join([taken, *oddities(roster, people, thresholds.day_of(datetime.now(UTC)))])
+
+
+def _check_shrinkage(connection: Connection, roster: File, people: int, max_share: float) -> None:
+    """Refuse a roster that lost people as no company does in a day: half a roster calls everybody else unknown.
+
+    Raises:
+        ImportRefused: says how many were there, and how to confirm it.
+    """
+    before = connection.execute("SELECT rows FROM registry.roster_history WHERE is_current").fetchone()
+    lost = before["rows"] - people if before else 0
+    confirm = "if that is right, confirm it: MAY_SHRINK=1, or may_shrink of the DAG"
+    if lost > FEW and lost > max_share * (people + lost):
+        raise refused(
+            roster.name,
+            f"it names {people} people, the roster before {people + lost}: more than {max_share:.0%} are missing; "
+            f"{confirm}",
+        )
+    if lost > 0 and roster.doubt:
+        raise refused(
+            roster.name,
+            f"it names {people} people, the roster before {people + lost}, and nothing shows that these are all: "
+            f"{roster.doubt}; {confirm}",
+        )
 
 
 @contextmanager
@@ -107,19 +163,8 @@ def _note_import(connection: Connection, kind: str, file: File, imported_by: str
     return one_row(cursor)
 
 
-def _take_roster(connection: Connection, file: File, imported_by: str) -> str:
-    rows = roster_rows(file)
-    noted = _note_import(connection, "roster", file, imported_by, len(rows))
-    copy_rows(
-        connection,
-        "COPY registry.people (import_id, line, email, name, status, end_date, account_id) FROM STDIN",
-        ((noted["import_id"], *row) for row in rows),
-    )
-    return f"imported: roster {file.name}: {len(rows)} people"
-
-
 def _take_classification(connection: Connection, file: File, imported_by: str) -> str:
-    rows = classification_rows(file)
+    rows = classification_rows.classification_entries(file)
     noted = _note_import(connection, "classification", file, imported_by, len(rows))
     changed = declare(connection, rows, declared_by=imported_by, import_id=noted["import_id"])
     return f"imported: classification {file.name}: {len(rows)} entries, {changed} of them new or changed"
@@ -141,7 +186,7 @@ def _take_mfa(
     connection: Connection, name: str, content: bytes, imported_by: str, captured_on: date | None, today: date
 ) -> str:
     """An export that its operator vouches for: accepted at once."""
-    people = read_export(name, content, is_vouched_for=True)
+    export = read_export(name, content)
     sha256 = sha256_of(content)
     known = connection.execute(
         "SELECT captured_on FROM registry.evidence_states"
@@ -158,12 +203,13 @@ def _take_mfa(
     url = keep(content, CSV.extensions[0])
     claim = Claim(MFA_TEST, None, "members", [], captured_on or today, imported_by, None)
     file = CleanFile(name, CSV, content, sha256, sha256)
-    noted = _note_import(connection, "mfa", File(name, sha256, (), ()), imported_by, len(people))
-    evidence_id = insert_evidence(connection, claim, file, url, people, noted["import_id"])
+    noted = _note_import(connection, "mfa", File(name, sha256, (), ()), imported_by, len(export.people))
+    evidence_id = insert_evidence(connection, claim, file, url, export.people, noted["import_id"])
     row = locked_evidence(connection, evidence_id)
     insert_decision(connection, row, "accepted", imported_by, None, load_policy(), self_review=True)
-    taken = f"imported: mfa {name}: {len(people)} people, accepted as captured on {captured_on or 'this day'}"
-    return "\n".join([taken, *unmatched_lines(connection, evidence_id, name)])
+    taken = f"imported: mfa {name}: {len(export.people)} people, accepted as captured on {captured_on or 'this day'}"
+    noted_lines = [f"noted: {line}" for line in export_lines(name, export)]
+    return "\n".join([taken, *noted_lines, *unmatched_lines(connection, evidence_id, name)])
 
 
 def problem_lines(error: ImportRefused) -> Iterator[str]:

@@ -24,6 +24,9 @@ SELECT
         FROM registry.people AS people
         WHERE
             people.import_id = in_force.import_id
-            AND (people.account_id = %(account_id)s::text OR people.email = any(%(emails)s::text[]))
+            AND (
+                people.account_id = %(account_id)s::text
+                OR (people.other_emails || people.email) && %(emails)s::text[]
+            )
     ) AS lines
 FROM in_force;

@@ -17,7 +17,8 @@ TEST = SecurityTest(
         "Decides: the roster rows that match the member by account id or by a confirmed address. All of them say the "
         "person has left (`terminated`, and the last day plus `offboarding_grace_days` lies in the past; the last "
         "day is still theirs): failing. Any of them says they belong here (active, on leave, leaving later, hired "
-        "again): passing. A roster older than `roster_max_age_days` decides nothing. Employment dates never reach "
+        "again): passing. A row that points at several members, such as one's address beside another's account id, "
+        "decides for none. A roster older than `roster_max_age_days` decides nothing. Employment dates never reach "
         "the verdict: readers of results are not readers of HR data.",
     ),
     bases={"registry": ("members",)},
@@ -38,8 +39,10 @@ TEST = SecurityTest(
         "ambiguous_match": Reason(
             "pending",
             None,
-            "Only the display name matches a roster row: that proves nothing.",
-            "Add the member's e-mail address or Atlassian account id to the roster: a name alone proves nothing.",
+            "Only the display name matches a roster row, or the row that matches points at another member too: neither "
+            "proves anything.",
+            "Add the member's e-mail address or Atlassian account id to the roster, or correct the row that points at "
+            "two members: the reason names it.",
         ),
         "not_on_roster": Reason(
             "pending",

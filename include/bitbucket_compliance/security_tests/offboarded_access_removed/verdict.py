@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from bitbucket_compliance.security_tests.matching import (
     INCOMPLETE_LOOKUP,
+    all_addresses,
     comparable_name,
     comparable_names,
     match_people,
+    members_of_one_row,
     records,
 )
 from bitbucket_compliance.security_tests.tables import Tables
@@ -50,18 +52,26 @@ def decide(
     Args:
         members: ``member_id, account_id, display_name, member_type``.
         emails: ``email, member_id``, confirmed by Bitbucket.
-        roster: ``line, email, name, status, end_date, account_id, imported_at``.
+        roster: ``line, email, name, status, end_date, account_id, imported_at``; ``other_emails`` where there are any.
         lookup: outcome of the look-up of addresses; None where there was nothing to look up.
         as_of: when the run started. today: the day then, in the policy's time zone.
         grace_days: days after the last one that access may remain. max_age_days: of the roster.
     """
     gone_by_line = {row["line"]: _is_gone(row["status"], row["end_date"], today, grace_days) for row in records(roster)}
+    pairs = match_people(roster, members, emails)
+    of_several = members_of_one_row(pairs)
+    shown_names = {member["member_id"]: member["display_name"] or member["member_id"] for member in records(members)}
     rows_of_member: dict[str, list[tuple[int, str]]] = {}
-    for pair in records(match_people(roster, members, emails)):
-        rows_of_member.setdefault(pair["member_id"], []).append((pair["line"], pair["matched_by"]))
+    unclear_rows: dict[str, str] = {}
+    for pair in records(pairs):
+        if named := of_several.get(pair["line"]):
+            both = " and at ".join(shown_names.get(one, one) for one in named)
+            unclear_rows.setdefault(pair["member_id"], f"line {pair['line']} of the roster points at {both}")
+        else:
+            rows_of_member.setdefault(pair["member_id"], []).append((pair["line"], pair["matched_by"]))
     names = comparable_names(roster)
     whole_roster = _roster_problem(roster, as_of, max_age_days)
-    unresolved = lookup in INCOMPLETE_LOOKUP and bool(set(roster["email"].dropna()) - set(emails["email"]))
+    unresolved = lookup in INCOMPLETE_LOOKUP and bool(set(all_addresses(roster)["email"]) - set(emails["email"]))
 
     def verdict(member: dict[str, Any]) -> Verdict:
         code, reason, detail = _decide_member(
@@ -71,6 +81,7 @@ def decide(
             names,
             whole_roster,
             lookup if unresolved else None,
+            unclear_rows.get(member["member_id"]),
         )
         facts = {key: detail[key] for key in ("matched_by",) if key in detail}
         return Verdict(member["member_id"], code, reason, detail, facts)
@@ -88,17 +99,19 @@ def _decide_member(
     names: set[str],
     whole_roster: _Decision | None,
     lookup: str | None,
+    unclear_row: str | None,
 ) -> _Decision:
     if member["member_type"] == "app_user":
         return "app_user", "An app is no person and stands on no roster.", {}
     if whole_roster:
         return whole_roster
-    matched_by = sorted({how for _, how in rows})
-    detail = {"matched_by": matched_by, "roster_rows": len(rows)}
+    detail = _matches(rows, gone_by_line)
     if rows and not all(gone_by_line[line] for line, _ in rows):
         return "on_roster", "The roster names this member as somebody who belongs here.", detail
-    if rows and (lookup is None or "account_id" in matched_by):
+    if rows and (lookup is None or "account_id" in detail["matched_by"]):
         return "offboarded", "Every roster row of this member says the person has left.", detail
+    if unclear_row:
+        return "ambiguous_match", f"Nobody knows whom it is about: {unclear_row}, so it decides for none.", detail
     if lookup is not None:
         return *INCOMPLETE_LOOKUP[lookup], detail
     if comparable_name(member["display_name"]) in names:
@@ -108,6 +121,13 @@ def _decide_member(
             detail,
         )
     return "not_on_roster", "No row of the roster names this member.", detail
+
+
+def _matches(rows: list[tuple[int, str]], gone_by_line: dict[int, bool]) -> dict[str, Any]:
+    """How many rows match a member by what, and where they contradict each other, how many say that the person left."""
+    detail: dict[str, Any] = {"matched_by": sorted({how for _, how in rows}), "roster_rows": len(rows)}
+    gone = sum(gone_by_line[line] for line, _ in rows)
+    return {**detail, "rows_that_say_gone": gone} if 0 < gone < len(rows) else detail
 
 
 def _roster_problem(roster: "pd.DataFrame", as_of: datetime, max_age_days: float) -> _Decision | None:

@@ -18,8 +18,11 @@ TEST = SecurityTest(
     how_decided=(
         "Decides: for each person, the newest accepted evidence within its validity that covers them: the export of "
         "the Atlassian admin console, where each row that Bitbucket confirms belongs to a member, or an accepted "
-        'picture of the report. One row that says "off" is enough for "off". Who joined later, or is not in the '
-        "export, is pending. Apps are not applicable.",
+        "picture of the report. A row says the first of these that applies: the account is deactivated, two-step "
+        "verification is on, the person signs in through SAML single sign-on, it is off, it is unclear. Words of a "
+        "policy, such as required or enforced, say neither on nor off. Rows of one person that differ, and rows that "
+        "point at two members, are unclear. Who joined later, or is not in the export, is pending. Apps are not "
+        "applicable.",
     ),
     bases={"evidence": ("members",)},
     reasons={
@@ -46,6 +49,24 @@ TEST = SecurityTest(
             None,
             "The evidence that covers the member is past its validity.",
             "Export the report again and import it, or capture it again and submit the picture.",
+        ),
+        "evidence_unclear": Reason(
+            "pending",
+            None,
+            "The newest accepted export does not say for certain whether the member uses two-step verification.",
+            "Look the person up at admin.atlassian.com, then export the report again and import it, or submit a "
+            "picture that shows it.",
+        ),
+        "mfa_at_identity_provider": Reason(
+            "pending",
+            None,
+            "The member signs in through SAML single sign-on: the identity provider asks for the second factor.",
+            "Submit evidence for this member that the identity provider's policy demands a second factor.",
+        ),
+        "account_deactivated": Reason(
+            "not_applicable",
+            "evidence",
+            "The newest accepted export says that the account is deactivated: nobody can sign in with it.",
         ),
         **OF_MEMBERS,
         "app_user": Reason("not_applicable", None, "The member is an app: it has no two-step verification of its own."),

@@ -3,16 +3,40 @@
 Bitbucket's own ``has_2fa_enabled`` is never requested and never decides.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from bitbucket_compliance.security_tests.matching import INCOMPLETE_LOOKUP, match_people, records
+from bitbucket_compliance.security_tests.matching import (
+    INCOMPLETE_LOOKUP,
+    all_addresses,
+    match_people,
+    members_of_one_row,
+    records,
+)
 from bitbucket_compliance.security_tests.tables import Tables
 from bitbucket_compliance.security_tests.verdicts import Verdict, as_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# Reason code and sentence of what evidence says of a member.
+_SAID = {
+    "on": ("mfa_enabled", "The {kind} captured on {day} shows two-step verification switched on."),
+    "off": ("mfa_disabled", "The {kind} captured on {day} shows two-step verification switched off."),
+    "single_sign_on": (
+        "mfa_at_identity_provider",
+        "The {kind} captured on {day} shows that this member signs in through SAML single sign-on, and no two-step "
+        "verification of the account's own.",
+    ),
+    "deactivated": ("account_deactivated", "The {kind} captured on {day} shows that the account is deactivated."),
+    "unclear": (
+        "evidence_unclear",
+        "The {kind} captured on {day} does not say for certain whether two-step verification is switched on.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +46,7 @@ class _Cover:
     evidence_id: str
     kind: str
     captured_on: date
-    enabled: bool
+    says: str
     matched_by: str | None
 
 
@@ -52,8 +76,9 @@ def decide(
     Args:
         members: ``member_id, account_id, display_name, member_type``.
         emails: ``email, member_id``, confirmed by Bitbucket.
-        evidence: newest first: ``evidence_id, captured_on, line, email, account_id, mfa_enabled`` of exports;
-            ``kind`` and ``member_id`` besides, where there are screenshots, which name members themselves.
+        evidence: newest first: ``evidence_id, captured_on, line, email, account_id, two_step`` of exports,
+            ``other_emails`` where there are any; ``kind`` and ``member_id`` besides, where there are screenshots, which
+            name members themselves.
         lookup: outcome of the look-up of addresses; None where there was nothing to look up.
         today: the day of the run. validity_days: evidence holds for so many days, the day of capture included.
     """
@@ -62,7 +87,7 @@ def decide(
     covers = _covers_by_member(members, emails, evidence)
     # An address nobody looked up matters only where the row behind it could still decide.
     valid = evidence[evidence["captured_on"] > today - timedelta(days=validity_days)]
-    unresolved = lookup if set(valid["email"].dropna()) - set(emails["email"]) else None
+    unresolved = lookup if set(all_addresses(valid)["email"]) - set(emails["email"]) else None
 
     def verdict(member: dict[str, Any]) -> Verdict:
         code, reason, cover = _decide_member(
@@ -86,9 +111,11 @@ def _decide_member(
         cover for cover in covers if cover.captured_on <= today < cover.captured_on + timedelta(days=validity_days)
     ]
     if valid:
-        newest = valid[0]
-        shown = f"The {newest.kind} captured on {newest.captured_on} shows two-step verification switched"
-        return ("mfa_enabled", f"{shown} on.", newest) if newest.enabled else ("mfa_disabled", f"{shown} off.", newest)
+        # What a picture shows of these members is the policy of their identity provider, whenever it was captured.
+        pictures = [cover for cover in valid if cover.kind == "screenshot"]
+        newest = pictures[0] if valid[0].says == "single_sign_on" and pictures else valid[0]
+        code, sentence = _SAID[newest.says]
+        return code, sentence.format(kind=newest.kind, day=newest.captured_on), newest
     if lookup in INCOMPLETE_LOOKUP:
         return *INCOMPLETE_LOOKUP[lookup], None
     if covers:
@@ -102,32 +129,44 @@ def _decide_member(
 def _covers_by_member(
     members: "pd.DataFrame", emails: "pd.DataFrame", evidence: "pd.DataFrame"
 ) -> dict[str, list[_Cover]]:
-    """Newest evidence first. Where one export names a member twice, one row that says "off" is enough for "off"."""
+    """Newest evidence first."""
     covers: dict[str, list[_Cover]] = {}
     for evidence_id, rows in evidence.groupby("evidence_id", sort=False):
         first = records(rows.head(1))[0]
         is_screenshot = first["kind"] == "screenshot"
         kind, captured_on = "screenshot" if is_screenshot else "export", first["captured_on"]
         found = _shown(rows) if is_screenshot else _listed(rows, members, emails)
-        for member_id, (enabled, matched_by) in found.items():
-            covers.setdefault(member_id, []).append(_Cover(str(evidence_id), kind, captured_on, enabled, matched_by))
+        for member_id, (says, matched_by) in found.items():
+            covers.setdefault(member_id, []).append(_Cover(str(evidence_id), kind, captured_on, says, matched_by))
     return covers
 
 
-def _shown(rows: "pd.DataFrame") -> dict[str, tuple[bool, str | None]]:
+def _shown(rows: "pd.DataFrame") -> dict[str, tuple[str, str | None]]:
     """By member, frozen when the screenshot was accepted: that it is switched on."""
-    return {row["member_id"]: (row["mfa_enabled"], None) for row in records(rows)}
+    return {row["member_id"]: (row["two_step"], None) for row in records(rows)}
 
 
-def _listed(
-    rows: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame"
-) -> dict[str, tuple[bool, str | None]]:
-    """By member: what the lines of an export say, and how they name the member."""
-    enabled = {row["line"]: row["mfa_enabled"] for row in records(rows)}
+def _listed(rows: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame") -> dict[str, tuple[str, str | None]]:
+    """By member: what the lines of an export say, and how they name the member; lines that differ are unclear."""
+    said = {row["line"]: row["two_step"] for row in records(rows)}
+    matched = match_people(rows.drop(columns="member_id"), members, emails)
+    of_several = members_of_one_row(matched)
     found: dict[str, list[dict[str, Any]]] = {}
-    for pair in records(match_people(rows.drop(columns="member_id"), members, emails)):
+    for pair in records(matched):
         found.setdefault(pair["member_id"], []).append(pair)
     return {
-        member_id: (all(enabled[pair["line"]] for pair in pairs), min(pair["matched_by"] for pair in pairs))
+        member_id: (
+            _agreed([None if pair["line"] in of_several else said[pair["line"]] for pair in pairs]),
+            min(pair["matched_by"] for pair in pairs),
+        )
         for member_id, pairs in found.items()
     }
+
+
+def _agreed(said: Sequence[str | None]) -> str:
+    """What several lines say together; None: one that may be about somebody else, and takes no "off" away."""
+    own = set(said) - {None}
+    if own == {"off"}:
+        return "off"
+    agreed = own.pop() if len(own) == 1 and None not in said else None
+    return agreed or "unclear"

@@ -4,7 +4,7 @@
 CREATE FUNCTION judging.mfa_evidence(in_workspace text)
 RETURNS TABLE (
     evidence_id text, kind text, captured_on date, submitted_at timestamptz,
-    line integer, email text, account_id text, member_id text, mfa_enabled boolean
+    line integer, email text, account_id text, member_id text, two_step text, other_emails text[]
 )
 LANGUAGE sql STABLE
 AS $mfa_evidence$
@@ -15,7 +15,8 @@ AS $mfa_evidence$
             members.email,
             members.account_id,
             null AS member_id,
-            members.mfa_enabled
+            members.two_step,
+            members.other_emails
         FROM registry.evidence_members AS members
         UNION ALL
         SELECT
@@ -24,7 +25,8 @@ AS $mfa_evidence$
             null AS email,
             null AS account_id,
             subjects.subject_id AS member_id,
-            true AS mfa_enabled
+            'on' AS two_step,
+            '{}' AS other_emails
         FROM registry.evidence_subjects AS subjects
         WHERE subjects.workspace = in_workspace AND subjects.subject_type = 'member'
     )
@@ -38,7 +40,8 @@ AS $mfa_evidence$
         covered.email,
         covered.account_id,
         covered.member_id,
-        covered.mfa_enabled
+        covered.two_step,
+        covered.other_emails
     FROM registry.evidence_states AS evidence
     INNER JOIN covered ON evidence.evidence_id = covered.evidence_id
     WHERE

@@ -2,7 +2,8 @@
 
 CREATE FUNCTION judging.roster(in_workspace text)
 RETURNS TABLE (
-    line integer, email text, name text, status text, end_date date, account_id text, imported_at timestamptz
+    line integer, email text, name text, status text, end_date date, account_id text, imported_at timestamptz,
+    other_emails text[]
 )
 LANGUAGE sql STABLE
 AS $roster$
@@ -13,7 +14,8 @@ AS $roster$
         roster.status,
         roster.end_date,
         roster.account_id,
-        roster.imported_at
+        roster.imported_at,
+        roster.other_emails
     FROM registry.roster AS roster
     ORDER BY roster.line ASC
 $roster$;

@@ -8,6 +8,7 @@ SELECT
     people.status,
     people.end_date,
     people.account_id,
+    people.other_emails,
     imports.import_id,
     imports.imported_at
 FROM registry.people AS people

@@ -8,15 +8,17 @@ WITH declared AS (
         min(named.named_at) AS named_at
     FROM (
         SELECT
-            people.email,
+            addresses.email,
             imports.imported_at AS named_at
         FROM registry.people AS people
+        CROSS JOIN LATERAL unnest(people.other_emails || people.email) AS addresses (email)
         INNER JOIN registry.imports AS imports ON people.import_id = imports.import_id
         UNION ALL
         SELECT
-            covered.email,
+            addresses.email,
             decisions.decided_at AS named_at
         FROM registry.evidence_members AS covered
+        CROSS JOIN LATERAL unnest(covered.other_emails || covered.email) AS addresses (email)
         INNER JOIN registry.evidence_decisions AS decisions
             ON covered.evidence_id = decisions.evidence_id AND decisions.decision = 'accepted'
     ) AS named
@@ -59,6 +61,15 @@ WHERE
         WHERE
             confirmed.email = covered.email
             AND (evidence.workspace IS null OR evidence.workspace = lower(confirmed.workspace))
+    )
+    AND (
+        covered.other_emails = '{}'
+        OR NOT EXISTS (
+            SELECT 1 FROM staging.member_emails AS confirmed
+            WHERE
+                confirmed.email = any(covered.other_emails)
+                AND (evidence.workspace IS null OR evidence.workspace = lower(confirmed.workspace))
+        )
     );
 
 GRANT SELECT ON registry.unmatched_evidence_rows TO compliance_pipeline, compliance_console;

@@ -25,6 +25,11 @@ CREATE TEMPORARY TABLE IF NOT EXISTS incoming_calls (
     fetched_at timestamptz
 ) ON COMMIT DELETE ROWS;
 
+CREATE TEMPORARY TABLE IF NOT EXISTS incoming_addresses (
+    email text,
+    asked_at timestamptz
+) ON COMMIT DELETE ROWS;
+
 CREATE TEMPORARY TABLE IF NOT EXISTS incoming_reads (
     repository_id text,
     read_at timestamptz,

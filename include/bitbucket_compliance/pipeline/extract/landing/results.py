@@ -34,6 +34,7 @@ class CallResult:
         repeated_items: objects a listing named twice.
         incomplete_because: why a listing may lack objects, as the end of a sentence; None: it is shown to be complete.
         reread: whether the listing was read a second time for that reason.
+        addresses: declared addresses that it answered, whether anybody has them or not.
     """
 
     resource: str
@@ -48,6 +49,7 @@ class CallResult:
     reread: bool = False
     http_status: int | None = None
     message: str | None = None
+    addresses: Sequence[str] = ()
     fetched_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

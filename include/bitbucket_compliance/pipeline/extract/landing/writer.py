@@ -66,7 +66,8 @@ class LandingWriter:
             self._call_rows(),
         )
         copy_rows(self.connection, "COPY incoming_reads (repository_id, read_at, complete) FROM STDIN", self._reads)
-        for table in ("objects", "calls", "reads"):
+        copy_rows(self.connection, "COPY incoming_addresses (email, asked_at) FROM STDIN", self._address_rows())
+        for table in ("objects", "calls", "addresses", "reads"):
             run_sql(self.connection, f"{_SQL}/land_{table}.sql", self._run.keys)
         self.connection.commit()
         self._results.clear()
@@ -78,6 +79,11 @@ class LandingWriter:
             for key, body_hash, text in one.encoded:
                 object_key = "#".join(part for part in (one.repository_id, key) if part)
                 yield one.resource, one.repository_id or None, object_key, body_hash, text, one.fetched_at
+
+    def _address_rows(self) -> Iterator[Sequence[object]]:
+        for one in self._results:
+            for address in one.addresses:
+                yield address, one.fetched_at
 
     def _call_rows(self) -> Iterator[Sequence[object]]:
         for one in self._results:

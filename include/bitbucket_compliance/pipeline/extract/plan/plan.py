@@ -8,6 +8,7 @@ from typing import Protocol
 from psycopg.types.json import Jsonb
 
 from bitbucket_compliance.core.database import Connection, one_row, run_sql
+from bitbucket_compliance.pipeline.extract.addresses import batches, declared_addresses
 from bitbucket_compliance.pipeline.extract.plan.costs import read_signature, reading_costs, readings_a_day
 from bitbucket_compliance.pipeline.extract.selection import fallback_tests
 from bitbucket_compliance.pipeline.fill import forget_left
@@ -48,7 +49,8 @@ class Plan:
         hours: until the last planned request is sent, at this budget.
         later_requests: requests of one repository that is read again.
         daily_requests: estimate for a day in which every repository is read again when it changed or when its reading
-            is as old as the policy allows.
+            is as old as the policy allows, and every declared address is looked up.
+        address_requests: of these, for the declared addresses.
         times_too_large: how many times the budget of a day that is; None where it fits.
     """
 
@@ -61,6 +63,7 @@ class Plan:
     later_requests: float
     daily_requests: int
     times_too_large: float | None
+    address_requests: int = 0
 
     @property
     def to_read(self) -> int:
@@ -98,6 +101,7 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         reading_costs(connection, run),
         budget,
         readings_a_day(changes, run.policy.thresholds.reread_hours) if changes else 0.0,
+        address_requests=len(list(batches(declared_addresses(connection)))),
     )
     connection.execute(
         "UPDATE integration.runs SET repositories = %s, plan = %s WHERE run_id = %s",
@@ -114,6 +118,7 @@ def make_plan(
     costs: tuple[float, float],
     budget: Budget,
     a_day: float,
+    address_requests: int = 0,
 ) -> Plan:
     """The plan's figures.
 
@@ -123,12 +128,13 @@ def make_plan(
         costs: requests of a repository's first reading, and of a later one.
         budget: what may be spent.
         a_day: how often a repository is read again in a day.
+        address_requests: that looking up all declared addresses takes, once a day.
     """
     first, later = costs
     new = causes.get("never_read", 0)
     requests = math.ceil(new * first + (sum(causes.values()) - new) * later)
     limit, left = budget.limit, budget.left()
-    daily = math.ceil(listed * later * a_day)
+    daily = math.ceil(listed * later * a_day) + (address_requests if a_day else 0)
     hours = 0.0 if limit is None or left is None or requests <= left else (requests - left) / limit
     too_large = daily / (24 * limit) if limit else 0.0
     return Plan(
@@ -141,6 +147,7 @@ def make_plan(
         later_requests=round(later, 2),
         daily_requests=daily,
         times_too_large=round(too_large, 1) if too_large >= TOO_LARGE else None,
+        address_requests=address_requests,
     )
 
 
@@ -156,6 +163,8 @@ def log_plan(workspace: str, plan: Plan, reread_hours: float) -> None:
         plan.requests,
         f"; {spared} unchanged since they were read, full_refresh reads them too" if spared else "",
     )
+    if plan.address_requests:
+        log.info("progress: looking up the declared addresses takes about %d requests a day", plan.address_requests)
     if plan.per_hour is None:
         return
     if plan.hours:

@@ -100,8 +100,19 @@ CREATE TABLE landing.checkpoints (
 COMMENT ON TABLE landing.checkpoints IS
 'Where calls stopped when the hour''s requests were used up: the pages read, and the link to go on from.';
 
+CREATE TABLE landing.looked_up_emails (
+    workspace text NOT NULL,
+    email text NOT NULL,
+    run_id text NOT NULL,
+    asked_at timestamptz NOT NULL,
+    PRIMARY KEY (workspace, email)
+);
+COMMENT ON TABLE landing.looked_up_emails IS
+'Declared addresses that Bitbucket was asked for, and by which run last: what it confirmed is among that run''s objects. An address that is due again has no row until it is answered.';
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON
 landing.calls,
+landing.looked_up_emails,
 landing.work_items,
 landing.repository_reads,
 landing.checkpoints

@@ -50,9 +50,11 @@ CREATE TABLE registry.people (
     status text NOT NULL CHECK (status IN ('active', 'on_leave', 'terminated')),
     end_date date,
     account_id text,
+    other_emails text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (import_id, line)
 );
 COMMENT ON TABLE registry.people IS 'The HR roster as declared; the newest roster import is the roster.';
+COMMENT ON COLUMN registry.people.other_emails IS 'Further addresses of the same person.';
 
 CREATE TABLE registry.classification (
     entry_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -115,10 +117,14 @@ CREATE TABLE registry.evidence_members (
     line integer NOT NULL,
     email text,
     account_id text,
-    mfa_enabled boolean NOT NULL,
+    two_step text NOT NULL CHECK (two_step IN ('on', 'off', 'single_sign_on', 'deactivated', 'unclear')),
+    other_emails text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (evidence_id, line)
 );
 COMMENT ON TABLE registry.evidence_members IS 'Members that an accepted two-step verification export covers, by line.';
+COMMENT ON COLUMN registry.evidence_members.two_step IS
+'What the row says of two-step verification: on, off, single_sign_on (not on, signs in through an identity provider), deactivated (the account), unclear.';
+COMMENT ON COLUMN registry.evidence_members.other_emails IS 'Further addresses of the same person.';
 
 CREATE TABLE registry.evidence_decisions (
     decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -363,4 +369,4 @@ INSERT (
 ON registry.access_reviews TO compliance_console;
 -- Whether and until when somebody is employed is for the pipeline to judge by and for the people reader to see.
 GRANT SELECT, INSERT ON registry.people TO compliance_pipeline;
-GRANT INSERT, SELECT (import_id, line, email, name, account_id) ON registry.people TO compliance_console;
+GRANT INSERT, SELECT (import_id, line, email, name, account_id, other_emails) ON registry.people TO compliance_console;

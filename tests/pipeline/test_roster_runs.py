@@ -1,0 +1,257 @@
+"""Rosters over runs: whom addresses find, what looking them up takes, and what no roster may do to a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bitbucket_compliance.core.database import connect
+from bitbucket_compliance.core.errors import ImportRefused
+from bitbucket_compliance.registry.imports import import_file, import_roster
+from bitbucket_compliance.registry.imports.roster_sources import roster_file
+from sandbox.model import Member
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
+from tests.harness import Pipeline
+from tests.pipeline.small import ACME, people, small_state, whole_run
+
+pytestmark = pytest.mark.slow
+
+Serve = Callable[[SandboxState], SandboxServer]
+Take = Callable[..., None]
+TEST = "offboarded_access_removed"
+
+
+@pytest.fixture
+def acme(serve: Serve) -> SandboxServer:
+    return serve(small_state(1))
+
+
+@pytest.fixture
+def take(pipeline: Pipeline, tmp_path: Path) -> Take:
+    """Import a roster of (address, status), or of the rows of a table with a header."""
+
+    def taken(*rows: str, header: str = "email,status", **more: bool) -> None:
+        path = tmp_path / "people.csv"
+        path.write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+        with connect() as connection:
+            import_file(connection, "roster", path, imported_by="os:tester", **more)  # type: ignore[arg-type]
+
+    return taken
+
+
+def verdict(pipeline: Pipeline, number: int) -> tuple[str, str]:
+    """(status, reason code) of Person ``number``."""
+    status, _, reason_code = pipeline.verdicts(ACME)[(TEST, f"Person {number}")]
+    return status, reason_code
+
+
+def lookups(server: SandboxServer) -> list[str]:
+    """The filters that were sent since the last reset."""
+    return [
+        one.query for one in server.state.requests if one.endpoint == "workspace_members" and "email+IN" in one.query
+    ]
+
+
+def again(pipeline: Pipeline, server: SandboxServer, **options: bool) -> list[str]:
+    """The filters of a further run."""
+    server.state.requests.clear()
+    whole_run(pipeline, server, touched=False, **options)
+    return lookups(server)
+
+
+STAFF = [f"person-{number}@example.com,active" for number in range(3)]
+LEAVER = "person-3@example.com,terminated"
+COMPANY = [f"somebody.{number}@example.com,active" for number in range(400)]
+
+
+# --------------------------------------------------------------------------------- how many fit into a filter
+
+
+def test_long_addresses_are_looked_up_by_as_many_as_a_request_line_holds(
+    pipeline: Pipeline, acme: SandboxServer, take: Take
+) -> None:
+    take(*STAFF, LEAVER, *(f"somebody.with.a.long.name-{n:03}@company-name.example,active" for n in range(150)))
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+    assert verdict(pipeline, 0) == ("passing", "on_roster")
+    assert len(lookups(acme)) == 3
+
+
+@pytest.mark.parametrize("line", [4094, 2000, 900])
+def test_a_filter_that_is_refused_is_halved(pipeline: Pipeline, acme: SandboxServer, take: Take, line: int) -> None:
+    acme.state.request_line_limit = line
+    take(*STAFF, LEAVER, *COMPANY[:80])
+    whole_run(pipeline, acme)
+    assert [verdict(pipeline, number)[0] for number in (0, 3)] == ["passing", "failing"]
+
+
+def test_one_address_that_is_refused_is_named_and_spares_the_others(
+    pipeline: Pipeline, acme: SandboxServer, take: Take, caplog: pytest.LogCaptureFixture
+) -> None:
+    acme.state.refused_address = "odd@example.com"
+    take(*STAFF, LEAVER, "odd@example.com,active", *COMPANY[:100])
+    whole_run(pipeline, acme)
+    assert [verdict(pipeline, number)[0] for number in (0, 3)] == ["passing", "failing"]
+    assert "Bitbucket's filter refuses odd@example.com" in caplog.text
+    assert again(pipeline, acme) == []
+
+
+def test_a_lone_address_that_is_refused_is_told_from_a_filter_that_is(
+    pipeline: Pipeline, acme: SandboxServer, take: Take
+) -> None:
+    acme.state.refused_address = "odd@example.com"
+    take("odd@example.com,active")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 0) == ("pending", "not_on_roster")
+
+
+def test_where_any_filter_is_refused_it_is_an_error_and_no_missing_right(
+    pipeline: Pipeline, acme: SandboxServer, take: Take
+) -> None:
+    acme.state.refused_address = "*"
+    take(*STAFF, LEAVER)
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("error", "extract_failed")
+
+
+# ------------------------------------------------------------------------------------------ what is remembered
+
+
+def test_what_was_answered_is_not_asked_again_within_a_day(pipeline: Pipeline, acme: SandboxServer, take: Take) -> None:
+    take(*STAFF, LEAVER, *COMPANY)
+    whole_run(pipeline, acme)
+    before = pipeline.verdicts(ACME)
+    assert len(lookups(acme)) == 5
+    assert again(pipeline, acme) == []
+    assert pipeline.verdicts(ACME) == before
+    row = pipeline.query("SELECT plan FROM compliance.runs ORDER BY started_at DESC LIMIT 1")[0]
+    assert row["plan"]["address_requests"] == 5
+
+
+def test_only_addresses_that_are_new_are_asked_for(pipeline: Pipeline, acme: SandboxServer, take: Take) -> None:
+    take(*STAFF, *COMPANY)
+    whole_run(pipeline, acme)
+    take(*STAFF, LEAVER, *COMPANY)
+    [asked] = again(pipeline, acme)
+    assert asked.count("%40") == 1 and "person-3" in asked
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+
+
+def test_what_is_a_day_old_is_asked_again(pipeline: Pipeline, acme: SandboxServer, take: Take) -> None:
+    take(*STAFF, LEAVER)
+    whole_run(pipeline, acme)
+    pipeline.query("UPDATE landing.looked_up_emails SET asked_at = asked_at - interval '21 hours' RETURNING 1")
+    assert len(again(pipeline, acme)) == 1
+    assert len(again(pipeline, acme, full_refresh=True)) == 1
+
+
+def test_where_somebody_new_is_listed_addresses_that_nobody_had_are_asked_for_again(
+    pipeline: Pipeline, acme: SandboxServer, take: Take
+) -> None:
+    take(*STAFF, LEAVER, "person-4@example.com,terminated")
+    whole_run(pipeline, acme)
+    acme.state.workspaces[0].members.append(Member(people(5)[4], "member"))
+    [asked] = again(pipeline, acme)
+    assert asked.count("%40") == 1 and "person-4" in asked
+    assert verdict(pipeline, 4) == ("failing", "offboarded")
+
+
+def test_what_could_not_be_asked_again_counts_no_longer(pipeline: Pipeline, acme: SandboxServer, take: Take) -> None:
+    take(*STAFF, LEAVER)
+    whole_run(pipeline, acme)
+    acme.state.refused_address = "*"
+    again(pipeline, acme, full_refresh=True)
+    assert verdict(pipeline, 0) == ("error", "extract_failed")
+    acme.state.refused_address = ""
+    assert len(again(pipeline, acme)) == 1
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+
+
+def test_a_companys_roster_costs_a_small_workspace_one_round_a_day(
+    pipeline: Pipeline, serve: Serve, take: Take
+) -> None:
+    server = serve(small_state(2))
+    crew = people(4)
+    company = [f"somebody.{number}@example.com,active," for number in range(2699)]
+    own = [f",{'terminated' if n == 3 else 'active'},{one.account_id}" for n, one in enumerate(crew)]
+    take(*company, *own, header="email,status,account_id")
+    whole_run(pipeline, server, touched=False)
+    whole_run(pipeline, server, touched=False)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+    assert len([one for one in server.state.requests if one.path.startswith("/2.0/")]) <= 55
+
+
+# ----------------------------------------------------------------------------------- whose row it is
+
+
+def test_a_row_that_points_at_two_members_decides_for_neither(
+    pipeline: Pipeline, acme: SandboxServer, take: Take
+) -> None:
+    crew = people(4)
+    rows = [
+        "person-0@example.com,active,",
+        f"person-1@example.com,active,{crew[3].account_id}",
+        f"person-2@example.com,active,{crew[0].account_id}",
+        "person-3@example.com,terminated,",
+    ]
+    take(*rows, header="email,status,account_id")
+    whole_run(pipeline, acme)
+    assert [verdict(pipeline, number) for number in range(4)] == [
+        ("passing", "on_roster"),
+        ("pending", "ambiguous_match"),
+        ("pending", "ambiguous_match"),
+        ("failing", "offboarded"),
+    ]
+    reason = pipeline.query(
+        "SELECT reason FROM compliance.current_results WHERE test_id = %s AND subject_name = 'Person 1'", (TEST,)
+    )[0]["reason"]
+    assert "Person 1" in reason and "Person 3" in reason and "line 3" in reason
+    employment = pipeline.query("SELECT member_id FROM compliance.member_employment")
+    assert {row["member_id"] for row in employment} == {crew[0].uuid, crew[3].uuid}
+
+
+def test_every_address_of_a_person_finds_them(pipeline: Pipeline, acme: SandboxServer, take: Take) -> None:
+    take(*STAFF, '"p3@home.example; Person <person-3@example.com>",terminated')
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+    employment = pipeline.query("SELECT hr_status FROM compliance.member_employment ORDER BY hr_status")
+    assert [row["hr_status"] for row in employment] == ["active"] * 3 + ["terminated"]
+
+
+# ---------------------------------------------------------------------------- what ends no finding
+
+
+def test_a_leaver_who_was_purged_from_the_roster_stays_found(
+    pipeline: Pipeline, acme: SandboxServer, take: Take
+) -> None:
+    take(*STAFF, LEAVER)
+    whole_run(pipeline, acme)
+    found = "SELECT failing_since, due_at, ended_at FROM compliance.findings WHERE test_id = %s"
+    before = pipeline.query(found, (TEST,))
+    take(*STAFF)
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3)[0] == "pending"
+    assert pipeline.query(found, (TEST,)) == before
+    assert before[0]["ended_at"] is None
+    take(*STAFF, LEAVER)
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+    assert pipeline.query(found, (TEST,)) == before
+
+
+def test_a_roster_that_nothing_shows_to_be_whole_may_lose_nobody(pipeline: Pipeline) -> None:
+    def scim(*names: str, doubt: str) -> None:
+        from dataclasses import replace
+
+        rows = [(f"{name}@x.io", "active") for name in names]
+        file = replace(roster_file("scim:idp", "scim", ("email", "status"), rows), doubt=doubt)
+        with connect() as connection:
+            import_roster(connection, file, imported_by="os:tester")
+
+    scim("a", "b", "c", doubt="it states 3 users")
+    with pytest.raises(ImportRefused, match="nothing shows that these are all: it states 2 users"):
+        scim("a", "b", doubt="it states 2 users")
+    scim("a", "b", doubt="")
