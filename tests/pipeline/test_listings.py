@@ -298,8 +298,8 @@ def test_a_listing_that_counts_as_complete_is_the_whole_one(resource: str, data:
     def paginate(*_: object, **__: object) -> Listing:
         return collect(iterate_pages(fetch, most_pages=100, asked={"pagelen": 100}))
 
-    found = ",".join(f'"person-{number}@example.com"' for number in range(len(whole)))
-    call = Call(BY_NAME[resource], {}, item_key="7", params={"q": found})
+    addresses = tuple(f"person-{number}@example.com" for number in range(len(whole)))
+    call = Call(BY_NAME[resource], {}, item_key="7", addresses=addresses)
     result = read(SimpleNamespace(paginate=paginate), call)  # type: ignore[arg-type]
     if result.outcome == "ok" and result.incomplete_because is None:
         assert named(resource, result.objects) == sorted(map(as_json, whole))
