@@ -235,6 +235,12 @@ def _is_same_path(found: Sequence[str], own: Sequence[str], slugs: Mapping[str, 
     )
 
 
+def names_another(link: str | None, asked: str | None) -> bool:
+    """Whether a link has another uuid where a URL that was asked for has one: it leads to something else."""
+    pairs = zip(_segments(link or ""), _segments(asked or ""), strict=False)
+    return any(_is_uuid(own) and _is_uuid(one) and one != own for one, own in pairs)
+
+
 def _is_uuid(segment: str) -> bool:
     return segment.startswith("{") and segment.endswith("}")
 

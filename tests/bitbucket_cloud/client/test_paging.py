@@ -94,6 +94,15 @@ def test_the_redirect_of_a_renamed_repository_keeps_what_was_asked(fake: Any, cl
     assert second.query == first.query and first.query["q"] == ["id > 1"]
 
 
+def test_a_redirect_from_one_uuid_to_another_is_refused(fake: Any, client: Any, reply: Any) -> None:
+    own, other = (f"/repositories/acme/%7B{name}%7D/branch-restrictions" for name in ("abc", "def"))
+    fake.on(own, reply(301, "", {"Location": f"/2.0{other}"}))
+    fake.on(other, reply(200, {"values": [{"id": 1}]}))
+    with pytest.raises(errors.EndpointNotAllowed, match="branch_restrictions leads to another"):
+        client.paginate("branch_restrictions", workspace="acme", repo_slug="{abc}")
+    assert len(fake.api()) == 1
+
+
 def test_a_listing_without_size_is_read_to_its_end(fake: Any, client: Any, reply: Any) -> None:
     serve(fake, reply, {None: {"values": [{}], "next": link(fake, "b")}, "b": {"values": []}})
     listing = client.paginate("repositories", workspace="acme")
