@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from starlette.responses import RedirectResponse
@@ -32,8 +33,11 @@ API_ROOT = "/2.0"
 AUTHORIZE_PATH = "/site/oauth2/authorize"
 TOKEN_PATH = "/site/oauth2/access_token"  # noqa: S105  # a path
 LISTING_FAULTS = frozenset(
-    {"repeat_item", "wrong_size", "no_size", "drop_next", "next_forgets", "next_with_ampersand", "empty_pages"}
-)
+    {
+        "repeat_item", "wrong_size", "no_size", "drop_next", "next_forgets", "next_with_ampersand", "next_of_another",
+        "empty_pages", "closed_account", "pages",
+    }
+)  # fmt: skip
 ANY_METHOD = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
 
 
@@ -167,11 +171,22 @@ def _answer(state: SandboxState, endpoint: Endpoint, slug: str | None, request: 
     if fault.kind == "of_another":
         request.path_params["repo_slug"] = fault.body
         return _success(endpoint, call, None)
+    if fault.kind == "redirect":
+        return _redirect_to_slug(endpoint, call, str(slug))
     if fault.kind == "fewer_scopes":
         response = _success(endpoint, call, None)
         response.headers["X-OAuth-Scopes"] = ", ".join(endpoint.scopes)
         return response
     return _broken(request, fault, lambda: _success(endpoint, call, None))
+
+
+def _redirect_to_slug(endpoint: Endpoint, call: Call, slug: str) -> Response:
+    """The answer under the slug; under the uuid, where the slug's is. What was asked for there is not repeated."""
+    if call.named("repo_slug") == slug:
+        return _success(endpoint, call, None)
+    url = call.request.url
+    path = url.path.replace(call.named("repo_slug"), slug)
+    return Response(status_code=301, headers={"Location": f"{url.scheme}://{url.netloc}{quote(path, safe='/')}"})
 
 
 def _check_request_line(state: SandboxState, request: Request) -> None:

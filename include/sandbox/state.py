@@ -51,7 +51,11 @@ FaultKind = Literal[
     "drop_next",  # the listing stops early: no "next"
     "next_forgets",  # the "next" link names neither fields nor sort
     "next_with_ampersand",  # the "next" link begins its query with "&"
+    "next_of_another",  # the "next" link leads to the same listing of the repository that ``body`` names
     "empty_pages",  # no page holds anything, and each names a next one
+    "closed_account",  # one more membership, whose account was closed: its user is null
+    "pages",  # as ``body`` says in JSON: "pages", each a list of places in the listing, and its "size" and "pagelen"
+    "redirect",  # to the repository's slug where it is asked for by uuid; the query is not repeated
     "of_another",  # the right answer, but about the repository that the fault names in ``body``
     "fewer_scopes",  # the right answer, whose header states the scopes of its endpoint alone
 ]

@@ -99,11 +99,13 @@ class PageCursor:
     """Where to go on with an interrupted listing: the objects of the pages read so far, and the link to the next.
 
     ``pages``: how many these were, so that a listing without end is one also where it is read in parts.
+    ``size``: of the whole listing, as the last of them that said so counted it.
     """
 
     values: list[dict[str, Any]]
     next_link: str
     pages: int = 0
+    size: int | None = None
 
 
 class ServerError(BitbucketError):

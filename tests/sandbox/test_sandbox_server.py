@@ -438,6 +438,12 @@ def test_listings_can_lie(admin: Any, state: SandboxState) -> None:
     assert "size" not in admin.json(path)
     state.add_fault("repositories", kind="drop_next", remaining=1)
     assert "next" not in admin.json(path)
+    state.add_fault("repositories", kind="pages", body='{"pages": [[0, 2], [2]], "size": 9, "pagelen": 2}', remaining=2)
+    slugs = [r["slug"] for r in admin.all(path)]
+    assert len(slugs) == 3 and slugs[1] == slugs[2]
+    state.add_fault("workspace_members", kind="closed_account", remaining=1)
+    members = admin.json(f"/workspaces/{W}/members", pagelen=100)
+    assert members["values"][-1]["user"] is None and members["size"] == len(members["values"])
     state.lists_carry_size = False
     assert "size" not in admin.json(path)
 

@@ -356,6 +356,26 @@ def test_where_bitbucket_can_not_be_asked_what_is_known_of_the_webhook_stays(ben
     assert (bench.row()["state"], bench.row()["registered_at"]) == ("active", before["registered_at"])
 
 
+@pytest.mark.parametrize("kind", ["drop_next", "pages"])
+def test_a_webhook_that_its_listing_lacks_is_neither_doubled_nor_taken_for_deleted(bench: Bench, kind: Any) -> None:
+    bench.ensure()
+    before = bench.row()
+    if kind == "drop_next":
+        others = [
+            replace(bench.hooks[0], uuid=f"{{other-{n}}}", url=f"https://{n}.test/", description="") for n in range(100)
+        ]
+        bench.hooks[:0] = others
+        bench.state.lists_carry_size = False
+        bench.state.add_fault("workspace_webhooks", kind=kind)
+    else:
+        bench.state.add_fault("workspace_webhooks", kind=kind, body='{"pages": [[]], "size": 1}')
+    count = len(bench.hooks)
+    bench.ensure()
+    assert (bench.row()["state"], bench.row()["hook_id"]) == ("failed", before["hook_id"])
+    assert "run again" in bench.row()["problem"] and len(bench.hooks) == count
+    assert bench.remove().deleted == 1, "the recorded one is deleted all the same"
+
+
 # --- switched off --------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """What a resource is: everything the pipeline has to know about one kind of object of Bitbucket's."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -91,19 +91,21 @@ class Resource:
             found = found.get(name) if isinstance(found, dict) else None
         return found.lower() if isinstance(found, str) else None
 
-    def kept(self, body: Body) -> Body:
-        """Of an object what was asked for, whatever came: a link may lose ``fields`` on the way."""
-        kept: Body = _kept(body, self._asked)
+    def kept(self, body: Body, *, with_owner: bool = False) -> Body:
+        """Of an object what was asked for, whatever came: a link may lose ``fields`` on the way.
+
+        Whose it is stays with it until that was looked at.
+        """
+        kept: Body = _kept(body, self._names_with_owner if with_owner else self._names)
         return kept
 
     @cached_property
-    def _asked(self) -> _Names:
-        names: _Names = {}
-        for field in self.fields:
-            inner = names
-            for name in field.split("."):
-                inner = inner.setdefault(name, {})
-        return names
+    def _names(self) -> _Names:
+        return _nested(self.fields)
+
+    @cached_property
+    def _names_with_owner(self) -> _Names:
+        return _nested(self.asked_fields)
 
     @property
     def on_demand(self) -> bool:
@@ -118,6 +120,15 @@ class Resource:
     def missing_scopes(self, granted: frozenset[str] | None) -> list[str]:
         """The scopes that it takes and the token lacks; none where the token's scopes are not known."""
         return [] if granted is None else sorted(self.scopes - granted)
+
+
+def _nested(fields: Iterable[str]) -> _Names:
+    names: _Names = {}
+    for field in fields:
+        inner = names
+        for name in field.split("."):
+            inner = inner.setdefault(name, {})
+    return names
 
 
 def _kept(value: Any, names: _Names) -> Any:

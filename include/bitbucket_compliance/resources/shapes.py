@@ -83,10 +83,11 @@ class Repository(Shape):
 class Member(Shape):
     """Of the workspace's members, also where they are filtered by address, and of their roles.
 
-    An account that was closed leaves a membership without user: nobody to judge, left out and told by the gate.
+    An account that was closed leaves a membership without user: nobody to judge, left out and told by the gate. Whether
+    a null that was asked for comes, or is left out, is Bitbucket's choice.
     """
 
-    user: _KnownAccount | None
+    user: _KnownAccount | None = None
     permission: str | None = None
     added_on: Instant | None = None
     last_accessed: Instant | None = None

@@ -183,6 +183,15 @@ def _known_repositories(connection: Connection, workspace: str) -> list[tuple[st
 
 def _repositories_at_bitbucket(client: Any, workspace: str) -> Iterator[tuple[str, str]]:
     """The same before the first run, asked for only once they are needed."""
-    for page in client.pages("repositories", fields=("values.uuid", "values.slug"), workspace=workspace):
-        for repository in page.values:
-            yield repository["uuid"], repository.get("slug") or ""
+
+    def uuid_of(repository: Mapping[str, Any]) -> str:
+        return str(repository["uuid"])
+
+    fields = ("values.uuid", "values.slug")
+    listing = client.read_whole("repositories", key=uuid_of, fields=fields, workspace=workspace)
+    doubt = listing.doubt(uuid_of)
+    if doubt:
+        # The webhooks of repositories that it lacks would be taken for left over.
+        raise BitbucketUnavailable(f"the repositories of workspace {workspace} {doubt.reason}; run again")
+    for repository in listing.values:
+        yield repository["uuid"], repository.get("slug") or ""

@@ -18,7 +18,7 @@ import tenacity
 from bitbucket_cloud.auth.bearer import BearerAuth
 from bitbucket_cloud.auth.scopes import expand, parse
 from bitbucket_cloud.client.endpoints import ENDPOINTS, Endpoint
-from bitbucket_cloud.client.pagination import Answer
+from bitbucket_cloud.client.pagination import Answer, names_another
 from bitbucket_cloud.client.responses import Asked, error_of, not_supported, read_object
 from bitbucket_cloud.errors import BitbucketError, EndpointLimited, EndpointNotAllowed, NeverReached, RateLimited
 from bitbucket_cloud.http.redaction import Redactor
@@ -196,6 +196,8 @@ class _Call:
                 target = urljoin(prepared.url or "", response.headers.get("Location", ""))
                 # It names the new place, not always what was asked for there.
                 target = still_asking(target, query_of(prepared.url))
+                if names_another(target, prepared.url):
+                    raise EndpointNotAllowed(f"a redirect of endpoint {self.endpoint.name} leads to another; refused")
                 prepared = self.caller.prepare(self.endpoint, target, "a redirect")
                 redirects += 1
                 continue

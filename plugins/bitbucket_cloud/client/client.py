@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bitbucket_cloud.auth.bearer import make_auth
@@ -142,6 +143,19 @@ class BitbucketClient:
         """A whole listing; see ``pages`` for what goes in and what may be raised."""
         return collect(self.pages(endpoint, **arguments))
 
+    def read_whole(self, endpoint: str, *, key: Callable[[dict[str, Any]], str | None], **arguments: Any) -> Listing:
+        """A listing, read once more unless it is shown to be whole; the second one may lack objects too.
+
+        Args:
+            key: see ``Listing.doubt``.
+            arguments: as ``pages`` takes them.
+        """
+        first = self.paginate(endpoint, **arguments)
+        if first.doubt(key) is None:
+            return first
+        again = self.paginate(endpoint, **{**arguments, "start": None})
+        return replace(again, requests=again.requests + first.requests)
+
     def pages(
         self,
         endpoint: str,
@@ -149,6 +163,7 @@ class BitbucketClient:
         fields: Sequence[str] = (),
         params: Mapping[str, object] | None = None,
         start: PageCursor | None = None,
+        called: Mapping[str, str] | None = None,
         **path: str,
     ) -> Iterator[Page]:
         """A listing page by page, each fetched when it is asked for.
@@ -159,6 +174,8 @@ class BitbucketClient:
             params: as in ``fetch``; ``pagelen`` is the endpoint's maximum unless given, and never above it.
             start: ``cursor`` of the RateLimited that interrupted this listing, to go on from there: its values come
                 first, as a page that costs nothing, and no page is asked for twice.
+            called: slugs of what the path names by uuid: a next link may have this one instead and no other. Where none
+                is given it may have any; the next page is asked for by the uuid all the same.
             path: as in ``fetch``.
 
         Raises:
@@ -178,7 +195,7 @@ class BitbucketClient:
             return self._caller.call(known, first, query) if link is None else self._caller.follow(known, link)
 
         most_pages = self.settings.configuration.most_pages
-        return self._listed(first, iterate_pages(fetch, start, most_pages=most_pages, asked=query))
+        return self._listed(first, iterate_pages(fetch, start, most_pages=most_pages, asked=query, called=called))
 
     def _listed(self, path: str, pages: Iterator[Page]) -> Iterator[Page]:
         """The pages of a listing that isn't known to be too large."""

@@ -72,7 +72,7 @@ class Endpoint:
     def _pattern(self) -> re.Pattern[str]:
         parts = _PARAMETER.split(self.path)
         return re.compile(
-            "".join(f"(?P<{part}>[^/?#]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts)) + "/?"
+            "".join(f"(?P<{part}>[^/?#&]+)" if at % 2 else re.escape(part) for at, part in enumerate(parts)) + "/?"
         )
 
     def fill(self, values: Mapping[str, object]) -> str:

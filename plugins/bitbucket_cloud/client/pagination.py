@@ -53,13 +53,13 @@ class Page:
         values: its objects.
         size: objects in the whole listing, where Bitbucket says so on this page.
         requests: API requests that this page cost, retries included.
-        is_full: whether it is as long as a page may be.
+        is_full: whether it is as long as a page may be; None: shorter than asked for, and nothing says why.
     """
 
     values: list[dict[str, Any]]
     size: int | None
     requests: int
-    is_full: bool = False
+    is_full: bool | None = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,40 @@ class Listing:
     sizes: tuple[int, ...] = ()
     ends_full: bool = False
 
+    def doubt(self, key: Callable[[dict[str, Any]], str | None]) -> Doubt | None:
+        """Why objects may be missing; None: the listing is shown to be whole.
+
+        Only a short last page that ends a listing without size, repeats and gaps is taken at its word.
+
+        Args:
+            key: what tells one object from another; None for those that nothing tells apart, which count each.
+        """
+        named = [name for value in self.values if (name := key(value)) is not None]
+        repeated = len(named) - len(set(named))
+        came = len(self.values) - repeated
+        # Pages that disagree were read while the listing changed: one object may stand on none of them.
+        size = next((size for size in self.sizes if size != came), None)
+        if repeated:
+            return Doubt(f"names {repeated} of its objects twice, in place of others it may lack", repeated)
+        if size is not None:
+            return Doubt(f"counts {size} objects and names {came}")
+        if self.ends_full and not self.sizes:
+            return Doubt("ends with a full page, though nothing says that it is the last")
+        return None
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why a listing may lack objects.
+
+    Attributes:
+        reason: the end of a sentence that begins with the listing.
+        repeated: objects that it named again.
+    """
+
+    reason: str
+    repeated: int = 0
+
 
 def with_paging_fields(fields: Sequence[str]) -> tuple[str, ...]:
     """``fields`` with what paging needs, unless they only add to or take from the usual answer.
@@ -98,6 +132,7 @@ def iterate_pages(
     *,
     most_pages: int,
     asked: Mapping[str, object] | None = None,
+    called: Mapping[str, str] | None = None,
 ) -> Iterator[Page]:
     """Page after page, each fetched when it is asked for.
 
@@ -106,6 +141,7 @@ def iterate_pages(
         start: where an interrupted listing goes on; its values come first, as a page that costs nothing.
         most_pages: of the whole listing, those before ``start`` included.
         asked: query parameters of the first page, which every further one is asked with.
+        called: see ``BitbucketClient.pages``.
 
     Raises:
         AnswerTooLarge: there are more pages, or they are larger than all pages of a listing may be.
@@ -119,10 +155,11 @@ def iterate_pages(
     link: str | None = start.next_link if start else None
     seen = {link} if link else set()
     pages, size, empty = start.pages if start else 0, 0, 0
+    stated = start.size if start else None
     values: list[dict[str, Any]] = []
-    if start is not None and start.values:
+    if start is not None and (start.values or stated is not None):
         values.extend(start.values)
-        yield Page(list(start.values), None, 0)
+        yield Page(list(start.values), stated, 0)
     while True:
         behind = link
         try:
@@ -134,13 +171,14 @@ def iterate_pages(
             if link is not None:
                 _check_end(answer, pages, size, most_pages)
                 _check_empty(answer, empty)
-                link = _checked_link(answer, link, asked or {}, seen)
+                link = _checked_link(answer, link, asked or {}, seen, called or {})
         except BitbucketError as error:
             error.requests += spent
             if isinstance(error, RateLimited) and behind is not None:
-                error.cursor = PageCursor(values, behind, pages)
+                error.cursor = PageCursor(values, behind, pages, stated)
             raise
         spent += page.requests
+        stated = stated if page.size is None else page.size
         values.extend(page.values)
         yield page
         if link is None:
@@ -164,7 +202,9 @@ def _check_empty(answer: Answer, empty: int) -> None:
         )
 
 
-def _checked_link(answer: Answer, link: str, asked: Mapping[str, object], seen: set[str]) -> str:
+def _checked_link(
+    answer: Answer, link: str, asked: Mapping[str, object], seen: set[str], called: Mapping[str, str]
+) -> str:
     """Where the next page is asked for: as before, and by uuid where that was asked for.
 
     Followed by its slug it could meet the repository that took the slug over a moment ago.
@@ -173,7 +213,9 @@ def _checked_link(answer: Answer, link: str, asked: Mapping[str, object], seen: 
         EndpointNotAllowed: it leads away from the listing.
         UnreadableBody: it leads back.
     """
-    if origin_of(link) != origin_of(answer.url) or not _is_same_path(_segments(link), _segments(answer.url)):
+    slugs = {uuid.casefold(): slug.casefold() for uuid, slug in called.items()}
+    is_same = _is_same_path(_segments(link), _segments(answer.url), slugs)
+    if origin_of(link) != origin_of(answer.url) or not is_same:
         raise EndpointNotAllowed(
             f"a next link of the listing {path_of(answer.url)} leads away from it; refused", requests=answer.requests
         )
@@ -185,11 +227,18 @@ def _checked_link(answer: Answer, link: str, asked: Mapping[str, object], seen: 
     return link
 
 
-def _is_same_path(found: Sequence[str], own: Sequence[str]) -> bool:
-    """Whether the parts of two paths are the same; a slug may stand where a uuid was asked for."""
+def _is_same_path(found: Sequence[str], own: Sequence[str], slugs: Mapping[str, str]) -> bool:
+    """Whether the parts of two paths are the same; where a uuid was asked for, its slug may stand, if that is known."""
     return len(found) == len(own) and all(
-        one == other or (_is_uuid(other) and not _is_uuid(one)) for one, other in zip(found, own, strict=True)
+        one == other or (_is_uuid(other) and not _is_uuid(one) and slugs.get(other, one) == one)
+        for one, other in zip(found, own, strict=True)
     )
+
+
+def names_another(link: str | None, asked: str | None) -> bool:
+    """Whether a link has another uuid where a URL that was asked for has one: it leads to something else."""
+    pairs = zip(_segments(link or ""), _segments(asked or ""), strict=False)
+    return any(_is_uuid(own) and _is_uuid(one) and one != own for one, own in pairs)
 
 
 def _is_uuid(segment: str) -> bool:
@@ -207,10 +256,12 @@ def collect(pages: Iterator[Page]) -> Listing:
     size: int | None = None
     requests = 0
     sizes: dict[int, None] = {}
-    ends_full = False
+    longest, ends_full = 0, False
     for page in pages:
         values.extend(page.values)
-        ends_full = page.is_full
+        # Where nothing else says how long a page may be, the pages before it do.
+        ends_full = 0 < longest <= len(page.values) if page.is_full is None else page.is_full
+        longest = max(longest, len(page.values))
         if page.size is not None:
             size = page.size
             sizes[size] = None
@@ -227,10 +278,16 @@ def _read(answer: Answer, asked: Mapping[str, object]) -> tuple[Page, str | None
         raise UnreadableBody("a listing came without its list of objects; run again", requests=answer.requests)
     if link is not None and not isinstance(link, str):
         raise UnreadableBody("a listing's next link is no text; run again", requests=answer.requests)
-    # The length that was asked for, or the smaller one that the server made of it.
-    lengths = [length for length in map(_count, (asked.get("pagelen"), answer.body.get("pagelen"))) if length]
-    is_full = bool(lengths) and len(values) >= min(lengths)
-    return Page(values, _count(size), answer.requests, is_full), link or None
+    return Page(values, _count(size), answer.requests, _is_full(values, asked, answer)), link or None
+
+
+def _is_full(values: list[Any], asked: Mapping[str, object], answer: Answer) -> bool | None:
+    """Whether a page has the length that was asked for, or the smaller one that the server made of it."""
+    wanted, stated = _count(asked.get("pagelen")), _count(answer.body.get("pagelen"))
+    lengths = [length for length in (wanted, stated) if length]
+    if lengths and len(values) >= min(lengths):
+        return True
+    return False if stated else None
 
 
 def _count(value: object) -> int | None:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from bitbucket_cloud.client.client import BitbucketClient
 from bitbucket_cloud.database import Database
-from bitbucket_cloud.errors import NotFound
+from bitbucket_cloud.errors import NotFound, UnreadableBody
 
 log = logging.getLogger(__name__)
 
@@ -94,13 +94,24 @@ class Webhooks:
         return Place(self.workspace, row["repository_id"], row["slug"])
 
     def find(self, place: Place, urls: Iterable[str]) -> list[dict[str, Any]]:
-        """Ours among the webhooks of a place, the one to keep first; ``urls``: the addresses that are ours."""
+        """Ours among the webhooks of a place, the one to keep first; ``urls``: the addresses that are ours.
+
+        Raises:
+            UnreadableBody: none was seen, in a listing that may lack some.
+        """
         addresses = set(urls)
+        slugs = {place.repository_id: place.slug} if place.slug else None
+        listing = self.client.read_whole(f"{place.owner}_webhooks", key=_uuid, called=slugs, **place.path)
         found = [
             (rank, hook)
-            for hook in self.client.paginate(f"{place.owner}_webhooks", **place.path).values
+            for hook in listing.values
             if (rank := self._rank(hook, self.row(place).get("hook_id"), addresses)) is not None
         ]
+        doubt = listing.doubt(_uuid)
+        if doubt and not found:
+            raise UnreadableBody(
+                f"the listing of webhooks of {place} {doubt.reason}; run again", requests=listing.requests
+            )
         return [hook for _, hook in sorted(found, key=lambda ranked: ranked[0])]
 
     def _rank(self, hook: Mapping[str, Any], recorded: str | None, urls: set[str]) -> int | None:
@@ -138,6 +149,11 @@ class Webhooks:
             self._database.run(connection, _SQL / "forget.sql", **self._keys, repository_id=repository_id)
         for gone in list(self.recorded) if place is None else [place.repository_id]:
             self.recorded.pop(gone, None)
+
+
+def _uuid(hook: Mapping[str, Any]) -> str | None:
+    uuid = hook.get("uuid")
+    return uuid if isinstance(uuid, str) else None
 
 
 @contextmanager

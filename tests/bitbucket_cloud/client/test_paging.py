@@ -8,6 +8,7 @@ import pytest
 
 from bitbucket_cloud import errors
 from bitbucket_cloud.client.endpoints import ENDPOINTS
+from bitbucket_cloud.client.pagination import Listing
 
 REPOSITORIES = "/repositories/acme"
 
@@ -91,6 +92,15 @@ def test_the_redirect_of_a_renamed_repository_keeps_what_was_asked(fake: Any, cl
     client.paginate("pull_requests", params={"q": "id > 1"}, fields=["values.id"], workspace="acme", repo_slug="old")
     first, second = fake.api()
     assert second.query == first.query and first.query["q"] == ["id > 1"]
+
+
+def test_a_redirect_from_one_uuid_to_another_is_refused(fake: Any, client: Any, reply: Any) -> None:
+    own, other = (f"/repositories/acme/%7B{name}%7D/branch-restrictions" for name in ("abc", "def"))
+    fake.on(own, reply(301, "", {"Location": f"/2.0{other}"}))
+    fake.on(other, reply(200, {"values": [{"id": 1}]}))
+    with pytest.raises(errors.EndpointNotAllowed, match="branch_restrictions leads to another"):
+        client.paginate("branch_restrictions", workspace="acme", repo_slug="{abc}")
+    assert len(fake.api()) == 1
 
 
 def test_a_listing_without_size_is_read_to_its_end(fake: Any, client: Any, reply: Any) -> None:
@@ -264,3 +274,90 @@ def test_a_repository_asked_for_by_uuid_is_never_followed_by_its_slug(fake: Any,
     listing = client.paginate("pull_requests", workspace="acme", repo_slug="{abc}")
     assert [one["id"] for one in listing.values] == [1, 2]
     assert fake.api()[-1].target == "/2.0" + by_uuid + "?pagelen=50&page=x8"
+
+
+def test_a_next_link_to_the_slug_of_another_repository_is_refused(fake: Any, client: Any, reply: Any) -> None:
+    by_uuid = "/repositories/acme/%7Babc%7D/pullrequests"
+    for slug, is_followed in (("App", True), ("other", False)):
+        link = f"{fake.url}/2.0/repositories/acme/{slug}/pullrequests?page=x8"
+        fake.on(by_uuid, reply(200, {"values": [{"id": 1}], "next": link}), reply(200, {"values": [{"id": 2}]}))
+        asked = {"workspace": "acme", "repo_slug": "{abc}", "called": {"{ABC}": "app"}}
+        if is_followed:
+            assert len(client.paginate("pull_requests", **asked).values) == 2
+        else:
+            with pytest.raises(errors.EndpointNotAllowed, match="pullrequests leads away from it"):
+                client.paginate("pull_requests", **asked)
+    assert all(seen.target.startswith("/2.0" + by_uuid) for seen in fake.api())
+
+
+@pytest.mark.parametrize("path", ["/repositories/acme&page=2", "/repositories/acme/app&page=2"])
+def test_a_query_that_begins_with_an_ampersand_is_no_part_of_a_name(path: str) -> None:
+    assert not any(endpoint.matches(path) for endpoint in ENDPOINTS.values())
+
+
+def id_of(value: dict[str, Any]) -> str | None:
+    return str(value["id"]) if value.get("id") is not None else None
+
+
+@pytest.mark.parametrize(
+    ("listing", "reason"),
+    [
+        (Listing([{"id": 1}, {"id": 2}], 2, 1, (2,)), None),
+        (Listing([{"id": 1}, {"id": 2}], None, 1), None),
+        (Listing([{"id": 1}, {"id": 2}], 2, 1, (2,), ends_full=True), None),
+        (Listing([{"id": 1}, {"id": 2}], None, 1, ends_full=True), "full page"),
+        (Listing([{"id": 1}, {"id": 2}], 3, 1, (3,)), "counts 3 objects and names 2"),
+        (Listing([{"id": 1}, {"id": 2}], 2, 2, (3, 2)), "counts 3 objects and names 2"),
+        (Listing([{"id": 1}, {"id": 1}], None, 1), "names 1 of its objects twice"),
+        (Listing([{"id": 1}, {"id": 2}, {"id": 1}], 2, 1, (2,)), "names 1 of its objects twice"),
+        # nobody: a closed account, of which nothing tells one from another
+        (Listing([{"id": 1}, {}, {}], 3, 1, (3,)), None),
+        (Listing([], 0, 1, (0,)), None),
+        (Listing([], 4, 1, (4,)), "counts 4 objects and names 0"),
+    ],
+)
+def test_a_listing_is_whole_only_where_it_is_shown_to_be(listing: Listing, reason: str | None) -> None:
+    doubt = listing.doubt(id_of)
+    assert (doubt is None) if reason is None else (doubt is not None and reason in doubt.reason)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "stated", "ends_full"),
+    [
+        ([100], None, True),
+        ([99], None, False),
+        # the server makes shorter pages than it was asked for, and says so or shows it
+        ([10, 10], 10, True),
+        ([10, 3], 10, False),
+        ([10, 10], None, True),
+        ([10, 3], None, False),
+        # pages that hold less than they may, as where something on them can't be seen
+        ([3, 5], 100, False),
+    ],
+)
+def test_a_full_page_at_the_end_is_told(
+    fake: Any, client: Any, reply: Any, lengths: list[int], stated: int | None, ends_full: bool
+) -> None:
+    pages: dict[str | None, dict[str, Any]] = {}
+    for number, length in enumerate(lengths):
+        body: dict[str, Any] = {"values": [{"id": (number, at)} for at in range(length)]}
+        if stated is not None:
+            body["pagelen"] = stated
+        if number + 1 < len(lengths):
+            body["next"] = link(fake, f"p{number + 1}")
+        pages[f"p{number}" if number else None] = body
+    serve(fake, reply, pages)
+    assert client.paginate("repositories", workspace="acme").ends_full is ends_full
+
+
+def test_a_listing_that_is_not_whole_is_read_once_more(fake: Any, client: Any, reply: Any) -> None:
+    fake.on(REPOSITORIES, reply(200, {"values": [{"id": 1}], "size": 2}))
+    listing = client.read_whole("repositories", key=id_of, workspace="acme")
+    assert (listing.requests, listing.doubt(id_of).reason) == (2, "counts 2 objects and names 1")
+
+
+def test_a_listing_that_is_taken_up_again_remembers_what_size_it_stated(fake: Any, client: Any, reply: Any) -> None:
+    fake.on(REPOSITORIES, reply(200, {"values": [{"id": 3}]}))
+    start = errors.PageCursor([{"id": 1}, {"id": 2}], link(fake, "b"), 1, 4)
+    listing = client.paginate("repositories", start=start, workspace="acme")
+    assert listing.doubt(id_of).reason == "counts 4 objects and names 3"

@@ -62,6 +62,7 @@ class Call:
     Attributes:
         checkpoint: where an earlier try of the call stopped; None: it begins at the beginning.
         workspace_id: uuid of the workspace that a call is about, where it is known.
+        slug: of the repository that the path names by its uuid, where it is known.
         addresses: declared addresses that it looks up.
     """
 
@@ -72,6 +73,7 @@ class Call:
     params: Mapping[str, object] | None = None
     checkpoint: Checkpoint | None = None
     workspace_id: str | None = None
+    slug: str = ""
     addresses: tuple[str, ...] = ()
 
     @property
@@ -152,13 +154,15 @@ def _newest(client: Client, call: Call) -> CallResult:
 
 def _listing(client: Client, call: Call) -> CallResult:
     """Every object of a listing."""
-    result, _ = _whole(client, call, call.resource.key)
+    result, values = _whole(client, call, call.resource.key)
+    if values and not result.objects:
+        raise _WrongAnswer("has a wrong shape: none of its objects says which it is", result.requests)
     return result
 
 
 def _collected(client: Client, call: Call) -> CallResult:
     """All objects of a listing as one; none where some may be missing, for they are not asked for again."""
-    result, values = _whole(client, call, _all_of_it)
+    result, values = _whole(client, call, _entry)
     if result.incomplete_because:
         return _incomplete(result)
     about: Body = {"pull_request_id": int(call.item_key)} if call.item_key else {}
@@ -237,7 +241,7 @@ def _by_one_filter(client: Client, call: Call) -> CallResult:
 
     Where Bitbucket answers without any address this identity may not filter by address: rights are missing.
     """
-    result, values = _whole(client, call, _all_of_it)
+    result, values = _whole(client, call, _account)
     if result.incomplete_because:
         return _incomplete(result)
     objects, _ = distinct(values, call.resource.key)
@@ -249,9 +253,19 @@ def _by_one_filter(client: Client, call: Call) -> CallResult:
     return replace(result, objects=kept)
 
 
-def _all_of_it(body: Body) -> str | None:
-    """What tells objects without a key apart; None where nothing is left of one."""
+def _entry(body: Body) -> str | None:
+    """What tells the entries of a collection apart; None where nothing was asked for that one has.
+
+    A build status whose state changed while pages were read is the same one.
+    """
+    if body.get("key") is not None:
+        body = {name: body.get(name) for name in ("key", "created_on")}
     return as_json(body) if body else None
+
+
+def _account(body: Body) -> str | None:
+    """What tells memberships apart, also where Bitbucket does not disclose their addresses."""
+    return as_json(body["user"]) if body.get("user") else None
 
 
 def _incomplete(result: CallResult) -> CallResult:
@@ -271,29 +285,15 @@ def _whole(client: Client, call: Call, key: Callable[[Body], str | None]) -> tup
 def _once(client: Client, call: Call, key: Callable[[Body], str | None]) -> tuple[CallResult, list[Body]]:
     listing = _paginate(client, call)
     values = [call.resource.kept(value) for value in listing.values]
-    objects, repeated = distinct(values, key)
-    # An account that was closed leaves a membership without user: it counts, and is nobody to judge.
-    came = len(objects) + sum(key(value) is None for value in values)
-    # Pages that disagree on the size were read while the listing changed: one object may stand on none of them.
-    size = next((size for size in listing.sizes if size != came), listing.size)
+    objects, _ = distinct(values, key)
+    doubt = replace(listing, values=values).doubt(key)
     read = replace(
         _ok(call, objects, listing.requests),
-        listing_size=size,
-        repeated_items=repeated,
-        incomplete_because=_doubt(came, repeated, size, ends_full=listing.ends_full),
+        listing_size=listing.size,
+        repeated_items=doubt.repeated if doubt else 0,
+        incomplete_because=doubt.reason if doubt else None,
     )
     return read, values
-
-
-def _doubt(came: int, repeated: int, size: int | None, *, ends_full: bool) -> str | None:
-    """Why a listing may lack objects; None: it is shown to be complete."""
-    if repeated:
-        return f"names {repeated} of its objects twice, in place of others it may lack"
-    if size is not None and size != came:
-        return f"counts {size} objects and names {came}"
-    if size is None and ends_full:
-        return "ends with a full page, though nothing says that it is the last"
-    return None
 
 
 _READ: Mapping[ReadAs, Callable[[Client, Call], CallResult]] = {
@@ -321,6 +321,7 @@ def _paginate(client: Client, call: Call) -> Any:
         fields=call.resource.response_fields,
         params=_params(call),
         start=_cursor(start) if start and start.next_link else None,
+        called={call.repository_id: call.slug} if call.slug else None,
         **call.path,
     )
     _check(call, listing.values, listing.requests)
@@ -329,7 +330,7 @@ def _paginate(client: Client, call: Call) -> Any:
 
 def _cursor(start: Checkpoint) -> bitbucket.PageCursor:
     """Where to go on; each page has cost a request at least."""
-    return bitbucket.PageCursor(list(start.bodies), start.next_link, start.requests)
+    return bitbucket.PageCursor(list(start.bodies), start.next_link, start.requests, start.listing_size)
 
 
 def _ok(call: Call, objects: list[tuple[str, Body]], requests: int) -> CallResult:
@@ -372,9 +373,9 @@ def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) ->
     if call is not None:
         spent = error.requests + (call.checkpoint.requests if call.checkpoint else 0)
         cursor = error.cursor
-        waiting.checkpoints.append(
-            Checkpoint(*call.key, cursor.next_link if cursor else "", cursor.values if cursor else [], spent)
-        )
+        bodies = [call.resource.kept(body, with_owner=True) for body in cursor.values] if cursor else []
+        size = cursor.size if cursor else None
+        waiting.checkpoints.append(Checkpoint(*call.key, cursor.next_link if cursor else "", bodies, spent, size))
     return waiting
 
 

@@ -6,7 +6,8 @@ SELECT
     checkpoints.item_key,
     checkpoints.next_link,
     checkpoints.bodies,
-    checkpoints.requests
+    checkpoints.requests,
+    checkpoints.listing_size
 FROM landing.checkpoints AS checkpoints
 LEFT JOIN landing.calls AS calls
     ON

@@ -1,7 +1,7 @@
 -- Purpose: keep where a call stopped: the pages it read, and the link to the next one.
 
 INSERT INTO landing.checkpoints AS checkpoints (
-    workspace, run_id, resource, repository_id, item_key, next_link, bodies, requests
+    workspace, run_id, resource, repository_id, item_key, next_link, bodies, requests, listing_size
 )
 VALUES (
     %(workspace)s,
@@ -11,7 +11,12 @@ VALUES (
     %(item_key)s,
     %(next_link)s,
     %(bodies)s::jsonb,
-    %(requests)s
+    %(requests)s,
+    %(listing_size)s
 )
 ON CONFLICT (workspace, run_id, resource, repository_id, item_key) DO UPDATE
-    SET next_link = excluded.next_link, bodies = excluded.bodies, requests = excluded.requests;
+    SET
+        next_link = excluded.next_link,
+        bodies = excluded.bodies,
+        requests = excluded.requests,
+        listing_size = excluded.listing_size;

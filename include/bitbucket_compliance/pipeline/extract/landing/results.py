@@ -72,6 +72,7 @@ class Checkpoint:
         next_link: Bitbucket's link to the next page; empty where the call starts anew.
         bodies: objects of the pages read.
         requests: HTTP requests so far.
+        listing_size: the ``size`` that those pages stated last.
     """
 
     resource: str
@@ -80,6 +81,7 @@ class Checkpoint:
     next_link: str
     bodies: Sequence[Body]
     requests: int
+    listing_size: int | None = None
 
 
 def distinct(values: Iterable[Body], key: Callable[[Body], str | None]) -> tuple[list[tuple[str, Body]], int]:

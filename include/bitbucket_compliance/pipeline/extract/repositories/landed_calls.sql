@@ -4,7 +4,8 @@ SELECT
     calls.repository_id,
     calls.resource,
     calls.item_key,
-    calls.outcome
+    calls.outcome,
+    calls.incomplete_because IS NOT null AS is_incomplete
 FROM landing.calls AS calls
 INNER JOIN landing.work_items AS items
     ON

@@ -94,6 +94,7 @@ class Repository:
         default_reviewers: how many there are; None: that was not asked.
         open: pull requests into the main branch.
         merges: what was merged into the main branch.
+        has_incomplete_listing: whether a listing of it may lack objects.
     """
 
     repository_id: str
@@ -110,6 +111,7 @@ class Repository:
     open: list[OpenPullRequest] = field(default_factory=list)
     merges: Merges = field(init=False)
     open_calls: int = 0
+    has_incomplete_listing: bool = False
 
     def __post_init__(self) -> None:
         self.merges = Merges(self.main_branch)
@@ -117,7 +119,8 @@ class Repository:
     @property
     def is_complete(self) -> bool:
         """Whether no call failed and every answer was whole: otherwise the repository is due again at once."""
-        return self.merges.are_whole and not any(
+        whole = self.merges.are_whole and not self.has_incomplete_listing
+        return whole and not any(
             outcome == FAILED or (outcome == NOT_FOUND and not BY_NAME[name].may_be_absent)
             for name, outcome in self.outcomes.items()
             if not BY_NAME[name].may_be_unread
@@ -217,7 +220,7 @@ class Needs:
     ) -> Call:
         # By uuid, which Bitbucket takes in the slug's place: the slug may be another repository's by now.
         path = {"workspace": self._run.workspace, "repo_slug": repository.repository_id, **item.path}
-        return Call(resource, path, repository.repository_id, item.key, params)
+        return Call(resource, path, repository.repository_id, item.key, params, slug=repository.slug)
 
     def branching_model(self, repository: Repository) -> Item | None:
         """Once, where a rule applies by it."""

@@ -109,7 +109,9 @@ class ChunkReader:
         landed = run_sql(self._connection, f"{_SQL}/landed_calls.sql", keys).fetchall()
         for row in landed:
             if not row["item_key"]:
-                self._repositories[row["repository_id"]].outcomes[row["resource"]] = row["outcome"]
+                repository = self._repositories[row["repository_id"]]
+                repository.outcomes[row["resource"]] = row["outcome"]
+                repository.has_incomplete_listing |= row["is_incomplete"]
         for row in run_sql(self._connection, f"{_SQL}/landed_bodies.sql", keys) if landed else ():
             self._repositories[row["repository_id"]].remember(row["resource"], [row["body"]])
 
@@ -231,6 +233,7 @@ class ChunkReader:
         repository.outcomes[result.resource] = result.outcome
         if result.item_key and result.outcome != OK:
             repository.merges.note_failure(result.resource, result.item_key)
+        repository.has_incomplete_listing |= result.incomplete_because is not None
         if result.outcome == SCOPE_MISSING and result.requests:
             self._denied[result.resource] = ["(refused before)"]
         if result.http_status == TOO_MANY_REQUESTS:

@@ -79,7 +79,8 @@ CREATE TABLE landing.repository_reads (
 );
 COMMENT ON TABLE landing.repository_reads IS
 'When each repository was last read to the end, and what it looked like then: what tells whether it is due again.';
-COMMENT ON COLUMN landing.repository_reads.complete IS 'Whether no call on it failed; if one did, it is due at once.';
+COMMENT ON COLUMN landing.repository_reads.complete IS
+'Whether no call on it failed and no listing of it may lack objects; otherwise it is due at once.';
 COMMENT ON COLUMN landing.repository_reads.updated_on IS 'What Bitbucket''s listing said before it was read.';
 COMMENT ON COLUMN landing.repository_reads.read_signature IS
 'Stands for the scopes, role and policy that decide which calls a reading makes; another one means another reading.';
@@ -93,6 +94,7 @@ CREATE TABLE landing.checkpoints (
     next_link text NOT NULL,
     bodies jsonb NOT NULL,
     requests integer NOT NULL,
+    listing_size integer,
     PRIMARY KEY (workspace, run_id, resource, repository_id, item_key)
 );
 COMMENT ON TABLE landing.checkpoints IS
