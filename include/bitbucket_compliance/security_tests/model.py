@@ -47,6 +47,18 @@ class Reason:
     api_calls: tuple[ApiCall, ...] = ()
 
 
+#: What the pipeline may say in the place of any test's own verdict.
+OF_EVERY_TEST: Mapping[str, Reason] = {
+    "held_back": Reason(
+        "error",
+        None,
+        "A check of what was read, or of the verdict itself, found it wrong: nothing can be relied on. The reason names "
+        "the check.",
+        "Look at the page of the run's gate (compliance.runs.data_docs) or at quality.expectation_results: it shows what "
+        "broke the check and says what to do. Then run again.",
+    ),
+}
+
 # The resources that list subjects; all others are asked of one subject each.
 LISTINGS = frozenset({"repositories", "members", "workspace"})
 
@@ -65,7 +77,7 @@ class SecurityTest:
         rationale: why it is asked, for the documentation; Markdown.
         how_decided: how a verdict is reached, a paragraph each; Markdown.
         bases: by basis, the resources of staging.coverage a verdict on it rests on.
-        reasons: every reason code the verdict can give.
+        reasons: every reason code the verdict can give; see ``every_reason`` for those that the pipeline adds.
         controls: of frameworks, that the test gives evidence for.
         cannot_see: what an auditor must not take the verdict for, in sentences.
         thresholds: of the policy, that the verdict depends on, by name.
@@ -95,6 +107,11 @@ class SecurityTest:
     verdict: Literal["verdict.sql", "verdict.py"] = "verdict.sql"
 
     @property
+    def every_reason(self) -> Mapping[str, Reason]:
+        """The reason codes of the verdict, and those that the pipeline may put in their place."""
+        return {**self.reasons, **OF_EVERY_TEST}
+
+    @property
     def path(self) -> Path:
         """The file of the verdict."""
         return Path(__file__).parent / self.test_id / self.verdict
@@ -102,4 +119,9 @@ class SecurityTest:
     @property
     def reads_listings_alone(self) -> bool:
         """Whether a verdict is as old as the listing of its subjects, for nothing below it was asked for."""
-        return {name for names in self.bases.values() for name in names} <= LISTINGS
+        return self.resources <= LISTINGS
+
+    @property
+    def resources(self) -> frozenset[str]:
+        """All that a verdict may rest on, whatever its basis."""
+        return frozenset(name for names in self.bases.values() for name in names)

@@ -34,6 +34,8 @@ def preflight(connection: Connection, run: Run, client: Client) -> None:
     """
     writer = LandingWriter(connection, run)
     (call,) = resumed([Call(IDENTITY_ROLE, {"workspace": run.workspace})], checkpoints(connection, run))
+    # No transaction stays open while Bitbucket is waited for: servers end those that idle.
+    connection.commit()
     try:
         result = read(client, call)
     except WaitForRequests as waiting:

@@ -1,4 +1,6 @@
--- Purpose: keep what a test says of each subject, with what follows from its reason code and from the run.
+-- Purpose: keep what a test says of each subject, with what follows from its reason code and from the run. Where
+-- the gate over staging found the listing of the subject wrong, that stands in the place of what the test says; what it
+-- found wrong below a repository counts as not read, and the test has said so.
 -- Runs with the test's query before it: WITH verdicts AS (subject_id, reason_code, reason, detail, facts).
 
 INSERT INTO judged.verdicts (
@@ -24,12 +26,17 @@ SELECT
     %(subject_type)s,
     verdicts.subject_id,
     subjects.subject_name,
-    reasons.status,
-    reasons.basis,
-    verdicts.reason_code,
-    verdicts.reason,
-    verdicts.detail,
-    verdicts.facts,
+    CASE WHEN held.stands_instead THEN 'error' ELSE reasons.status END,
+    CASE WHEN NOT coalesce(held.stands_instead, false) THEN reasons.basis END,
+    CASE WHEN held.stands_instead THEN 'held_back' ELSE verdicts.reason_code END,
+    CASE
+        WHEN held.stands_instead THEN format('What was read of it can''t be relied on. It should hold that %%s.', held.rule)
+        WHEN reasons.status = 'error' AND held.rule IS NOT null
+            THEN format('%%s What was read can''t be relied on: it should hold that %%s.', verdicts.reason, held.rule)
+        ELSE verdicts.reason
+    END,
+    CASE WHEN held.stands_instead THEN jsonb_build_object('rule', held.rule) ELSE verdicts.detail END,
+    CASE WHEN held.stands_instead THEN jsonb_build_object('rule', held.rule) ELSE verdicts.facts END,
     subjects.data_as_of,
     %(as_of)s
 FROM verdicts
@@ -38,4 +45,14 @@ LEFT JOIN judging.subjects(%(workspace)s, %(subject_type)s, %(reads_listings_alo
 LEFT JOIN
     unnest(%(reason_codes)s::text[], %(statuses)s::text[], %(bases)s::text[])
         AS reasons (reason_code, status, basis)
-    ON verdicts.reason_code = reasons.reason_code;
+    ON verdicts.reason_code = reasons.reason_code
+LEFT JOIN LATERAL (
+    SELECT
+        string_agg(DISTINCT found.rule, '; ' ORDER BY found.rule) AS rule,
+        bool_or(found.resource = any(%(listings)s)) AS stands_instead
+    FROM staging.held_back AS found
+    WHERE
+        found.workspace = %(workspace)s
+        AND found.subject_id IN (verdicts.subject_id, '')
+        AND found.resource = any(%(rests_on)s)
+) AS held ON reasons.status <> 'not_applicable';

@@ -1,5 +1,5 @@
 -- Purpose: the listed repositories, and those that were asked for one by one. One whose main branch is another since it
--- was read counts as not read: rules matched the main branch of then, merges went into it.
+-- was read counts as not read: rules matched the main branch of then, merges went into it. One whose main branch has no name has none.
 
 SELECT DISTINCT ON (objects.object_key)
     objects.workspace,
@@ -10,14 +10,17 @@ SELECT DISTINCT ON (objects.object_key)
     objects.body #>> '{project,key}' AS project_key,
     (objects.body ->> 'is_private')::boolean AS is_private,
     nullif(objects.body ->> 'language', '') AS language,
-    objects.body #>> '{mainbranch,name}' AS main_branch,
+    main_branch.name AS main_branch,
     (objects.body ->> 'created_on')::timestamptz AS created_on,
     (objects.body ->> 'updated_on')::timestamptz AS updated_on,
     objects.fetched_at AS data_as_of,
     CASE
-        WHEN coalesce(reads.main_branch, '') = coalesce(objects.body #>> '{mainbranch,name}', '') THEN reads.read_at
+        WHEN coalesce(reads.main_branch, '') = coalesce(main_branch.name, '') THEN reads.read_at
     END AS read_at
 FROM landing.run_objects AS objects
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN btrim(objects.body #>> '{mainbranch,name}') <> '' THEN objects.body #>> '{mainbranch,name}' END
+) AS main_branch (name)
 LEFT JOIN landing.repository_reads AS reads
     ON objects.workspace = reads.workspace AND objects.object_key = reads.repository_id
 WHERE

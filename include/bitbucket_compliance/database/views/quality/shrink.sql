@@ -1,4 +1,5 @@
--- Purpose: how much shorter a listing is than the one published last; up to three missing objects count as none.
+-- Purpose: how much shorter a listing is than the one published last; up to three missing objects count as
+-- none, unless nothing is left.
 
 CREATE VIEW quality.shrink AS
 WITH listed (listing, now_listed, last_published) AS (
@@ -21,6 +22,7 @@ SELECT
     last_published,
     greatest(last_published - now_listed, 0) AS missing,
     CASE
+        WHEN now_listed = 0 AND last_published > 0 THEN 1
         WHEN last_published - now_listed > 3
             THEN (last_published - now_listed)::double precision / last_published
         ELSE 0
