@@ -50,9 +50,10 @@ def gate(connection: Connection, run: Run, name: str) -> None:
     # Before the gate looks: what is staged or judged meanwhile makes its outcome void.
     looked_at = _state(connection, run, name)
     outcomes = validate(run, SUITES[name](run.policy.thresholds))
-    # Great Expectations gives the first of the rows that broke a rule alone: all of them are asked for here.
-    configure(connection, asked_about(run), until_the_transaction_ends=True)
-    _HOLD_BACK[name](connection, run, [outcome for outcome in outcomes if outcome.holds_back])
+    if not any(outcome.is_critical and not outcome.success for outcome in outcomes):
+        # Great Expectations gives the first of the rows that broke a rule alone: all of them are asked for here.
+        configure(connection, asked_about(run), until_the_transaction_ends=True)
+        _HOLD_BACK[name](connection, run, [outcome for outcome in outcomes if outcome.holds_back])
     _record(connection, run, name, outcomes, looked_at)
     _note_quality(connection, run)
     connection.commit()
@@ -78,7 +79,8 @@ def _hold_back(connection: Connection, run: Run, broken: Sequence[Outcome]) -> N
         noted = connection.execute(
             sql.SQL(
                 "INSERT INTO staging.held_back (workspace, subject_id, resource, rule)"
-                " SELECT DISTINCT %(workspace)s, {subject}, {resource}, %(rule)s FROM ({broken}) AS broken"
+                " SELECT DISTINCT %(workspace)s, coalesce({subject}, ''), coalesce({resource}, ''), %(rule)s"
+                " FROM ({broken}) AS broken"
             ).format(
                 subject=sql.SQL(held.subject),
                 resource=sql.SQL(held.resource),

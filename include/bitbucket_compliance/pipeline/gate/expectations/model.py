@@ -121,4 +121,15 @@ def held(held_back: HeldBack, view: str, what: str, hint: str, query: str = "SEL
     return replace(no_rows(view, what, "holds_back", hint, query), held_back=held_back)
 
 
-__all__ = ["LOOK_AT_EXTRACT", "STAGE_AGAIN", "Expectation", "HeldBack", "Thresholds", "below", "held", "keyed", "known", "no_rows"]
+__all__ = [
+    "LOOK_AT_EXTRACT",
+    "STAGE_AGAIN",
+    "Expectation",
+    "HeldBack",
+    "Thresholds",
+    "below",
+    "held",
+    "keyed",
+    "known",
+    "no_rows",
+]
