@@ -52,10 +52,9 @@ OF_EVERY_TEST: Mapping[str, Reason] = {
     "held_back": Reason(
         "error",
         None,
-        "A check of what was read, or of the verdict itself, found it wrong: nothing can be relied on. The reason names "
-        "the check.",
-        "Look at the page of the run's gate (compliance.runs.data_docs) or at quality.expectation_results: it shows what "
-        "broke the check and says what to do. Then run again.",
+        "A check of what was read, or of the verdict itself, found it wrong; the reason says what should hold.",
+        "Look at the page of the run's gate (compliance.runs.data_docs) or at quality.expectation_results: it shows "
+        "what broke the rule and says what to do. Then run again.",
     ),
 }
 

@@ -46,8 +46,8 @@ def expectations(thresholds: Thresholds) -> tuple[Expectation, ...]:
             f"something could be read of all but {thresholds.max_error_share:.0%} of the repositories",
             "critical",
             {"column": "share", "max_value": thresholds.max_error_share},
-            hint="Bitbucket seems to be out of order: staging.coverage names the calls that failed; run again, or raise "
-            "thresholds.max_error_share",
+            hint="Bitbucket seems to be out of order: staging.coverage names the calls that failed; run again, or "
+            "raise thresholds.max_error_share",
             rows_from="failed_calls",
         ),
         Expectation(
