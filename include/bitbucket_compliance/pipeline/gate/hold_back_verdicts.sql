@@ -1,5 +1,5 @@
--- Purpose: put an error in the place of each verdict that the gate over verdicts found wrong, and of one that is missing;
--- one that nobody asked for goes.
+-- Purpose: put an error in the place of each verdict that the gate over verdicts found wrong, and of one that is
+-- missing; one that nobody asked for goes.
 
 WITH found AS (
     SELECT
@@ -46,7 +46,7 @@ SELECT
     subjects.subject_name,
     'error' AS status,
     'held_back' AS reason_code,
-    format('Its verdict can''t be relied on. It should hold that %%s.', found.rule) AS reason,
+    format('Its verdict can''t be relied on: it should hold that %%s.', found.rule) AS reason,
     jsonb_build_object('rule', found.rule) AS detail,
     jsonb_build_object('rule', found.rule) AS facts,
     least(subjects.data_as_of, %(as_of)s) AS data_as_of,

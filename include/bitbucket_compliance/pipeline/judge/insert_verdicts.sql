@@ -30,7 +30,8 @@ SELECT
     CASE WHEN NOT coalesce(held.stands_instead, false) THEN reasons.basis END,
     CASE WHEN held.stands_instead THEN 'held_back' ELSE verdicts.reason_code END,
     CASE
-        WHEN held.stands_instead THEN format('What was read of it can''t be relied on. It should hold that %%s.', held.rule)
+        WHEN held.stands_instead
+            THEN format('What was read of it can''t be relied on: it should hold that %%s.', held.rule)
         WHEN reasons.status = 'error' AND held.rule IS NOT null
             THEN format('%%s What was read can''t be relied on: it should hold that %%s.', verdicts.reason, held.rule)
         ELSE verdicts.reason

@@ -1,5 +1,5 @@
--- Purpose: repositories whose slug another one was listed with at the same time or later: what was asked for by the slug
--- may be the other one's.
+-- Purpose: repositories whose slug another one was listed with at the same time or later: what was asked for by the
+-- slug may be the other one's.
 
 CREATE VIEW quality.contested_slugs AS
 SELECT

@@ -2,7 +2,16 @@
 -- that stayed shorter or longer than its own size counts as failed, and so does what the gate over staging found wrong.
 
 CREATE VIEW staging.repository_coverage AS
-WITH outcomes AS (
+WITH held_back AS (
+    SELECT
+        held.workspace,
+        held.subject_id,
+        array_agg(held.resource) AS resources
+    FROM staging.held_back AS held
+    GROUP BY held.workspace, held.subject_id
+),
+
+outcomes AS (
     SELECT
         coverage.workspace,
         coverage.repository_id,
@@ -15,14 +24,7 @@ WITH outcomes AS (
             ELSE coverage.outcome
         END AS outcome
     FROM staging.coverage AS coverage
-    LEFT JOIN (
-        SELECT
-            held.workspace,
-            held.subject_id,
-            array_agg(held.resource) AS resources
-        FROM staging.held_back AS held
-        GROUP BY held.workspace, held.subject_id
-    ) AS held_back
+    LEFT JOIN held_back
         ON coverage.workspace = held_back.workspace AND coverage.repository_id = held_back.subject_id
 ),
 
