@@ -20,7 +20,7 @@ import psycopg
 import requests
 
 from bitbucket_cloud.auth.encryption import WebhookEncryption
-from bitbucket_cloud.webhooks.signature import sign
+from bitbucket_cloud.webhooks.signature import secret_of_webhook, sign
 from local.environment import postgres_connection
 from tests.conftest import ROOT, Database
 
@@ -132,6 +132,11 @@ def body_of(repository_id: str | None = REPOSITORY, **content: Any) -> bytes:
     return json.dumps(made, ensure_ascii=False).encode()
 
 
+def signature(body: bytes, secret: str = SECRET) -> str:
+    """As the webhook of workspace acme signs, whose connection has this secret."""
+    return sign(secret_of_webhook(secret, "acme", ""), body)
+
+
 def headers_of(body: bytes, secret: str | None = SECRET, hook: str = HOOK, **other: str | None) -> dict[str, str]:
     """The headers of a delivery; ``other`` by name with underscores, None leaves one out."""
     headers: dict[str, str | None] = {
@@ -140,7 +145,7 @@ def headers_of(body: bytes, secret: str | None = SECRET, hook: str = HOOK, **oth
         "X-Hook-UUID": hook.strip("{}"),
         "X-Request-UUID": f"00000000-0000-4000-8000-{next(_numbers):012d}",
         "X-Attempt-Number": "1",
-        "X-Hub-Signature": None if secret is None else sign(secret, body),
+        "X-Hub-Signature": None if secret is None else signature(body, secret),
     }
     headers |= {name.replace("_", "-"): value for name, value in other.items()}
     return {name: value for name, value in headers.items() if value is not None}

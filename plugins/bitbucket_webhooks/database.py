@@ -19,6 +19,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from bitbucket_cloud.auth.encryption import WebhookEncryption
 from bitbucket_cloud.errors import ConfigurationError
 from bitbucket_cloud.webhooks.events import Event
+from bitbucket_cloud.webhooks.signature import secret_of_webhook
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,8 @@ class Database:
         problem: ConfigurationError | None = None
         for sealed in row["sealed"]:
             try:
-                secrets.append(encryption.decrypt_webhook_secret(row["conn_id"], sealed))
+                secret = encryption.decrypt_webhook_secret(row["conn_id"], sealed)
+                secrets.append(secret_of_webhook(secret, row["workspace"], row["repository_id"]))
             except ConfigurationError as error:
                 problem = error
         if problem and not secrets:

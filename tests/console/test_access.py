@@ -13,7 +13,6 @@ from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse
 
 from bitbucket_cloud.auth.encryption import WebhookEncryption
-from bitbucket_cloud.webhooks.signature import sign
 from compliance_console_app import permissions
 from compliance_console_app.app import create_app
 from compliance_console_app.permissions import auth_manager
@@ -21,7 +20,7 @@ from compliance_console_app.web.forms import MOST_BYTES, checked_form
 from compliance_console_app.web.headers import SECURITY
 from tests.conftest import Database
 from tests.console.conftest import OpenConsole
-from tests.receiving import HOOK, SECRET, Registry
+from tests.receiving import HOOK, SECRET, Registry, signature
 from tests.vaulting import KEY, WEBHOOK_KEY_VARIABLE
 
 ROLES = ("viewer", "user", "op", "admin")
@@ -151,7 +150,7 @@ def test_only_a_signature_opens_the_route_of_webhooks(
     refused = console.post(path, content=body, headers=headers)
     assert (refused.status_code, refused.text) == (401, "unknown webhook, or no valid signature\n")
     assert database.execute("SELECT 1 FROM integration.webhook_events").fetchall() == []
-    taken = console.post(path, content=body, headers=headers | {"X-Hub-Signature": sign(SECRET, body)})
+    taken = console.post(path, content=body, headers=headers | {"X-Hub-Signature": signature(body)})
     assert taken.status_code == 202
     assert len(database.execute("SELECT 1 FROM integration.webhook_events").fetchall()) == 1
     assert {name: taken.headers[name] for name in SECURITY} == SECURITY

@@ -66,7 +66,7 @@ class Visitor:
         page.fill("input[name=username]", self.user)
         page.fill("input[name=password]", self.airflow.password(self.user))
         page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(lambda url: "/auth/login" not in url)
+        page.wait_for_url(lambda url: "/auth/login" not in url, wait_until="commit", timeout=90_000)
 
     def open(self, path: str = "") -> Page:
         """A page of the console."""

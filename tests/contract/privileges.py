@@ -44,6 +44,8 @@ integration.webhooks               SIUD     SIUD    -      -      -      S
 integration.webhook_secrets        -        -       -      -      SIUDT  S
 integration.webhook_events         SUD      S       -      -      -      SI
 integration.webhook_gaps           SID      S       -      -      -      -
+integration.key_origins            SIU      SIU     -      -      -      -
+integration.refused_listings       SIU      SIU     -      -      -      -
 integration.request_budgets        SIUD     SIUD    -      -      -      -
 integration.request_ledger         SIUD     SIUD    -      -      -      -
 integration.publications           S        S       -      -      -      -

@@ -250,7 +250,7 @@ def test_postgres_that_is_down_is_named(pipeline: Pipeline, acme: SandboxServer,
             with pytest.raises(PostgresUnavailable) as caught:
                 task()
             assert "compliance_postgres" in str(caught.value) and "\n" not in str(caught.value)
-            assert "check host, port and login" in str(caught.value)
+            assert "check host and port of the connection" in str(caught.value)
     finally:
         postgres.start()
     tasks.read_chunk(ACME, run_id, 0)

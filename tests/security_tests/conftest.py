@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import psycopg.conninfo
 import pytest
 from psycopg.rows import dict_row
 
 from local.postgres import EmbeddedPostgres
+from local.postgres_cluster import ADMIN_ROLE
 from tests.conftest import Database
 from tests.databases import copied
 from tests.security_tests.builders import World
 
-# What is referred to comes last.
 _EMPTY_EVERY_TABLE = """
     DO $$
     DECLARE
@@ -26,12 +27,6 @@ _EMPTY_EVERY_TABLE = """
                 schemaname IN ('landing', 'staging', 'judged', 'registry', 'integration')
                 AND tablename NOT LIKE 'alembic%'
                 AND tableowner <> 'compliance_vault'
-                -- what takes new rows only has a trigger that says so
-                AND NOT EXISTS (
-                    SELECT 1 FROM pg_trigger
-                    WHERE tgrelid = format('%I.%I', schemaname, tablename)::regclass AND NOT tgisinternal
-                )
-            ORDER BY tablename = 'imports', tablename IN ('evidence', 'exceptions')
         LOOP
             EXECUTE 'DELETE FROM ' || name;
         END LOOP;
@@ -55,8 +50,23 @@ def shared_database(shared_dsn: str) -> Iterator[Database]:
         yield connection
 
 
+@pytest.fixture(scope="package")
+def administrator(postgres: EmbeddedPostgres, shared_dsn: str) -> Iterator[Database]:
+    """Who may delete records too: the triggers that keep them, and references, are off in this session."""
+    database = str(psycopg.conninfo.conninfo_to_dict(shared_dsn)["dbname"])
+    with psycopg.connect(postgres.uri(database, ADMIN_ROLE), autocommit=True, row_factory=dict_row) as connection:
+        connection.execute("SET session_replication_role = replica")
+        yield connection
+
+
 @pytest.fixture
-def world(shared_dsn: str, shared_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(
+    shared_dsn: str,
+    shared_database: Database,
+    administrator: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", shared_dsn)
-    shared_database.execute(_EMPTY_EVERY_TABLE)
+    administrator.execute(_EMPTY_EVERY_TABLE)
     return World(shared_database, tmp_path, monkeypatch)

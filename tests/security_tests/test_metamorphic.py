@@ -38,11 +38,11 @@ KINDS = (
 
 
 @pytest.fixture
-def fill(world: World, shared_database: Database) -> Callable[[Random], World]:
+def fill(world: World, administrator: Database) -> Callable[[Random], World]:
     """An empty world, filled at random, for each example."""
 
     def fresh(random: Random) -> World:
-        shared_database.execute(_EMPTY_EVERY_TABLE)
+        administrator.execute(_EMPTY_EVERY_TABLE)
         world.repositories.clear()
         world.members.clear()
         world.confirmed.clear()

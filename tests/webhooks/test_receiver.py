@@ -18,10 +18,10 @@ import requests
 from cryptography.fernet import Fernet
 
 from bitbucket_cloud.auth.encryption import WebhookEncryption
-from bitbucket_cloud.webhooks.signature import sign
+from bitbucket_cloud.webhooks.signature import secret_of_webhook, sign
 from local.postgres import EmbeddedPostgres
 from tests.conftest import ROOT, Database
-from tests.receiving import HOOK, REPOSITORY, SECRET, Registry, Running, body_of, events, headers_of
+from tests.receiving import HOOK, REPOSITORY, SECRET, Registry, Running, body_of, events, headers_of, signature
 from tests.webhooks.conftest import Deliver
 
 LIMIT = 256 * 1024
@@ -101,9 +101,9 @@ def test_a_wrong_or_missing_signature_is_refused_and_counted_once_a_minute(
 
 def test_a_signature_of_another_body_is_refused(deliver: Deliver, database: Database) -> None:
     body = body_of()
-    assert deliver(body[:-1], X_Hub_Signature=sign(SECRET, body)).status_code == 401
-    assert deliver(body + b"\n", X_Hub_Signature=sign(SECRET, body)).status_code == 401
-    assert deliver(body, X_Hub_Signature=sign(SECRET, body)).status_code == 202
+    assert deliver(body[:-1], X_Hub_Signature=signature(body)).status_code == 401
+    assert deliver(body + b"\n", X_Hub_Signature=signature(body)).status_code == 401
+    assert deliver(body, X_Hub_Signature=signature(body)).status_code == 202
     assert len(events(database)) == 1
 
 
@@ -215,6 +215,15 @@ def test_the_secret_that_a_webhook_was_given_last_is_accepted_however_old(delive
 def test_the_secret_of_another_connection_is_not_accepted(deliver: Deliver, registry: Registry) -> None:
     registry.secret("of another", conn_id="bitbucket_other")
     assert deliver(secret="of another").status_code == 401
+
+
+def test_the_secret_of_another_webhook_of_the_connection_is_not_accepted(deliver: Deliver, registry: Registry) -> None:
+    """Who learns the secret of a repository's webhook can't speak for the workspace, nor with the connection's own."""
+    body = body_of()
+    of_repository = secret_of_webhook(SECRET, "acme", REPOSITORY)
+    for secret in (of_repository, SECRET):
+        assert deliver(body, X_Hub_Signature=sign(secret, body)).status_code == 401
+    assert deliver(body).status_code == 202
 
 
 # -------------------------------------------------------------------------------------------- known already
@@ -386,7 +395,7 @@ def test_what_it_says_holds_neither_body_nor_secret_nor_signature(receiver: Runn
     assert re.search(r"pullrequest:fulfilled of workspace acme, repository \{aaaaaaaa.*taken in", said)
     assert "delivery refused with 401" in said
     key = receiver.environment["COMPLIANCE_WEBHOOK_KEY"]
-    for hidden in ("secret plan", SECRET, sign(SECRET, body).partition("=")[2], key):
+    for hidden in ("secret plan", SECRET, signature(body).partition("=")[2], key):
         assert hidden not in said
 
 

@@ -23,6 +23,7 @@ from bitbucket_cloud.webhooks import registration as webhooks
 from bitbucket_cloud.webhooks.records import CHECK_IS_WORTH
 from bitbucket_cloud.webhooks.removal import Removed, remove
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
+from bitbucket_cloud.webhooks.signature import secret_of_webhook
 from bitbucket_compliance.core.errors import BitbucketUnavailable
 from bitbucket_compliance.tasks import bitbucket_webhooks as pipeline_webhooks
 from bitbucket_compliance.tasks import webhook_report
@@ -67,6 +68,10 @@ class Bench:
             requests_per_hour=0,
         )
         self.client = BitbucketClient(replace(given, **settings), database=self.database)
+
+    def secret(self, repository_id: str = "") -> str:
+        """What the webhook of the workspace, or of a repository, has to be given."""
+        return secret_of_webhook(self.secrets.current(CONN).value, DEMO, repository_id)
 
     def ensure(self, repositories: Any = (), *, url: str = URL, events: Any = EVENTS, reactivate: bool = False) -> Any:
         return webhooks.ensure(self.client, self.database, DEMO, url, events, repositories, reactivate=reactivate)
@@ -150,7 +155,7 @@ def test_a_workspace_gets_one_webhook_with_a_secret_and_it_is_recorded(bench: Be
     assert (outcome.place, outcome.state, outcome.done) == (f"workspace {DEMO}", "active", "created")
     assert (hook.url, hook.description, tuple(hook.events), hook.active) == (URL, OURS, EVENTS, True)
     secret = bench.secrets.current(CONN)
-    assert hook.secret == secret.value
+    assert hook.secret == bench.secret()
     row = bench.row()
     assert (row["hook_id"], row["secret_id"], row["state"], row["problem"]) == (
         hook.uuid, secret.secret_id, "active", None,
@@ -185,13 +190,13 @@ def test_what_differs_is_repaired_with_everything_and_delivers_since_the_same_ti
     bench: Bench, field: str, value: Any
 ) -> None:
     bench.ensure()
-    before, secret = bench.row(), bench.secrets.current(CONN)
+    before = bench.row()
     setattr(bench.hooks[0], field, value)
     bench.wrote()
     assert bench.ensure().outcomes[0].done == "repaired"
     assert bench.wrote() == [("PUT", 200)]
     (hook,) = bench.hooks
-    assert (hook.url, hook.description, tuple(hook.events), hook.secret) == (URL, OURS, EVENTS, secret.value)
+    assert (hook.url, hook.description, tuple(hook.events), hook.secret) == (URL, OURS, EVENTS, bench.secret())
     assert bench.row()["registered_at"] == before["registered_at"]
     bench.ensure()
     assert bench.wrote() == []
@@ -261,7 +266,7 @@ def test_one_that_delivers_to_our_address_is_taken_over_with_a_new_secret(bench:
     hook = bench.add(url=URL, description="by hand")
     assert bench.ensure().outcomes[0].done == "repaired"
     assert [one.uuid for one in bench.hooks] == [hook.uuid]
-    assert hook.secret == bench.secrets.current(CONN).value
+    assert hook.secret == bench.secret()
     assert bench.row()["registered_at"] is not None
 
 
@@ -309,7 +314,7 @@ def test_a_creation_whose_answer_is_lost_is_looked_for_and_not_doubled(bench: Be
     assert [method for method, _ in bench.wrote()] == ["POST", "PUT"]
     row = bench.row()
     assert (row["hook_id"], row["state"]) == (hook.uuid, "active") and row["registered_at"] is not None
-    assert hook.secret == bench.secrets.current(CONN).value
+    assert hook.secret == bench.secret()
 
 
 def test_a_creation_that_failed_is_tried_again(bench: Bench) -> None:
@@ -405,7 +410,7 @@ def test_repositories_get_one_each_where_the_workspace_is_refused(lowly: Bench) 
     for row in lowly.rows():
         if row["state"] == "active":
             (hook,) = lowly.of(row["slug"])
-            assert (hook.uuid, hook.url, hook.secret) == (row["hook_id"], URL, lowly.secrets.current(CONN).value)
+            assert (hook.uuid, hook.url, hook.secret) == (row["hook_id"], URL, lowly.secret(row["repository_id"]))
         else:
             assert row["hook_id"] is None and row["problem"]
     assert "owns no workspace" in lowly.row()["problem"]
@@ -441,9 +446,11 @@ def test_what_changed_is_brought_to_repositories_at_once(lowly: Bench) -> None:
     lowly.ensure(repositories)
     lowly.ensure(repositories, events=["repo:deleted"])
     assert {tuple(lowly.of(slug)[0].events) for _, slug in repositories} == {("repo:deleted",)}
-    new = lowly.secrets.rotate(CONN)
+    lowly.secrets.rotate(CONN)
     lowly.ensure(repositories, events=["repo:deleted"])
-    assert {lowly.of(slug)[0].secret for _, slug in repositories} == {new.value}
+    secrets = [lowly.of(slug)[0].secret for _, slug in repositories]
+    assert secrets == [lowly.secret(repository_id) for repository_id, _ in repositories]
+    assert len(set(secrets)) == len(secrets), "each webhook has its own"
     lowly.wrote()
     lowly.ensure(repositories, events=["repo:deleted"])
     assert lowly.wrote() == []
@@ -557,7 +564,7 @@ def test_after_a_rotation_each_webhook_is_given_the_new_secret_and_the_old_one_o
     bench.state.faults.clear()
     assert bench.ensure().outcomes[0].done == "repaired"
     row = bench.row()
-    assert bench.hooks[0].secret == new.value and row["secret_id"] == new.secret_id
+    assert bench.hooks[0].secret == bench.secret() and row["secret_id"] == new.secret_id
     assert row["registered_at"] == before["registered_at"]
 
 
@@ -575,8 +582,8 @@ def test_no_secret_is_in_what_is_recorded_said_or_logged(bench: Bench, caplog: p
     bench.state.add_fault("create_workspace_webhook", kind="status_after", remaining=1)
     with caplog.at_level(10):
         done = bench.ensure()
-    secret = bench.secrets.current(CONN).value
-    assert secret not in caplog.text + repr(done) + str(bench.rows())
+    said = caplog.text + repr(done) + str(bench.rows())
+    assert bench.secret() not in said and bench.secrets.current(CONN).value not in said
 
 
 # --- the address ---------------------------------------------------------------------------------------
@@ -690,7 +697,7 @@ def test_the_pipeline_registers_rotates_and_removes(connected: Bench) -> None:
     assert carry_out("ensure", DEMO) == [f"workspace {DEMO}: webhook as it should be"]
     before = connected.hooks[0].secret
     assert carry_out("rotate", DEMO) == [f"workspace {DEMO}: webhook repaired"]
-    assert connected.hooks[0].secret == connected.secrets.current(CONN).value != before
+    assert connected.hooks[0].secret == connected.secret() != before
     gone, warning = carry_out("remove")
     assert gone == f"workspace {DEMO}: 1 webhook deleted at Bitbucket" and "registers them again" in warning
     assert connected.hooks == [] and connected.rows() == []

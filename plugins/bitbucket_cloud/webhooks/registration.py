@@ -32,6 +32,7 @@ from bitbucket_cloud.errors import (
 from bitbucket_cloud.urls import origin_of, sends_in_plain
 from bitbucket_cloud.webhooks.records import Place, State, Webhooks, only_one
 from bitbucket_cloud.webhooks.secrets.webhook_secrets import Secret, WebhookSecrets
+from bitbucket_cloud.webhooks.signature import secret_of_webhook
 
 log = logging.getLogger(__name__)
 
@@ -142,14 +143,14 @@ class _Wanted:
     reactivate: bool
     to_reactivate: str
 
-    def body(self, description: str, *, active: bool) -> dict[str, object]:
+    def body(self, place: Place, description: str, *, active: bool) -> dict[str, object]:
         """All that can be set of a webhook."""
         return {
             "description": description,
             "url": self.url,
             "active": active,
             "events": list(self.events),
-            "secret": self.secret.value,
+            "secret": secret_of_webhook(self.secret.value, place.workspace, place.repository_id),
         }
 
 
@@ -226,7 +227,7 @@ class _Registration:
         raise unsure
 
     def _created(self, place: Place) -> Outcome:
-        body = self.wanted.body(self.webhooks.description, active=True)
+        body = self.wanted.body(place, self.webhooks.description, active=True)
         hook = self.client.send(f"create_{place.owner}_webhook", body, **place.path).body
         if not isinstance(hook.get("uuid"), str):
             raise UnreadableBody(f"Bitbucket created the webhook of {place} without saying its uuid; run again")
@@ -239,7 +240,7 @@ class _Registration:
         active = was_active or self.wanted.reactivate
         differs = self._differs(place, hook) or active != was_active
         if differs:
-            body = self.wanted.body(self.webhooks.description, active=active)
+            body = self.wanted.body(place, self.webhooks.description, active=active)
             self.client.send(f"update_{place.owner}_webhook", body, **place.path, uid=hook["uuid"])
         state: State = "active" if active else "disabled"
         problem = None

@@ -13,6 +13,17 @@ from collections.abc import Iterable
 _HEADER = re.compile(r"sha256=([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 
 
+def secret_of_webhook(secret: str, workspace: str, repository_id: str) -> str:
+    """The secret of one webhook, made of its connection's: who learns it can sign for no other webhook.
+
+    Args:
+        secret: of the connection; never sent to Bitbucket.
+        workspace: slug, as recorded with the webhook.
+        repository_id: uuid with braces; empty for the webhook of the workspace.
+    """
+    return hmac.new(secret.encode(), f"{workspace}\n{repository_id}".encode(), hashlib.sha256).hexdigest()
+
+
 def sign(secret: str, body: bytes) -> str:
     """The header's value for a body."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()

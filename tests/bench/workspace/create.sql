@@ -2,6 +2,8 @@
 -- the same each time it is asked for, until a day of the benchmark changes it.
 
 CREATE SCHEMA bench;
+GRANT USAGE ON SCHEMA bench TO compliance_pipeline;
+ALTER DEFAULT PRIVILEGES IN SCHEMA bench GRANT ALL ON TABLES TO compliance_pipeline;
 
 CREATE FUNCTION bench.identity(name text) RETURNS text
 LANGUAGE sql IMMUTABLE

@@ -1,7 +1,7 @@
 -- Purpose: what people declared before the first run: roster, classification, evidence, accepted exceptions.
 
 INSERT INTO registry.imports (kind, file_name, file_sha256, row_count, imported_by)
-VALUES ('roster', 'roster.csv', 'os:bench', %(members)s, 'bench');
+VALUES ('roster', 'roster.csv', 'bench', %(members)s, 'os:bench');
 
 -- as many rows as members: where a member is not on it, or is an app, somebody is who is no member
 INSERT INTO registry.people (import_id, line, email, name, status, end_date, account_id)

@@ -2,6 +2,8 @@
 -- who changes on which day, and into what, comes of a hash.
 
 CREATE SCHEMA bench;
+GRANT USAGE ON SCHEMA bench TO compliance_pipeline;
+ALTER DEFAULT PRIVILEGES IN SCHEMA bench GRANT ALL ON TABLES TO compliance_pipeline;
 
 CREATE FUNCTION bench.identity(name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -155,7 +155,7 @@ def test_a_formula_behind_another_list_separator_is_none(cell: str) -> None:
 
 @pytest.mark.parametrize("run", ["\t", ";", "'", '"', ";'", "\t'=", " ;", "="])
 def test_no_cell_keeps_the_export_busy(run: str) -> None:
-    cell = run * 500_000
+    cell = run * 100_000
     began = time.monotonic()
     assert csv_table.original(csv_table.safe(cell)) == cell
     assert time.monotonic() - began < 10

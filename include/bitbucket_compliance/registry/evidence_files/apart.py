@@ -31,7 +31,7 @@ WAIT_SECONDS: Final = 20.0
 
 _working = threading.BoundedSemaphore(AT_WORK)
 _admitted = threading.BoundedSemaphore(AT_WORK + WAITING)
-_PROGRAM: Final = [sys.executable, "-P", "-m", "bitbucket_compliance.registry.evidence_files"]
+_PROGRAM: Final = [sys.executable, "-B", "-P", "-m", "bitbucket_compliance.registry.evidence_files"]
 _INCLUDE: Final = str(Path(bitbucket_compliance.__path__[0]).parent)
 
 
