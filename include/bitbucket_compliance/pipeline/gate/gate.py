@@ -114,8 +114,8 @@ def _say(outcome: Outcome) -> None:
     level = logging.ERROR if outcome.is_critical else logging.WARNING
     log.log(
         level,
-        "%s expectation failed in quality.%s: %s; seen: %s%s",
-        expectation.severity,
+        "%s: expectation failed in quality.%s: %s; seen: %s%s",
+        expectation.severity.replace("_", " "),
         expectation.view,
         expectation.description,
         outcome.seen,
