@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import psycopg
 from psycopg import sql
@@ -22,6 +22,15 @@ Connection = psycopg.Connection[dict[str, Any]]
 
 #: Seconds to wait for a locked row of the vault: as long as a refresh by another process may take.
 VAULT_LOCK_SECONDS = 90.0
+
+#: What a session needs, whatever the server, the database and the login set: the driver reads no other form of dates,
+#: and whoever waited for a lock has to see what was committed meanwhile. Not sent as startup options, which poolers
+#: refuse.
+SESSION: Final = (
+    "SELECT set_config('client_encoding', 'UTF8', false), set_config('DateStyle', 'ISO, MDY', false),"
+    " set_config('IntervalStyle', 'postgres', false), set_config('TimeZone', 'UTC', false),"
+    " set_config('default_transaction_isolation', 'read committed', false)"
+)
 
 _VAULT_SESSION = Path(__file__).with_name("vault_session.sql")
 
@@ -69,7 +78,8 @@ class Database:
                 connection.row_factory = dict_row
                 if self.configuration.role is not None:
                     connection.execute(set_role(self.configuration.role))
-                    connection.commit()
+                connection.execute(SESSION)
+                connection.commit()
             except BaseException:
                 connection.close()
                 raise

@@ -1,4 +1,5 @@
--- Purpose: let the session have the receiver's rights and no others, where its login has more.
+-- Purpose: let the session have the receiver's rights and no others, where its login has more. Dates travel in
+-- the only form that the driver reads, whatever the server, the database and the login set.
 
 SELECT
     set_config(
@@ -16,4 +17,6 @@ SELECT
             ELSE current_user
         END,
         false
-    );
+    ),
+    set_config('DateStyle', 'ISO, MDY', false),
+    set_config('client_encoding', 'UTF8', false);

@@ -73,7 +73,7 @@ def _section(test: SecurityTest) -> Iterator[str]:
         yield ""
     yield "| reason code | status | means | what to do |"
     yield "|---|---|---|---|"
-    for code, reason in test.reasons.items():
+    for code, reason in test.every_reason.items():
         yield f"| `{code}` | {reason.status} | {_cell(reason.meaning)} | {_cell(reason.remediation or '')} |"
     yield ""
     yield "| framework | controls | strength |"

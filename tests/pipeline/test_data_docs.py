@@ -115,6 +115,7 @@ def test_a_gate_that_fails_leaves_a_page_with_its_rows_and_the_way_out_and_nothi
         "UPDATE staging.repositories SET is_private = null, slug = '<script>alert(1)</script>' WHERE slug = 'repo-1'",
     )
     execute(pipeline, "UPDATE staging.member_emails SET email = ' ' || upper(email)")
+    execute(pipeline, "UPDATE staging.granted_scopes SET run_id = 'another'")
     with pytest.raises(AirflowFailException):
         tasks.gate(ACME, run_id, "staging")
     pipeline.release(ACME)
@@ -123,7 +124,8 @@ def test_a_gate_that_fails_leaves_a_page_with_its_rows_and_the_way_out_and_nothi
     text = Path(address.removeprefix("file://")).read_text()
     page = Page(text)
     assert "Failed: nothing was published." in page.text and run_id in page.text
-    assert f"critical : {PRIVATE} Way out: Bitbucket's listing left it out" in page.text
+    assert "critical : the granted scopes are those of this run" in page.text
+    assert f"holds back : {PRIVATE} Way out: Bitbucket's listing left it out" in page.text
     assert "<script>alert(1)</script>" in page.text, "shown as text"
     assert "is_normalised" in page.text and "4 rows" in page.text
     assert page.active == [] and "http" not in text.replace("http-equiv", "")

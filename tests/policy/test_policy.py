@@ -75,7 +75,7 @@ def test_thresholds_are_those_of_the_design() -> None:
         3,
     )
     assert (thresholds.offboarding_grace_days, thresholds.roster_max_age_days, thresholds.time_zone) == (0, 7, "UTC")
-    assert (thresholds.max_error_share, thresholds.max_shrink_share) == (0.1, 0.1)
+    assert (thresholds.max_error_share, thresholds.max_shrink_share) == (0.9, 0.1)
 
 
 @pytest.mark.parametrize(("severity", "days"), [("critical", 7), ("high", 30), ("medium", 90)])
@@ -364,7 +364,7 @@ def test_every_single_change_has_a_version_of_its_own(override: Path) -> None:
                 "roster_max_age_days": 8,
                 "time_zone": "Europe/Berlin",
                 "evidence_validity_days": 91,
-                "max_error_share": 0.2,
+                "max_error_share": 0.95,
                 "max_shrink_share": 0.2,
                 "max_data_age_hours": 49,
                 "due_days_critical": 8,

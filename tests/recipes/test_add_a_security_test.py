@@ -106,4 +106,4 @@ def test_one_new_folder_is_a_ninth_security_test(copy: Path, dsn: str, database:
     codes = database.execute(
         "SELECT reason_code FROM compliance.reason_codes WHERE test_id = %s", (TEST_ID,)
     ).fetchall()
-    assert {row["reason_code"] for row in codes} == {"private", "public", "visibility_unknown"}
+    assert {row["reason_code"] for row in codes} == {"private", "public", "visibility_unknown", "held_back"}

@@ -249,7 +249,7 @@ LOWERS = [
     {"thresholds": {"roster_max_age_days": 8}},
     {"thresholds": {"behaviour_window_days": 30}},
     {"thresholds": {"due_days_critical": 8}},
-    {"thresholds": {"max_error_share": 0.5}},
+    {"thresholds": {"max_error_share": 0.95}},
     {"thresholds": {"max_data_age_hours": 100}},
     {"thresholds": {"required_protections": ["push"]}},
     {"thresholds": {"time_zone": "Pacific/Auckland"}},

@@ -53,7 +53,13 @@ def test_a_gate_that_was_marked_as_success_publishes_nothing(
     assert "clear the task gate.gate_staging of this run" in said
     tasks.gate(ACME, run_id, "staging")
     assert "the gate results did not look at this run" in refused()
-    database.execute("UPDATE judged.verdicts SET reason = ' ' WHERE subject_name = 'repo-0'")
+    database.execute(
+        "INSERT INTO compliance.result_history (workspace, test_id, subject_type, subject_id, severity, status,"
+        " reason_code, reason, detail, facts_hash, policy_version, run_id, valid_from)"
+        " VALUES (%s, 'repo_classified', 'repository', '{forged}', 'high', 'passing', 'c', 'r', '{}', 'h', 'p', 'r',"
+        " '2026-01-01')",
+        (ACME,),
+    )
     with pytest.raises(AirflowFailException):
         tasks.gate(ACME, run_id, "results")
     assert "the gate results did not pass" in refused()

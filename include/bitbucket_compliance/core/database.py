@@ -18,6 +18,22 @@ CONNECTION_ID = "compliance_postgres"
 PIPELINE_ROLE = "compliance_pipeline"
 PACKAGE = Path(__file__).resolve().parents[1]
 
+#: What a session needs, whatever the server, the database and the login set. Sent once it is connected: poolers refuse
+#: startup options.
+_SESSION: Mapping[str, str] = {
+    "client_encoding": "UTF8",
+    # The only forms of dates and intervals that the driver reads.
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    # Whoever waited for a lock has to see what was committed meanwhile.
+    "default_transaction_isolation": "read committed",
+    # Compiling these queries costs more than running them.
+    "jit": "off",
+    # What is looked up in a hash fits into one: a workspace's pull requests are a million at most.
+    "work_mem": "64MB",
+}
+
 #: A connection as ``connect`` gives it: each row is a dictionary of its columns.
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -51,14 +67,29 @@ def log_in(conn_id: str = CONNECTION_ID) -> psycopg.Connection[Any]:
 def prepare(connection: psycopg.Connection[Any], role: str = PIPELINE_ROLE) -> Connection:
     """The same connection, for work in a role: rows are dictionaries, the clock is UTC. Commits."""
     connection.row_factory = dict_row
-    step_into(connection, role)
-    connection.execute("SET TIME ZONE 'UTC'")
-    # Compiling these queries costs more than running them.
-    connection.execute("SET jit TO off")
-    # What is looked up in a hash fits into one: a workspace's pull requests are a million at most.
-    connection.execute("SET work_mem TO '64MB'")
-    connection.commit()
+    set_up(connection, role)
     return connection
+
+
+def set_up(connection: psycopg.Connection[Any], role: str, settings: Mapping[str, str] | None = None) -> None:
+    """Give a session its role and all settings that it needs, with more of them where there are any. Commits.
+
+    Raises:
+        RoleRefused, SchemaMissing: see ``step_into``.
+    """
+    step_into(connection, role)
+    configure(connection, {**_SESSION, **(settings or {})})
+    connection.commit()
+
+
+def configure(
+    connection: psycopg.Connection[Any], settings: Mapping[str, str], *, until_the_transaction_ends: bool = False
+) -> None:
+    """Set what Postgres calls configuration parameters; joins the open transaction."""
+    connection.execute(
+        "SELECT set_config(wanted.name, wanted.value, %s) FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)",
+        (until_the_transaction_ends, list(settings), list(settings.values())),
+    )
 
 
 def step_into(connection: psycopg.Connection[Any], role: str) -> None:

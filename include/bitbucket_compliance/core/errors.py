@@ -220,6 +220,17 @@ def _named(error: psycopg.Error | None) -> PipelineError | None:
             f"compliance_postgres: the schema is not there or too old ({one_line(error)}); "
             "run `make upgrade` (on a server: python -m bitbucket_compliance upgrade)"
         )
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return PostgresRefused(
+            f"compliance_postgres: the server takes no changes ({one_line(error)}); give the address of the one that "
+            "does, no standby's, and a login and database without default_transaction_read_only",
+            retryable=True,
+        )
+    if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout | psycopg.errors.TransactionTimeout):
+        return PostgresUnavailable(
+            f"compliance_postgres: the server ended the session ({one_line(error)}); raise the time limit named there "
+            "for this login, then run again"
+        )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return _of_server(error)
     return None

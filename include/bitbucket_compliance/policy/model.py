@@ -117,10 +117,10 @@ class Thresholds(_Strict):
     """Whether who submits evidence, or owns an exception, may decide on it too: for teams of one."""
     bodies_kept_days: Annotated[int, Field(ge=30, le=3650), Weaker.WHEN_LOWER] = 400
     """What Bitbucket answered is kept for so many days after it was seen last."""
-    max_error_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.10
-    """Where calls failed on a larger share of the repositories, and on more than three, nothing is published."""
+    max_error_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.9
+    """A run is not published where it could read nothing of more of its repositories, and of more than three."""
     max_shrink_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.10
-    """Where a listing is shorter than the last one by a larger share, nothing is published."""
+    """A run is not published where a listing lost a larger share and more than three objects, or became empty."""
     reread_hours: Annotated[Hours, Weaker.WHEN_HIGHER] = 20
     """An untouched repository is read again after so many hours: below a day, a daily run reads all."""
     reading_hours: Annotated[Hours, Weaker.NEVER] = 20

@@ -117,6 +117,7 @@ MEMBERS = Resource(
     table="members",
     fills=("members.account_id", "members.display_name", "members.nickname", "members.member_type"),
     required="list members",
+    may_fail=True,
     identifies="member",
 )
 MEMBER_ROLES = Resource(

@@ -39,6 +39,7 @@ class Resource:
         table: the staging table that it feeds, by ``pipeline/stage/<table>.sql``; None: no table of its own.
         fills: columns of the published inventory that it decides, as ``table.column``.
         required: what no run can do without it for, as a verb; None: a run goes on where it can't be read.
+        may_fail: whether a run goes on all the same where Bitbucket does not answer: what rests on it is an error then.
         asked_after: name of the resource after which it is asked for, where what was read shows that it is needed;
             None: it is always asked for.
         may_be_absent: whether a 404 is an answer: nobody ever configured it.
@@ -65,6 +66,7 @@ class Resource:
     table: str | None = None
     fills: tuple[str, ...] = ()
     required: str | None = None
+    may_fail: bool = False
     asked_after: str | None = None
     may_be_absent: bool = False
     may_be_unread: bool = False

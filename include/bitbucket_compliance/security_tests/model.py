@@ -64,6 +64,17 @@ class Reason:
     api_calls: tuple[ApiCall, ...] = ()
 
 
+#: What the pipeline may say in the place of any test's own verdict.
+OF_EVERY_TEST: Mapping[str, Reason] = {
+    "held_back": Reason(
+        "error",
+        None,
+        "A check of what was read, or of the verdict itself, found it wrong; the reason says what should hold.",
+        "Look at the page of the run's gate (compliance.runs.data_docs) or at quality.expectation_results: it shows "
+        "what broke the rule and says what to do. Then run again.",
+    ),
+}
+
 # The resources that list subjects; all others are asked of one subject each.
 LISTINGS = frozenset({"repositories", "members", "workspace"})
 
@@ -82,7 +93,7 @@ class SecurityTest:
         rationale: why it is asked, for the documentation; Markdown.
         how_decided: how a verdict is reached, a paragraph each; Markdown.
         bases: by basis, the resources of staging.coverage a verdict on it rests on.
-        reasons: every reason code the verdict can give.
+        reasons: every reason code the verdict can give; see ``every_reason`` for those that the pipeline adds.
         controls: of frameworks, that the test gives evidence for.
         cannot_see: what an auditor must not take the verdict for, in sentences.
         also_reads: resources that are asked for where those of the configuration don't decide by themselves.
@@ -118,16 +129,21 @@ class SecurityTest:
     verdict: Literal["verdict.sql", "verdict.py"] = "verdict.sql"
 
     @property
+    def every_reason(self) -> Mapping[str, Reason]:
+        """The reason codes of the verdict, and those that the pipeline may put in their place."""
+        return {**self.reasons, **OF_EVERY_TEST}
+
+    @property
     def path(self) -> Path:
         """The file of the verdict."""
         return Path(__file__).parent / self.test_id / self.verdict
 
     @property
-    def resources(self) -> set[str]:
+    def resources(self) -> frozenset[str]:
         """Names of all resources that a verdict may rest on."""
-        return {name for names in self.bases.values() for name in names} | set(self.also_reads)
+        return frozenset(name for names in self.bases.values() for name in names) | frozenset(self.also_reads)
 
     @property
     def reads_listings_alone(self) -> bool:
         """Whether a verdict is as old as the listing of its subjects, for nothing below it was asked for."""
-        return {name for names in self.bases.values() for name in names} <= LISTINGS
+        return self.resources <= LISTINGS

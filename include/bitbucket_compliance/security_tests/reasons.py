@@ -62,13 +62,6 @@ OF_MAIN_BRANCHES: Mapping[str, Reason] = {
 }
 #: Of every test that finds members by their e-mail addresses.
 OF_MEMBERS: Mapping[str, Reason] = {
-    "not_read_yet": Reason(
-        "pending",
-        None,
-        "The member was last seen too long ago: no listing since then could be read whole.",
-        "Look at landing.calls for why the listing of members may lack objects; once it is read whole, the member is "
-        "judged, or is gone.",
-    ),
     "extract_failed": Reason(
         "error",
         None,

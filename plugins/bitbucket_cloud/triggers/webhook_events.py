@@ -102,12 +102,13 @@ class WebhookEventTrigger(BaseEventTrigger):
         import psycopg
         from psycopg.rows import dict_row
 
-        from bitbucket_cloud.database import set_role
+        from bitbucket_cloud.database import SESSION, set_role
 
         parameters = await asyncio.to_thread(_parameters, self.postgres_conn_id)
         connection = await psycopg.AsyncConnection.connect(**parameters, autocommit=True, row_factory=dict_row)
         if self.role is not None:
             await connection.execute(set_role(self.role))
+        await connection.execute(SESSION)
         return connection
 
 

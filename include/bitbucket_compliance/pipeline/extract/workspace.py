@@ -14,6 +14,7 @@ from bitbucket_compliance.pipeline.extract import fetch
 from bitbucket_compliance.pipeline.extract.addresses import batch_key, batches, declared_addresses, due_addresses
 from bitbucket_compliance.pipeline.extract.fetch import Call, Client, resumed
 from bitbucket_compliance.pipeline.extract.landing.results import (
+    FAILED,
     NOT_FOUND,
     OK,
     PERMISSION_MISSING,
@@ -119,6 +120,8 @@ class _Reader:
         missing = resumed([call for call in calls if call.key not in self._outcomes], self._checkpoints)
         results, waiting = self._side_by_side(missing)
         note_scopes(self._writer.connection, self._run, self._client)
+        # Taking the results may ask Bitbucket once more.
+        self._writer.connection.commit()
         for result in results:
             self._take(result)
         if with_workspace:
@@ -161,7 +164,7 @@ class _Reader:
         resource = BY_NAME[result.resource]
         if resource.required:
             demand(self._run, result, known_scopes(self._run, self._client))
-        if resource.required and resource.read_as == "listing":
+        if resource.required and resource.read_as == "listing" and result.outcome == OK:
             log.info("progress: %d %s listed", len(result.objects), result.resource)
         self._outcomes[result.key] = result.outcome
         self._writer.add(result)
@@ -174,6 +177,14 @@ def demand(run: Run, result: CallResult, granted: frozenset[str] | None) -> None
         WorkspaceUnknown, ConnectionRefused, BitbucketUnavailable: see ``list_workspace``.
     """
     if result.outcome == OK:
+        return
+    if result.outcome == FAILED and BY_NAME[result.resource].may_fail:
+        log.warning(
+            "%s of workspace %s could not be read: what rests on them is an error in this run; %s",
+            result.resource,
+            run.workspace,
+            result.message,
+        )
         return
     if result.outcome == NOT_FOUND:
         raise WorkspaceUnknown(

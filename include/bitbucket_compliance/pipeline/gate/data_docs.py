@@ -89,6 +89,7 @@ def _page(run: Run, gate: str, outcomes: Sequence[Outcome], evaluated_at: dateti
         evaluated_at=evaluated_at,
         failed=failed,
         stopped=any(outcome.is_critical for outcome in failed),
+        held_back=any(outcome.holds_back for outcome in failed),
         expectations=len(outcomes),
         sections=list(_sections(outcomes)),
     )

@@ -1,4 +1,7 @@
-"""Gate: Great Expectations over views of schema ``quality``; a critical expectation that fails stops publication.
+"""Gate: Great Expectations over views of schema ``quality``.
+
+A critical expectation that fails stops publication. One about single subjects holds these back: their verdicts become
+errors, and all others are published.
 
 All suites of a gate run in one task: importing Great Expectations costs seconds, validating costs milliseconds.
 What a gate found is in ``quality.expectation_results``, in the task log with its rows, and on a page (``data_docs``).
@@ -9,11 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bitbucket_compliance.core.database import Connection, as_json, copy_rows, one_row, refresh_statistics
+from psycopg import sql
+
+from bitbucket_compliance.core.database import (
+    Connection,
+    as_json,
+    configure,
+    copy_rows,
+    one_row,
+    refresh_statistics,
+    run_sql,
+)
 from bitbucket_compliance.core.errors import GateFailed, GateUnanswered
 from bitbucket_compliance.pipeline.gate import data_docs
 from bitbucket_compliance.pipeline.gate.expectations import results, staging
-from bitbucket_compliance.pipeline.gate.validation import Outcome, validate
+from bitbucket_compliance.pipeline.gate.validation import Outcome, asked_about, validate
 from bitbucket_compliance.pipeline.run.run import Run
 
 log = logging.getLogger(__name__)
@@ -37,10 +50,11 @@ def gate(connection: Connection, run: Run, name: str) -> None:
     # Before the gate looks: what is staged or judged meanwhile makes its outcome void.
     looked_at = _state(connection, run, name)
     outcomes = validate(run, SUITES[name](run.policy.thresholds))
+    if not any(outcome.is_critical and not outcome.success for outcome in outcomes):
+        # Great Expectations gives the first of the rows that broke a rule alone: all of them are asked for here.
+        configure(connection, asked_about(run), until_the_transaction_ends=True)
+        _HOLD_BACK[name](connection, run, [outcome for outcome in outcomes if outcome.holds_back])
     _record(connection, run, name, outcomes, looked_at)
-    for outcome in outcomes:
-        if outcome.holds:
-            _hold_back(connection, run, outcome)
     _note_quality(connection, run)
     connection.commit()
     failed = sorted(
@@ -55,14 +69,53 @@ def gate(connection: Connection, run: Run, name: str) -> None:
         raise _error(name, critical)
 
 
+def _hold_back(connection: Connection, run: Run, broken: Sequence[Outcome]) -> None:
+    """Note what the tests must not rely on, in the place of what the last gate noted; joins the transaction."""
+    connection.execute("DELETE FROM staging.held_back WHERE workspace = %(workspace)s", run.keys)
+    for outcome in broken:
+        held = outcome.expectation.held_back
+        if held is None:
+            raise ValueError(f"nobody knows what to hold back: {outcome.expectation.description}")
+        noted = connection.execute(
+            sql.SQL(
+                "INSERT INTO staging.held_back (workspace, subject_id, resource, rule)"
+                " SELECT DISTINCT %(workspace)s, coalesce({subject}, ''), coalesce({resource}, ''), %(rule)s"
+                " FROM ({broken}) AS broken"
+            ).format(
+                subject=sql.SQL(held.subject),
+                resource=sql.SQL(held.resource),
+                broken=sql.SQL(outcome.expectation.broken_rows),
+            ),
+            {"workspace": run.workspace, "rule": outcome.expectation.description},
+        )
+        log.warning("held back: %d subjects or resources", noted.rowcount)
+
+
+def _hold_back_verdicts(connection: Connection, run: Run, broken: Sequence[Outcome]) -> None:
+    """Put errors in the place of verdicts that broke a rule; joins the transaction."""
+    found = [
+        (row["test_id"], row["subject_id"], outcome.expectation.description)
+        for outcome in broken
+        for row in connection.execute(sql.SQL(outcome.expectation.broken_rows))
+    ]
+    if found:
+        test_ids, subject_ids, rules = ([row[column] for row in found] for column in range(3))
+        keys = {**run.keys, "test_ids": test_ids, "subject_ids": subject_ids, "rules": rules}
+        run_sql(connection, "pipeline/gate/hold_back_verdicts.sql", keys)
+        log.warning("held back: %d verdicts", len({row[:2] for row in found}))
+
+
+_HOLD_BACK = {"staging": _hold_back, "results": _hold_back_verdicts}
+
+
 def _say(outcome: Outcome) -> None:
     """In the task log: the rule, the rows that broke it, and what to do."""
     expectation = outcome.expectation
     level = logging.ERROR if outcome.is_critical else logging.WARNING
     log.log(
         level,
-        "%s expectation failed in quality.%s: %s; seen: %s%s",
-        "critical" if outcome.is_critical else "warning",
+        "%s: expectation failed in quality.%s: %s; seen: %s%s",
+        expectation.severity.replace("_", " "),
         expectation.view,
         expectation.description,
         outcome.seen,
@@ -136,32 +189,13 @@ def _record(connection: Connection, run: Run, name: str, outcomes: Sequence[Outc
                 outcome.expectation.view,
                 outcome.expectation.kind,
                 outcome.expectation.description,
-                "critical" if outcome.is_critical else "warning",
+                outcome.expectation.severity,
                 outcome.success,
                 as_json(outcome.observed),
             )
             for outcome in outcomes
         ),
     )
-
-
-def _hold_back(connection: Connection, run: Run, outcome: Outcome) -> None:
-    """Remember every repository that an expectation names, for the tests that rest on what it is about."""
-    expectation = outcome.expectation
-    query = expectation.arguments["unexpected_rows_query"].format(batch=f"quality.{expectation.view}")
-    connection.execute(
-        "SELECT set_config('compliance.workspace', %(workspace)s, true),"
-        " set_config('compliance.run_id', %(run_id)s, true)",
-        run.keys,
-    )
-    # Constant SQL of the suite.
-    statement = f"""
-        INSERT INTO quality.held_back (workspace, run_id, repository_id, resource, because)
-        SELECT DISTINCT %(workspace)s, %(run_id)s, wrong.repository_id, %(resource)s, %(because)s
-        FROM ({query}) AS wrong WHERE wrong.repository_id IS NOT null
-    """  # noqa: S608  # nosec B608
-    values = {**run.keys, "resource": expectation.holds, "because": expectation.description}
-    connection.execute(statement.encode(), values)
 
 
 def _note_quality(connection: Connection, run: Run) -> None:

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE
+from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE, set_up
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 from bitbucket_compliance.pipeline.extract.selection import read_of_repositories
-from bitbucket_compliance.pipeline.gate.expectations.model import Expectation
+from bitbucket_compliance.pipeline.gate.expectations.model import Expectation, Severity
 from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.resources.catalogue import RESOURCES
 
 if TYPE_CHECKING:
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 
 # How many of the rows that broke an expectation are printed and kept; the others are counted.
 ROWS_SHOWN = 20
+# In Great Expectations' own words.
+_SEVERITY: Mapping[Severity, str] = {"critical": "critical", "holds_back": "warning", "warning": "warning"}
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,15 @@ class Outcome:
 
     @property
     def is_critical(self) -> bool:
-        """Whether it stops publication where it does not hold; one that holds back must say whom."""
-        return self.expectation.severity == "critical" or bool(self.expectation.holds and self.problem)
+        """Whether publication has to stop where it does not hold: also where nobody knows what to hold back."""
+        return self.expectation.severity == "critical" or (
+            self.expectation.severity == "holds_back" and self.problem is not None
+        )
 
     @property
-    def holds(self) -> bool:
-        """Whether it names repositories that have to be held back."""
-        return bool(self.expectation.holds) and not self.success and not self.problem
+    def holds_back(self) -> bool:
+        """Whether single verdicts can't be relied on."""
+        return self.expectation.severity == "holds_back" and not self.success and self.problem is None
 
     @property
     def seen(self) -> str:
@@ -108,15 +111,27 @@ def load_library() -> ModuleType:
     return gx
 
 
+def asked_about(run: Run) -> dict[str, str]:
+    """The settings of a session that the views of ``quality`` filter by."""
+    always_read = [one.name for one in read_of_repositories(run.policy) if not one.on_demand]
+    return {
+        "compliance.workspace": run.workspace,
+        "compliance.run_id": run.run_id,
+        "compliance.always_read": ",".join(always_read),
+    }
+
+
 def validate(run: Run, expectations: Sequence[Expectation]) -> list[Outcome]:
     """Evaluate every expectation for the run's workspace."""
     gx = load_library()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
+    # It would write down its whole configuration anew for each view, in memory, which is a sixth of a gate's time.
+    context.variables.save = lambda: None
     source = _datasource(context, run)
     rules = [
         getattr(gx.expectations, expectation.kind)(
-            **expectation.arguments, severity=expectation.severity, description=expectation.description
+            **expectation.arguments, severity=_SEVERITY[expectation.severity], description=expectation.description
         )
         for expectation in expectations
     ]
@@ -213,39 +228,43 @@ def _problem(info: Mapping[str, Any]) -> str | None:
 
 
 def _datasource(context: Any, run: Run) -> "SQLDatasource":
-    """A data source whose session names workspace and run, which the views of ``quality`` filter by."""
+    """A data source whose sessions name workspace and run, which the views of ``quality`` filter by.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: Postgres can't be reached, or refuses the login.
+    """
+    from great_expectations.datasource.fluent.interfaces import TestConnectionError
     from sqlalchemy.engine import URL
 
     address = PostgresAddress.of_connection(CONNECTION_ID)
-    # Compiling these queries costs more than running them.
-    settings = {
-        "role": PIPELINE_ROLE,
-        "compliance.workspace": run.workspace,
-        "compliance.run_id": run.run_id,
-        "compliance.always_read": ",".join(one.name for one in read_of_repositories(run.policy) if not one.on_demand),
-        "compliance.may_be_absent": ",".join(one.name for one in RESOURCES if one.may_be_absent),
-        "compliance.may_be_unread": ",".join(one.name for one in RESOURCES if one.may_be_unread),
-        "jit": "off",
-        "timezone": "UTC",
-    }
-    given = dict(address.options)
-    ours = [f"-c {key}={_escaped(value)}" for key, value in settings.items()]
-    arguments = {**given, "options": " ".join([given.get("options", ""), *ours]), "host": address.host}
+    arguments = {**dict(address.options), "host": address.host}
     # Without the host: a socket's folder can't stand in a URL.
     url = URL.create("postgresql+psycopg", address.user, address.password, port=address.port, database=address.database)
     with warnings.catch_warnings():
         # Its Postgres kind is recommended, but takes no socket folder as host.
         warnings.filterwarnings("ignore", message="You are using a generic SQLDatasource")
-        source: SQLDatasource = context.data_sources.add_sql(
-            "compliance",
-            # Great Expectations substitutes $NAME in connection strings; a password may hold a dollar sign.
-            connection_string=url.render_as_string(hide_password=False).replace("$", "\\$"),
-            create_temp_table=False,
-            kwargs={"connect_args": arguments},
-        )
+        try:
+            source: SQLDatasource = context.data_sources.add_sql(
+                "compliance",
+                # Great Expectations substitutes $NAME in connection strings; a password may hold a dollar sign.
+                connection_string=url.render_as_string(hide_password=False).replace("$", "\\$"),
+                create_temp_table=False,
+                kwargs={"connect_args": arguments},
+            )
+        except TestConnectionError as failed:
+            raise failed.__cause__ or failed from None
+    _set_up_sessions(source, run)
     return source
 
 
-def _escaped(value: str) -> str:
-    """As libpq's ``options`` wants it: a backslash before white space and backslashes."""
-    return "".join(f"\\{character}" if character.isspace() or character == "\\" else character for character in value)
+def _set_up_sessions(source: "SQLDatasource", run: Run) -> None:
+    """Give every session of the source's two engines what ours have, and what the views ask for."""
+    from sqlalchemy import event
+
+    def connected(connection: Any, _: Any) -> None:
+        set_up(connection, PIPELINE_ROLE, asked_about(run))
+
+    for engine in (source.get_engine(), source.get_execution_engine().engine):
+        event.listen(engine, "connect", connected)
+        # Its connections so far only tried whether there is a server.
+        engine.dispose()

@@ -1,5 +1,6 @@
--- Purpose: keep what a test says of each subject, with what follows from its reason code and from the run. What the gate
--- holds back of a repository is an error, and nothing passes that was last seen too long ago.
+-- Purpose: keep what a test says of each subject, with what follows from its reason code and from the run. Where
+-- the gate over staging found the listing of the subject wrong, that stands in the place of what the test says; what it
+-- found wrong below a repository counts as not read, and the test has said so.
 -- Runs with the test's query before it: WITH verdicts AS (subject_id, reason_code, reason, detail, facts).
 
 INSERT INTO judged.verdicts (
@@ -19,90 +20,54 @@ INSERT INTO judged.verdicts (
     evaluated_at,
     read_at
 )
-WITH held_back AS (
-    SELECT
-        held.repository_id,
-        string_agg(DISTINCT held.because, '; ') AS because
-    FROM quality.held_back AS held
-    INNER JOIN integration.runs AS runs ON held.run_id = runs.run_id
-    WHERE
-        held.workspace = %(workspace)s
-        AND held.run_id = %(run_id)s
-        AND held.resource = any(%(resources)s::text[])
-        AND held.found_at >= runs.staged_at
-    GROUP BY held.repository_id
-),
-
-known AS (
-    SELECT
-        verdicts.*,
-        subjects.subject_name,
-        subjects.data_as_of,
-        held_back.because,
-        verdicts.reason_code = any(%(passing_codes)s::text[])
-        AND 'not_read_yet' = any(%(reason_codes)s::text[])
-        AND subjects.data_as_of < %(oldest_reading)s AS too_old
-    FROM verdicts
-    LEFT JOIN judging.subjects(%(workspace)s, %(subject_type)s, %(reads_listings_alone)s) AS subjects
-        ON verdicts.subject_id = subjects.subject_id
-    LEFT JOIN held_back ON verdicts.subject_id = held_back.repository_id
-),
-
-given AS (
-    SELECT
-        subject_id,
-        subject_name,
-        data_as_of,
-        detail,
-        CASE
-            WHEN because IS NOT null THEN 'extract_failed'
-            WHEN too_old THEN 'not_read_yet'
-            ELSE reason_code
-        END AS reason_code,
-        CASE
-            WHEN because IS NOT null
-                THEN format('What was read of this repository can''t be right. What does not hold: %%s.', because)
-            WHEN too_old
-                THEN format(
-                    'Last seen on %%s, too long ago to tell: no listing since then could be read whole.',
-                    (data_as_of AT TIME ZONE 'UTC')::date
-                )
-            ELSE reason
-        END AS reason,
-        CASE WHEN because IS NOT null OR too_old THEN '{}'::jsonb ELSE facts END AS facts
-    FROM known
-)
-
 SELECT
     %(workspace)s,
     %(run_id)s,
     %(test_id)s,
     %(subject_type)s,
-    given.subject_id,
-    given.subject_name,
-    reasons.status,
-    reasons.basis,
-    given.reason_code,
-    concat_ws(' ', given.reason, failures.told) AS reason,
-    given.detail,
-    given.facts,
+    verdicts.subject_id,
+    subjects.subject_name,
+    CASE WHEN held.stands_instead THEN 'error' ELSE reasons.status END,
+    CASE WHEN NOT coalesce(held.stands_instead, false) THEN reasons.basis END,
+    CASE WHEN held.stands_instead THEN 'held_back' ELSE verdicts.reason_code END,
+    CASE
+        WHEN held.stands_instead
+            THEN format('What was read of it can''t be relied on: it should hold that %%s.', held.rule)
+        WHEN reasons.status = 'error' AND held.rule IS NOT null
+            THEN format('%%s What was read can''t be relied on: it should hold that %%s.', verdicts.reason, held.rule)
+        ELSE concat_ws(' ', verdicts.reason, failures.told)
+    END,
+    CASE WHEN held.stands_instead THEN jsonb_build_object('rule', held.rule) ELSE verdicts.detail END,
+    CASE WHEN held.stands_instead THEN jsonb_build_object('rule', held.rule) ELSE verdicts.facts END,
     -- what was seen before the subject was last read, and decided
-    least(given.data_as_of, (given.detail ->> 'data_as_of')::timestamptz),
+    least(subjects.data_as_of, (verdicts.detail ->> 'data_as_of')::timestamptz),
     %(as_of)s,
-    given.data_as_of
-FROM given
+    subjects.data_as_of
+FROM verdicts
+LEFT JOIN judging.subjects(%(workspace)s, %(subject_type)s, %(reads_listings_alone)s) AS subjects
+    ON verdicts.subject_id = subjects.subject_id
 LEFT JOIN
     unnest(%(reason_codes)s::text[], %(statuses)s::text[], %(bases)s::text[])
         AS reasons (reason_code, status, basis)
-    ON given.reason_code = reasons.reason_code
+    ON verdicts.reason_code = reasons.reason_code
+LEFT JOIN LATERAL (
+    SELECT
+        string_agg(DISTINCT found.rule, '; ' ORDER BY found.rule) AS rule,
+        bool_or(found.resource = any(%(listings)s)) AS stands_instead
+    FROM staging.held_back AS found
+    WHERE
+        found.workspace = %(workspace)s
+        AND found.subject_id IN (verdicts.subject_id, '')
+        AND found.resource = any(%(rests_on)s)
+) AS held ON reasons.status <> 'not_applicable'
 LEFT JOIN LATERAL (
     -- what the client said of the call: what to do may depend on it
     SELECT coverage.message || '.' AS told
     FROM staging.coverage AS coverage
     WHERE
-        given.reason_code = 'extract_failed'
+        verdicts.reason_code = 'extract_failed'
         AND coverage.workspace = %(workspace)s
-        AND coverage.repository_id IN (given.subject_id, '')
+        AND coverage.repository_id IN (verdicts.subject_id, '')
         AND coverage.resource = any(%(resources)s::text[])
         AND coverage.outcome IN ('failed', 'not_found')
     ORDER BY coverage.outcome = 'failed' DESC, array_position(%(resources)s::text[], coverage.resource) ASC

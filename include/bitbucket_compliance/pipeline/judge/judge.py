@@ -10,7 +10,7 @@ from bitbucket_compliance.core.database import Connection, as_json, run_sql, sql
 from bitbucket_compliance.core.errors import VerdictRefused
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.security_tests import BY_ID
-from bitbucket_compliance.security_tests.model import SecurityTest
+from bitbucket_compliance.security_tests.model import LISTINGS, SecurityTest
 from bitbucket_compliance.security_tests.tables import Tables
 from bitbucket_compliance.security_tests.verdicts import Verdict
 
@@ -84,12 +84,12 @@ def _insert_verdicts(connection: Connection, run: Run, test: SecurityTest, subje
         "test_id": test.test_id,
         "subject_type": test.subject_type,
         "reads_listings_alone": test.reads_listings_alone,
+        "rests_on": ["", *test.resources],
+        "listings": ["", *(test.resources & LISTINGS)],
         "reason_codes": list(test.reasons),
         "statuses": [reason.status for reason in test.reasons.values()],
         "bases": [reason.basis for reason in test.reasons.values()],
-        "passing_codes": [code for code, reason in test.reasons.items() if reason.status == "passing"],
         "resources": list(dict.fromkeys(name for names in test.bases.values() for name in names)),
-        "oldest_reading": run.oldest_reading,
     }
     try:
         connection.execute(statement, {**run.keys, **follows, **parameters})

@@ -123,7 +123,7 @@ def _catalogue(run: Run) -> dict[str, Any]:
             "api_calls": [asdict(call) for call in reason.api_calls],
         }
         for test in CATALOGUE
-        for code, reason in test.reasons.items()
+        for code, reason in test.every_reason.items()
     ]
     severities = {test.severity for test in policies.values()}
     return {

@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 from bitbucket_compliance.core.database import Connection, refresh_statistics, run_sql
 from bitbucket_compliance.pipeline.fill import fill, forget_left
 from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.resources.catalogue import PULL_REQUESTS, REPOSITORY, RESOURCES
+from bitbucket_compliance.resources.catalogue import BY_NAME, PULL_REQUESTS, REPOSITORY, RESOURCES
 from bitbucket_compliance.resources.model import Resource
 
 log = logging.getLogger(__name__)
@@ -107,5 +107,7 @@ def _stage_listings(connection: Connection, run: Run) -> None:
 
 def _keys(run: Run, resource: Resource, asked_after: str) -> dict[str, Any]:
     """Parameters of a query and its condition; ``asked_after``: the resource whose call tells that a row is gone."""
-    # The one object that a call asks for is gone also where the call brought none; addresses hold for one run.
-    return {**run.keys, "resource": asked_after, "needs_whole": resource.read_as not in ("object", "addresses")}
+    # The one object that a call asks for is gone also where the call brought none; addresses hold for one run. What is
+    # asked for after another resource is kept and forgotten with it: rules that stay as they were need their model.
+    told_by = BY_NAME[asked_after]
+    return {**run.keys, "resource": asked_after, "needs_whole": told_by.read_as not in ("object", "addresses")}

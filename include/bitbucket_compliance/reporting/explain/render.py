@@ -74,7 +74,7 @@ def _span(verdict: Row) -> str:
 
 
 def _reason(chain: Chain) -> Reason | None:
-    return chain.test.reasons.get(chain.verdict["reason_code"])
+    return chain.test.every_reason.get(chain.verdict["reason_code"])
 
 
 def _meaning(chain: Chain) -> str:

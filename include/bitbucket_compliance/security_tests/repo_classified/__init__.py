@@ -2,7 +2,6 @@
 
 from bitbucket_compliance.security_tests.frameworks import ISO_27001, SOC_2, controls
 from bitbucket_compliance.security_tests.model import ApiCall, Reason, SecurityTest
-from bitbucket_compliance.security_tests.reasons import OF_REPOSITORIES
 
 TEST = SecurityTest(
     test_id="repo_classified",
@@ -23,7 +22,6 @@ TEST = SecurityTest(
     ),
     bases={"registry": ("repositories",)},
     reasons={
-        **{code: OF_REPOSITORIES[code] for code in ("extract_failed", "not_read_yet")},
         "classified": Reason(
             "passing", "registry", "An entry declares the repository, and it is no more public than declared."
         ),

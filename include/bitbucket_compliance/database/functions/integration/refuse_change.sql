@@ -46,8 +46,7 @@ BEGIN
         'compliance.exception_endings',
         'integration.publications',
         'quality.expectation_results',
-        'quality.gate_outcomes',
-        'quality.held_back'
+        'quality.gate_outcomes'
     ] LOOP
         EXECUTE format(
             'CREATE TRIGGER rows_are_never_changed BEFORE UPDATE OR TRUNCATE ON %s'

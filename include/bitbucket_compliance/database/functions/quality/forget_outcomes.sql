@@ -9,8 +9,6 @@ BEGIN
     END IF;
     DELETE FROM quality.expectation_results AS expectations
     WHERE expectations.workspace = of_workspace AND expectations.evaluated_at < noted_before;
-    DELETE FROM quality.held_back AS held
-    WHERE held.workspace = of_workspace AND held.found_at < noted_before;
     DELETE FROM quality.gate_outcomes AS outcomes
     WHERE outcomes.workspace = of_workspace AND outcomes.evaluated_at < noted_before;
 END

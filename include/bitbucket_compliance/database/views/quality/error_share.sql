@@ -1,16 +1,20 @@
--- Purpose: the share of listed repositories of which a call failed when they were last read; up to three count as none,
--- for their verdicts say so themselves. Missing rights are no failure; nor is a 404 that only says that nobody
--- configured something.
+-- Purpose: the share of the repositories asked by the run of which it could read nothing; up to three count as none:
+-- few repositories may be gone or broken, many at once mean that Bitbucket is out of order.
 
 CREATE VIEW quality.error_share AS
 WITH counted AS (
     SELECT
-        (SELECT count(*) FROM quality.repositories) AS listed,
+        (
+            SELECT count(DISTINCT coverage.repository_id)
+            FROM quality.coverage AS coverage
+            INNER JOIN quality.repositories AS repositories ON coverage.repository_id = repositories.repository_id
+            WHERE coverage.run_id = current_setting('compliance.run_id')
+        ) AS asked,
         (SELECT count(DISTINCT repository_id) FROM quality.failed_calls) AS failed
 )
 
 SELECT
-    listed,
+    asked,
     failed,
-    CASE WHEN failed > 3 THEN failed::double precision / nullif(listed, 0) ELSE 0 END AS share
+    CASE WHEN failed > 3 THEN failed::double precision / asked ELSE 0 END AS share
 FROM counted;

@@ -1,23 +1,26 @@
--- Purpose: the calls that error_share counts.
+-- Purpose: the calls on those repositories of which the run could read nothing. A refusal is an answer, so missing
+-- rights are no failure.
 
 CREATE VIEW quality.failed_calls AS
+WITH calls AS (
+    SELECT
+        coverage.*,
+        bool_or(coverage.outcome IN ('ok', 'scope_missing', 'permission_missing'))
+            OVER (PARTITION BY coverage.repository_id)
+            AS was_answered
+    FROM staging.coverage AS coverage
+    WHERE
+        coverage.workspace = current_setting('compliance.workspace')
+        AND coverage.run_id = current_setting('compliance.run_id')
+)
+
 SELECT
-    coverage.repository_id,
+    calls.repository_id,
     repositories.slug,
-    coverage.resource,
-    coverage.outcome,
-    coverage.http_status,
-    left(coverage.message, 120) AS message
-FROM staging.coverage AS coverage
-INNER JOIN staging.repositories AS repositories
-    ON coverage.workspace = repositories.workspace AND coverage.repository_id = repositories.repository_id
-WHERE
-    coverage.workspace = current_setting('compliance.workspace')
-    AND coverage.resource <> all(string_to_array(current_setting('compliance.may_be_unread'), ','))
-    AND (
-        coverage.outcome = 'failed'
-        OR (
-            coverage.outcome = 'not_found'
-            AND coverage.resource <> all(string_to_array(current_setting('compliance.may_be_absent'), ','))
-        )
-    );
+    calls.resource,
+    calls.outcome,
+    calls.http_status,
+    left(calls.message, 120) AS message
+FROM calls
+INNER JOIN quality.repositories AS repositories ON calls.repository_id = repositories.repository_id
+WHERE NOT calls.was_answered;

@@ -1,5 +1,5 @@
--- Purpose: how much shorter a listing is than the one published last; up to three missing objects count as none, unless
--- none is left: then the identity has lost sight of them.
+-- Purpose: how much shorter a listing is than the one published last; up to three missing objects count as
+-- none, unless nothing is left.
 
 CREATE VIEW quality.shrink AS
 WITH listed (listing, now_listed, last_published) AS (
@@ -22,7 +22,8 @@ SELECT
     last_published,
     greatest(last_published - now_listed, 0) AS missing,
     CASE
-        WHEN last_published - now_listed > 3 OR (now_listed = 0 AND last_published > 0)
+        WHEN now_listed = 0 AND last_published > 0 THEN 1
+        WHEN last_published - now_listed > 3
             THEN (last_published - now_listed)::double precision / last_published
         ELSE 0
     END AS share

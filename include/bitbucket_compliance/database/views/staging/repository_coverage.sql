@@ -1,16 +1,31 @@
 -- Purpose: the outcome of each call on a repository when it was last read; null: the call was not needed. A listing
--- that stayed shorter or longer than its own size counts as failed.
+-- that stayed shorter or longer than its own size counts as failed, and so does what the gate over staging found wrong.
 
 CREATE VIEW staging.repository_coverage AS
-WITH outcomes AS (
+WITH held_back AS (
+    SELECT
+        held.workspace,
+        held.subject_id,
+        array_agg(held.resource) AS resources
+    FROM staging.held_back AS held
+    GROUP BY held.workspace, held.subject_id
+),
+
+outcomes AS (
     SELECT
         coverage.workspace,
         coverage.repository_id,
         coverage.resource,
         coverage.data_as_of,
         -- what is known to be incomplete is not known: a rule or a merge may be missing from it
-        CASE WHEN coverage.outcome = 'ok' AND NOT coverage.complete THEN 'failed' ELSE coverage.outcome END AS outcome
+        CASE
+            WHEN coverage.outcome = 'ok' AND NOT coverage.complete THEN 'failed'
+            WHEN coverage.outcome = 'ok' AND held_back.resources && ARRAY[coverage.resource, ''] THEN 'failed'
+            ELSE coverage.outcome
+        END AS outcome
     FROM staging.coverage AS coverage
+    LEFT JOIN held_back
+        ON coverage.workspace = held_back.workspace AND coverage.repository_id = held_back.subject_id
 ),
 
 -- Grouped before it is joined: there are several calls to a repository.

@@ -33,21 +33,6 @@ CREATE TABLE quality.expectation_results (
 COMMENT ON TABLE quality.expectation_results IS
 'Whether each expectation of a gate held in a run, and what was observed; the rows of one evaluated_at are one try.';
 
-CREATE TABLE quality.held_back (
-    workspace text NOT NULL,
-    run_id text NOT NULL,
-    repository_id text NOT NULL,
-    resource text NOT NULL,
-    because text NOT NULL,
-    found_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (workspace, run_id, repository_id, resource, because, found_at)
-);
-COMMENT ON TABLE quality.held_back IS
-'What the gate over staging found wrong of single repositories: the tests that rest on the resource say error of them, all else is published.';
-COMMENT ON COLUMN quality.held_back.because IS 'The expectation that does not hold.';
-COMMENT ON COLUMN quality.held_back.found_at IS 'When, by the server''s clock; what was staged later is not meant.';
-
-GRANT SELECT, INSERT (workspace, run_id, repository_id, resource, because) ON quality.held_back TO compliance_pipeline;
 GRANT SELECT, INSERT (workspace, run_id, gate, passed, looked_at) ON quality.gate_outcomes TO compliance_pipeline;
 GRANT
 SELECT,

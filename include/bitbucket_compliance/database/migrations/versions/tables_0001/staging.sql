@@ -230,6 +230,19 @@ CREATE TABLE staging.coverage (
 COMMENT ON TABLE staging.coverage IS
 'What this run could read of each subject, and why not. repository_id is empty for calls on the workspace.';
 
+CREATE TABLE staging.held_back (
+    workspace text NOT NULL,
+    subject_id text NOT NULL,
+    resource text NOT NULL,
+    rule text NOT NULL,
+    PRIMARY KEY (workspace, subject_id, resource, rule)
+);
+COMMENT ON TABLE staging.held_back IS
+'What the newest gate over staging found wrong: no verdict rests on it, and all others are published.';
+COMMENT ON COLUMN staging.held_back.subject_id IS 'The repository or member; empty: each one.';
+COMMENT ON COLUMN staging.held_back.resource IS 'What is wrong of it, as the tests name what they rest on; empty: all.';
+COMMENT ON COLUMN staging.held_back.rule IS 'What should hold, as in quality.expectation_results.description.';
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA staging TO compliance_pipeline;
 -- Accepting evidence or an exception freezes which subjects it covers.
 GRANT SELECT ON staging.workspaces, staging.repositories, staging.members, staging.member_emails TO compliance_console;

@@ -1,0 +1,233 @@
+"""Whatever a server, a database, a login or a pooler sets: sessions set what they need, no transaction stays open."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import LiteralString
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from bitbucket_compliance.core.database import connect
+from bitbucket_compliance.core.errors import PipelineError, PostgresRefused, PostgresUnavailable, postgres_errors
+from bitbucket_compliance.pipeline.gate.validation import validate
+from bitbucket_compliance.pipeline.run.task_frame import task_frame
+from bitbucket_compliance.tasks import bitbucket_compliance as tasks
+from local.postgres import EmbeddedPostgres
+from local.postgres_cluster import ADMIN_ROLE
+from sandbox.process import SandboxServer
+from tests.harness import Pipeline, bitbucket_connection
+from tests.pipeline.small import ACME, FAST, extract, small_state, statuses, whole_run, write_csv
+
+pytestmark = pytest.mark.filterwarnings("ignore:You are using a generic SQLDatasource")
+
+ODD = {
+    "DateStyle": "SQL, DMY",
+    "IntervalStyle": "sql_standard",
+    "TimeZone": "Asia/Kathmandu",
+    "client_encoding": "LATIN1",
+    "default_transaction_isolation": "serializable",
+}
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    """A sandbox with two healthy repositories, one of them with a name that Latin-1 can't hold."""
+    state = small_state(2)
+    state.repository("repo-1").name = "Příklad 例"
+    with SandboxServer(state) as started:
+        yield started
+
+
+def set_for_database(postgres: EmbeddedPostgres, pipeline: Pipeline, settings: dict[str, str]) -> None:
+    """Every new session of the database begins with these settings."""
+    name = conninfo_to_dict(pipeline.dsn)["dbname"]
+    with psycopg.connect(postgres.uri("postgres", ADMIN_ROLE), autocommit=True) as admin:
+        for key, value in settings.items():
+            admin.execute(
+                sql.SQL("ALTER DATABASE {} SET {} TO {}").format(
+                    sql.Identifier(str(name)),
+                    sql.Identifier(key),
+                    sql.SQL("DEFAULT") if value == "DEFAULT" else sql.Literal(value),
+                )
+            )
+
+
+def take_roster(pipeline: Pipeline, folder: Path) -> None:
+    rows = [
+        (f"person-{n}@example.com", f"Person {n}", "terminated" if n == 3 else "active", "2026-02-01", "")
+        for n in range(4)
+    ]
+    pipeline.take("roster", write_csv(folder / "roster.csv", "email,name,status,end_date,account_id", rows))
+
+
+def assert_right(pipeline: Pipeline) -> None:
+    assert statuses(pipeline, "repo-0")["peer_review_required"] == "passing"
+    assert statuses(pipeline, "Person 3")["offboarded_access_removed"] == "failing"
+    assert statuses(pipeline, "Person 0")["offboarded_access_removed"] == "passing"
+
+
+def test_a_whole_run_needs_no_setting_of_the_database(
+    postgres: EmbeddedPostgres, pipeline: Pipeline, server: SandboxServer, tmp_path: Path
+) -> None:
+    set_for_database(postgres, pipeline, ODD)
+    take_roster(pipeline, tmp_path)
+    pipeline.run(server, ACME, gates=True)
+    with connect() as connection:
+        [name] = connection.execute("SELECT name FROM compliance.repositories WHERE slug = 'repo-1'").fetchall()
+        assert name["name"] == "Příklad 例"
+        assert connection.execute("SELECT interval '1 day' AS day").fetchall()[0]["day"].days == 1
+    # The test's own sessions set nothing.
+    set_for_database(postgres, pipeline, dict.fromkeys(ODD, "DEFAULT"))
+    assert_right(pipeline)
+
+
+def test_no_transaction_is_open_while_bitbucket_is_waited_for(
+    postgres: EmbeddedPostgres, pipeline: Pipeline, server: SandboxServer, tmp_path: Path
+) -> None:
+    """A server ends transactions that idle for a second; each of Bitbucket's answers takes longer."""
+    take_roster(pipeline, tmp_path)
+    set_for_database(postgres, pipeline, {"idle_in_transaction_session_timeout": "1s"})
+    server.state.latency_ms = 1200
+    whole_run(pipeline, server)
+    assert_right(pipeline)
+
+
+@pytest.fixture
+def pooler(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[int]:
+    """The port of a PgBouncer in session mode before the server, with the settings that it is delivered with."""
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip("PgBouncer is not installed (Debian's package pgbouncer)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    folder = tmp_path / "pooler"
+    folder.mkdir()
+    address = conninfo_to_dict(postgres.uri())
+    users = folder / "users.txt"
+    users.write_text(f'"{address["user"]}" "{address["password"]}"\n')
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = host={address['host']} port={address['port']}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = plain\nauth_file = {users}\npool_mode = session\n"
+    )
+    account = _other_account(folder, users, settings)
+    process = subprocess.Popen(
+        [program, str(settings)], user=account, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        _wait_for(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+
+
+def _other_account(*paths: Path) -> int | None:
+    """It does not run as root; None: as whoever we are."""
+    if os.getuid():
+        return None
+    nobody = pwd.getpwnam("nobody")
+    for path in paths:
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        for above in path.parents:
+            if above.stat().st_uid == 0 and above.is_relative_to(paths[0].parents[3]):
+                above.chmod(above.stat().st_mode | 0o011)
+    return nobody.pw_uid
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(process.communicate()[1].decode())
+        with socket.socket() as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("PgBouncer does not listen")
+
+
+def test_a_whole_run_works_behind_a_pooler(
+    pooler: int, pipeline: Pipeline, server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = conninfo_to_dict(pipeline.dsn)
+    behind = f"postgresql://{address['user']}:{address['password']}@127.0.0.1:{pooler}/{address['dbname']}"
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", behind)
+    take_roster(pipeline, tmp_path)
+    pipeline.run(server, ACME, gates=True)
+    assert_right(pipeline)
+
+
+def test_no_session_is_given_startup_options(
+    pipeline: Pipeline, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no PgBouncer is installed: it refuses them."""
+    asked: list[str] = []
+    opened = psycopg.Connection.connect.__func__  # type: ignore[attr-defined]
+
+    def noted(cls: type[psycopg.Connection], conninfo: str = "", **arguments: object) -> object:
+        asked.append(f"{conninfo} {arguments}")
+        return opened(cls, conninfo, **arguments)
+
+    monkeypatch.setattr(psycopg.Connection, "connect", classmethod(noted))
+    monkeypatch.setattr(psycopg, "connect", psycopg.Connection.connect)
+    pipeline.connect_to(server, "admin", **FAST)
+    run_id = extract()
+    tasks.gate(ACME, run_id, "staging")
+    pipeline.release(ACME)
+    assert len(asked) > 3 and [one for one in asked if "options" in one] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "statement", "expected", "says"),
+    [
+        (
+            "SET idle_in_transaction_session_timeout TO 50",
+            "BEGIN",
+            PostgresUnavailable,
+            "raise the time limit named there",
+        ),
+        (
+            "SET default_transaction_read_only TO on",
+            "CREATE TEMPORARY TABLE anything (at integer); DELETE FROM staging.members",
+            PostgresRefused,
+            "give the address of the one that does",
+        ),
+    ],
+)
+def test_what_a_server_does_is_told_in_a_sentence(
+    dsn: str, settings: LiteralString, statement: LiteralString, expected: type[PipelineError], says: str
+) -> None:
+    with pytest.raises(expected, match=says) as told, postgres_errors(), psycopg.connect(dsn, autocommit=True) as one:
+        one.execute(settings)
+        one.execute(statement)
+        time.sleep(0.3)
+        one.execute("SELECT 1")
+    assert str(told.value).startswith("compliance_postgres: ") and "\n" not in str(told.value)
+
+
+def test_a_gate_that_can_not_connect_says_so_in_a_sentence(
+    pipeline: Pipeline, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(bitbucket_connection(server.url)))
+    tasks.start_run(ACME, "gate-alone", False)
+    with (
+        pytest.raises(PostgresUnavailable, match="the server does not answer") as told,
+        task_frame("gate", ACME, "gate-alone") as (_, run),
+    ):
+        monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", "postgresql://nobody:secret@127.0.0.1:1/none")
+        validate(run, [])
+    assert "\n" not in str(told.value) and "secret" not in str(told.value)
