@@ -20,6 +20,16 @@ INSERT INTO judged.verdicts (
     evaluated_at,
     read_at
 )
+WITH reasons AS (
+    SELECT
+        given.reason_code,
+        given.status,
+        given.basis
+    FROM
+        unnest(%(reason_codes)s::text[], %(statuses)s::text[], %(bases)s::text[])
+            AS given (reason_code, status, basis)
+)
+
 SELECT
     %(workspace)s,
     %(run_id)s,
@@ -46,9 +56,7 @@ SELECT
 FROM verdicts
 LEFT JOIN judging.subjects(%(workspace)s, %(subject_type)s, %(reads_listings_alone)s) AS subjects
     ON verdicts.subject_id = subjects.subject_id
-LEFT JOIN
-    unnest(%(reason_codes)s::text[], %(statuses)s::text[], %(bases)s::text[])
-        AS reasons (reason_code, status, basis)
+LEFT JOIN reasons
     ON verdicts.reason_code = reasons.reason_code
 LEFT JOIN LATERAL (
     SELECT
