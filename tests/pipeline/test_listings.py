@@ -271,6 +271,8 @@ OBJECTS: dict[str, Callable[[int], dict[str, Any]]] = {
         "id": n, "state": "MERGED", "destination": {"branch": {"name": "main"}}, "updated_on": "2026-01-01T00:00:00Z"
     },
     "pull_request_statuses": lambda n: {"key": f"build-{n}", "state": "SUCCESSFUL"},
+    "pull_request_activity": lambda n: {"update": {"state": "OPEN", "date": f"2026-01-01T00:00:{n:02}Z"}},
+    "default_reviewers": lambda n: {"user": {"uuid": UUIDS[n], "type": "user"}},
 }  # fmt: skip
 
 

@@ -186,7 +186,7 @@ def test_recorded_pull_requests_are_typed_and_their_approvals_counted(replayed: 
     ]
     assert nango[0]["updated_on"] == instant("2026-06-18T18:56:01.065175+00:00")
     assert {row["author_id"] for row in nango} == {"{336d709f-6255-5466-a85e-c641378b80cf}"}
-    assert {tuple(row["approved_by"]) for row in nango} == {()}, "live lists without participants approve nothing"
+    assert {row["approved_by"] for row in nango} == {None}, "lists without participants don't say who approved"
     assert [row["pull_request_id"] for row in by_repository[SECONDARY]] == [1, 3, 8, 9, 11]
     approvals = {key: [row["approved_by"] for row in by_repository[key]] for key in (REPO_48, REPO_70, REPO_86)}
     assert approvals[REPO_48] == [[AUTHOR]]
@@ -276,7 +276,7 @@ def test_what_lands_is_keyed_hashed_and_no_more_than_was_asked_for(replayed: dic
     assert {f"{API_TEST}#7", f"{REPO_70}#12"} <= keys
     if partial:
         landed = json.dumps([row["body"] for row in rows])
-        for word in ("title", "description", "rendered", "has_2fa_enabled", "example.com", "commit", '"links"'):
+        for word in ("title", "description", "rendered", "has_2fa_enabled", "example.com", '"commit"', '"links"'):
             assert word not in landed, word
 
 

@@ -205,7 +205,7 @@ def test_each_listing_is_asked_for_in_its_longest_pages(fake: Any, client: Any, 
     client.paginate(name, params={"pagelen": 7}, **path)
     client.get(name, params={"pagelen": 1}, **path)
     client.get(name, **path)
-    longest = "50" if name == "pull_requests" else "100"
+    longest = "50" if name in ("pull_requests", "pull_request_activity") else "100"
     assert [seen.query["pagelen"] for seen in fake.api()] == [[longest], [longest], ["7"], ["1"], [longest]]
 
 
