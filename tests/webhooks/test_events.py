@@ -535,8 +535,8 @@ def test_a_gap_just_now_is_found_by_the_run_after(pipeline: Pipeline, an_hour_ag
     whole_run(pipeline, an_hour_ago)
     assert gaps(pipeline) == []
     pipeline.query("UPDATE integration.runs SET started_at = started_at - interval '30 minutes' RETURNING 1")
-    pipeline.query("UPDATE staging.pull_requests SET data_as_of = data_as_of RETURNING 1")
-    an_hour_ago.state.repository("repo-1").pull_requests[0].updated_on -= timedelta(minutes=30)
+    # it counts as merged when it was first read as merged
+    pipeline.query("UPDATE staging.pull_requests SET merged_on = merged_on - interval '30 minutes' RETURNING 1")
     touch(an_hour_ago, "repo-1")
     whole_run(pipeline, an_hour_ago)
     assert gaps(pipeline) == [("pull_request", "777")]
