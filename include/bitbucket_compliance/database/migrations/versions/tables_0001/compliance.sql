@@ -71,8 +71,8 @@ COMMENT ON COLUMN compliance.results.remediation IS 'What a person does next; nu
 COMMENT ON COLUMN compliance.results.detail IS 'Facts behind the verdict and context (jsonb).';
 COMMENT ON COLUMN compliance.results.first_seen_at IS 'When this subject was first judged by this test.';
 COMMENT ON COLUMN compliance.results.status_since IS 'Since when the status has been this one.';
-COMMENT ON COLUMN compliance.results.failing_since IS 'Since when the subject fails; survives pending and error, null once it passes.';
-COMMENT ON COLUMN compliance.results.due_at IS 'When the failure has to be fixed under the policy.';
+COMMENT ON COLUMN compliance.results.failing_since IS 'Since when the subject fails; see findings for when that ends.';
+COMMENT ON COLUMN compliance.results.due_at IS 'When the failure has to be fixed, under the policy of the day it was found.';
 COMMENT ON COLUMN compliance.results.exception_id IS 'Accepted exception that covers this failure.';
 COMMENT ON COLUMN compliance.results.data_as_of IS 'When the data that decided was read.';
 COMMENT ON COLUMN compliance.results.fresh_until IS
@@ -252,7 +252,7 @@ CREATE TABLE compliance.exception_endings (
     subject_id text NOT NULL,
     facts_hash text NOT NULL,
     ended_at timestamptz NOT NULL,
-    cause text NOT NULL CHECK (cause IN ('expired', 'facts_changed', 'withdrawn')),
+    cause text NOT NULL CHECK (cause IN ('expired', 'facts_changed', 'finding_ended', 'withdrawn')),
     status_then text,
     facts_hash_then text,
     run_id text,
@@ -268,12 +268,46 @@ COMMENT ON COLUMN compliance.exception_endings.facts_hash IS 'Hash of the facts 
 COMMENT ON COLUMN compliance.exception_endings.ended_at IS
 'When it ended: the expiry, or the publication that saw the change or the withdrawal.';
 COMMENT ON COLUMN compliance.exception_endings.cause IS
-'expired, withdrawn, or facts_changed: other facts decide, or the subject does not fail any more or is gone.';
+'expired, withdrawn, finding_ended (see findings), or facts_changed: the subject fails for other facts.';
 COMMENT ON COLUMN compliance.exception_endings.status_then IS
 'Status published when the ending was noted; null: the subject or its test is gone.';
 COMMENT ON COLUMN compliance.exception_endings.facts_hash_then IS
 'Hash of the facts that decided when the ending was noted; null: the subject or its test is gone.';
 COMMENT ON COLUMN compliance.exception_endings.run_id IS 'Run that noted it; null: housekeeping, between two runs.';
+
+CREATE TABLE compliance.finding_records (
+    finding_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    subject_name text,
+    severity text NOT NULL,
+    found_at timestamptz NOT NULL,
+    found_basis text,
+    failed_basis text,
+    reason_code text NOT NULL,
+    due_at timestamptz NOT NULL,
+    policy_version text NOT NULL,
+    run_id text NOT NULL,
+    reopened_as uuid,
+    missed_by text,
+    ended_at timestamptz,
+    ended_basis text,
+    ended_because text CHECK (ended_because IN ('fixed', 'not_applicable', 'removed')),
+    ended_reason_code text,
+    ended_by text,
+    CHECK (ended_at > found_at),
+    CHECK ((ended_at IS null) = (ended_because IS null))
+);
+CREATE UNIQUE INDEX finding_records_open ON compliance.finding_records (workspace, test_id, subject_id)
+WHERE ended_at IS null;
+CREATE INDEX finding_records_by_subject ON compliance.finding_records (workspace, test_id, subject_id, found_at);
+COMMENT ON TABLE compliance.finding_records IS 'Storage behind findings.';
+COMMENT ON COLUMN compliance.finding_records.failed_basis IS
+'What it fails by, as last read: what failed by configuration is not mended by behaviour.';
+COMMENT ON COLUMN compliance.finding_records.missed_by IS
+'The run whose whole listing lacked the subject; when that of another one lacks it too, it is gone.';
 
 CREATE TABLE compliance.test_controls (
     test_id text NOT NULL,
@@ -322,6 +356,11 @@ TO compliance_pipeline;
 -- History is a record: it is added to and ended, never taken back.
 GRANT SELECT, INSERT, UPDATE (valid_to) ON compliance.result_history TO compliance_pipeline;
 GRANT SELECT, INSERT ON compliance.exception_endings TO compliance_pipeline;
+-- What was found, when and until when it had to be fixed never changes; only open ones end.
+GRANT SELECT, INSERT, UPDATE (
+    subject_name, failed_basis, missed_by, ended_at, ended_basis, ended_because, ended_reason_code, ended_by
+) ON compliance.finding_records TO compliance_pipeline;
+GRANT SELECT ON compliance.finding_records TO compliance_console;
 GRANT SELECT ON
 compliance.tests,
 compliance.result_history,
