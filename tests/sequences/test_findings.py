@@ -1,4 +1,4 @@
-"""Findings over random sequences of publications, beside the rules of design.md, section 4, told anew in plain Python."""
+"""Findings over random sequences of publications, beside the rules of design.md, section 4, told anew in Python."""
 
 from __future__ import annotations
 
