@@ -202,8 +202,8 @@ def test_an_approval_by_the_author_is_no_peers(pipeline: Pipeline, monkeypatch: 
         answers[f"/repositories/{ACME}/acme-test-repo-{slug}/pullrequests"] = ok(listing(merged))
     with Recorded(answers) as server:
         read(pipeline, monkeypatch, server)
-    rows = pipeline.query("SELECT repository_id, has_peer_approval FROM staging.merged_pull_requests")
-    found = {row["repository_id"]: row["has_peer_approval"] for row in rows}
+    rows = pipeline.query("SELECT repository_id, author_id, approved_by FROM staging.merged_pull_requests")
+    found = {row["repository_id"]: bool(set(row["approved_by"] or ()) - {row["author_id"]}) for row in rows}
     assert (found[REPO_48], found[REPO_70]) == (False, True)
 
 
@@ -250,7 +250,7 @@ def test_recorded_statuses_are_counted(pipeline: Pipeline, monkeypatch: pytest.M
         read(pipeline, monkeypatch, server)
         assert server.asked.count(f"{under}/pullrequests/12/statuses") == 1
     rows = pipeline.query("SELECT * FROM staging.pull_request_builds")
-    assert [(r["repository_id"], r["pull_request_id"], r["builds"], r["builds_not_successful"]) for r in rows] == [
+    assert [(r["repository_id"], r["pull_request_id"], r["builds"], r["builds_failed"]) for r in rows] == [
         (API_TEST, 12, 1, 0)
     ]
 

@@ -267,8 +267,15 @@ LOOKUP_CODES = {
     "scope_missing": "scope_missing",
     "permission_missing": "permission_missing",
 }
+SAID = {
+    "on": "mfa_enabled",
+    "off": "mfa_disabled",
+    "single_sign_on": "mfa_at_identity_provider",
+    "deactivated": "account_deactivated",
+}
 STATUS_OF = {
     "app_user": "not_applicable",
+    "account_deactivated": "not_applicable",
     "on_roster": "passing",
     "mfa_enabled": "passing",
     "offboarded": "failing",
@@ -278,7 +285,8 @@ STATUS_OF = {
 
 MemberRow = tuple[str | None, str | None, str]
 RosterRow = tuple[str | None, str | None, str, date | None, str | None]
-ExportRow = tuple[str | None, str | None, bool]
+SAYS = ("on", "on", "off", "off", "single_sign_on", "deactivated", "unclear")
+ExportRow = tuple[str | None, str | None, str]
 
 
 def any_members(random: Random) -> list[MemberRow]:
@@ -305,7 +313,7 @@ def any_evidence(random: Random) -> list[tuple[int, list[ExportRow]]]:
     """Exports with how many days from today they were captured."""
 
     def row() -> ExportRow:
-        return random.choice(EMAILS), random.choice(ACCOUNT_IDS), random.random() < 0.7
+        return random.choice(EMAILS), random.choice(ACCOUNT_IDS), random.choice(SAYS)
 
     offsets = random.sample(range(-4, 2), random.randrange(4))
     return [(offset, [row() for _ in range(random.randint(1, 4))]) for offset in offsets]
@@ -337,6 +345,13 @@ def is_member(
     return (account_id is not None and account_id == their_id) or (email, number) in confirmed
 
 
+def members_of_row(
+    members: list[MemberRow], email: str | None, their_id: str | None, confirmed: set[tuple[str, int]]
+) -> list[int]:
+    """The numbers of the members that a row of a list points at."""
+    return [n for n, member in enumerate(members) if is_member(n, member[0], email, their_id, confirmed)]
+
+
 seeded = settings(quick, max_examples=150)
 
 
@@ -359,17 +374,19 @@ def test_left_over_access_is_judged_as_defined(random: Random) -> None:
             return "no_roster"
         if age > 7:
             return "stale_roster"
-        theirs = [row for row in roster if is_member(number, row[4], row[0], account_id, confirmed)]
+        pointed = [(row, members_of_row(members, row[0], row[4], confirmed)) for row in roster]
+        theirs = [row for row, at in pointed if at == [number]]
         gone = [row[2] == "terminated" and (row[3] is None or row[3] < TODAY - timedelta(days=grace)) for row in theirs]
         if not all(gone):
             return "on_roster"
+        shared = any(number in at and at != [number] for _, at in pointed)
         unfinished = LOOKUP_CODES.get(lookup or "") if open_addresses else None
         found_by_id = any(account_id is not None and row[4] == account_id for row in theirs)
         if theirs and (unfinished is None or found_by_id):
             return "offboarded"
-        if unfinished:
+        if unfinished and not shared:
             return unfinished
-        return "ambiguous_match" if any(same_name(name, row[1]) for row in roster) else "not_on_roster"
+        return "ambiguous_match" if shared or any(same_name(name, row[1]) for row in roster) else "not_on_roster"
 
     verdicts = decide(
         members=members_frame(members),
@@ -408,12 +425,17 @@ def test_two_step_verification_is_judged_as_defined(random: Random) -> None:
         if kind == "app_user":
             return "app_user"
 
-        def answers(rows: list[tuple[str | None, str | None, bool]]) -> list[bool]:
-            return [on for email, row_id, on in rows if is_member(number, row_id, email, account_id, confirmed)]
+        def answers(rows: list[ExportRow]) -> set[str]:
+            """What the rows that point at the member say; of one that points at others too nobody can tell."""
+            named = [(members_of_row(members, email, row_id, confirmed), says) for email, row_id, says in rows]
+            return {says if at == [number] else "whose?" for at, says in named if number in at}
 
         covering = [answers(rows) for _, rows in valid if answers(rows)]
         if covering:
-            return "mfa_enabled" if all(covering[0]) else "mfa_disabled"
+            said = covering[0]
+            if said - {"whose?"} == {"off"}:
+                return "mfa_disabled"
+            return SAID.get(said.pop(), "evidence_unclear") if len(said) == 1 else "evidence_unclear"
         if lookup in LOOKUP_CODES and open_addresses:
             return LOOKUP_CODES[lookup]
         expired = any(answers(rows) for offset, rows in evidence if offset <= -validity)
@@ -428,7 +450,7 @@ def test_two_step_verification_is_judged_as_defined(random: Random) -> None:
                 for offset, rows in newest_first
                 for line, row in enumerate(rows, start=2)
             ],
-            "evidence_id", "captured_on", "submitted_at", "line", "email", "account_id", "mfa_enabled",
+            "evidence_id", "captured_on", "submitted_at", "line", "email", "account_id", "two_step",
         ),
         lookup=lookup,
         today=TODAY,

@@ -62,6 +62,8 @@ def preflight(connection: Connection, run: Run, client: Client) -> None:
 def _ask_for_role(connection: Connection, run: Run, client: Client) -> CallResult:
     """The answer about the role; by the workspace's uuid where it is not there any more by the slug it was known by."""
     (call,) = resumed([Call(IDENTITY_ROLE, {"workspace": run.asked_as})], checkpoints(connection, run))
+    # No transaction stays open while Bitbucket is waited for: servers end those that idle.
+    connection.commit()
     result = read(client, call)
     if result.outcome == NOT_FOUND and run.workspace_id:
         again = read(client, Call(IDENTITY_ROLE, {"workspace": run.workspace_id}))
