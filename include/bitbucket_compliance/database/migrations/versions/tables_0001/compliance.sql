@@ -304,6 +304,25 @@ CREATE UNIQUE INDEX finding_records_open ON compliance.finding_records (workspac
 WHERE ended_at IS null;
 CREATE INDEX finding_records_by_subject ON compliance.finding_records (workspace, test_id, subject_id, found_at);
 COMMENT ON TABLE compliance.finding_records IS 'Storage behind findings.';
+COMMENT ON COLUMN compliance.finding_records.finding_id IS 'Id of the finding.';
+COMMENT ON COLUMN compliance.finding_records.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.finding_records.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.finding_records.subject_type IS 'repository, member or workspace.';
+COMMENT ON COLUMN compliance.finding_records.subject_id IS 'Bitbucket''s uuid of the subject, with braces.';
+COMMENT ON COLUMN compliance.finding_records.subject_name IS 'Its name when it was found; when it ended, if it ended by a verdict.';
+COMMENT ON COLUMN compliance.finding_records.severity IS 'Severity when it was found.';
+COMMENT ON COLUMN compliance.finding_records.found_at IS 'When it was found.';
+COMMENT ON COLUMN compliance.finding_records.found_basis IS 'What it was found by.';
+COMMENT ON COLUMN compliance.finding_records.reason_code IS 'Reason it was found for.';
+COMMENT ON COLUMN compliance.finding_records.due_at IS 'When it has to be fixed, under the policy of the day it was found.';
+COMMENT ON COLUMN compliance.finding_records.policy_version IS 'The policy of the day it was found.';
+COMMENT ON COLUMN compliance.finding_records.run_id IS 'The run that found it.';
+COMMENT ON COLUMN compliance.finding_records.reopened_as IS 'The ended finding of the same test and subject that this one follows.';
+COMMENT ON COLUMN compliance.finding_records.ended_at IS 'When it ended; null: it is open.';
+COMMENT ON COLUMN compliance.finding_records.ended_basis IS 'What the verdict that ended it rests on.';
+COMMENT ON COLUMN compliance.finding_records.ended_because IS 'fixed, not_applicable or removed.';
+COMMENT ON COLUMN compliance.finding_records.ended_reason_code IS 'Reason code of the verdict that ended it.';
+COMMENT ON COLUMN compliance.finding_records.ended_by IS 'Who declared the repository non-production, where that ended it.';
 COMMENT ON COLUMN compliance.finding_records.failed_basis IS
 'What it fails by, as last read: what failed by configuration is not mended by behaviour.';
 COMMENT ON COLUMN compliance.finding_records.missed_by IS
