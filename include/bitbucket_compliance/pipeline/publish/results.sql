@@ -87,5 +87,6 @@ SELECT
     %(policy_version)s AS policy_version,
     verdicts.facts_hash,
     (verdicts.detail ->> 'bypassable')::boolean AS bypassable,
-    (verdicts.detail ->> 'bypassed')::integer AS bypassed
+    (verdicts.detail ->> 'bypassed')::integer AS bypassed,
+    (verdicts.detail ->> 'evidence_id')::uuid AS evidence_id
 FROM verdicts;

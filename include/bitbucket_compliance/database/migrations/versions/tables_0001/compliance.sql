@@ -48,6 +48,7 @@ CREATE TABLE compliance.results (
     exception_expires_at timestamptz,
     bypassable boolean,
     bypassed integer,
+    evidence_id uuid,
     PRIMARY KEY (workspace, test_id, subject_id)
 );
 -- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
@@ -86,6 +87,7 @@ COMMENT ON COLUMN compliance.results.bypassable IS
 'Whether the main branch can be pushed to past every pull request; null where rules about pushing can''t be read, and for other tests.';
 COMMENT ON COLUMN compliance.results.bypassed IS
 'How many merges in the window went around a rule that was in force; null where that is not known, and for other tests.';
+COMMENT ON COLUMN compliance.results.evidence_id IS 'The evidence that the verdict rests on, or that is past its validity; see evidence.';
 
 CREATE TABLE compliance.result_history (
     workspace text NOT NULL,
