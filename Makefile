@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-dashboard test-server-lock test-console test-security lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-console test-security lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -12,7 +12,7 @@ LOCAL := $(PYTHON_BIN) -m local
 # (More than eight would wait for each other.) WORKERS=0: in the process of pytest itself.
 WORKERS ?= $(shell $(or $(wildcard .venv/bin/python),python3) -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)))')
 PYTEST = $(PYTHON_BIN) -m pytest --numprocesses $(WORKERS) --dist worksteal
-OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults dashboards/browser console_browser security/live)
+OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults sequences dashboards/browser console_browser security/live)
 SQL_LINTED := .local/sql-linted
 REPORTING := include/bitbucket_compliance/reporting
 EXPORTS := $(REPORTING)/exports
@@ -102,6 +102,9 @@ test-webhooks: setup ## the receiver as a process, registration, the trigger, an
 
 test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost tokens and broken answers
 	@$(PYTEST) tests/faults
+
+test-sequences: setup ## properties over many runs: findings, deadlines, history and figures, whatever happens between them
+	@$(PYTEST) tests/sequences
 
 test-security: setup ## attacks, each of which must fail: on the code, and over HTTP on a running Airflow with every kind of login
 	@$(PYTEST) --dist loadfile tests/security

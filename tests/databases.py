@@ -33,7 +33,7 @@ def unguarded(connection: psycopg.Connection[Any]) -> Iterator[None]:
         SELECT format('ALTER TABLE %%s %%s TRIGGER USER', triggers.tgrelid::regclass, %s) AS statement
         FROM pg_trigger AS triggers
         INNER JOIN pg_proc AS functions ON triggers.tgfoid = functions.oid
-        WHERE functions.proname IN ('refuse_change', 'keep_history')
+        WHERE functions.proname IN ('refuse_change', 'keep_history', 'keep_findings')
         GROUP BY triggers.tgrelid
     """
     for word in ("DISABLE", "ENABLE"):

@@ -90,4 +90,14 @@ WHERE
     AND results.test_id = changes.test_id
     AND results.subject_id = changes.subject_id;
 
+UPDATE compliance.finding_records AS findings
+SET found_at = results.failing_since, due_at = results.due_at
+FROM compliance.results AS results
+WHERE
+    findings.ended_at IS null
+    AND results.workspace = findings.workspace
+    AND results.test_id = findings.test_id
+    AND results.subject_id = findings.subject_id
+    AND results.failing_since IS NOT null;
+
 ALTER TABLE compliance.result_history ENABLE TRIGGER USER;

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,6 +54,7 @@ _TIMES = {
         "evaluated_at",
     ),
     "compliance.result_history": ("valid_from", "valid_to"),
+    "compliance.finding_records": ("found_at", "due_at", "ended_at"),
     "compliance.exception_endings": ("ended_at",),
     "integration.publications": ("published_at",),
     "registry.exceptions": ("requested_at", "expires_at"),
@@ -109,8 +110,14 @@ class Board:
         self.connection.commit()
         return f"{{{slug}}}"
 
-    def publish(self, verdicts: Mapping[Any, Judged], *, data_as_of: datetime | None = None) -> str:
-        """Publish verdicts by subject, or by (test, subject); a subject is called like its id without braces."""
+    def publish(
+        self, verdicts: Mapping[Any, Judged], *, data_as_of: datetime | None = None, listed: Set[str] | None = None
+    ) -> str:
+        """Publish verdicts by subject, or by (test, subject); a subject is called like its id without braces.
+
+        Args:
+            listed: ids of the repositories that a whole listing of the run names; None: no listing was whole.
+        """
         connection, run_id = self.connection, f"publication {next(_numbers)}"
         run = Run(self.workspace, run_id, datetime.now(UTC), False, self.policy, self.policy.version, None)
         connection.execute(
@@ -126,6 +133,8 @@ class Board:
             " ON CONFLICT (workspace) DO UPDATE SET run_id = excluded.run_id",
             (self.workspace, run_id),
         )
+        if listed is not None:
+            self._list(run, listed)
         for key, verdict in verdicts.items():
             test_id, subject = key if isinstance(key, tuple) else (PEERS, key)
             if self.policy.enabled(test_id):
@@ -133,6 +142,16 @@ class Board:
         connection.commit()
         publish(connection, run)
         return run_id
+
+    def _list(self, run: Run, repositories: Set[str]) -> None:
+        self.connection.execute("DELETE FROM staging.repositories WHERE workspace = %s", (self.workspace,))
+        for one in repositories:
+            self.repository(one.strip("{}"))
+        self.connection.execute(
+            "INSERT INTO landing.calls (workspace, run_id, resource, repository_id, outcome, fetched_at)"
+            " VALUES (%s, %s, 'repositories', '', 'ok', now())",
+            (self.workspace, run.run_id),
+        )
 
     def _judge(self, run: Run, test_id: str, subject: str, verdict: Judged, data_as_of: datetime) -> None:
         self.connection.execute(
@@ -163,6 +182,13 @@ class Board:
         rows = self.connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
         self.connection.commit()
         return rows
+
+    def findings(self) -> list[Row]:
+        """All findings, in the order in which they were found."""
+        return self.query(
+            "SELECT * FROM compliance.findings WHERE workspace = %s ORDER BY found_at, test_id, subject_id",
+            self.workspace,
+        )
 
     def current(self) -> dict[str, Row]:
         """Current results of the test about peers, by subject."""

@@ -14,6 +14,7 @@ from local.postgres import EmbeddedPostgres
 from tests.pipeline.board import CODES, PEERS, Board, Database, Judged, assert_whole, database_for_boards
 
 PUBLICATIONS = 7
+EVIDENCE = "00000000-0000-4000-8000-000000000001"
 SUBJECTS = [(PEERS, "{a}"), (PEERS, "{b}"), ("repo_classified", "{a}")]
 BASES = ["configuration", "behaviour", "evidence"]
 # Drawn with Python's random numbers, seeded by hypothesis: its own choices come out too simple.
@@ -47,7 +48,7 @@ def any_verdict(random: Random) -> Judged:
         status,
         random.choice(["one", "two"]),
         basis,
-        detail={"captured_on": "2026-01-31", "evidence_id": "e"} if basis == "evidence" else {},
+        detail={"captured_on": "2026-01-31", "evidence_id": EVIDENCE} if basis == "evidence" else {},
     )
 
 
@@ -139,7 +140,7 @@ def test_a_verdict_on_evidence_is_fresh_until_the_evidence_runs_out(
     read_at = board.now()
     day = board.query("SELECT (now() AT TIME ZONE 'Pacific/Auckland')::date - %s::integer AS day", captured_days_ago)
     on = day[0]["day"]
-    detail = {"captured_on": on.isoformat(), "evidence_id": "e"}
+    detail = {"captured_on": on.isoformat(), "evidence_id": EVIDENCE}
     board.publish(
         {
             "{a}": Judged("passing", basis="evidence", detail=detail),

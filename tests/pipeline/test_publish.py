@@ -48,8 +48,8 @@ ABSENT = ("removed_or_invisible", "test_disabled")
 CONTRACT = {
     "current_results": (
         "workspace, test_id, test_title, severity, subject_type, subject_id, subject_name, status, basis, reason_code,"
-        " reason, remediation, detail, first_seen_at, status_since, failing_since, due_at, exception_id, bypassable,"
-        " bypassed, data_as_of, fresh_until, is_stale, evaluated_at, run_id, policy_version, facts_hash"
+        " reason, remediation, detail, first_seen_at, status_since, failing_since, due_at, exception_id, evidence_id,"
+        " bypassable, bypassed, data_as_of, fresh_until, is_stale, evaluated_at, run_id, policy_version, facts_hash"
     ),
     "repositories": (
         "workspace, repository_id, slug, name, project_key, visibility, language, default_branch, open_pull_requests,"

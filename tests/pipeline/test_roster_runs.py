@@ -229,7 +229,7 @@ def test_a_leaver_who_was_purged_from_the_roster_stays_found(
 ) -> None:
     take(*STAFF, LEAVER)
     whole_run(pipeline, acme)
-    found = "SELECT failing_since, due_at, ended_at FROM compliance.findings WHERE test_id = %s"
+    found = "SELECT finding_id, found_at, due_at, ended_at FROM compliance.findings WHERE test_id = %s"
     before = pipeline.query(found, (TEST,))
     take(*STAFF)
     whole_run(pipeline, acme)

@@ -174,7 +174,9 @@ def test_anybody_may_withdraw_with_a_reason(registry: Registry, by: str, decided
         registry.decide(evidence_id)
     registry.decide(evidence_id, "withdraw", by=by, reason="shows another workspace")
     row = registry.row("SELECT * FROM compliance.evidence")
-    assert (row["status"], row["decided_by"], row["decision_reason"]) == ("withdrawn", by, "shows another workspace")
+    assert (row["status"], row["withdrawn_by"], row["decision_reason"]) == ("withdrawn", by, "shows another workspace")
+    assert row["withdrawn_at"] is not None and row["rejected_by"] is None
+    assert (row["accepted_by"], row["accepted_at"] is not None) == ((BO, True) if decided_before else (None, False))
 
 
 @pytest.mark.parametrize("evidence_id", ["7", "", "'; DROP TABLE x", NOWHERE])

@@ -380,30 +380,38 @@ def test_a_withdrawal_re_opens_with_the_next_publication(board: Board) -> None:
 
 
 @pytest.mark.parametrize(
-    "interlude",
-    [{"{pay}": Judged("failing", "f2")}, {"{pay}": Judged("passing", "f1")}, {"{pay}": Judged("not_applicable")}, {}],
-    ids=["other facts", "passes", "does not apply", "gone"],
+    ("interlude", "cause"),
+    [
+        ({"{pay}": Judged("failing", "f2")}, "facts_changed"),
+        ({"{pay}": Judged("passing", "f1")}, "finding_ended"),
+        ({"{pay}": Judged("not_applicable")}, "finding_ended"),
+    ],
+    ids=["other facts", "passes", "does not apply"],
 )
-def test_what_changed_once_is_not_covered_again_by_the_facts_of_old(board: Board, interlude: dict[str, Judged]) -> None:
+def test_what_changed_once_is_not_covered_again_by_the_facts_of_old(
+    board: Board, interlude: dict[str, Judged], cause: str
+) -> None:
     exception_id = accepted(board)
     board.publish(STATE)
     facts = board.current()["{pay}"]["facts_hash"]
     board.publish(interlude)
     assert covers(board) == {}
-    assert endings(board) == [("{pay}", "facts_changed")]
+    assert endings(board) == [("{pay}", cause)]
     assert seen(board, exception_id)["status"] == "reopened"
     board.publish(STATE)
     assert board.current()["{pay}"]["facts_hash"] == facts
     assert covers(board) == {}
-    assert endings(board) == [("{pay}", "facts_changed")]
+    assert endings(board) == [("{pay}", cause)]
 
 
-@pytest.mark.parametrize("status", ["pending", "error"])
-def test_a_pending_or_error_interlude_ends_nothing_and_shows_no_exception(board: Board, status: str) -> None:
+@pytest.mark.parametrize("status", ["pending", "error", None])
+def test_an_interlude_ends_nothing_and_keeps_its_exception(board: Board, status: str | None) -> None:
     exception_id = accepted(board)
     board.publish(STATE)
-    board.publish({**STATE, "{pay}": Judged(status)})
-    assert covers(board) == {}
+    board.publish({**STATE, "{pay}": Judged(status)} if status else {})
+    assert covers(board) == ({"{pay}": exception_id} if status else {})
+    [finding] = [one for one in board.findings() if one["subject_id"] == "{pay}"]
+    assert finding["accepted"] and finding["ended_at"] is None
     board.publish(STATE)
     assert covers(board) == {"{pay}": exception_id}
     assert endings(board) == []
@@ -552,6 +560,8 @@ PROJECTS = {"{a}": "CORE", "{b}": "CORE", "{c}": "WEB"}
 STATUSES = ["failing"] * 6 + ["passing", "pending", "error", "not_applicable"]
 OPERATIONS = ["request"] * 3 + ["accept"] * 4 + ["reject", "withdraw", "housekeeping", "age"] + ["publish"] * 4
 STEPS = 20
+#: causes by which what was accepted stands no more, whatever its expiry
+RE_OPENED = ("facts_changed", "finding_ended")
 # Drawn with Python's random numbers, seeded by hypothesis: its own choices come out too simple.
 seeds = st.integers(0, 2**32 - 1).map(Random)
 
@@ -578,7 +588,7 @@ class Expected:
     def shown_status(self, today: int) -> str:
         if self.status in ("rejected", "withdrawn"):
             return self.status
-        if self.frozen and list(self.ended.values()).count("facts_changed") == len(self.frozen):
+        if self.frozen and sum(cause in RE_OPENED for cause in self.ended.values()) == len(self.frozen):
             return "reopened"
         return "expired" if today >= self.expires_on else self.status
 
@@ -590,6 +600,7 @@ class Model:
         self.today = 0
         self.exceptions: list[Expected] = []
         self.published: dict[str, Judged] = {}
+        self.failing: set[str] = set()
         self.showing: dict[str, Expected] = {}
 
     def accept(self, one: Expected) -> bool:
@@ -607,29 +618,38 @@ class Model:
         return True
 
     def settle(self) -> None:
-        """What a publication, or housekeeping, makes of exceptions."""
+        """What a publication, or housekeeping, makes of findings and exceptions."""
+        self._find()
         for one in self.exceptions:
             for subject, facts in one.frozen.items():
-                cause = self.cause(one, self.published.get(subject), facts)
+                cause = self.cause(one, subject, facts)
                 if cause and subject not in one.ended:
                     one.ended[subject] = cause
         self.showing = {}
-        for subject, verdict in self.published.items():
+        for subject in self.published:
             holding = [one for one in self.exceptions if subject in one.frozen and subject not in one.ended]
-            if verdict.status == "failing" and holding:
+            if subject in self.failing and holding:
                 longest = max(one.expires_on for one in holding)
                 self.showing[subject] = min(
                     (one for one in holding if one.expires_on == longest), key=lambda one: one.exception_id
                 )
 
-    def cause(self, one: Expected, verdict: Judged | None, facts: str) -> str | None:
+    def _find(self) -> None:
+        for subject, verdict in self.published.items():
+            if verdict.status == "failing":
+                self.failing.add(subject)
+            elif verdict.status in ("passing", "not_applicable"):
+                self.failing.discard(subject)
+
+    def cause(self, one: Expected, subject: str, facts: str) -> str | None:
         if one.status == "withdrawn":
             return "withdrawn"
         if self.today >= one.expires_on:
             return "expired"
-        if verdict is None or verdict.status in ("passing", "not_applicable"):
-            return "facts_changed"
-        return "facts_changed" if verdict.status == "failing" and verdict.facts != facts else None
+        if subject not in self.failing:
+            return "finding_ended"
+        verdict = self.published.get(subject)
+        return "facts_changed" if verdict and verdict.status == "failing" and verdict.facts != facts else None
 
     def visible(self) -> dict[str, str]:
         return {s: one.exception_id for s, one in self.showing.items() if self.today < one.expires_on}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -160,53 +160,4 @@ def _counted(held: Sequence[str], weight: int) -> dict[str, Any]:
         "score": share(passing, failing),
         "weighted_passing": weight * passing,
         "weighted_decided": weight * (passing + failing),
-    }
-
-
-# --------------------------------------------------------------------------------------- findings
-
-
-def findings(rows: Sequence[Interval], now: datetime) -> list[dict[str, Any]]:
-    """What ``findings`` has to show, by walking through the history of each subject."""
-    found = []
-    for key in {(row.workspace, row.test_id, row.subject_id) for row in rows}:
-        own = sorted(
-            (row for row in rows if (row.workspace, row.test_id, row.subject_id) == key), key=lambda row: row.start
-        )
-        found += [_finding(key, *stretch, now) for stretch in _stretches(own)]
-    return found
-
-
-def _stretches(rows: Sequence[Interval]) -> Iterator[tuple[list[Interval], Interval | None]]:
-    """Intervals from the first that is undecided or fails to the one that ends it; only those that fail sometime."""
-    current: list[Interval] = []
-    for row in rows:
-        if row.status in ("failing", "pending", "error"):
-            current.append(row)
-            continue
-        if any(one.status == "failing" for one in current):
-            yield current, row
-        current = []
-    if any(one.status == "failing" for one in current):
-        yield current, None
-
-
-def _finding(key: tuple[str, str, str], stretch: list[Interval], end: Interval | None, now: datetime) -> dict[str, Any]:
-    first = next(row for row in stretch if row.status == "failing")
-    last = stretch[-1]
-    ended = end.start if end else None
-    due = first.start + timedelta(days=POLICIES[last.policy][1][last.severity])
-    return {
-        **dict(zip(("workspace", "test_id", "subject_id"), key, strict=True)),
-        "subject_name": f"{key[2]} since {last.start}",
-        "severity": last.severity,
-        "first_reason_code": first.reason_code,
-        "failing_since": first.start,
-        "due_at": due,
-        "ended_at": ended,
-        "ended_as": end.status if end else None,
-        "ended_reason_code": end.reason_code if end else None,
-        "fixed": bool(end and end.status == "passing"),
-        "is_late": (ended or now) > due,
-        "was_excepted": any(row.excepted for row in stretch),
     }

@@ -45,7 +45,9 @@ SEVERAL = {
     "summed": "SELECT sum(failing) AS n FROM compliance.test_summary",
     "open": "SELECT count(*) AS n FROM compliance.open_findings WHERE status = 'failing'",
     "trend": "SELECT sum(failing) AS n FROM compliance.daily_trend WHERE day = (now() AT TIME ZONE 'UTC')::date",
-    "found": "SELECT count(*) AS n FROM compliance.findings WHERE ended_at IS NULL",
+    # the finding of a subject that is out of sight stays open
+    "found": "SELECT count(*) AS n FROM compliance.findings INNER JOIN compliance.current_results"
+    " USING (workspace, test_id, subject_id) WHERE ended_at IS NULL",
 }
 
 

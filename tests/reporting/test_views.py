@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,8 +18,6 @@ from tests.conftest import Database
 from tests.reporting.histories import (
     STATUSES,
     WEIGHTS,
-    Interval,
-    findings,
     histories,
     share,
     trend,
@@ -32,7 +30,6 @@ some = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-EXCEPTION = "00000000-0000-0000-0000-000000000001"
 
 
 @contextmanager
@@ -79,58 +76,6 @@ def test_today_in_the_trend_is_what_holds_now(database: Database, data: st.DataO
         assert all(row["trend"] == row["held"] for row in rows), rows
 
 
-# ------------------------------------------------------------------------------------------- findings
-
-
-@some
-@given(data=st.data())
-def test_a_finding_lasts_from_the_first_failure_through_what_is_undecided_to_its_end(
-    database: Database, data: st.DataObject
-) -> None:
-    with undone(database) as now:
-        rows = data.draw(histories(now))
-        write(database, rows)
-        expected = sorted(findings(rows, now), key=_order)
-        shown = sorted((dict(row) for row in database.execute("SELECT * FROM compliance.findings")), key=_order)
-        for row, wanted in zip(shown, expected, strict=True):
-            fixed = wanted.pop("fixed")
-            assert {name: row[name] for name in wanted} == wanted
-            assert row["days_open"] == _days((wanted["ended_at"] or now) - wanted["failing_since"])
-            assert row["days_to_fix"] == (_days(wanted["ended_at"] - wanted["failing_since"]) if fixed else None)
-
-
-def _order(row: dict[str, Any]) -> tuple[Any, ...]:
-    return row["workspace"], row["test_id"], row["subject_id"], row["failing_since"]
-
-
-def _days(time: timedelta) -> Decimal:
-    return (Decimal(time // timedelta(microseconds=1)) / 86_400_000_000).quantize(Decimal("0.01"), "ROUND_HALF_UP")
-
-
-def test_a_subject_that_left_and_came_back_failing_is_a_second_finding(database: Database) -> None:
-    with undone(database) as now:
-        told = [
-            ("failing", "because_failing"),
-            ("not_applicable", "removed_or_invisible"),
-            ("failing", "because_failing"),
-        ]
-        starts = [now - timedelta(days=days) for days in (9, 6, 2)]
-        write(
-            database,
-            [
-                Interval("acme", "repo_classified", "{a}", *one, "lenient", False, start, end)
-                for one, start, end in zip(told, starts, [*starts[1:], None], strict=True)
-            ],
-        )
-        rows = database.execute(
-            "SELECT days_open, ended_as, ended_reason_code, days_to_fix FROM compliance.findings ORDER BY failing_since"
-        ).fetchall()
-    assert [tuple(row.values()) for row in rows] == [
-        (Decimal("3.00"), "not_applicable", "removed_or_invisible", None),
-        (Decimal("2.00"), None, None, None),
-    ]
-
-
 # ------------------------------------------------------------------ what holds now, stale or not
 
 RESULT = st.fixed_dictionaries(
@@ -167,8 +112,14 @@ def publish_catalogue(database: Database) -> dict[str, str]:
 
 
 def insert_results(database: Database, results: list[dict[str, Any]], severities: dict[str, str]) -> None:
-    """Published results; a subject of its own for each."""
+    """Published results; a subject of its own for each, and a finding and an exception where it has one."""
     for number, result in enumerate(results):
+        values = {
+            **result,
+            "severity": severities[result["test_id"]],
+            "subject_id": f"{{{number}}}",
+            "exception_id": str(UUID(int=number + 1)),
+        }
         database.execute(
             """
             INSERT INTO compliance.results (
@@ -187,13 +138,50 @@ def insert_results(database: Database, results: list[dict[str, Any]], severities
                 now() + make_interval(hours => %(fresh_hours)s::integer), now(), 'run', 'p', ''
             )
             """,
-            {
-                **result,
-                "severity": severities[result["test_id"]],
-                "subject_id": f"{{{number}}}",
-                "exception_id": EXCEPTION,
-            },
+            values,
         )
+        if result["failing_days"] is not None:
+            database.execute(
+                """
+                INSERT INTO compliance.finding_records (
+                    workspace, test_id, subject_type, subject_id, severity, found_at, reason_code, due_at,
+                    policy_version, run_id
+                )
+                VALUES (
+                    %(workspace)s, %(test_id)s, 'repository', %(subject_id)s, %(severity)s,
+                    now() - make_interval(days => %(failing_days)s), 'because',
+                    now() + make_interval(hours => %(due_hours)s), 'p', 'run'
+                )
+                """,
+                values,
+            )
+        if result["excepted_hours"] is not None:
+            accept_exception(database, values)
+
+
+def accept_exception(database: Database, values: dict[str, Any]) -> None:
+    """An exception of the subject's own, which somebody else accepted just now."""
+    statements = (
+        """
+        INSERT INTO registry.exceptions (
+            exception_id, workspace, test_id, scope, target, owner, reason, expires_at, requested_by
+        )
+        VALUES (
+            %(exception_id)s, %(workspace)s, %(test_id)s, 'subject', %(subject_id)s, 'os:olga', 'it moves',
+            now() + make_interval(hours => %(excepted_hours)s), 'os:olga'
+        )
+        """,
+        """
+        INSERT INTO registry.exception_decisions (exception_id, decision, decided_by, decided_at, policy_version)
+        VALUES (%(exception_id)s, 'accepted', 'os:ben', now(), 'p')
+        """,
+        """
+        INSERT INTO registry.exception_subjects (exception_id, workspace, test_id, subject_id, facts_hash)
+        VALUES (%(exception_id)s, %(workspace)s, %(test_id)s, %(subject_id)s, '')
+        """,
+    )
+    for statement in statements:
+        database.execute(statement, values)
 
 
 def is_stale(result: dict[str, Any]) -> bool:

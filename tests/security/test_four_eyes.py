@@ -128,13 +128,33 @@ def test_an_export_that_its_operator_vouches_for_is_shown_so_and_audited(databas
     path = tmp_path / "mfa.csv"
     path.write_bytes(EXPORT)
     import_file(database, "mfa", path, imported_by="os:root", is_vouched_for=True)
-    row = database.execute("SELECT status, self_accepted, submitted_by, decided_by FROM compliance.evidence").fetchone()
-    assert row == {"status": "accepted", "self_accepted": True, "submitted_by": "os:root", "decided_by": "os:root"}
+    row = database.execute(
+        "SELECT status, self_accepted, submitted_by, accepted_by FROM compliance.evidence"
+    ).fetchone()
+    assert row == {"status": "accepted", "self_accepted": True, "submitted_by": "os:root", "accepted_by": "os:root"}
     trail = database.execute("SELECT actor, action FROM integration.console_audit ORDER BY audit_id").fetchall()
     assert [tuple(one.values()) for one in trail] == [
         ("os:root", "evidence.submitted"),
         ("os:root", "evidence.accepted"),
     ]
+
+
+def test_where_the_policy_requires_a_review_an_operator_s_export_waits_for_somebody_else(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy, path = tmp_path / "policy.yaml", tmp_path / "mfa.csv"
+    policy.write_text("evidence: {review: required}\n")
+    path.write_bytes(EXPORT)
+    monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
+    taken = import_file(database, "mfa", path, imported_by="os:root", is_vouched_for=True)
+    assert "it decides nothing before somebody else accepts it" in taken
+    row = database.execute("SELECT evidence_id::text AS id, status FROM compliance.evidence").fetchone()
+    assert row and row["status"] == "submitted"
+    with pytest.raises(EvidenceRefused, match="somebody else has to decide"):
+        decide(database, row["id"], "accept", decided_by="os:root")
+    decide(database, row["id"], "accept", decided_by="os:ada")
+    row = database.execute("SELECT self_accepted, accepted_by FROM compliance.evidence").fetchone()
+    assert row == {"self_accepted": False, "accepted_by": "os:ada"}
 
 
 def test_every_way_in_leaves_a_line_in_the_trail(database: Database, world: Published) -> None:

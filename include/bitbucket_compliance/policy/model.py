@@ -147,11 +147,20 @@ class Thresholds(_Strict):
         return moment.astimezone(ZoneInfo(self.time_zone)).date()
 
 
+class EvidencePolicy(_Strict):
+    """How evidence comes to count."""
+
+    review: Literal["required", "operator"] = "operator"
+    """`operator`: who imports an export of two-step verification on the command line accepts it by that, which is shown
+    as `self_accepted`; `required`: somebody else has to, as for what comes by the console or a DAG."""
+
+
 class Policy(_Strict):
     """Everything the rules read besides staging and registry."""
 
     tests: dict[str, TestPolicy]
     thresholds: Thresholds
+    evidence: EvidencePolicy = EvidencePolicy()
 
     @property
     def version(self) -> str:
@@ -239,7 +248,7 @@ def merged(base: Policy, changes: Mapping[str, Any], source: str) -> Policy:
     """
     if "numbers" in changes:
         raise PolicyInvalid(f"{source}: numbers: the key is called thresholds; rename it")
-    for section in ("tests", "thresholds"):
+    for section in ("tests", "thresholds", "evidence"):
         if not isinstance(changes.get(section) or {}, dict):
             raise PolicyInvalid(f"{source}: {section}: must be a mapping; {SEE_ALL}")
     unknown = sorted(str(name) for name in (changes.get("tests") or {}) if name not in base.tests)
@@ -310,7 +319,7 @@ def read_changes(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise PolicyInvalid(f"{path}: the policy file must hold a mapping with the keys tests and thresholds")
+        raise PolicyInvalid(f"{path}: the policy file must hold a mapping with the keys tests, thresholds and evidence")
     return content
 
 

@@ -115,6 +115,8 @@ def set_override(
     name = plain(workspace)
     if not name:
         raise PolicyInvalid("a policy was set for no workspace; give its slug")
+    if "evidence" in changes:
+        raise PolicyInvalid(f"workspace {name}: evidence: an import is for all workspaces; set it in the policy file")
     policy = merged(base, changes, f"workspace {name}")
     new = [told for told in contradictions(policy) if told not in contradictions(base)]
     if new:

@@ -85,3 +85,5 @@ def keys() -> Iterator[Key]:
         yield Key(f"tests.{test.test_id}.severity", test.severity, f"How severe a failure is: {test.title}.")
     for name, field in type(DELIVERED.thresholds).model_fields.items():
         yield Key(f"thresholds.{name}", field.get_default(), field.description or "")
+    for name, field in type(DELIVERED.evidence).model_fields.items():
+        yield Key(f"evidence.{name}", field.get_default(), " ".join((field.description or "").split()))

@@ -13,7 +13,7 @@ from bitbucket_compliance.pipeline.run import lifecycle
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage import stage as staging
-from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
+from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry, skip_where_not_needed
 
 T = TypeVar("T")
 
@@ -89,6 +89,7 @@ def _reading_step(
     """A step that asks Bitbucket; ``settings`` are those of ``bitbucket_client``."""
     with (
         fail_without_retry(),
+        skip_where_not_needed(),
         task_frame(step, workspace, run_id) as (connection, this_run),
         bitbucket_client(**settings) as client,
     ):
@@ -96,5 +97,9 @@ def _reading_step(
 
 
 def _step(step: str, workspace: str, run_id: str, body: Callable[[Connection, Run], None]) -> None:
-    with fail_without_retry(), task_frame(step, workspace, run_id) as (connection, this_run):
+    with (
+        fail_without_retry(),
+        skip_where_not_needed(),
+        task_frame(step, workspace, run_id) as (connection, this_run),
+    ):
         body(connection, this_run)

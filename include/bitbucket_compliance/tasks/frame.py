@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.database import Connection, connect
-from bitbucket_compliance.core.errors import PipelineError, postgres_errors
+from bitbucket_compliance.core.errors import PipelineError, RunNotNeeded, postgres_errors
 from bitbucket_compliance.core.persons import AIRFLOW, person
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,16 @@ def fail_without_retry() -> Iterator[None]:
         if error.retryable:
             raise
         raise AirflowFailException(str(error)) from None
+
+
+@contextmanager
+def skip_where_not_needed() -> Iterator[None]:
+    """Skip a task of a run that is not needed, and say why in its log."""
+    try:
+        yield
+    except RunNotNeeded as reason:
+        log.info("skipped: %s", reason)
+        raise AirflowSkipException(str(reason)) from None
 
 
 @contextmanager

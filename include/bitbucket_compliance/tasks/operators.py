@@ -83,12 +83,10 @@ class StartRunOperator(_WaitingOperator):
         """See ``bitbucket_compliance.pipeline.run.run.start_run``."""
         from datetime import datetime
 
-        from airflow.sdk.exceptions import AirflowSkipException
-
-        from bitbucket_compliance.core.errors import RunNotNeeded
         from bitbucket_compliance.tasks import bitbucket_compliance as tasks
+        from bitbucket_compliance.tasks.frame import skip_where_not_needed
 
-        try:
+        with skip_where_not_needed():
             tasks.start_run(
                 self.workspace,
                 self.run,
@@ -96,9 +94,6 @@ class StartRunOperator(_WaitingOperator):
                 incremental=str(self.incremental) == "True",
                 asked_at=datetime.fromisoformat(self.asked_at),
             )
-        except RunNotNeeded as reason:
-            log.info("skipped: %s", reason)
-            raise AirflowSkipException(str(reason)) from None
 
 
 class ReadingOperator(_WaitingOperator):

@@ -269,3 +269,61 @@ CROSS JOIN LATERAL (
     SELECT CASE WHEN stretches.dice NOT IN ('passing', 'not_applicable') THEN failures.failing_since END AS since
 ) AS failing
 WHERE stretches.valid_to IS null;
+
+-- Findings as publish would have left them.
+WITH stretches AS (
+    SELECT
+        told.*,
+        count(*) FILTER (WHERE told.dice IN ('passing', 'not_applicable')) OVER (
+            PARTITION BY told.number ORDER BY told.day
+        ) AS stretch
+    FROM bench.told AS told
+),
+
+failures AS (
+    SELECT
+        stretches.number,
+        stretches.stretch,
+        min(stretches.valid_from) FILTER (WHERE stretches.dice = 'failing') AS found_at,
+        min(stretches.valid_from) FILTER (WHERE stretches.dice IN ('passing', 'not_applicable')) AS began_at
+    FROM stretches
+    GROUP BY stretches.number, stretches.stretch
+)
+
+INSERT INTO compliance.finding_records (
+    workspace, test_id, subject_type, subject_id, subject_name, severity, found_at, found_basis, failed_basis,
+    reason_code, due_at, policy_version, run_id, ended_at, ended_basis, ended_because, ended_reason_code
+)
+SELECT
+    history.workspace,
+    history.test_id,
+    history.subject_type,
+    history.subject_id,
+    history.subject_name,
+    history.severity,
+    failures.found_at,
+    history.basis,
+    history.basis,
+    history.reason_code,
+    failures.found_at + CASE history.severity
+        WHEN 'critical' THEN interval '7 days'
+        WHEN 'high' THEN interval '30 days'
+        ELSE interval '90 days'
+    END,
+    history.policy_version,
+    history.run_id,
+    ended.began_at,
+    CASE WHEN ended.began_at IS NOT null THEN 'configuration' END,
+    CASE WHEN ended.began_at IS NOT null THEN 'fixed' END,
+    CASE WHEN ended.began_at IS NOT null THEN 'fixed' END
+FROM failures
+INNER JOIN bench.subjects AS subjects ON failures.number = subjects.number
+INNER JOIN compliance.result_history AS history
+    ON
+        subjects.test_id = history.test_id
+        AND subjects.subject_id = history.subject_id
+        AND history.workspace = %(workspace)s
+        AND history.valid_from = failures.found_at
+LEFT JOIN failures AS ended ON failures.number = ended.number AND failures.stretch + 1 = ended.stretch
+WHERE failures.found_at IS NOT null;
+ANALYZE compliance.finding_records;

@@ -11,7 +11,7 @@ VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "evidence": ("evidence_id",),
     "exception_subjects": ("exception_id", "subject_id"),
     "exceptions": ("exception_id",),
-    "findings": (*RESULT, "failing_since"),
+    "findings": ("finding_id",),
     "open_findings": RESULT,
     "runs": ("run_id",),
     "severity_weights": ("severity",),

@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from bitbucket_compliance.reporting.notifications.errors import NotificationNotSent
 from bitbucket_compliance.tasks import notification_digest
 from sandbox.process import SandboxServer
+from tests.databases import unguarded
 from tests.harness import Pipeline
 from tests.pipeline.small import ACME, protect, whole_run
 from tests.reporting.notifications.conftest import Connect, drop_approvals, first
@@ -89,9 +90,9 @@ def test_a_fix_is_told_and_so_is_failing_again(
 def test_a_failure_is_told_again_when_it_becomes_overdue(news: Pipeline, web: WebReceiver, connect: Connect) -> None:
     connect("chat", "http", web.port)
     notification_digest.notify(ACME)
-    with psycopg.connect(news.dsn) as connection:
+    with psycopg.connect(news.dsn) as connection, unguarded(connection):
         connection.execute(
-            "UPDATE compliance.results SET due_at = now() WHERE test_id = 'peer_review_required' AND status = 'failing'"
+            "UPDATE compliance.finding_records SET due_at = now() WHERE test_id = 'peer_review_required'"
         )
     notification_digest.notify(ACME)
     notification_digest.notify(ACME)
@@ -292,6 +293,10 @@ def test_a_digest_tells_of_all_workspaces_in_one_message(
                 f"INSERT INTO {table} SELECT (jsonb_populate_record(rows, jsonb_build_object('workspace', 'other',"  # noqa: S608
                 f" 'run_id', 'other-' || rows.run_id))).* FROM {table} AS rows WHERE rows.workspace = 'acme'"
             )
+        connection.execute(
+            "INSERT INTO compliance.finding_records SELECT (jsonb_populate_record(rows, jsonb_build_object('workspace',"
+            " 'other', 'finding_id', gen_random_uuid()))).* FROM compliance.finding_records AS rows"
+        )
     notification_digest.notify()
     notification_digest.notify()
     [posted] = web.posted

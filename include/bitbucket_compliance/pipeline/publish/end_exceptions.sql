@@ -1,5 +1,5 @@
--- Purpose: note, once for each subject, that an accepted exception covers it no more: it expired, it was withdrawn, or
--- the failure that was accepted is not the one that stands now. A pending or error interlude ends nothing.
+-- Purpose: note, once for each subject, that an accepted exception covers it no more: it expired, it was withdrawn, the
+-- finding ended, or the subject fails for other facts. An interlude of the finding ends nothing.
 
 INSERT INTO compliance.exception_endings (
     exception_id,
@@ -27,6 +27,7 @@ SELECT
         -- what has expired can't be withdrawn any more, so a withdrawal came first
         WHEN states.status = 'withdrawn' THEN 'withdrawn'
         WHEN states.expires_at <= %(published_at)s THEN 'expired'
+        WHEN findings.finding_id IS null THEN 'finding_ended'
         ELSE 'facts_changed'
     END,
     results.status AS status_then,
@@ -39,13 +40,18 @@ LEFT JOIN compliance.results AS results
         subjects.workspace = results.workspace
         AND subjects.test_id = results.test_id
         AND subjects.subject_id = results.subject_id
+LEFT JOIN compliance.finding_records AS findings
+    ON
+        subjects.workspace = findings.workspace
+        AND subjects.test_id = findings.test_id
+        AND subjects.subject_id = findings.subject_id
+        AND findings.ended_at IS null
 WHERE
     subjects.workspace = %(workspace)s
     AND (
         states.status = 'withdrawn'
         OR states.expires_at <= %(published_at)s
-        OR results.status IS null
-        OR results.status IN ('passing', 'not_applicable')
+        OR findings.finding_id IS null
         OR (results.status = 'failing' AND results.facts_hash <> subjects.facts_hash)
     )
 -- The first ending stands. No look at what is there already: this table may grow by every row that is looked at.

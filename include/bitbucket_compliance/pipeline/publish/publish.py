@@ -34,6 +34,8 @@ def publish(connection: Connection, run: Run) -> None:
     _fill(connection, "test_controls", keys, may_go="true")
     _fill(connection, "reason_codes", keys, may_go="true")
     run_sql(connection, "pipeline/publish/expire_exceptions.sql", keys)
+    run_sql(connection, "pipeline/publish/findings.sql", keys)
+    refresh_statistics(connection, "compliance", "finding_records")
     _fill(connection, "results", keys)
     run_sql(connection, "pipeline/publish/forget_results.sql", keys)
     refresh_statistics(connection, "compliance", "results")

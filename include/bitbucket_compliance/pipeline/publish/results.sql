@@ -1,5 +1,5 @@
--- Purpose: the run's verdicts as current results; since-dates carry over from the last ones.
--- failing_since and due_at survive a pending or error interlude and end where the subject passes.
+-- Purpose: the run's verdicts as current results; since-dates carry over from the last ones, failing_since and due_at
+-- are those of the open finding.
 
 WITH verdicts AS (
     SELECT
@@ -10,8 +10,9 @@ WITH verdicts AS (
         encode(sha256(convert_to(verdicts.facts::text, 'UTF8')), 'hex') AS facts_hash,
         previous.status AS previous_status,
         previous.status_since AS previous_status_since,
-        previous.failing_since AS previous_failing_since,
-        previous.first_seen_at AS previous_first_seen_at
+        previous.first_seen_at AS previous_first_seen_at,
+        findings.found_at AS failing_since,
+        findings.due_at
     FROM judged.verdicts AS verdicts
     INNER JOIN compliance.tests AS tests ON verdicts.test_id = tests.test_id AND tests.enabled
     LEFT JOIN compliance.reason_codes AS codes
@@ -21,73 +22,71 @@ WITH verdicts AS (
             verdicts.workspace = previous.workspace
             AND verdicts.test_id = previous.test_id
             AND verdicts.subject_id = previous.subject_id
+    LEFT JOIN compliance.finding_records AS findings
+        ON
+            verdicts.workspace = findings.workspace
+            AND verdicts.test_id = findings.test_id
+            AND verdicts.subject_id = findings.subject_id
+            AND findings.ended_at IS null
     WHERE verdicts.workspace = %(workspace)s AND verdicts.run_id = %(run_id)s
-),
-
-dated AS (
-    SELECT
-        verdicts.*,
-        CASE
-            WHEN verdicts.status = 'failing' THEN coalesce(verdicts.previous_failing_since, %(published_at)s)
-            WHEN verdicts.status IN ('pending', 'error') THEN verdicts.previous_failing_since
-        END AS failing_since
-    FROM verdicts
 )
 
 SELECT
-    dated.workspace,
-    dated.test_id,
-    dated.test_title,
-    dated.severity,
-    dated.subject_type,
-    dated.subject_id,
-    dated.subject_name,
-    dated.status,
-    dated.basis,
-    dated.reason_code,
-    dated.reason,
-    dated.remediation,
-    dated.detail,
+    verdicts.workspace,
+    verdicts.test_id,
+    verdicts.test_title,
+    verdicts.severity,
+    verdicts.subject_type,
+    verdicts.subject_id,
+    verdicts.subject_name,
+    verdicts.status,
+    verdicts.basis,
+    verdicts.reason_code,
+    verdicts.reason,
+    verdicts.remediation,
+    verdicts.detail,
     coalesce(
-        dated.previous_first_seen_at,
+        verdicts.previous_first_seen_at,
         -- a subject that was gone for a while
         (
             SELECT min(history.valid_from)
             FROM compliance.result_history AS history
             WHERE
-                history.workspace = dated.workspace
-                AND history.test_id = dated.test_id
-                AND history.subject_id = dated.subject_id
+                history.workspace = verdicts.workspace
+                AND history.test_id = verdicts.test_id
+                AND history.subject_id = verdicts.subject_id
         ),
         %(published_at)s
     ) AS first_seen_at,
-    CASE WHEN dated.previous_status = dated.status THEN dated.previous_status_since ELSE %(published_at)s END
+    CASE WHEN verdicts.previous_status = verdicts.status THEN verdicts.previous_status_since ELSE %(published_at)s END
         AS status_since,
-    dated.failing_since,
-    dated.failing_since + make_interval(days => (%(days_to_fix)s::jsonb ->> dated.severity)::integer) AS due_at,
-    dated.data_as_of,
+    verdicts.failing_since,
+    verdicts.due_at,
+    verdicts.data_as_of,
     CASE
-        WHEN dated.data_as_of IS NOT null
+        WHEN verdicts.data_as_of IS NOT null
             -- evidence supports a verdict until the day on which its validity ends begins
             THEN least(
-                coalesce(dated.read_at, dated.data_as_of) + make_interval(secs => 3600.0 * %(max_data_age_hours)s),
+                coalesce(verdicts.read_at, verdicts.data_as_of)
+                + make_interval(secs => 3600.0 * %(max_data_age_hours)s),
                 -- so do merge checks that were seen last
                 CASE
-                    WHEN dated.data_as_of < dated.read_at
-                        THEN dated.data_as_of + make_interval(days => %(merge_checks_valid_days)s::integer)
+                    WHEN verdicts.data_as_of < verdicts.read_at
+                        THEN verdicts.data_as_of + make_interval(days => %(merge_checks_valid_days)s::integer)
                 END,
                 CASE
-                    WHEN dated.basis = 'evidence'
+                    WHEN verdicts.basis = 'evidence'
                         THEN (
-                            (dated.detail ->> 'captured_on')::date + %(evidence_validity_days)s::integer
+                            (verdicts.detail ->> 'captured_on')::date + %(evidence_validity_days)s::integer
                         )::timestamp AT TIME ZONE %(time_zone)s
                 END
             )
     END AS fresh_until,
-    dated.evaluated_at,
-    dated.run_id,
+    verdicts.evaluated_at,
+    verdicts.run_id,
     %(policy_version)s AS policy_version,
-    dated.facts_hash,
-    (dated.detail ->> 'bypassable')::boolean AS bypassable,
-    (dated.detail ->> 'bypassed')::integer AS bypassed
-FROM dated;
+    verdicts.facts_hash,
+    (verdicts.detail ->> 'bypassable')::boolean AS bypassable,
+    (verdicts.detail ->> 'bypassed')::integer AS bypassed,
+    (verdicts.detail ->> 'evidence_id')::uuid AS evidence_id
+FROM verdicts;

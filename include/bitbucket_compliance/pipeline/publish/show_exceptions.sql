@@ -1,5 +1,5 @@
--- Purpose: let each failing result of the workspace show the exception that covers it, and the others none. Where
--- several do, the one that holds longest.
+-- Purpose: let each open finding of the workspace show the exception that covers it, also while it can't be read, and
+-- all other results none. Where several do, the one that holds longest.
 
 WITH covering AS (
     SELECT DISTINCT ON (subjects.test_id, subjects.subject_id)
@@ -33,8 +33,8 @@ wanted AS (
         ON
             results.test_id = covering.test_id
             AND results.subject_id = covering.subject_id
-            AND results.status = 'failing'
-            AND results.facts_hash = covering.facts_hash
+            AND results.failing_since IS NOT null
+            AND (results.status <> 'failing' OR results.facts_hash = covering.facts_hash)
     WHERE
         results.workspace = %(workspace)s
         AND (

@@ -86,6 +86,21 @@ def renew_lease(connection: Connection, workspace: str, run_id: str) -> None:
         )
 
 
+def require_newest(connection: Connection, run_id: str) -> None:
+    """Stop a run whose tasks were cleared or are tried again after a later one went on: its data is older.
+
+    Raises:
+        RunNotNeeded: names the later run.
+    """
+    later = run_sql(connection, "pipeline/run/later_run.sql", {"run_id": run_id}).fetchone()
+    if later is not None:
+        done = "was published" if later["status"] == "published" else "has staged what it read"
+        raise RunNotNeeded(
+            f"run {later['run_id']} began later ({later['started_at']:%Y-%m-%d %H:%M} UTC) and {done}: "
+            f"what run {run_id} read is older, so it is skipped; start a new run to read again"
+        )
+
+
 def keep_lease_until(connection: Connection, workspace: str, run_id: str, moment: datetime) -> None:
     """Keep the workspace for a run that gives its worker back until then. Joins the caller's transaction."""
     connection.execute(

@@ -7,7 +7,7 @@ from bitbucket_compliance.core.database import connect, run_sql
 from bitbucket_compliance.core.errors import postgres_errors
 from bitbucket_compliance.pipeline.run.events.waiting import release_events, require_events
 from bitbucket_compliance.pipeline.run.identity import kept_as, plain_workspace, workspace_of
-from bitbucket_compliance.pipeline.run.lease import give_lease_back, take_lease, take_lease_at_once
+from bitbucket_compliance.pipeline.run.lease import give_lease_back, require_newest, take_lease, take_lease_at_once
 from bitbucket_compliance.policy.model import contradictions
 from bitbucket_compliance.policy.overrides import keep_version
 from bitbucket_compliance.security_tests.policies import policy_of
@@ -33,13 +33,15 @@ def start_run(
     Raises:
         WorkspaceUnknown: the parameter is no workspace slug and no uuid.
         PolicyInvalid: the overriding file, or what was set for the workspace, holds something unknown.
-        RunNotNeeded: another run of the workspace is at work; or no event waits, or none can be answered now.
+        RunNotNeeded: another run of the workspace is at work, or a later one went on already; or no event waits, or
+            none can be answered now.
         WaitForOtherRun: another run may have been interrupted a moment ago; come back to see.
     """
     plain_workspace(workspace)
     connection = connect()
     with postgres_errors(), connection:
         workspace = kept_as(connection, workspace)
+        require_newest(connection, run_id)
         policy = policy_of(connection, workspace)
         for told in contradictions(policy):
             log.warning("policy of workspace %s: %s", workspace, told)

@@ -10,7 +10,7 @@ import psycopg
 from bitbucket_compliance.core.database import Connection, connect, run_sql
 from bitbucket_compliance.core.errors import PipelineError, RunSuperseded, Waiting, postgres_errors
 from bitbucket_compliance.pipeline.run.identity import plain_workspace, workspace_of
-from bitbucket_compliance.pipeline.run.lease import keep_lease_until, renew_lease, work_on
+from bitbucket_compliance.pipeline.run.lease import keep_lease_until, renew_lease, require_newest, work_on
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.security_tests.policies import recorded
 
@@ -25,6 +25,7 @@ def task_frame(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connect
 
     Raises:
         RunSuperseded: another run of the workspace took over.
+        RunNotNeeded: a later run went on already.
         PostgresUnavailable, PostgresFull: see ``postgres_errors``.
     """
     started = time.monotonic()
@@ -62,6 +63,7 @@ def _enter(connection: Connection, named: str, run_id: str) -> Run:
         scopes_granted=None if scopes is None else frozenset(scopes),
         asked_as=plain_workspace(named),
     )
+    require_newest(connection, run_id)
     renew_lease(connection, workspace, run_id)
     connection.commit()
     return run

@@ -62,7 +62,8 @@ def import_file(
         path: the CSV file or Excel workbook.
         imported_by: who ran the import.
         captured_on: for ``mfa``: the day the export was made; today where it isn't given.
-        is_vouched_for: for ``mfa``: its operator submits and accepts it in one act; else it waits for somebody else.
+        is_vouched_for: for ``mfa``: its operator submits and accepts it in one act, where the policy's
+            ``evidence.review`` allows that; else it waits for somebody else.
         mapping, may_shrink: for ``roster``, see ``import_roster``.
 
     Returns:
@@ -75,10 +76,11 @@ def import_file(
     """
     if kind not in ("roster", "classification", "mfa"):
         raise ImportRefused(f"unknown kind of import {kind!r}; known: roster, classification, mfa", [])
-    today = load_policy().thresholds.day_of(datetime.now(UTC))
+    policy = load_policy()
+    today = policy.thresholds.day_of(datetime.now(UTC))
     if captured_on and captured_on > today:
         raise ImportRefused(f"{path.name}: the day of capture {captured_on} lies in the future", [])
-    if kind == "mfa" and not is_vouched_for:
+    if kind == "mfa" and not (is_vouched_for and policy.evidence.review == "operator"):
         return _submit_mfa(connection, path, imported_by, captured_on or today)
     if kind == "mfa":
         content = read_content(path)

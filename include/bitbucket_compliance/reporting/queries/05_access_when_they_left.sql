@@ -8,11 +8,12 @@ SELECT
     findings.subject_name,
     members.role,
     employment.hr_end_date AS last_working_day,
-    findings.failing_since::date AS seen_after_leaving,
+    findings.found_at::date AS seen_after_leaving,
     members.last_accessed::date AS last_seen,
     CASE
+        WHEN findings.ended_at IS null AND members.member_id IS null THEN 'no longer listed'
         WHEN findings.ended_at IS null THEN 'still has access'
-        WHEN findings.ended_reason_code = 'removed_or_invisible' THEN 'access removed'
+        WHEN findings.ended_because = 'removed' THEN 'access removed'
         ELSE 'no longer gone: ' || findings.ended_reason_code
     END AS access_now,
     findings.ended_at::date AS ended_on
@@ -22,4 +23,4 @@ LEFT JOIN compliance.members AS members
 LEFT JOIN compliance.member_employment AS employment
     ON findings.workspace = employment.workspace AND findings.subject_id = employment.member_id
 WHERE findings.workspace = 'demo-workspace' AND findings.test_id = 'offboarded_access_removed'
-ORDER BY findings.failing_since ASC, findings.subject_name ASC;
+ORDER BY findings.found_at ASC, findings.subject_name ASC;

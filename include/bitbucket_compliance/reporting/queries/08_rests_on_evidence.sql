@@ -6,7 +6,7 @@ SELECT
     evidence.scope,
     evidence.file_name,
     evidence.captured_on,
-    evidence.decided_by AS accepted_by,
+    evidence.accepted_by,
     evidence.valid_until::date AS valid_until,
     count(*) FILTER (WHERE results.status = 'passing') AS passing,
     count(*) FILTER (WHERE results.status = 'failing') AS failing
@@ -19,6 +19,6 @@ GROUP BY
     evidence.scope,
     evidence.file_name,
     evidence.captured_on,
-    evidence.decided_by,
+    evidence.accepted_by,
     evidence.valid_until
 ORDER BY evidence.valid_until ASC, results.test_id ASC;

@@ -4,6 +4,6 @@ SELECT
     count(*) AS fixed,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY days_to_fix) AS median_days_to_fix
 FROM compliance.findings
-WHERE workspace = 'demo-workspace' AND ended_as = 'passing'
+WHERE workspace = 'demo-workspace' AND ended_because = 'fixed'
 GROUP BY 1, 2
 ORDER BY 1, 2;

@@ -14,8 +14,14 @@ BEGIN
     IF tg_table_name = 'evidence_decisions' THEN
         SELECT
             ARRAY[evidence.submitted_by::text],
-            -- an export that its operator imported and vouched for in one act
+            -- an export that its operator imported and vouched for in one act, where the policy lets them
             imports.imported_by = NEW.decided_by::text
+            AND EXISTS (
+                SELECT 1 FROM registry.policy_versions AS policies
+                WHERE
+                    policies.policy_version = NEW.policy_version
+                    AND coalesce(policies.body #>> '{evidence,review}', 'operator') = 'operator'
+            )
         INTO others, may_be_one
         FROM registry.evidence AS evidence
         LEFT JOIN registry.imports AS imports ON evidence.import_id = imports.import_id

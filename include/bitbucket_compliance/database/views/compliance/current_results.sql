@@ -21,6 +21,7 @@ SELECT
     failing_since,
     due_at,
     CASE WHEN exception_expires_at > now() THEN exception_id END AS exception_id,
+    evidence_id,
     bypassable,
     bypassed,
     data_as_of,
@@ -48,10 +49,12 @@ COMMENT ON COLUMN compliance.current_results.remediation IS 'What a person does 
 COMMENT ON COLUMN compliance.current_results.detail IS 'Facts behind the verdict and context (jsonb).';
 COMMENT ON COLUMN compliance.current_results.first_seen_at IS 'When this subject was first judged by this test.';
 COMMENT ON COLUMN compliance.current_results.status_since IS 'Since when the status has been this one.';
-COMMENT ON COLUMN compliance.current_results.failing_since IS 'Since when the subject fails; survives pending and error, null once it passes.';
-COMMENT ON COLUMN compliance.current_results.due_at IS 'When the failure has to be fixed under the policy.';
+COMMENT ON COLUMN compliance.current_results.failing_since IS 'Since when the subject fails; see findings for when that ends.';
+COMMENT ON COLUMN compliance.current_results.due_at IS 'When the failure has to be fixed, under the policy of the day it was found.';
 COMMENT ON COLUMN compliance.current_results.exception_id IS
 'Accepted exception that covers this failure; null from its expiry on, computed when read.';
+COMMENT ON COLUMN compliance.current_results.evidence_id IS
+'The evidence that the verdict rests on, or that is past its validity; see evidence.';
 COMMENT ON COLUMN compliance.current_results.data_as_of IS 'When the data that decided was read.';
 COMMENT ON COLUMN compliance.current_results.fresh_until IS
 'Until when the verdict may be relied on: its data is recent enough, and evidence behind it is within its validity.';

@@ -34,8 +34,12 @@ SELECT
     CASE WHEN timed.status = 'accepted' AND timed.valid_until <= now() THEN 'expired' ELSE timed.status END AS status,
     timed.submitted_by::text AS submitted_by,
     timed.submitted_at,
-    timed.decided_by::text AS decided_by,
-    timed.decided_at,
+    timed.accepted_by::text AS accepted_by,
+    timed.accepted_at,
+    timed.rejected_by::text AS rejected_by,
+    timed.rejected_at,
+    timed.withdrawn_by::text AS withdrawn_by,
+    timed.withdrawn_at,
     timed.file_name,
     timed.file_sha256,
     timed.targets,
@@ -65,8 +69,12 @@ COMMENT ON COLUMN compliance.evidence.status IS
 'submitted, accepted, rejected, withdrawn, or expired: accepted and past its validity, computed when read.';
 COMMENT ON COLUMN compliance.evidence.submitted_by IS 'Who submitted it, as airflow:login or os:login.';
 COMMENT ON COLUMN compliance.evidence.submitted_at IS 'When.';
-COMMENT ON COLUMN compliance.evidence.decided_by IS 'Who accepted, rejected or withdrew it, as airflow:login or os:login.';
-COMMENT ON COLUMN compliance.evidence.decided_at IS 'When.';
+COMMENT ON COLUMN compliance.evidence.accepted_by IS 'Who accepted it; stays when it is withdrawn later.';
+COMMENT ON COLUMN compliance.evidence.accepted_at IS 'When.';
+COMMENT ON COLUMN compliance.evidence.rejected_by IS 'Who rejected it.';
+COMMENT ON COLUMN compliance.evidence.rejected_at IS 'When.';
+COMMENT ON COLUMN compliance.evidence.withdrawn_by IS 'Who withdrew it.';
+COMMENT ON COLUMN compliance.evidence.withdrawn_at IS 'When.';
 COMMENT ON COLUMN compliance.evidence.file_name IS 'Name of the file as given.';
 COMMENT ON COLUMN compliance.evidence.file_sha256 IS 'SHA-256 of the stored file.';
 COMMENT ON COLUMN compliance.evidence.targets IS 'Project keys, repositories or people that the scope names; empty: see scope.';

@@ -5,7 +5,7 @@ WITH subjects AS (
     SELECT
         subjects.exception_id,
         count(*) AS subjects,
-        count(*) FILTER (WHERE endings.cause = 'facts_changed') AS changed
+        count(*) FILTER (WHERE endings.cause IN ('facts_changed', 'finding_ended')) AS changed
     FROM registry.exception_subjects AS subjects
     LEFT JOIN compliance.exception_endings AS endings
         ON subjects.exception_id = endings.exception_id AND subjects.subject_id = endings.subject_id

@@ -1,38 +1,46 @@
--- Purpose: what fails now, with its age, also where it can't be read at the moment.
+-- Purpose: the findings that are open, with their age, also where they can't be read at the moment.
 
 CREATE VIEW compliance.open_findings AS
 SELECT
-    results.workspace,
-    results.test_id,
-    results.test_title,
-    results.severity,
-    results.subject_type,
-    results.subject_id,
-    results.subject_name,
+    findings.finding_id,
+    findings.workspace,
+    findings.test_id,
+    tests.test_title,
+    coalesce(results.severity, findings.severity) AS severity,
+    findings.subject_type,
+    findings.subject_id,
+    coalesce(results.subject_name, findings.subject_name) AS subject_name,
     repositories.project_key,
     results.status,
-    results.reason_code,
+    coalesce(results.reason_code, findings.reason_code) AS reason_code,
     results.reason,
     results.remediation,
-    results.failing_since,
-    results.due_at,
-    floor(extract(EPOCH FROM now() - results.failing_since) / 86400)::integer AS age_days,
+    findings.found_at AS failing_since,
+    findings.due_at,
+    floor(findings.days_open)::integer AS age_days,
     CASE
-        WHEN now() - results.failing_since < interval '7 days' THEN '0 to 6 days'
-        WHEN now() - results.failing_since < interval '30 days' THEN '7 to 29 days'
-        WHEN now() - results.failing_since < interval '90 days' THEN '30 to 89 days'
+        WHEN findings.days_open < 7 THEN '0 to 6 days'
+        WHEN findings.days_open < 30 THEN '7 to 29 days'
+        WHEN findings.days_open < 90 THEN '30 to 89 days'
         ELSE '90 days and more'
     END AS age_group,
-    results.due_at < now() AND results.exception_id IS null AS is_overdue,
+    findings.overdue AS is_overdue,
     results.exception_id,
     results.is_stale
-FROM compliance.current_results AS results
+FROM compliance.findings AS findings
+INNER JOIN compliance.tests AS tests ON findings.test_id = tests.test_id
+LEFT JOIN compliance.current_results AS results
+    ON
+        findings.workspace = results.workspace
+        AND findings.test_id = results.test_id
+        AND findings.subject_id = results.subject_id
 LEFT JOIN compliance.repositories AS repositories
-    ON results.workspace = repositories.workspace AND results.subject_id = repositories.repository_id
-WHERE results.failing_since IS NOT null;
+    ON findings.workspace = repositories.workspace AND findings.subject_id = repositories.repository_id
+WHERE findings.ended_at IS null;
 
 COMMENT ON VIEW compliance.open_findings IS
-'What fails now, also where it can''t be read at the moment (status pending or error), with its age.';
+'The findings that are open, also where they can''t be read at the moment (status pending or error) or are out of sight (status null), with their age.';
+COMMENT ON COLUMN compliance.open_findings.finding_id IS 'Id of the finding; see findings.';
 COMMENT ON COLUMN compliance.open_findings.workspace IS 'Workspace slug.';
 COMMENT ON COLUMN compliance.open_findings.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN compliance.open_findings.test_title IS 'Title of the test.';

@@ -23,13 +23,20 @@ counts AS (
         count(*) FILTER (WHERE results.status = 'not_applicable') AS not_applicable,
         count(*) FILTER (WHERE results.is_stale) AS stale,
         count(*) FILTER (WHERE results.status = 'failing' AND results.exception_id IS NOT null) AS excepted,
-        count(*) FILTER (
-            WHERE results.failing_since IS NOT null AND results.due_at < now() AND results.exception_id IS null
-        ) AS overdue,
         count(*) FILTER (WHERE results.status = 'passing' AND NOT results.is_stale) AS fresh_passing,
         count(*) FILTER (WHERE results.status = 'failing' AND NOT results.is_stale) AS fresh_failing
     FROM compliance.current_results AS results
     GROUP BY results.workspace, results.test_id
+),
+
+overdue AS (
+    SELECT
+        findings.workspace,
+        findings.test_id,
+        count(*) AS findings
+    FROM compliance.findings AS findings
+    WHERE findings.overdue
+    GROUP BY findings.workspace, findings.test_id
 ),
 
 asked AS (
@@ -66,13 +73,14 @@ SELECT
     coalesce(counts.stale, 0) AS stale,
     asked.display_order,
     coalesce(counts.excepted, 0) AS excepted,
-    coalesce(counts.overdue, 0) AS overdue,
+    coalesce(overdue.findings, 0) AS overdue,
     compliance.score(counts.passing, counts.failing) AS score,
     coalesce(counts.fresh_passing, 0) AS fresh_passing,
     coalesce(counts.fresh_failing, 0) AS fresh_failing,
     compliance.score(counts.fresh_passing, counts.fresh_failing) AS fresh_score
 FROM asked
-LEFT JOIN counts ON asked.workspace = counts.workspace AND asked.test_id = counts.test_id;
+LEFT JOIN counts ON asked.workspace = counts.workspace AND asked.test_id = counts.test_id
+LEFT JOIN overdue ON asked.workspace = overdue.workspace AND asked.test_id = overdue.test_id;
 
 COMMENT ON VIEW compliance.test_summary IS 'Per workspace and test: how many subjects stand where.';
 COMMENT ON COLUMN compliance.test_summary.workspace IS 'Workspace slug.';

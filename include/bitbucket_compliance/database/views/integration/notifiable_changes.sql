@@ -8,7 +8,7 @@ WITH workspaces AS (
     WHERE runs.status = 'published'
 ),
 
--- Each with what tells it from every other change of its kind; another due date, under another policy, is another one.
+-- Each with what tells it from every other change of its kind.
 found AS (
     SELECT
         findings.workspace,
@@ -52,7 +52,7 @@ found AS (
         findings.due_at,
         concat_ws('|', findings.test_id, findings.subject_id, extract(EPOCH FROM findings.ended_at)) AS told_apart
     FROM compliance.findings AS findings
-    WHERE findings.ended_as = 'passing'
+    WHERE findings.ended_because = 'fixed'
     UNION ALL
     SELECT
         workspaces.workspace,
@@ -105,6 +105,8 @@ found AS (
             endings.workspace = findings.workspace
             AND endings.test_id = findings.test_id
             AND endings.subject_id = findings.subject_id
+            AND endings.ended_at >= findings.failing_since
+            AND endings.cause <> 'finding_ended'
 )
 
 SELECT

@@ -48,6 +48,7 @@ CREATE TABLE compliance.results (
     exception_expires_at timestamptz,
     bypassable boolean,
     bypassed integer,
+    evidence_id uuid,
     PRIMARY KEY (workspace, test_id, subject_id)
 );
 -- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
@@ -71,8 +72,8 @@ COMMENT ON COLUMN compliance.results.remediation IS 'What a person does next; nu
 COMMENT ON COLUMN compliance.results.detail IS 'Facts behind the verdict and context (jsonb).';
 COMMENT ON COLUMN compliance.results.first_seen_at IS 'When this subject was first judged by this test.';
 COMMENT ON COLUMN compliance.results.status_since IS 'Since when the status has been this one.';
-COMMENT ON COLUMN compliance.results.failing_since IS 'Since when the subject fails; survives pending and error, null once it passes.';
-COMMENT ON COLUMN compliance.results.due_at IS 'When the failure has to be fixed under the policy.';
+COMMENT ON COLUMN compliance.results.failing_since IS 'Since when the subject fails; see findings for when that ends.';
+COMMENT ON COLUMN compliance.results.due_at IS 'When the failure has to be fixed, under the policy of the day it was found.';
 COMMENT ON COLUMN compliance.results.exception_id IS 'Accepted exception that covers this failure.';
 COMMENT ON COLUMN compliance.results.data_as_of IS 'When the data that decided was read.';
 COMMENT ON COLUMN compliance.results.fresh_until IS
@@ -86,6 +87,7 @@ COMMENT ON COLUMN compliance.results.bypassable IS
 'Whether the main branch can be pushed to past every pull request; null where rules about pushing can''t be read, and for other tests.';
 COMMENT ON COLUMN compliance.results.bypassed IS
 'How many merges in the window went around a rule that was in force; null where that is not known, and for other tests.';
+COMMENT ON COLUMN compliance.results.evidence_id IS 'The evidence that the verdict rests on, or that is past its validity; see evidence.';
 
 CREATE TABLE compliance.result_history (
     workspace text NOT NULL,
@@ -252,7 +254,7 @@ CREATE TABLE compliance.exception_endings (
     subject_id text NOT NULL,
     facts_hash text NOT NULL,
     ended_at timestamptz NOT NULL,
-    cause text NOT NULL CHECK (cause IN ('expired', 'facts_changed', 'withdrawn')),
+    cause text NOT NULL CHECK (cause IN ('expired', 'facts_changed', 'finding_ended', 'withdrawn')),
     status_then text,
     facts_hash_then text,
     run_id text,
@@ -268,12 +270,65 @@ COMMENT ON COLUMN compliance.exception_endings.facts_hash IS 'Hash of the facts 
 COMMENT ON COLUMN compliance.exception_endings.ended_at IS
 'When it ended: the expiry, or the publication that saw the change or the withdrawal.';
 COMMENT ON COLUMN compliance.exception_endings.cause IS
-'expired, withdrawn, or facts_changed: other facts decide, or the subject does not fail any more or is gone.';
+'expired, withdrawn, finding_ended (see findings), or facts_changed: the subject fails for other facts.';
 COMMENT ON COLUMN compliance.exception_endings.status_then IS
 'Status published when the ending was noted; null: the subject or its test is gone.';
 COMMENT ON COLUMN compliance.exception_endings.facts_hash_then IS
 'Hash of the facts that decided when the ending was noted; null: the subject or its test is gone.';
 COMMENT ON COLUMN compliance.exception_endings.run_id IS 'Run that noted it; null: housekeeping, between two runs.';
+
+CREATE TABLE compliance.finding_records (
+    finding_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    subject_name text,
+    severity text NOT NULL,
+    found_at timestamptz NOT NULL,
+    found_basis text,
+    failed_basis text,
+    reason_code text NOT NULL,
+    due_at timestamptz NOT NULL,
+    policy_version text NOT NULL,
+    run_id text NOT NULL,
+    reopened_as uuid,
+    missed_by text,
+    ended_at timestamptz,
+    ended_basis text,
+    ended_because text CHECK (ended_because IN ('fixed', 'not_applicable', 'removed')),
+    ended_reason_code text,
+    ended_by text,
+    CHECK (ended_at > found_at),
+    CHECK ((ended_at IS null) = (ended_because IS null))
+);
+CREATE UNIQUE INDEX finding_records_open ON compliance.finding_records (workspace, test_id, subject_id)
+WHERE ended_at IS null;
+CREATE INDEX finding_records_by_subject ON compliance.finding_records (workspace, test_id, subject_id, found_at);
+COMMENT ON TABLE compliance.finding_records IS 'Storage behind findings.';
+COMMENT ON COLUMN compliance.finding_records.finding_id IS 'Id of the finding.';
+COMMENT ON COLUMN compliance.finding_records.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.finding_records.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.finding_records.subject_type IS 'repository, member or workspace.';
+COMMENT ON COLUMN compliance.finding_records.subject_id IS 'Bitbucket''s uuid of the subject, with braces.';
+COMMENT ON COLUMN compliance.finding_records.subject_name IS 'Its name when it was found; when it ended, if it ended by a verdict.';
+COMMENT ON COLUMN compliance.finding_records.severity IS 'Severity when it was found.';
+COMMENT ON COLUMN compliance.finding_records.found_at IS 'When it was found.';
+COMMENT ON COLUMN compliance.finding_records.found_basis IS 'What it was found by.';
+COMMENT ON COLUMN compliance.finding_records.reason_code IS 'Reason it was found for.';
+COMMENT ON COLUMN compliance.finding_records.due_at IS 'When it has to be fixed, under the policy of the day it was found.';
+COMMENT ON COLUMN compliance.finding_records.policy_version IS 'The policy of the day it was found.';
+COMMENT ON COLUMN compliance.finding_records.run_id IS 'The run that found it.';
+COMMENT ON COLUMN compliance.finding_records.reopened_as IS 'The ended finding of the same test and subject that this one follows.';
+COMMENT ON COLUMN compliance.finding_records.ended_at IS 'When it ended; null: it is open.';
+COMMENT ON COLUMN compliance.finding_records.ended_basis IS 'What the verdict that ended it rests on.';
+COMMENT ON COLUMN compliance.finding_records.ended_because IS 'fixed, not_applicable or removed.';
+COMMENT ON COLUMN compliance.finding_records.ended_reason_code IS 'Reason code of the verdict that ended it.';
+COMMENT ON COLUMN compliance.finding_records.ended_by IS 'Who declared the repository non-production, where that ended it.';
+COMMENT ON COLUMN compliance.finding_records.failed_basis IS
+'What it fails by, as last read: what failed by configuration is not mended by behaviour.';
+COMMENT ON COLUMN compliance.finding_records.missed_by IS
+'The run whose whole listing lacked the subject; when that of another one lacks it too, it is gone.';
 
 CREATE TABLE compliance.test_controls (
     test_id text NOT NULL,
@@ -322,6 +377,11 @@ TO compliance_pipeline;
 -- History is a record: it is added to and ended, never taken back.
 GRANT SELECT, INSERT, UPDATE (valid_to) ON compliance.result_history TO compliance_pipeline;
 GRANT SELECT, INSERT ON compliance.exception_endings TO compliance_pipeline;
+-- What was found, when and until when it had to be fixed never changes; only open ones end.
+GRANT SELECT, INSERT, UPDATE (
+    subject_name, failed_basis, missed_by, ended_at, ended_basis, ended_because, ended_reason_code, ended_by
+) ON compliance.finding_records TO compliance_pipeline;
+GRANT SELECT ON compliance.finding_records TO compliance_console;
 GRANT SELECT ON
 compliance.tests,
 compliance.result_history,

@@ -24,7 +24,8 @@ CREATE TABLE integration.runs (
     kind text NOT NULL DEFAULT 'polling' CHECK (kind IN ('polling', 'events')),
     events integer,
     judges_all boolean NOT NULL DEFAULT true,
-    staged_at timestamptz
+    staged_at timestamptz,
+    opened_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX runs_by_workspace ON integration.runs (workspace, started_at DESC);
 COMMENT ON TABLE integration.runs IS 'One row a run of one workspace; compliance.runs shows it.';
@@ -41,6 +42,8 @@ COMMENT ON COLUMN integration.runs.events IS 'Events that the run answers; null:
 COMMENT ON COLUMN integration.runs.judges_all IS 'Whether every subject is judged; else those of judged.subjects.';
 COMMENT ON COLUMN integration.runs.staged_at IS
 'When what the run read was last staged: gates answer for that, and for nothing that was staged later.';
+COMMENT ON COLUMN integration.runs.opened_at IS
+'When the row was written, by the server''s clock: clocks of two workers may differ, the order of two runs may not.';
 
 CREATE TABLE integration.publications (
     workspace text NOT NULL,

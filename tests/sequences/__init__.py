@@ -1,0 +1,1 @@
+"""What has to hold after each of many publications, whatever happened between them."""

@@ -1,0 +1,210 @@
+"""Whole runs over a workspace in which permissions, rules, merges, declarations and policies come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from local.postgres import EmbeddedPostgres
+from sandbox.build import midnight
+from sandbox.model import PullRequest, Repository
+from sandbox.process import SandboxServer
+from tests.databases import copied
+from tests.harness import Pipeline, bitbucket_connection
+from tests.pipeline.board import SHOWN, assert_whole, comparable
+from tests.pipeline.small import history, protect, results, small_state, touch, whole_run, write_csv
+
+pytestmark = pytest.mark.slow
+
+RUNS = 6
+COLUMNS = "target_type,target,classification,sensitivity,owner"
+# Drawn with Python's random numbers, seeded by hypothesis: its own choices come out too simple.
+seeds = st.integers(0, 2**32 - 1).map(Random)
+
+
+class Sequence:
+    """A workspace, what happens to it between runs, and what has to hold after each."""
+
+    def __init__(self, pipeline: Pipeline, server: SandboxServer, folder: Path, random: Random):
+        self.pipeline, self.server, self.folder, self.random = pipeline, server, folder, random
+        self.grant, self.refresh = "admin", False
+        self.fixed: dict[Any, tuple[Any, ...]] = {}
+        self.ended: dict[Any, tuple[Any, ...]] = {}
+        self.published: list[tuple[datetime, list[tuple[str, ...]]]] = []
+
+    # what happens
+
+    def happen(self) -> None:
+        self.server.state.faults.clear()
+        self.refresh = self.random.random() < 0.2
+        events: list[Callable[[Repository], None]] = [
+            self.grant_changes, self.right_changes, self.rules_change, self.merged, self.opened_or_closed,
+            self.declared, self.policy_changes, self.call_fails,
+        ]  # fmt: skip
+        for _ in range(self.random.randint(1, 4)):
+            self.random.choice(events)(self.random.choice(self.repositories))
+        touch(self.server)
+
+    @property
+    def repositories(self) -> list[Repository]:
+        found: list[Repository] = self.server.state.workspaces[0].repositories
+        return found
+
+    def grant_changes(self, _: Repository) -> None:
+        self.grant = self.random.choice(["admin", "five"])
+
+    def right_changes(self, repository: Repository) -> None:
+        repository.identity_permission = self.random.choice(["write", "admin"])
+
+    def rules_change(self, repository: Repository) -> None:
+        if repository.restrictions and self.random.random() < 0.6:
+            repository.restrictions = []
+        else:
+            protect(repository, 1000 * (self.repositories.index(repository) + 1))
+
+    def merged(self, repository: Repository) -> None:
+        """As the last one was merged, with its approvals or without any."""
+        last = repository.pull_requests[-1]
+        now = midnight() - timedelta(minutes=len(repository.pull_requests))
+        approved = last.participants if self.random.random() < 0.5 else []
+        repository.pull_requests.append(self._another(repository, "MERGED", now, approved))
+
+    def opened_or_closed(self, repository: Repository) -> None:
+        open_ones = [one for one in repository.pull_requests if one.state == "OPEN"]
+        if open_ones:
+            open_ones[0].state = "DECLINED"
+        else:
+            repository.pull_requests.append(self._another(repository, "OPEN", midnight(), []))
+
+    def _another(self, repository: Repository, state: str, at: datetime, participants: list[Any]) -> PullRequest:
+        from copy import deepcopy
+
+        made = deepcopy(repository.pull_requests[0])
+        made.id = 1 + max(one.id for one in repository.pull_requests)
+        made.state, made.participants = state, deepcopy(participants)
+        made.created_on, made.updated_on = at - timedelta(hours=1), at
+        return made
+
+    def declared(self, repository: Repository) -> None:
+        word = self.random.choice(["production", "non_production"])
+        self.pipeline.take(
+            "classification",
+            write_csv(self.folder / "c.csv", COLUMNS, [("repository", repository.slug, word, "", "")]),
+        )
+
+    def policy_changes(self, _: Repository) -> None:
+        days, approvals = self.random.choice([1, 30]), self.random.choice([1, 1, 2])
+        on = self.random.choice(["true", "true", "false"])
+        (self.folder / "policy.yaml").write_text(
+            f"thresholds: {{due_days_high: {days}, min_approvals: {approvals}}}\n"
+            f"tests: {{peer_review_required: {{enabled: {on}}}}}\n"
+        )
+
+    def call_fails(self, repository: Repository) -> None:
+        endpoint = self.random.choice(["branch_restrictions", "pull_requests", "pipelines_config"])
+        self.server.state.add_fault(endpoint, slug=repository.slug)
+
+    # what has to hold
+
+    def run(self) -> None:
+        whole_run(self.pipeline, self.server, grant=self.grant, full_refresh=self.refresh, touched=False)
+        self.check()
+
+    def check(self) -> None:
+        assert_whole(history(self.pipeline))
+        shown = results(self.pipeline)
+        self._check_intervals(shown)
+        self._check_findings(shown)
+        self._check_counts(shown)
+        [row] = self.pipeline.query("SELECT clock_timestamp() AS now")
+        self.published.append((row["now"], comparable(shown)))
+        for instant, state in self.published:
+            rows = self.pipeline.query("SELECT * FROM compliance.results_as_of(%s)", [instant])
+            assert comparable(rows) == state
+
+    def _check_intervals(self, shown: list[dict[str, Any]]) -> None:
+        open_rows = self.pipeline.query(
+            "SELECT * FROM compliance.result_history WHERE valid_to IS NULL"
+            " AND reason_code NOT IN ('removed_or_invisible', 'test_disabled')"
+        )
+        assert comparable(open_rows) == comparable(shown), SHOWN
+
+    def _check_findings(self, shown: list[dict[str, Any]]) -> None:
+        rows = self.pipeline.query("SELECT * FROM compliance.findings")
+        open_ones = {(row["test_id"], row["subject_id"]): row for row in rows if row["ended_at"] is None}
+        assert len(open_ones) == sum(row["ended_at"] is None for row in rows)
+        for result in shown:
+            finding = open_ones.get((result["test_id"], result["subject_id"]))
+            if result["status"] in ("passing", "failing", "not_applicable"):
+                assert (finding is not None) == (result["status"] == "failing"), result
+            dates = (finding["found_at"], finding["due_at"]) if finding else (None, None)
+            assert (result["failing_since"], result["due_at"]) == dates
+        for row in rows:
+            fixed = (row["found_at"], row["due_at"], row["severity"], row["found_basis"], row["reopened_as"])
+            assert self.fixed.setdefault(row["finding_id"], fixed) == fixed, "no deadline ever moves"
+            if row["ended_at"] is not None:
+                end = (row["ended_at"], row["ended_because"], row["ended_basis"], row["ended_by"])
+                assert self.ended.setdefault(row["finding_id"], end) == end
+
+    def _check_counts(self, shown: list[dict[str, Any]]) -> None:
+        for row in self.pipeline.query("SELECT * FROM compliance.test_summary"):
+            own = [result["status"] for result in shown if result["test_id"] == row["test_id"]]
+            statuses = ("passing", "failing", "pending", "error", "not_applicable")
+            assert [row[status] for status in statuses] == [own.count(status) for status in statuses]
+        trend = self.pipeline.query(
+            "SELECT test_id, sum(passing) AS passing, sum(failing) AS failing FROM compliance.daily_trend"
+            " WHERE day = (now() AT TIME ZONE 'UTC')::date GROUP BY test_id"
+        )
+        for row in trend:
+            own = [result["status"] for result in shown if result["test_id"] == row["test_id"]]
+            assert (row["passing"], row["failing"]) == (own.count("passing"), own.count("failing"))
+
+    def check_the_end(self) -> None:
+        """An unchanged run adds nothing, and reading everything anew tells the same."""
+        self.server.state.faults.clear()
+        whole_run(self.pipeline, self.server, grant=self.grant)
+        before, kept = history(self.pipeline), comparable(results(self.pipeline))
+        whole_run(self.pipeline, self.server, grant=self.grant, touched=False)
+        assert history(self.pipeline) == before
+        whole_run(self.pipeline, self.server, grant=self.grant, full_refresh=True)
+        assert comparable(results(self.pipeline)) == kept
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(random=seeds)
+def test_what_is_published_holds_over_any_sequence_of_runs(
+    postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory, random: Random
+) -> None:
+    folder = tmp_path_factory.mktemp("sequence")
+    (folder / "policy.yaml").write_text("thresholds: {}\n")
+    with (
+        SandboxServer(small_state(4)) as server,
+        copied(postgres, f"sequence_{folder.name}") as address,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+
+        def connect_to(one: SandboxServer, grant: str = "admin", **extra: object) -> None:
+            import json
+
+            patch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(bitbucket_connection(one.url, grant, **extra)))
+
+        patch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", address)
+        patch.setenv("COMPLIANCE_POLICY_FILE", str(folder / "policy.yaml"))
+        sequence = Sequence(Pipeline(address, connect_to), server, folder, random)
+        for _ in range(RUNS):
+            sequence.run()
+            sequence.happen()
+        sequence.check_the_end()
