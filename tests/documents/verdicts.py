@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
 
+from bitbucket_compliance.pipeline.extract.preflight import bases_available, missing_scopes
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.model import SecurityTest
 from bitbucket_compliance.security_tests.policies import keys
+from sandbox.state import FIVE_SCOPES, closure
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -21,7 +23,7 @@ _NOT_BY_HAND = "<!-- Written by `make docs` from include/bitbucket_compliance/se
 def document() -> str:
     """The whole page as Markdown."""
     parts = [_NOT_BY_HAND, (HERE / "verdicts.md").read_text(encoding="utf-8").strip()]
-    parts += ["\n".join(_section(test)) for test in CATALOGUE]
+    parts += ["\n".join(_grants()), *("\n".join(_section(test)) for test in CATALOGUE)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -52,6 +54,32 @@ def policy_page() -> str:
     """The page of the policy's keys as Markdown."""
     rows = (f"| `{key.name}` | `{json.dumps(key.default)}` | {_cell(key.meaning)} |" for key in keys())
     return _POLICY_HEAD + "\n".join(rows) + "\n"
+
+
+def _grants() -> Iterator[str]:
+    """Which grant decides each test by what."""
+    five = closure(FIVE_SCOPES)
+    yield "## What each grant lets be decided"
+    yield ""
+    yield "Evidence may decide besides, where the page of the test says so. What no listing shows is never guessed."
+    yield ""
+    yield "| test | the five scopes | and `repository:admin` |"
+    yield "|---|---|---|"
+    for test in CATALOGUE:
+        yield f"| `{test.test_id}` | {_able(test, five)} | {_able(test, five | {'repository:admin'})} |"
+
+
+def _able(test: SecurityTest, granted: frozenset[str]) -> str:
+    able = [basis for basis, lack in bases_available(test, granted).items() if lack is None]
+    ways = list(able)
+    if test.merge_rule:
+        own = ["own rules"] if not missing_scopes(test.bases["configuration"], granted) else []
+        ways = [*own, "merge checks of an open pull request", *(way for way in ways if way != "configuration")]
+    if "history_rewritten" in test.reasons and not able:
+        ways = ["rewritten history that a webhook tells of (failing alone)"]
+    if "evidence_accepted" in test.reasons or test.manual:
+        ways.append("evidence")
+    return ", ".join(dict.fromkeys(ways)) or "nothing"
 
 
 def _section(test: SecurityTest) -> Iterator[str]:

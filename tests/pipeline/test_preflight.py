@@ -44,8 +44,11 @@ def test_one_request_tells_scopes_role_and_what_can_be_decided(
     assert row["identity_role"] == "owner"
     assert row["bases_available"]["branch_protection_enforced"] == {"configuration": "scope repository:admin"}  # type: ignore[index]
     assert row["bases_available"]["status_checks_required"]["behaviour"] is None  # type: ignore[index]
-    for test_id in ("status_checks_required", "peer_review_required", "branch_protection_enforced"):
-        assert f"{test_id} can't be decided by configuration: scope repository:admin would change that" in caplog.text
+    assert row["bases_available"]["status_checks_required"]["configuration"] is None  # type: ignore[index]
+    for test_id in ("status_checks_required", "peer_review_required"):
+        assert f"{test_id} is decided by the merge checks of an open pull request where there is one" in caplog.text
+    wanting = "branch_protection_enforced can't be decided by configuration: scope repository:admin would change that"
+    assert wanting in caplog.text
     assert "pipelines_enabled can't" not in caplog.text, "a test that is switched off decides nothing"
 
 

@@ -44,14 +44,18 @@ SCOPES = (
         "repository", "Repositories: Read", "The list of repositories, and the build statuses of merged pull requests."
     ),
     Scope(
-        "pullrequest", "Pull requests: Read", "Who approved what was merged: number, author, branch, dates; no text."
+        "pullrequest",
+        "Pull requests: Read",
+        "Who approved what was merged: number, author, branch, dates; no text. The merge checks of an open one, which "
+        "show what is required before a merge.",
     ),
     Scope("webhook", "Webhooks: Read and write", "So that Bitbucket can tell of changes between two runs."),
     Scope("pipeline", "Pipelines: Read", "Whether pipelines run, and how the newest one ended; no logs or variables."),
     Scope(
         "repository:admin",
         "Repositories: Admin",
-        "Branch restrictions and the Pipelines setting, which Bitbucket shows to nobody else. It would also let its "
+        "Branch restrictions (who may push, force and delete) and the Pipelines setting, which Bitbucket shows to "
+        "nobody else. It would also let its "
         "bearer change permissions and delete repositories, so it is never asked for unless you tick it.",
         needed=False,
     ),
@@ -62,7 +66,8 @@ DATA_ACCESS = (
     ("Repositories: name, visibility, main branch, project, language, dates", "read"),
     ("Branch restrictions and branching model, where the scopes allow it", "read"),
     (
-        "Pull requests: number, state, author, destination, who approved, dates; build statuses of a few merged ones",
+        "Pull requests: number, state, author, destination, who approved, dates; merge checks of an open one, build "
+        "statuses of a few merged ones",
         "read",
     ),
     ("Members: name, account id, role; addresses only to confirm those that you declared", "read"),

@@ -1,7 +1,7 @@
 """Preflight: one cheap request that tells what the rest of the run may ask, and what its tests can decide by it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from psycopg.types.json import Jsonb
@@ -13,9 +13,9 @@ from bitbucket_compliance.pipeline.extract.landing.results import FAILED, NOT_FO
 from bitbucket_compliance.pipeline.extract.landing.writer import LandingWriter, checkpoints
 from bitbucket_compliance.pipeline.run.identity import recognise
 from bitbucket_compliance.pipeline.run.run import Run
-from bitbucket_compliance.resources.catalogue import BY_NAME, IDENTITY_ROLE, WORKSPACE
+from bitbucket_compliance.resources.catalogue import BY_NAME, IDENTITY_ROLE, MERGE_CHECKS, WORKSPACE
 from bitbucket_compliance.resources.model import Body
-from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests import BY_ID, CATALOGUE
 from bitbucket_compliance.security_tests.model import SecurityTest
 
 log = logging.getLogger(__name__)
@@ -115,18 +115,36 @@ def note_scopes(connection: Connection, run: Run, client: Client) -> Mapping[str
 
 
 def bases_available(test: SecurityTest, granted: frozenset[str] | None) -> BasesAvailable:
-    """By which bases of ``test`` a token with these scopes can decide it; unknown scopes are taken for enough."""
+    """By which bases of ``test`` a token with these scopes can decide it; unknown scopes are taken for enough.
+
+    What is required before a merge shows in the merge checks of an open pull request too.
+    """
     found: dict[str, str | None] = {}
     for basis, resources in test.bases.items():
-        missing = sorted({scope for name in resources for scope in BY_NAME[name].missing_scopes(granted)})
-        found[basis] = f"scope {', '.join(missing)}" if missing else None
+        missing = missing_scopes(resources, granted)
+        by_checks = basis == "configuration" and test.merge_rule and not missing_scopes([MERGE_CHECKS.name], granted)
+        found[basis] = f"scope {', '.join(missing)}" if missing and not by_checks else None
     return found
+
+
+def missing_scopes(resources: Iterable[str], granted: frozenset[str] | None) -> list[str]:
+    """The scopes that reading all of these resources takes and that were not granted."""
+    return sorted({scope for name in resources for scope in BY_NAME[name].missing_scopes(granted)})
 
 
 def _log(run: Run, granted: frozenset[str] | None, role: str | None, available: Mapping[str, BasesAvailable]) -> None:
     scopes = "not told" if granted is None else " ".join(sorted(granted)) or "none"
     log.info("scopes granted: %s; role in workspace %s: %s", scopes, run.workspace, role or "not told")
     for test_id, by_basis in available.items():
+        test = BY_ID[test_id]
+        own_rules = missing_scopes(test.bases.get("configuration", ()), granted)
+        if test.merge_rule and own_rules and by_basis["configuration"] is None:
+            log.info(
+                "%s is decided by the merge checks of an open pull request where there is one, else by behaviour or "
+                "evidence: without scope %s the repository's own rules can't be read",
+                test_id,
+                ", ".join(own_rules),
+            )
         others = [basis for basis, missing in by_basis.items() if basis != "configuration" and missing is None]
         instead = f"; {' and '.join([*others, 'evidence'])} can"
         for basis, missing in by_basis.items():

@@ -56,8 +56,11 @@ def publish(connection: Connection, run: Run) -> None:
     run_sql(connection, "pipeline/publish/note_publication.sql", keys)
     # The last word before the commit: a run that was taken over must not publish.
     renew_lease(connection, run.workspace, run.run_id)
+    told = run_sql(connection, "pipeline/publish/decided_by.sql", keys).fetchall()
     connection.commit()
     log.info("progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone)
+    for row in told:
+        log.info("%s: %s", row["test_id"], row["told"])
 
 
 def reopen(connection: Connection, workspace: str) -> int:
@@ -132,6 +135,7 @@ def _catalogue(run: Run) -> dict[str, Any]:
         "tests": as_json(tests),
         "test_controls": as_json(controls),
         "reason_codes": as_json(codes),
+        "tests_of_merging": [test.test_id for test in CATALOGUE if test.merge_rule],
         "test_ids": [test.test_id for test in CATALOGUE if run.policy.enabled(test.test_id)],
         "days_to_fix": as_json({severity: run.policy.time_to_fix(severity).days for severity in severities}),
     }

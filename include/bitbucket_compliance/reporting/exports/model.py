@@ -59,6 +59,9 @@ class Verdict:
     failing_since: datetime | None
     due_at: datetime | None
     exception_id: str | None
+    evidence_id: str | None
+    bypassable: bool | None
+    bypassed: int | None
     data_as_of: datetime | None
     fresh_until: datetime | None
     is_stale: bool | None

@@ -17,8 +17,6 @@ marked AS (
     SELECT
         known.*,
         min(known.valid_from) OVER (PARTITION BY known.test_id, known.subject_id) AS first_seen_at,
-        -- A failure goes on through pending and error, and ends where the subject passes or the test does not apply.
-        count(*) FILTER (WHERE known.status IN ('passing', 'not_applicable')) OVER by_time AS stretch,
         (
             known.status IS DISTINCT FROM lag(known.status) OVER by_time
             OR lag(known.is_absent) OVER by_time IS DISTINCT FROM false
@@ -45,10 +43,7 @@ dated AS (
         numbered.first_seen_at,
         min(numbered.valid_from) OVER (
             PARTITION BY numbered.test_id, numbered.subject_id, numbered.status_number
-        ) AS status_since,
-        min(numbered.valid_from) FILTER (WHERE numbered.status = 'failing') OVER (
-            PARTITION BY numbered.test_id, numbered.subject_id, numbered.stretch
-        ) AS failing_since
+        ) AS status_since
     FROM numbered
 )
 
@@ -68,11 +63,12 @@ SELECT
     results.detail,
     dated.first_seen_at,
     dated.status_since,
-    dated.failing_since,
-    dated.failing_since + make_interval(
-        days => (policies.body #>> ARRAY['thresholds', 'due_days_' || results.severity])::integer
-    ) AS due_at,
+    findings.found_at AS failing_since,
+    findings.due_at,
     results.exception_id::text AS exception_id,
+    results.detail ->> 'evidence_id' AS evidence_id,
+    (results.detail ->> 'bypassable')::boolean AS bypassable,
+    (results.detail ->> 'bypassed')::integer AS bypassed,
     results.data_as_of,
     null::timestamptz AS fresh_until,
     CASE
@@ -91,6 +87,13 @@ INNER JOIN dated
         results.test_id = dated.test_id
         AND results.subject_id = dated.subject_id
         AND results.valid_from = dated.valid_from
+LEFT JOIN compliance.findings AS findings
+    ON
+        results.workspace = findings.workspace
+        AND results.test_id = findings.test_id
+        AND results.subject_id = findings.subject_id
+        AND findings.found_at <= %(as_of)s
+        AND (findings.ended_at IS null OR findings.ended_at > %(as_of)s)
 LEFT JOIN compliance.tests AS tests ON results.test_id = tests.test_id
 LEFT JOIN compliance.reason_codes AS codes
     ON results.test_id = codes.test_id AND results.reason_code = codes.reason_code
