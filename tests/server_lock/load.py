@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 #: Libraries of the formats that are optional, and of Superset, which has an image of its own.
-NOT_ON_A_SERVER = {"flask_migrate", "py_ocsf_models", "pyarrow", "superset", "trestle"}
+NOT_ON_A_SERVER = {"flask_migrate", "ocsf_json_schema", "pyarrow", "superset", "trestle"}
 
 
 def main(pipeline: Path) -> list[str]:

@@ -1,10 +1,11 @@
-"""OCSF: one Compliance Finding (class 2003) per line, each validated by the model of ``py_ocsf_models``.
+"""OCSF: one Compliance Finding (class 2003) per line, valid by the schema of OCSF 1.5.0 with its profile ``datetime``.
 
 ``compliance.status_id`` follows OCSF's definitions: Pass and Fail for what is decided; Warning ("did not yield a result
 due to missing information") for ``pending``; Unknown for ``error``, and for a passing verdict that may no longer be
 relied on; Other for ``not_applicable``. The finding's ``status_id`` is about the work on it: New where it fails,
-Suppressed where somebody accepted the risk, Other elsewhere. Every line restates the whole finding under the same
-``finding_info.uid`` (activity Create), so a reader keeps the newest one of each uid.
+Suppressed where somebody accepted the risk, Other elsewhere. ``status_code`` and ``metadata.event_code`` are what
+importers of cloud findings look for: PASS, FAIL or the status in capitals, and the id of the test. Every line restates
+the whole finding under the same ``finding_info.uid`` (activity Create), so a reader keeps the newest one of each uid.
 """
 
 from __future__ import annotations
@@ -13,15 +14,6 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import IO, Any, Final
-
-from py_ocsf_models.events.findings.activity_id import ActivityID
-from py_ocsf_models.events.findings.category_uid import CategoryUID
-from py_ocsf_models.events.findings.class_uid import ClassUID
-from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding
-from py_ocsf_models.events.findings.compliance_finding_type_id import ComplianceFindingTypeID
-from py_ocsf_models.events.findings.severity_id import SeverityID
-from py_ocsf_models.events.findings.status_id import StatusID as WorkStatus
-from py_ocsf_models.objects.compliance_status import StatusID
 
 from bitbucket_compliance.reporting.exports.model import (
     GENERATOR,
@@ -34,17 +26,23 @@ from bitbucket_compliance.reporting.exports.model import (
     timestamp,
 )
 
-_STATUSES: Final[Mapping[str, StatusID]] = {
-    "passing": StatusID.Pass,
-    "failing": StatusID.Fail,
-    "pending": StatusID.Warning,
-    "error": StatusID.Unknown,
-    "not_applicable": StatusID.Other,
+OCSF_VERSION: Final = "1.5.0"
+PROFILES: Final = ("datetime",)
+_FINDINGS, _COMPLIANCE_FINDING, _CREATE = 2, 2003, 1
+#: compliance.status_id with its caption, by status
+_STATUSES: Final[Mapping[str, tuple[int, str]]] = {
+    "passing": (1, "Pass"),
+    "failing": (3, "Fail"),
+    "pending": (2, "Warning"),
+    "error": (0, "Unknown"),
+    "not_applicable": (99, "Other"),
 }
-_SEVERITIES: Final[Mapping[str, SeverityID]] = {
-    "critical": SeverityID.Critical,
-    "high": SeverityID.High,
-    "medium": SeverityID.Medium,
+_CODES: Final[Mapping[str, str]] = {"passing": "PASS", "failing": "FAIL"}
+#: severity_id with its caption, by severity
+_SEVERITIES: Final[Mapping[str, tuple[int, str]]] = {
+    "critical": (5, "Critical"),
+    "high": (4, "High"),
+    "medium": (3, "Medium"),
 }
 _RULE = 1  # analytic.type_id
 _PRODUCT: Final = {"name": GENERATOR, "vendor_name": GENERATOR, "version": GENERATOR_VERSION}
@@ -53,8 +51,7 @@ _PRODUCT: Final = {"name": GENERATOR, "vendor_name": GENERATOR, "version": GENER
 def write(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> None:
     """See ``Format``."""
     for verdict in verdicts:
-        finding = ComplianceFinding.model_validate(_finding(snapshot, verdict))
-        line = finding.model_dump(mode="json", exclude_none=True)
+        line = _without_nulls(_finding(snapshot, verdict))
         file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
 
 
@@ -62,49 +59,51 @@ def count(file: IO[bytes]) -> Counts:
     """See ``Format``."""
     found = Counts()
     for line in file:
-        finding = ComplianceFinding.model_validate_json(line)
-        for check in finding.compliance.checks or []:
-            found[check.uid or "", check.status or ""] += 1
+        for check in json.loads(line)["compliance"]["checks"]:
+            found[check["uid"], check["status"]] += 1
     return found
 
 
-def status_id(verdict: Verdict) -> StatusID:
-    """The verdict's status in OCSF; a passing one that is stale is not known to pass."""
+def status_of(verdict: Verdict) -> tuple[int, str]:
+    """The verdict's status in OCSF with its caption; a passing one that is stale is not known to pass."""
     if verdict.status == "passing" and verdict.is_stale:
-        return StatusID.Unknown
+        return _STATUSES["error"]
     return _STATUSES[verdict.status]
 
 
 def _finding(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
     test = snapshot.tests[verdict.test_id]
-    severity = _SEVERITIES.get(verdict.severity, SeverityID.Other)
+    severity_id, severity = _SEVERITIES.get(verdict.severity, (99, "Other"))
+    seen_at = _last_seen(snapshot, verdict)
     return {
-        "activity_id": ActivityID.Create,
+        "activity_id": _CREATE,
         "activity_name": "Create",
         "category_name": "Findings",
-        "category_uid": CategoryUID.Findings,
+        "category_uid": _FINDINGS,
         "class_name": "Compliance Finding",
-        "class_uid": ClassUID.ComplianceFinding,
-        "type_uid": ComplianceFindingTypeID.Create,
+        "class_uid": _COMPLIANCE_FINDING,
+        "type_uid": _COMPLIANCE_FINDING * 100 + _CREATE,
         "type_name": "Compliance Finding: Create",
-        "severity_id": severity,
-        "severity": verdict.severity.capitalize(),
-        "time": _milliseconds(verdict.seen_at),
-        "time_dt": verdict.seen_at,
+        "severity_id": severity_id,
+        "severity": severity,
+        "time": _milliseconds(seen_at),
+        "time_dt": timestamp(seen_at),
         "timezone_offset": 0,
         "message": verdict.reason,
-        "status_code": verdict.reason_code,
+        "status_code": _CODES.get(verdict.status, verdict.status.upper()),
         "status_detail": verdict.reason,
         **_work(verdict),
         "metadata": {
+            "version": OCSF_VERSION,
+            "profiles": list(PROFILES),
             "uid": snapshot.uuid("ocsf", verdict.test_id, verdict.subject_id, timestamp(snapshot.as_of)),
             "correlation_uid": snapshot.run_id,
             "tenant_uid": verdict.workspace,
-            "event_code": verdict.reason_code,
+            "event_code": verdict.test_id,
             "product": _PRODUCT,
         },
-        "compliance": _compliance(test, verdict, severity),
-        "finding_info": _info(test, verdict),
+        "compliance": _compliance(test, verdict, severity_id),
+        "finding_info": _info(snapshot, test, verdict),
         "remediation": {"desc": verdict.remediation} if verdict.remediation else None,
         "resources": [
             {
@@ -118,24 +117,31 @@ def _finding(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _last_seen(snapshot: Snapshot, verdict: Verdict) -> datetime:
+    """When the verdict was confirmed last: by its run, or by the last run before an earlier instant."""
+    return max(verdict.first_seen_at, verdict.status_since, verdict.evaluated_at or snapshot.last_run_at)
+
+
 def _work(verdict: Verdict) -> dict[str, Any]:
     if verdict.status != "failing":
-        return {"status_id": WorkStatus.Other, "status": verdict.status}
+        return {"status_id": 99, "status": "Other"}
     if verdict.exception_id:
-        return {"status_id": WorkStatus.Suppressed, "status": "Suppressed"}
-    return {"status_id": WorkStatus.New, "status": "New"}
+        return {"status_id": 3, "status": "Suppressed"}
+    return {"status_id": 1, "status": "New"}
 
 
-def _compliance(test: PublishedTest, verdict: Verdict, severity: SeverityID) -> dict[str, Any]:
+def _compliance(test: PublishedTest, verdict: Verdict, severity_id: int) -> dict[str, Any]:
     standards = list(dict.fromkeys(control.framework for control in test.controls))
     named = [f"{control.framework} {control.control}" for control in test.controls]
     primary = [name for name, control in zip(named, test.controls, strict=True) if control.strength == "primary"]
+    status_id, status = status_of(verdict)
     return {
         "standards": standards or None,
         "requirements": named or None,
         "control": next(iter(primary or named), None),
         "desc": test.description,
-        "status_id": status_id(verdict),
+        "status_id": status_id,
+        "status": status,
         "checks": [
             {
                 "uid": test.test_id,
@@ -143,21 +149,21 @@ def _compliance(test: PublishedTest, verdict: Verdict, severity: SeverityID) -> 
                 "desc": test.description,
                 "version": verdict.policy_version,
                 "severity": verdict.severity,
-                "severity_id": severity,
+                "severity_id": severity_id,
                 "standards": standards or None,
                 "status": verdict.status,
-                "status_id": status_id(verdict),
+                "status_id": status_id,
             }
         ],
     }
 
 
-def _info(test: PublishedTest, verdict: Verdict) -> dict[str, Any]:
+def _info(snapshot: Snapshot, test: PublishedTest, verdict: Verdict) -> dict[str, Any]:
     times = {
         "created_time": verdict.failing_since or verdict.status_since,
         "modified_time": verdict.status_since,
         "first_seen_time": verdict.first_seen_at,
-        "last_seen_time": verdict.seen_at,
+        "last_seen_time": _last_seen(snapshot, verdict),
     }
     return {
         "uid": f"{GENERATOR}:{verdict.workspace}:{verdict.test_id}:{verdict.subject_id}",
@@ -167,7 +173,7 @@ def _info(test: PublishedTest, verdict: Verdict) -> dict[str, Any]:
         "data_sources": ["Bitbucket Cloud"] if verdict.basis in ("configuration", "behaviour") else None,
         "analytic": {"uid": test.test_id, "name": test.title, "type_id": _RULE, "type": "Rule"},
         **{name: _milliseconds(moment) for name, moment in times.items()},
-        **{f"{name}_dt": moment for name, moment in times.items()},
+        **{f"{name}_dt": timestamp(moment) for name, moment in times.items()},
     }
 
 
@@ -195,3 +201,14 @@ def _unmapped(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
 
 def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
+
+
+def _without_nulls(value: Any) -> Any:
+    """OCSF leaves out what is not known; what the verdict's own detail says of nulls stays."""
+    if isinstance(value, dict):
+        return {
+            name: inner if name == "unmapped" else _without_nulls(inner)
+            for name, inner in value.items()
+            if inner is not None
+        }
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value

@@ -15,12 +15,13 @@ from bitbucket_compliance.reporting.exports.model import Counts, Snapshot, Verdi
 
 ROWS_IN_A_GROUP: Final = 10_000
 MANIFEST: Final = "bitbucket_compliance"
+_OTHERS: Final = {"is_stale": pa.bool_(), "bypassable": pa.bool_(), "bypassed": pa.int32()}
 _TIMES: Final = frozenset(name for name in COLUMNS if name.endswith(("_at", "_since", "_until", "as_of")))
 
 
 def schema(snapshot: Snapshot) -> pa.Schema:
     """The columns with their types, and the manifest."""
-    types = {name: pa.timestamp("us", tz="UTC") for name in _TIMES} | {"is_stale": pa.bool_()}
+    types = {name: pa.timestamp("us", tz="UTC") for name in _TIMES} | _OTHERS
     columns = [pa.field(name, types.get(name, pa.string())) for name in COLUMNS]
     return pa.schema(columns, metadata={MANIFEST: as_json(snapshot.describe())})
 
