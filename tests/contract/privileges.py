@@ -63,8 +63,9 @@ integration.notifications_sent     SI       -       -      -      -      -
 integration.*                      SIUD     -       -      -      -      -
 compliance.exception_endings       SI       S       S      -      -      -
 compliance.member_employment       SIUD     -       -      S      -      -
-# and an open interval may be ended
+# and an open interval, or an open finding, may be ended
 compliance.result_history          SI       S       S      -      -      -
+compliance.finding_records         SI       S       -      -      -      -
 compliance.results                 SIUD     S       -      -      -      -
 compliance.*                       SIUD     S       S      -      -      -
 """
@@ -84,6 +85,7 @@ compliance.*                       S        S       S      -      -      -
 _FUNCTIONS = """
 compliance.results_as_of           x        x       x      -      -      -
 compliance.score                   x        x       x      -      -      -
+integration.keep_findings          -        -       -      -      -      -
 integration.keep_history           -        -       -      -      -      -
 integration.note_publication       x        -       -      -      -      -
 integration.rename_workspace       x        -       -      -      -      -

@@ -22,8 +22,12 @@ STATEMENTS: Mapping[str, str] = {
     "D": "DELETE FROM {relation}",
     "T": "TRUNCATE {relation}",
 }
-# A view that can't be written through is as good as not granted.
-IMPOSSIBLE = (psycopg.errors.ObjectNotInPrerequisiteState, psycopg.errors.WrongObjectType)
+# A view, or a column of one, that can't be written through is as good as not granted.
+IMPOSSIBLE = (
+    psycopg.errors.ObjectNotInPrerequisiteState,
+    psycopg.errors.WrongObjectType,
+    psycopg.errors.FeatureNotSupported,
+)
 
 
 @dataclass(frozen=True)

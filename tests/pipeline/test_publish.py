@@ -49,19 +49,20 @@ CONTRACT = {
     "current_results": (
         "workspace, test_id, test_title, severity, subject_type, subject_id, subject_name, status, basis, reason_code,"
         " reason, remediation, detail, first_seen_at, status_since, failing_since, due_at, exception_id, evidence_id,"
-        " bypassable, bypassed, data_as_of, fresh_until, is_stale, evaluated_at, run_id, policy_version, facts_hash"
+        " bypassable, bypassed, data_as_of, fresh_until, is_stale, evaluated_at, run_id, policy_version, facts_hash,"
+        " workspace_id"
     ),
     "repositories": (
         "workspace, repository_id, slug, name, project_key, visibility, language, default_branch, open_pull_requests,"
         " required_approvals, required_builds, merge_checks_enforced, push_restricted, force_push_prevented,"
         " deletion_prevented, pipelines_enabled, last_pipeline_state, last_pipeline_at, classification, sensitivity,"
-        " owner, updated_on, data_as_of, merge_rules_seen"
+        " owner, updated_on, data_as_of, merge_rules_seen, workspace_id"
     ),
     "members": (
         "workspace, member_id, account_id, display_name, nickname, member_type, role, matched_by,"
-        " repositories_reachable, data_as_of, added_on, last_accessed, needs_review"
+        " repositories_reachable, data_as_of, added_on, last_accessed, workspace_id, needs_review"
     ),
-    "member_employment": "workspace, member_id, hr_status, hr_end_date",
+    "member_employment": "workspace, member_id, hr_status, hr_end_date, workspace_id",
 }
 RULE_COLUMNS = (
     "required_approvals",

@@ -160,4 +160,9 @@ def _counted(held: Sequence[str], weight: int) -> dict[str, Any]:
         "score": share(passing, failing),
         "weighted_passing": weight * passing,
         "weighted_decided": weight * (passing + failing),
+        # no run stands behind these histories
+        "stale": len(held),
+        "bypassed": 0,
+        "observed": False,
+        "workspace_id": None,
     }

@@ -125,9 +125,16 @@ class Sequence:
         self._check_counts(shown)
         [row] = self.pipeline.query("SELECT clock_timestamp() AS now")
         self.published.append((row["now"], comparable(shown)))
+        self._check_dates_as_of(row["now"], shown)
         for instant, state in self.published:
             rows = self.pipeline.query("SELECT * FROM compliance.results_as_of(%s)", [instant])
             assert comparable(rows) == state
+
+    def _check_dates_as_of(self, now: datetime, shown: list[dict[str, Any]]) -> None:
+        names = ("test_id", "subject_id", "failing_since", "due_at", "is_stale", "evidence_id")
+        rows = self.pipeline.query("SELECT * FROM compliance.results_as_of(%s)", [now])
+        told, wanted = ([tuple(str(row[name]) for name in names) for row in found] for found in (rows, shown))
+        assert sorted(told) == sorted(wanted)
 
     def _check_intervals(self, shown: list[dict[str, Any]]) -> None:
         open_rows = self.pipeline.query(
@@ -159,12 +166,15 @@ class Sequence:
             statuses = ("passing", "failing", "pending", "error", "not_applicable")
             assert [row[status] for status in statuses] == [own.count(status) for status in statuses]
         trend = self.pipeline.query(
-            "SELECT test_id, sum(passing) AS passing, sum(failing) AS failing FROM compliance.daily_trend"
+            "SELECT test_id, sum(passing) AS passing, sum(failing) AS failing, sum(stale) AS stale,"
+            " sum(bypassed) AS bypassed, bool_and(observed) AS observed FROM compliance.daily_trend"
             " WHERE day = (now() AT TIME ZONE 'UTC')::date GROUP BY test_id"
         )
         for row in trend:
             own = [result["status"] for result in shown if result["test_id"] == row["test_id"]]
             assert (row["passing"], row["failing"]) == (own.count("passing"), own.count("failing"))
+            around = [result for result in shown if result["test_id"] == row["test_id"] and result["bypassed"]]
+            assert (row["stale"], row["bypassed"], row["observed"]) == (0, len(around), True)
 
     def check_the_end(self) -> None:
         """An unchanged run adds nothing, and reading everything anew tells the same."""

@@ -7,15 +7,18 @@ RESULT = ("workspace", "test_id", "subject_id")
 #: Columns that name one row of each view.
 VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "current_results": RESULT,
+    "decided_by": ("workspace", "test_id"),
     "daily_trend": ("day", "workspace", "test_id", "severity"),
     "evidence": ("evidence_id",),
     "exception_subjects": ("exception_id", "subject_id"),
     "exceptions": ("exception_id",),
     "findings": ("finding_id",),
     "open_findings": RESULT,
+    "policies": ("policy_version",),
     "runs": ("run_id",),
     "severity_weights": ("severity",),
     "test_summary": ("workspace", "test_id"),
     "undecided": ("workspace", "test_id", "status", "reason_code"),
     "workspace_score": ("workspace",),
+    "workspace_tests": ("workspace", "test_id"),
 }

@@ -79,6 +79,7 @@ def verdict(name: str, **more: object) -> Verdict:
         "evidence_id": None,
         "bypassable": None,
         "bypassed": None,
+        "workspace_id": None,
         "data_as_of": NOW,
         "fresh_until": NOW,
         "is_stale": False,

@@ -39,6 +39,10 @@ INSERT INTO compliance.result_history (
     policy_version,
     run_id,
     data_as_of,
+    evidence_id,
+    evidence_until,
+    bypassed,
+    workspace_id,
     valid_from
 )
 SELECT
@@ -57,5 +61,9 @@ SELECT
     expired.policy_version,
     expired.run_id,
     expired.data_as_of,
+    expired.evidence_id,
+    expired.evidence_until,
+    expired.bypassed,
+    expired.workspace_id,
     expired.valid_to
 FROM expired;

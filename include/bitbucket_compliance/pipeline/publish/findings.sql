@@ -13,9 +13,11 @@ WITH verdicts AS (
         verdicts.basis,
         verdicts.reason_code,
         verdicts.detail,
-        tests.severity
+        policies.severity
     FROM judged.verdicts AS verdicts
-    INNER JOIN compliance.tests AS tests ON verdicts.test_id = tests.test_id AND tests.enabled
+    INNER JOIN
+        jsonb_to_recordset(%(policies)s::jsonb) AS policies (test_id text, severity text, enabled boolean)
+        ON verdicts.test_id = policies.test_id AND policies.enabled
     WHERE verdicts.workspace = %(workspace)s AND verdicts.run_id = %(run_id)s
 ),
 
@@ -166,6 +168,7 @@ INSERT INTO compliance.finding_records (
     due_at,
     policy_version,
     run_id,
+    workspace_id,
     reopened_as
 )
 SELECT
@@ -182,6 +185,7 @@ SELECT
     %(published_at)s + make_interval(days => (%(days_to_fix)s::jsonb ->> verdicts.severity)::integer),
     %(policy_version)s,
     %(run_id)s,
+    %(workspace_id)s,
     (
         SELECT earlier.finding_id
         FROM compliance.finding_records AS earlier

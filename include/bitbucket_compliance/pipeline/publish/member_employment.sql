@@ -41,7 +41,8 @@ SELECT DISTINCT ON (matches.member_id)
     %(workspace)s AS workspace,
     matches.member_id,
     roster.status AS hr_status,
-    roster.end_date AS hr_end_date
+    roster.end_date AS hr_end_date,
+    %(workspace_id)s AS workspace_id
 FROM matches
 INNER JOIN registry.roster AS roster ON matches.line = roster.line
 ORDER BY

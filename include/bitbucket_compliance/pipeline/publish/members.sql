@@ -11,7 +11,8 @@ SELECT
     matches.matched_by,
     members.data_as_of,
     members.added_on,
-    members.last_accessed
+    members.last_accessed,
+    %(workspace_id)s AS workspace_id
 FROM staging.members AS members
 LEFT JOIN unnest(%(matched_members)s::text[], %(matched_by)s::text[]) AS matches (member_id, matched_by)
     ON members.member_id = matches.member_id

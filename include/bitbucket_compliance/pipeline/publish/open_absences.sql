@@ -19,6 +19,7 @@ SELECT
     encode(sha256(''), 'hex') AS facts_hash,
     %(policy_version)s AS policy_version,
     %(run_id)s AS run_id,
+    history.workspace_id,
     %(published_at)s AS valid_from
 FROM compliance.result_history AS history
 WHERE

@@ -17,6 +17,10 @@ SELECT
     results.policy_version,
     results.run_id,
     results.data_as_of,
+    results.evidence_id,
+    results.evidence_until,
+    results.bypassed,
+    results.workspace_id,
     %(published_at)s AS valid_from
 FROM compliance.results AS results
 WHERE

@@ -13,6 +13,7 @@ from bitbucket_compliance.pipeline.publish.readiness import require_answers
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
 from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests.model import SecurityTest
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def publish(connection: Connection, run: Run) -> None:
     subjects = judged_subjects(connection, run)
     keys = {**run.keys, **_catalogue(run), **_thresholds(run), "subjects": subjects}
     keys["published_at"] = lock_results(connection, run.workspace)
+    keys["workspace_id"] = workspace_id(connection, run.workspace)
     _fill(connection, "tests", keys)
     _fill(connection, "test_controls", keys, may_go="true")
     _fill(connection, "reason_codes", keys, may_go="true")
@@ -86,6 +88,13 @@ def sync_history(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, 
     return ended, opened
 
 
+def workspace_id(connection: Connection, workspace: str) -> str | None:
+    """The uuid of a workspace that was read, with braces."""
+    query = "SELECT workspace_id FROM staging.workspaces WHERE workspace = %s"
+    row = connection.execute(query, (workspace,)).fetchone()
+    return row["workspace_id"] if row else None
+
+
 def _fill(connection: Connection, table: str, keys: Mapping[str, Any], may_go: LiteralString | None = None) -> None:
     fill(connection, f"compliance.{table}", f"pipeline/publish/{table}.sql", keys, may_go)
 
@@ -97,10 +106,12 @@ def _catalogue(run: Run) -> dict[str, Any]:
         {
             "test_id": test.test_id,
             "test_title": test.title,
-            "severity": policies[test.test_id].severity,
+            "severity": test.severity,
             "subject_type": test.subject_type,
             "manual": test.manual,
-            "enabled": policies[test.test_id].enabled,
+            "enabled": test.enabled,
+            "bases": _bases(test),
+            "cannot_see": test.cannot_see,
             "display_order": test.order,
             "description": test.description,
         }
@@ -133,12 +144,19 @@ def _catalogue(run: Run) -> dict[str, Any]:
     severities = {test.severity for test in policies.values()}
     return {
         "tests": as_json(tests),
+        "policies": as_json([{"test_id": test_id, **vars(policy)} for test_id, policy in policies.items()]),
         "test_controls": as_json(controls),
         "reason_codes": as_json(codes),
         "tests_of_merging": [test.test_id for test in CATALOGUE if test.merge_rule],
         "test_ids": [test.test_id for test in CATALOGUE if run.policy.enabled(test.test_id)],
         "days_to_fix": as_json({severity: run.policy.time_to_fix(severity).days for severity in severities}),
     }
+
+
+def _bases(test: SecurityTest) -> list[str]:
+    """What verdicts of the test may rest on."""
+    by_evidence = ["evidence"] if any(reason.basis == "evidence" for reason in test.reasons.values()) else []
+    return list(dict.fromkeys([*test.bases, *by_evidence]))
 
 
 def _thresholds(run: Run) -> dict[str, Any]:

@@ -99,7 +99,8 @@ SELECT
     classification.sensitivity,
     classification.owner,
     repositories.updated_on,
-    coverage.data_as_of
+    coverage.data_as_of,
+    %(workspace_id)s AS workspace_id
 FROM staging.repositories AS repositories
 INNER JOIN staging.repository_coverage AS coverage
     ON repositories.workspace = coverage.workspace AND repositories.repository_id = coverage.repository_id

@@ -5,16 +5,26 @@ WITH verdicts AS (
     SELECT
         verdicts.*,
         tests.test_title,
-        tests.severity,
+        policies.severity,
         codes.remediation,
         encode(sha256(convert_to(verdicts.facts::text, 'UTF8')), 'hex') AS facts_hash,
         previous.status AS previous_status,
         previous.status_since AS previous_status_since,
         previous.first_seen_at AS previous_first_seen_at,
         findings.found_at AS failing_since,
-        findings.due_at
+        findings.due_at,
+        -- evidence supports a verdict until the day on which its validity ends begins
+        CASE
+            WHEN verdicts.basis = 'evidence'
+                THEN (
+                    (verdicts.detail ->> 'captured_on')::date + %(evidence_validity_days)s::integer
+                )::timestamp AT TIME ZONE %(time_zone)s
+        END AS evidence_until
     FROM judged.verdicts AS verdicts
-    INNER JOIN compliance.tests AS tests ON verdicts.test_id = tests.test_id AND tests.enabled
+    INNER JOIN compliance.tests AS tests ON verdicts.test_id = tests.test_id
+    INNER JOIN
+        jsonb_to_recordset(%(policies)s::jsonb) AS policies (test_id text, severity text, enabled boolean)
+        ON verdicts.test_id = policies.test_id AND policies.enabled
     LEFT JOIN compliance.reason_codes AS codes
         ON verdicts.test_id = codes.test_id AND verdicts.reason_code = codes.reason_code
     LEFT JOIN compliance.results AS previous
@@ -65,7 +75,6 @@ SELECT
     verdicts.data_as_of,
     CASE
         WHEN verdicts.data_as_of IS NOT null
-            -- evidence supports a verdict until the day on which its validity ends begins
             THEN least(
                 coalesce(verdicts.read_at, verdicts.data_as_of)
                 + make_interval(secs => 3600.0 * %(max_data_age_hours)s),
@@ -74,12 +83,7 @@ SELECT
                     WHEN verdicts.data_as_of < verdicts.read_at
                         THEN verdicts.data_as_of + make_interval(days => %(merge_checks_valid_days)s::integer)
                 END,
-                CASE
-                    WHEN verdicts.basis = 'evidence'
-                        THEN (
-                            (verdicts.detail ->> 'captured_on')::date + %(evidence_validity_days)s::integer
-                        )::timestamp AT TIME ZONE %(time_zone)s
-                END
+                verdicts.evidence_until
             )
     END AS fresh_until,
     verdicts.evaluated_at,
@@ -88,5 +92,7 @@ SELECT
     verdicts.facts_hash,
     (verdicts.detail ->> 'bypassable')::boolean AS bypassable,
     (verdicts.detail ->> 'bypassed')::integer AS bypassed,
-    (verdicts.detail ->> 'evidence_id')::uuid AS evidence_id
+    (verdicts.detail ->> 'evidence_id')::uuid AS evidence_id,
+    verdicts.evidence_until,
+    %(workspace_id)s AS workspace_id
 FROM verdicts;

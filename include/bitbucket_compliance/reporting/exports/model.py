@@ -69,6 +69,7 @@ class Verdict:
     run_id: str
     policy_version: str
     facts_hash: str
+    workspace_id: str | None
 
     @property
     def seen_at(self) -> datetime:

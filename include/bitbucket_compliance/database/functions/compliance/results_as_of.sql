@@ -1,33 +1,77 @@
--- Purpose: the results that were published at an instant.
+-- Purpose: the results that were published at an instant, with the dates they had then.
 -- An interval is split at the expiry of its exception when the next publication, or housekeeping, comes by; until then
--- the expiry counts here as it does in current_results.
+-- the expiry counts here as it does in current_results. History does not keep when each verdict was confirmed last: one
+-- counts as stale where its evidence was past its validity, or the newest whole run was too old for anything it read.
 
-CREATE FUNCTION compliance.results_as_of(as_of timestamptz) RETURNS SETOF compliance.result_history
+CREATE FUNCTION compliance.results_as_of(as_of timestamptz)
+RETURNS TABLE (
+    workspace text, test_id text, subject_type text, subject_id text, subject_name text, severity text, status text,
+    basis text, reason_code text, reason text, detail jsonb, facts_hash text, exception_id uuid, policy_version text,
+    run_id text, valid_from timestamptz, valid_to timestamptz, data_as_of timestamptz, evidence_id uuid,
+    evidence_until timestamptz, bypassed integer, workspace_id text, failing_since timestamptz, due_at timestamptz,
+    is_stale boolean
+)
 LANGUAGE sql STABLE
 AS $as_of$
-    SELECT history.*
+    SELECT
+        history.workspace,
+        history.test_id,
+        history.subject_type,
+        history.subject_id,
+        history.subject_name,
+        history.severity,
+        history.status,
+        history.basis,
+        history.reason_code,
+        history.reason,
+        history.detail,
+        history.facts_hash,
+        CASE WHEN expired.exception_id IS null THEN history.exception_id END,
+        history.policy_version,
+        history.run_id,
+        history.valid_from,
+        history.valid_to,
+        history.data_as_of,
+        history.evidence_id,
+        history.evidence_until,
+        history.bypassed,
+        history.workspace_id,
+        findings.found_at,
+        findings.due_at,
+        coalesce(history.evidence_until <= as_of, false)
+        OR coalesce(
+            newest.started_at
+            + make_interval(secs => 3600.0 * (policies.thresholds ->> 'max_data_age_hours')::double precision)
+            < as_of,
+            true
+        )
     FROM compliance.result_history AS history
+    LEFT JOIN compliance.exceptions AS expired
+        ON history.exception_id = expired.exception_id AND expired.expires_at <= as_of
+    LEFT JOIN compliance.findings AS findings
+        ON
+            history.workspace = findings.workspace
+            AND history.test_id = findings.test_id
+            AND history.subject_id = findings.subject_id
+            AND findings.found_at <= as_of
+            AND (findings.ended_at IS null OR findings.ended_at > as_of)
+    LEFT JOIN compliance.policies AS policies ON history.policy_version = policies.policy_version
+    LEFT JOIN (
+        SELECT
+            runs.workspace,
+            max(runs.started_at) AS started_at
+        FROM compliance.runs AS runs
+        WHERE runs.status = 'published' AND runs.kind = 'polling' AND runs.finished_at <= as_of
+        GROUP BY runs.workspace
+    ) AS newest ON history.workspace = newest.workspace
     WHERE
         history.valid_from <= as_of
-        AND (history.valid_to IS NULL OR history.valid_to > as_of)
+        AND (history.valid_to IS null OR history.valid_to > as_of)
         AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
-        AND NOT EXISTS (
-            SELECT 1 FROM compliance.exceptions AS exceptions
-            WHERE exceptions.exception_id = history.exception_id AND exceptions.expires_at <= as_of
-        )
-    UNION ALL
-    SELECT (jsonb_populate_record(history, '{"exception_id": null}')).*
-    FROM compliance.result_history AS history
-    INNER JOIN compliance.exceptions AS exceptions ON history.exception_id = exceptions.exception_id
-    WHERE
-        history.exception_id IS NOT NULL
-        AND history.valid_from <= as_of
-        AND (history.valid_to IS NULL OR history.valid_to > as_of)
-        AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
-        AND exceptions.expires_at <= as_of
 $as_of$;
 
-COMMENT ON FUNCTION compliance.results_as_of(timestamptz) IS 'The results that were published at an instant.';
+COMMENT ON FUNCTION compliance.results_as_of(timestamptz) IS
+'The results that were published at an instant, with failing_since, due_at and is_stale as they were.';
 
 GRANT EXECUTE ON FUNCTION compliance.results_as_of(timestamptz)
 TO compliance_pipeline, compliance_console, compliance_reader;

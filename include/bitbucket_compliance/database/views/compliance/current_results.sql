@@ -30,7 +30,8 @@ SELECT
     evaluated_at,
     run_id,
     policy_version,
-    facts_hash
+    facts_hash,
+    workspace_id
 FROM compliance.results;
 
 COMMENT ON VIEW compliance.current_results IS 'One row per enabled test and subject: the newest published verdict.';
@@ -62,6 +63,7 @@ COMMENT ON COLUMN compliance.current_results.is_stale IS 'Whether fresh_until li
 COMMENT ON COLUMN compliance.current_results.evaluated_at IS 'When the verdict was reached.';
 COMMENT ON COLUMN compliance.current_results.run_id IS 'Run that reached it; see runs.';
 COMMENT ON COLUMN compliance.current_results.policy_version IS 'Policy under which it was reached.';
+COMMENT ON COLUMN compliance.current_results.workspace_id IS 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 COMMENT ON COLUMN compliance.current_results.facts_hash IS 'Hash of the facts that decided, and of nothing else.';
 COMMENT ON COLUMN compliance.current_results.bypassable IS
 'Whether the main branch can be pushed to past every pull request; null where rules about pushing can''t be read, and for other tests.';

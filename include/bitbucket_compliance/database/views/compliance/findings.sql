@@ -54,13 +54,15 @@ SELECT
     CASE
         WHEN dated.ended_because = 'fixed'
             THEN round(extract(EPOCH FROM dated.ended_at - dated.found_at) / 86400, 2)
-    END AS days_to_fix
+    END AS days_to_fix,
+    dated.workspace_id
 FROM dated;
 
 COMMENT ON VIEW compliance.findings IS
 'One row for each failure of a subject, from the day it was found to the day it ended. Pending, error, a test that is switched off and a subject that is out of sight for one listing end nothing.';
 COMMENT ON COLUMN compliance.findings.finding_id IS 'Id of the finding.';
 COMMENT ON COLUMN compliance.findings.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.findings.workspace_id IS 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 COMMENT ON COLUMN compliance.findings.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN compliance.findings.subject_type IS 'repository, member or workspace.';
 COMMENT ON COLUMN compliance.findings.subject_id IS 'Bitbucket''s uuid of the subject, with braces.';

@@ -2,33 +2,36 @@
 
 CREATE VIEW compliance.runs AS
 SELECT
-    run_id,
-    workspace,
-    status,
-    quality,
-    started_at,
-    finished_at,
-    repositories,
-    requests_spent,
-    round(requests_spent::numeric / nullif(repositories, 0), 2) AS requests_per_repository,
-    coverage,
-    scopes_granted,
-    policy_version,
-    full_refresh,
-    error,
-    identity_role,
-    bases_available,
-    plan,
-    repositories_read,
-    repositories_left,
-    data_docs,
-    kind,
-    events
-FROM integration.runs;
+    runs.run_id,
+    runs.workspace,
+    runs.status,
+    runs.quality,
+    runs.started_at,
+    runs.finished_at,
+    runs.repositories,
+    runs.requests_spent,
+    round(runs.requests_spent::numeric / nullif(runs.repositories, 0), 2) AS requests_per_repository,
+    runs.coverage,
+    runs.scopes_granted,
+    runs.policy_version,
+    runs.full_refresh,
+    runs.error,
+    runs.identity_role,
+    runs.bases_available,
+    runs.plan,
+    runs.repositories_read,
+    runs.repositories_left,
+    runs.data_docs,
+    runs.kind,
+    runs.events,
+    workspaces.workspace_id
+FROM integration.runs AS runs
+LEFT JOIN staging.workspaces AS workspaces ON runs.workspace = workspaces.workspace;
 
 COMMENT ON VIEW compliance.runs IS 'Runs with coverage, requests spent, quality verdict and scopes granted.';
 COMMENT ON COLUMN compliance.runs.run_id IS 'Airflow''s run id.';
 COMMENT ON COLUMN compliance.runs.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.runs.workspace_id IS 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 COMMENT ON COLUMN compliance.runs.status IS 'running, published, gate_failed, failed or superseded.';
 COMMENT ON COLUMN compliance.runs.quality IS 'passed, passed_with_warnings or failed.';
 COMMENT ON COLUMN compliance.runs.started_at IS 'Start of the run.';

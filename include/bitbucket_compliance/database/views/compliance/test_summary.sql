@@ -2,17 +2,7 @@
 -- Each workspace has a policy of its own, so what the newest publication of another one asked for says nothing here.
 
 CREATE VIEW compliance.test_summary AS
-WITH workspaces AS (
-    SELECT DISTINCT ON (runs.workspace)
-        runs.workspace,
-        policies.body -> 'tests' AS policy
-    FROM integration.runs AS runs
-    LEFT JOIN registry.policy_versions AS policies ON runs.policy_version = policies.policy_version
-    WHERE runs.status = 'published'
-    ORDER BY runs.workspace ASC, runs.started_at DESC
-),
-
-counts AS (
+WITH counts AS (
     SELECT
         results.workspace,
         results.test_id,
@@ -41,14 +31,10 @@ overdue AS (
 
 asked AS (
     SELECT
-        workspaces.workspace,
-        tests.test_id,
-        tests.test_title,
-        coalesce(workspaces.policy -> tests.test_id ->> 'severity', tests.severity) AS severity,
-        coalesce((workspaces.policy -> tests.test_id ->> 'enabled')::boolean, tests.enabled) AS enabled,
+        asked.*,
         tests.display_order
-    FROM workspaces
-    CROSS JOIN compliance.tests AS tests
+    FROM compliance.workspace_tests AS asked
+    INNER JOIN compliance.tests AS tests ON asked.test_id = tests.test_id
 )
 
 SELECT
@@ -77,13 +63,15 @@ SELECT
     compliance.score(counts.passing, counts.failing) AS score,
     coalesce(counts.fresh_passing, 0) AS fresh_passing,
     coalesce(counts.fresh_failing, 0) AS fresh_failing,
-    compliance.score(counts.fresh_passing, counts.fresh_failing) AS fresh_score
+    compliance.score(counts.fresh_passing, counts.fresh_failing) AS fresh_score,
+    asked.workspace_id
 FROM asked
 LEFT JOIN counts ON asked.workspace = counts.workspace AND asked.test_id = counts.test_id
 LEFT JOIN overdue ON asked.workspace = overdue.workspace AND asked.test_id = overdue.test_id;
 
 COMMENT ON VIEW compliance.test_summary IS 'Per workspace and test: how many subjects stand where.';
 COMMENT ON COLUMN compliance.test_summary.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.test_summary.workspace_id IS 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 COMMENT ON COLUMN compliance.test_summary.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN compliance.test_summary.test_title IS 'Title of the test.';
 COMMENT ON COLUMN compliance.test_summary.severity IS 'Severity.';

@@ -18,7 +18,8 @@ SELECT
     compliance.score(
         sum(weights.weight * summary.fresh_passing) FILTER (WHERE summary.enabled),
         sum(weights.weight * summary.fresh_failing) FILTER (WHERE summary.enabled)
-    ) AS fresh_score
+    ) AS fresh_score,
+    min(summary.workspace_id) AS workspace_id
 FROM compliance.test_summary AS summary
 INNER JOIN compliance.severity_weights AS weights ON summary.severity = weights.severity
 GROUP BY summary.workspace;
@@ -26,6 +27,8 @@ GROUP BY summary.workspace;
 COMMENT ON VIEW compliance.workspace_score IS
 'One row a workspace: the share of passing among decided verdicts, weighted by severity, with what is not in it beside it.';
 COMMENT ON COLUMN compliance.workspace_score.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.workspace_score.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 COMMENT ON COLUMN compliance.workspace_score.score IS
 '100 × Σ weight × passing ÷ Σ weight × (passing + failing) over enabled tests; weights in severity_weights; null where nothing is decided.';
 COMMENT ON COLUMN compliance.workspace_score.passing IS 'Verdicts passing.';

@@ -63,12 +63,12 @@ SELECT
     results.detail,
     dated.first_seen_at,
     dated.status_since,
-    findings.found_at AS failing_since,
-    findings.due_at,
+    results.failing_since,
+    results.due_at,
     results.exception_id::text AS exception_id,
-    results.detail ->> 'evidence_id' AS evidence_id,
+    results.evidence_id::text AS evidence_id,
     (results.detail ->> 'bypassable')::boolean AS bypassable,
-    (results.detail ->> 'bypassed')::integer AS bypassed,
+    results.bypassed,
     results.data_as_of,
     null::timestamptz AS fresh_until,
     CASE
@@ -80,20 +80,14 @@ SELECT
     null::timestamptz AS evaluated_at,
     results.run_id,
     results.policy_version,
-    results.facts_hash
+    results.facts_hash,
+    results.workspace_id
 FROM compliance.results_as_of(%(as_of)s) AS results
 INNER JOIN dated
     ON
         results.test_id = dated.test_id
         AND results.subject_id = dated.subject_id
         AND results.valid_from = dated.valid_from
-LEFT JOIN compliance.findings AS findings
-    ON
-        results.workspace = findings.workspace
-        AND results.test_id = findings.test_id
-        AND results.subject_id = findings.subject_id
-        AND findings.found_at <= %(as_of)s
-        AND (findings.ended_at IS null OR findings.ended_at > %(as_of)s)
 LEFT JOIN compliance.tests AS tests ON results.test_id = tests.test_id
 LEFT JOIN compliance.reason_codes AS codes
     ON results.test_id = codes.test_id AND results.reason_code = codes.reason_code

@@ -28,7 +28,8 @@ SELECT
     results.evaluated_at,
     results.run_id,
     results.policy_version,
-    results.facts_hash
+    results.facts_hash,
+    results.workspace_id
 FROM compliance.current_results AS results
 LEFT JOIN compliance.tests AS tests ON results.test_id = tests.test_id
 WHERE results.workspace = %(workspace)s

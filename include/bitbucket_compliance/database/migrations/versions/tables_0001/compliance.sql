@@ -8,17 +8,21 @@ CREATE TABLE compliance.tests (
     manual boolean NOT NULL,
     enabled boolean NOT NULL,
     display_order integer NOT NULL,
-    description text NOT NULL
+    description text NOT NULL,
+    bases text[] NOT NULL DEFAULT '{}',
+    cannot_see text[] NOT NULL DEFAULT '{}'
 );
-COMMENT ON TABLE compliance.tests IS 'Catalogue of the security tests under the policy of the newest publication.';
+COMMENT ON TABLE compliance.tests IS 'Catalogue of the security tests, as delivered; workspace_tests says what each workspace''s policy asks.';
 COMMENT ON COLUMN compliance.tests.test_id IS 'Stable id of the test.';
 COMMENT ON COLUMN compliance.tests.test_title IS 'Title shown to people.';
-COMMENT ON COLUMN compliance.tests.severity IS 'critical, high or medium, as the policy says.';
+COMMENT ON COLUMN compliance.tests.severity IS 'critical, high or medium, as delivered.';
 COMMENT ON COLUMN compliance.tests.subject_type IS 'repository, member or workspace.';
 COMMENT ON COLUMN compliance.tests.manual IS 'Whether the test rests on evidence that people upload.';
-COMMENT ON COLUMN compliance.tests.enabled IS 'Whether the policy of the newest publication asks for it.';
+COMMENT ON COLUMN compliance.tests.enabled IS 'Whether it is asked for as delivered.';
 COMMENT ON COLUMN compliance.tests.display_order IS 'Order in listings.';
 COMMENT ON COLUMN compliance.tests.description IS 'What the test asks.';
+COMMENT ON COLUMN compliance.tests.bases IS 'What its verdicts may rest on: configuration, behaviour, evidence, registry.';
+COMMENT ON COLUMN compliance.tests.cannot_see IS 'What an auditor must not take its verdicts for, in sentences.';
 
 CREATE TABLE compliance.results (
     workspace text NOT NULL,
@@ -49,6 +53,8 @@ CREATE TABLE compliance.results (
     bypassable boolean,
     bypassed integer,
     evidence_id uuid,
+    evidence_until timestamptz,
+    workspace_id text,
     PRIMARY KEY (workspace, test_id, subject_id)
 );
 -- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
@@ -83,6 +89,10 @@ COMMENT ON COLUMN compliance.results.run_id IS 'Run that reached it; see runs.';
 COMMENT ON COLUMN compliance.results.policy_version IS 'Policy under which it was reached.';
 COMMENT ON COLUMN compliance.results.facts_hash IS 'Hash of the facts that decided, and of nothing else.';
 COMMENT ON COLUMN compliance.results.exception_expires_at IS 'Until when exception_id covers this failure.';
+COMMENT ON COLUMN compliance.results.evidence_until IS
+'Until when the evidence behind the verdict is valid; null where none is.';
+COMMENT ON COLUMN compliance.results.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 COMMENT ON COLUMN compliance.results.bypassable IS
 'Whether the main branch can be pushed to past every pull request; null where rules about pushing can''t be read, and for other tests.';
 COMMENT ON COLUMN compliance.results.bypassed IS
@@ -108,6 +118,10 @@ CREATE TABLE compliance.result_history (
     valid_from timestamptz NOT NULL,
     valid_to timestamptz,
     data_as_of timestamptz,
+    evidence_id uuid,
+    evidence_until timestamptz,
+    bypassed integer,
+    workspace_id text,
     PRIMARY KEY (workspace, test_id, subject_id, valid_from),
     CHECK (valid_to IS null OR valid_to > valid_from)
 );
@@ -140,6 +154,14 @@ COMMENT ON COLUMN compliance.result_history.exception_id IS 'Accepted exception.
 COMMENT ON COLUMN compliance.result_history.policy_version IS 'Policy under which it was reached.';
 COMMENT ON COLUMN compliance.result_history.run_id IS 'Run that opened the interval.';
 COMMENT ON COLUMN compliance.result_history.valid_from IS 'From when it held (inclusive).';
+COMMENT ON COLUMN compliance.result_history.evidence_id IS
+'The evidence that the verdict rests on, or that is past its validity; see evidence.';
+COMMENT ON COLUMN compliance.result_history.evidence_until IS
+'Until when the evidence behind the verdict is valid; null where none is.';
+COMMENT ON COLUMN compliance.result_history.bypassed IS
+'How many merges in the window went around a rule that was in force, at the start of the interval.';
+COMMENT ON COLUMN compliance.result_history.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 COMMENT ON COLUMN compliance.result_history.valid_to IS 'Until when it held (exclusive); null: it still holds.';
 COMMENT ON COLUMN compliance.result_history.data_as_of IS
 'When the oldest data behind the verdict was read, at the start of the interval; null for intervals from before this was kept.';
@@ -169,6 +191,7 @@ CREATE TABLE compliance.repositories (
     updated_on timestamptz,
     data_as_of timestamptz,
     merge_rules_seen text,
+    workspace_id text,
     PRIMARY KEY (workspace, repository_id)
 );
 COMMENT ON TABLE compliance.repositories IS 'Inventory. What could not be read is null, never false.';
@@ -197,6 +220,8 @@ COMMENT ON COLUMN compliance.repositories.sensitivity IS 'public, internal, conf
 COMMENT ON COLUMN compliance.repositories.owner IS 'Owner as declared.';
 COMMENT ON COLUMN compliance.repositories.updated_on IS 'When Bitbucket says it was last updated.';
 COMMENT ON COLUMN compliance.repositories.data_as_of IS 'When the repository was last read.';
+COMMENT ON COLUMN compliance.repositories.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 
 CREATE TABLE compliance.members (
     workspace text NOT NULL,
@@ -211,6 +236,7 @@ CREATE TABLE compliance.members (
     data_as_of timestamptz,
     added_on timestamptz,
     last_accessed timestamptz,
+    workspace_id text,
     -- A name is never enough, so who is named by it alone is looked at too.
     needs_review boolean NOT NULL GENERATED ALWAYS AS (
         member_type IS DISTINCT FROM 'app_user' AND coalesce(matched_by, 'name') = 'name'
@@ -233,12 +259,15 @@ COMMENT ON COLUMN compliance.members.added_on IS
 COMMENT ON COLUMN compliance.members.last_accessed IS 'When the member was last seen in the workspace; null where Bitbucket does not tell.';
 COMMENT ON COLUMN compliance.members.needs_review IS
 'Whether a person should look at this account: no row of the roster names it by account id or address. Apps are no people.';
+COMMENT ON COLUMN compliance.members.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 
 CREATE TABLE compliance.member_employment (
     workspace text NOT NULL,
     member_id text NOT NULL,
     hr_status text,
     hr_end_date date,
+    workspace_id text,
     PRIMARY KEY (workspace, member_id)
 );
 COMMENT ON TABLE compliance.member_employment IS 'Employment facts, for compliance_people_reader alone.';
@@ -246,6 +275,8 @@ COMMENT ON COLUMN compliance.member_employment.workspace IS 'Workspace slug.';
 COMMENT ON COLUMN compliance.member_employment.member_id IS 'Bitbucket''s uuid with braces.';
 COMMENT ON COLUMN compliance.member_employment.hr_status IS 'Status on the roster: active, on_leave or terminated.';
 COMMENT ON COLUMN compliance.member_employment.hr_end_date IS 'Last working day on the roster.';
+COMMENT ON COLUMN compliance.member_employment.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 
 CREATE TABLE compliance.exception_endings (
     exception_id uuid NOT NULL,
@@ -299,6 +330,7 @@ CREATE TABLE compliance.finding_records (
     ended_because text CHECK (ended_because IN ('fixed', 'not_applicable', 'removed')),
     ended_reason_code text,
     ended_by text,
+    workspace_id text,
     CHECK (ended_at > found_at),
     CHECK ((ended_at IS null) = (ended_because IS null))
 );
@@ -308,6 +340,7 @@ CREATE INDEX finding_records_by_subject ON compliance.finding_records (workspace
 COMMENT ON TABLE compliance.finding_records IS 'Storage behind findings.';
 COMMENT ON COLUMN compliance.finding_records.finding_id IS 'Id of the finding.';
 COMMENT ON COLUMN compliance.finding_records.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.finding_records.workspace_id IS 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 COMMENT ON COLUMN compliance.finding_records.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN compliance.finding_records.subject_type IS 'repository, member or workspace.';
 COMMENT ON COLUMN compliance.finding_records.subject_id IS 'Bitbucket''s uuid of the subject, with braces.';
