@@ -1,4 +1,4 @@
--- Purpose: one test with its counts in a workspace.
+-- Purpose: one test with its counts in a workspace, and by what its subjects were decided.
 SELECT
     tests.test_id,
     tests.test_title,
@@ -11,8 +11,17 @@ SELECT
     coalesce(summary.failing, 0) AS failing,
     coalesce(summary.pending, 0) AS pending,
     coalesce(summary.error, 0) AS error,
-    coalesce(summary.not_applicable, 0) AS not_applicable
+    coalesce(summary.not_applicable, 0) AS not_applicable,
+    decided.subjects AS applies_to,
+    decided.by_settings,
+    decided.by_open_pull_request,
+    decided.by_behaviour,
+    decided.by_evidence,
+    decided.by_registry,
+    decided.undecided
 FROM compliance.tests AS tests
 LEFT JOIN compliance.test_summary AS summary
     ON tests.test_id = summary.test_id AND summary.workspace = %(workspace)s
+LEFT JOIN compliance.decided_by AS decided
+    ON tests.test_id = decided.test_id AND decided.workspace = %(workspace)s
 WHERE tests.test_id = %(test_id)s
