@@ -59,9 +59,14 @@ def uuid(server: SandboxServer, slug: str) -> str:
 
 
 def published(pipeline: Pipeline) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """What is published of each test and subject, but for times and the run."""
+    """What is published of each test and subject, but for times and the run.
+
+    Since when a rule is in force, and so what was merged past it, is told from the second judgement on.
+    """
     kept = ("subject_name", "status", "basis", "reason_code", "reason", "remediation", "detail", "facts_hash")
     rows = pipeline.query("SELECT * FROM compliance.current_results WHERE workspace = %s", (ACME,))
+    for row in rows:
+        row["detail"] = {k: v for k, v in row["detail"].items() if k not in ("in_force_since", "bypassed")}
     return {(row["test_id"], row["subject_id"]): tuple(str(row[name]) for name in kept) for row in rows}
 
 
