@@ -82,7 +82,7 @@ def formats() -> list[str]:
             said = ""
         except ExportRefused as refused:
             said = str(refused)
-        if ("pip install -r" in said) == (name == "csv"):
+        if ("pip install -r" in said) == (name in ("csv", "ocsf")):
             wrong.append(f"the export format {name} says: {said or '(nothing)'}")
     return wrong
 

@@ -87,7 +87,7 @@ def _holds(what: str, broken_by: str, shown: str = "", hint: str = JUDGE_AGAIN) 
         shown: constant SQL of what to print beside test and subject.
     """
     columns = ", ".join([*_SUBJECT, *([shown] if shown else [])])
-    query = f"SELECT {columns} FROM {{batch}} WHERE {broken_by}"  # noqa: S608 - constants of this file
+    query = f"SELECT {columns} FROM {{batch}} WHERE {broken_by}"  # noqa: S608  # nosec B608 - constants of this file
     return no_rows("verdicts", what, "holds_back", hint, query)
 
 
