@@ -24,6 +24,12 @@ FROM compliance.test_summary
 WHERE workspace = %s
 ORDER BY display_order
 """
+DECIDED_SQL: Final = """
+SELECT test_id, summary
+FROM compliance.decided_by
+WHERE workspace = %s AND test_id = any(%s)
+ORDER BY test_id
+"""
 STEPS_SQL: Final = """
 SELECT started_at, finished_at
 FROM integration.run_steps
@@ -39,6 +45,7 @@ class Report:
 
     run: dict[str, Any]
     tests: list[dict[str, Any]]
+    decided: list[dict[str, Any]]
     work_seconds: float
 
 
@@ -48,6 +55,7 @@ def read_report(dsn: str, workspace: str) -> Report | None:
 
     from bitbucket_compliance.core.database import prepare
     from bitbucket_compliance.pipeline.run.identity import kept_as
+    from bitbucket_compliance.security_tests import CATALOGUE
 
     with psycopg.connect(dsn, connect_timeout=10) as opened:
         connection = prepare(opened)
@@ -56,8 +64,10 @@ def read_report(dsn: str, workspace: str) -> Report | None:
         if run is None:
             return None
         tests = connection.execute(TESTS_SQL, [workspace]).fetchall()
+        by_settings = [test.test_id for test in CATALOGUE if "configuration" in test.bases]
+        decided = connection.execute(DECIDED_SQL, [workspace, by_settings]).fetchall()
         steps = connection.execute(STEPS_SQL, [run["run_id"]]).fetchall()
-    return Report(run, tests, covered_seconds((step["started_at"], step["finished_at"]) for step in steps))
+    return Report(run, tests, decided, covered_seconds((step["started_at"], step["finished_at"]) for step in steps))
 
 
 def covered_seconds(intervals: Iterable[tuple[datetime, datetime]]) -> float:
@@ -84,6 +94,8 @@ def render_report(report: Report) -> str:
         printable(line)
         for line in [
             *_aligned(rows),
+            "",
+            *(f"{test['test_id']}: {test['summary']}" for test in report.decided),
             "",
             f"run {run['run_id']}: {run['status']}, quality {run['quality']}",
             f"{_spent(run)}; scopes granted: {scopes_text}",

@@ -121,6 +121,7 @@ def test_connect_from_the_printed_address_to_a_connection_that_works(
         process.wait()
         process.stdout.close()
     assert "scopes granted: account, pipeline, pullrequest, repository:admin, webhook" in printed
+    assert "branch_protection_enforced can't be decided" not in printed, "the consumer was given repository:admin"
     secrets = {*sandbox.state.tokens, *sandbox.state.refresh_tokens, secret}
     assert not [value for value in secrets if value in printed]
     assert auth_for(settings_for(sandbox.url), dsn).token() in sandbox.state.tokens

@@ -17,6 +17,8 @@ ROOT = HERE.parents[1]
 WIDTH = 124  # of a line of text
 POLICY_PAGE = ROOT / "docs" / "policy.md"
 TARGET = ROOT / "docs" / "verdicts.md"
+_OPEN = "merge checks of an open pull request"
+_REWRITTEN = "rewritten history that a webhook told of"
 _NOT_BY_HAND = "<!-- Written by `make docs` from include/bitbucket_compliance/security_tests: change it there. -->"
 
 
@@ -61,7 +63,7 @@ def _grants() -> Iterator[str]:
     five = closure(FIVE_SCOPES)
     yield "## What each grant lets be decided"
     yield ""
-    yield "Evidence may decide besides, where the page of the test says so. What no listing shows is never guessed."
+    yield "In the order of the rules above. What no listing shows is never guessed."
     yield ""
     yield "| test | the five scopes | and `repository:admin` |"
     yield "|---|---|---|"
@@ -70,16 +72,21 @@ def _grants() -> Iterator[str]:
 
 
 def _able(test: SecurityTest, granted: frozenset[str]) -> str:
-    able = [basis for basis, lack in bases_available(test, granted).items() if lack is None]
-    ways = list(able)
+    """What decides, in the order of the rules; what is named first goes before the rest."""
+    available = bases_available(test, granted)
+    if "configuration" not in available:
+        return ", ".join(basis for basis, lack in available.items() if lack is None)
+    if not missing_scopes(test.bases["configuration"], granted):
+        if test.merge_rule:
+            return f"own rules; where they fall short, {_OPEN}, then evidence about the project"
+        if "history_rewritten" in test.reasons:
+            return f"own rules, where {_REWRITTEN} makes them fail; where they fall short, evidence about the project"
+        return "the repository's own setting"
     if test.merge_rule:
-        own = ["own rules"] if not missing_scopes(test.bases["configuration"], granted) else []
-        ways = [*own, "merge checks of an open pull request", *(way for way in ways if way != "configuration")]
-    if "history_rewritten" in test.reasons and not able:
-        ways = ["rewritten history that a webhook tells of (failing alone)"]
-    if "evidence_accepted" in test.reasons or test.manual:
-        ways.append("evidence")
-    return ", ".join(dict.fromkeys(ways)) or "nothing"
+        return f"{_OPEN}; else a merge that breaks the rule (fails), evidence, clean merges (pass)"
+    if "history_rewritten" in test.reasons:
+        return f"{_REWRITTEN} (fails), evidence; else undecided"
+    return "evidence, behaviour (passes); else undecided"
 
 
 def _section(test: SecurityTest) -> Iterator[str]:

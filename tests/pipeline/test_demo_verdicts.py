@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,33 @@ def test_every_verdict_of_the_demo_is_the_one_worked_out_by_hand(
         if found.get(key) != expected.get(key)
     }
     assert differences == {}
+
+
+def test_it_is_counted_by_what_the_subjects_of_a_test_were_decided(
+    pipeline: Pipeline, sandbox: SandboxServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    pipeline.take_demo()
+    pipeline.run(sandbox, grant="five")
+    expected = expected_verdicts("five")
+    counted = {row["test_id"]: row for row in pipeline.query("SELECT * FROM compliance.decided_by")}
+    for test in CATALOGUE:
+        row = counted.pop(test.test_id, None)
+        if row is None:
+            continue
+        found = [verdict for key, verdict in expected.items() if key[0] == test.test_id]
+        judged = [verdict for verdict in found if verdict.status != "not_applicable"]
+        decided = Counter(verdict.basis for verdict in judged if verdict.status in ("passing", "failing"))
+        assert row["subjects"] == len(judged)
+        assert row["undecided"] == len(judged) - decided.total()
+        of_settings = (row["by_settings"], row["by_open_pull_request"], row["by_closed_pull_request"])
+        assert of_settings == (0, decided["configuration"], 0), "these scopes show no rule of a repository's own"
+        assert [row[f"by_{basis}"] for basis in ("behaviour", "evidence", "registry")] == [
+            decided[basis] for basis in ("behaviour", "evidence", "registry")
+        ]
+        if "configuration" in test.bases:
+            assert f"{test.test_id}: {row['summary']}" in caplog.text
+    assert counted == {}
 
 
 @pytest.mark.usefixtures("all_tests_on")

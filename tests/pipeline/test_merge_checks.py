@@ -160,6 +160,8 @@ def test_those_seen_last_decide_when_it_was_merged_and_no_builds_are_asked_for(
     assert (verdict(pipeline, BUILDS), verdict(pipeline)) == (IN_EFFECT, IN_EFFECT)
     assert asked_of(acme) == []
     assert acme.state.count("pull_request_statuses") == 0
+    [told] = pipeline.query("SELECT summary FROM compliance.decided_by WHERE test_id = %s", (PEERS,))
+    assert told["summary"] == "of 1 repository: 1 by a pull request closed since, 0 undecided"
     before = pipeline.query("SELECT * FROM compliance.result_history ORDER BY test_id, subject_id, valid_from")
     whole_run(pipeline, acme, grant="five")
     after = pipeline.query("SELECT * FROM compliance.result_history ORDER BY test_id, subject_id, valid_from")

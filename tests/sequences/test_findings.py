@@ -270,6 +270,17 @@ def test_a_subject_that_two_whole_listings_lack_is_removed_and_one_that_events_l
     assert ended["days_to_fix"] is None
 
 
+def test_a_subject_that_came_back_was_missed_by_no_listing_whatever_it_is_judged(board: Board) -> None:
+    """A pass by a weaker basis ends no finding, and the listing before it doesn't count for its removal any more."""
+    board.publish(FAILS, listed=SEEN)
+    board.publish({}, listed={"{b}"})
+    board.publish({"{a}": Judged("passing", basis="behaviour")}, listed=SEEN)
+    board.publish({}, listed={"{b}"})
+    assert only(board)["ended_at"] is None
+    board.publish({}, listed={"{b}"})
+    assert only(board)["ended_because"] == "removed"
+
+
 def test_a_policy_or_severity_of_a_later_day_moves_no_deadline(board: Board) -> None:
     board.publish(FAILS)
     before = only(board)

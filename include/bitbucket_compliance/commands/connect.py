@@ -8,13 +8,21 @@ import os
 import queue
 import secrets
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
 from bitbucket_compliance.commands.command_line import PROGRAM, CommandError, Flag, command, port_or_any
-from bitbucket_compliance.commands.environment import BITBUCKET_CONNECTION, operator, require_bitbucket, vault_database
+from bitbucket_compliance.commands.environment import (
+    BITBUCKET_CONNECTION,
+    database,
+    operator,
+    require_bitbucket,
+    vault_database,
+)
 from bitbucket_compliance.core.postgres_address import ConnectionUnreadable
+from bitbucket_compliance.core.printable import printable
 
 if TYPE_CHECKING:
     from bitbucket_cloud.auth.vault.vault import TokenVault
@@ -26,6 +34,12 @@ CALLBACK_PATH: Final = "/callback"
 #: how long a person may take to consent
 CONSENT_SECONDS: Final = 900.0
 
+_DECIDED_SQL: Final = """
+SELECT workspace, test_id, summary
+FROM compliance.decided_by
+WHERE workspace = any(%s)
+ORDER BY workspace, test_id
+"""
 _PAGE: Final = "<!doctype html><title>Bitbucket</title><p>{text}</p>"
 _AGAIN: Final = f"run {PROGRAM} connect again"
 
@@ -74,6 +88,21 @@ def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: f
     done = oauth.connect(settings, vault, answer.code, connected_by=operator(), redirect_uri=callback.address)
     scopes = "Bitbucket did not say which" if done.scopes is None else ", ".join(sorted(done.scopes)) or "none"
     print(f"Airflow connection {settings.conn_id} is connected; scopes granted: {scopes}")
+    for line in _decides(done.scopes, settings.workspaces):
+        print(printable(line))
+
+
+def _decides(scopes: frozenset[str] | None, workspaces: tuple[str, ...]) -> Iterator[str]:
+    """What these scopes let each test decide, and by what its subjects were decided when they were last judged."""
+    from bitbucket_cloud.auth.scopes import expand
+    from bitbucket_compliance.pipeline.extract.preflight import bases_available, told
+    from bitbucket_compliance.security_tests import CATALOGUE
+
+    granted = None if scopes is None else expand(scopes)
+    yield from told({test.test_id: bases_available(test, granted) for test in CATALOGUE}, granted)
+    with database() as connection:
+        for row in connection.execute(_DECIDED_SQL, [[slug.lower() for slug in workspaces]]):
+            yield f"as last judged in {row['workspace']}, {row['test_id']}: {row['summary']}"
 
 
 def _settings() -> Settings:

@@ -75,6 +75,7 @@ def integrations(request: Request, person: Reader, database: Database, _: Select
         "integrations.html",
         view=view,
         syncs=[{**sync, "under_way": dag_runs.under_way(sync["workspace"], whole=True)} for sync in syncs],
+        decided_by=connections.decided_by(database, view.workspaces),
         history=connections.history(database),
         webhook_address=webhooks.address(),
         webhooks=webhooks.health(database, view.workspaces),

@@ -227,6 +227,14 @@ def last_syncs(connection: Connection, workspaces: tuple[str, ...]) -> list[dict
     return rows(connection, "connections/syncs", {"workspaces": list(workspaces)})
 
 
+def decided_by(connection: Connection, workspaces: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:
+    """By test, for each workspace that was judged, by what its subjects were decided, as a sentence."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for told in rows(connection, "connections/decided_by", {"workspaces": [slug.lower() for slug in workspaces]}):
+        found.setdefault(told["test_id"], []).append(told)
+    return found
+
+
 def history(connection: Connection, conn_id: str = CONNECTION_ID) -> list[dict[str, Any]]:
     """What people and Bitbucket did to the connection, newest first; plain refreshes left out."""
     return rows(connection, "connections/history", {"conn_id": conn_id})

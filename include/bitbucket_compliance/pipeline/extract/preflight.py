@@ -1,7 +1,7 @@
 """Preflight: one cheap request that tells what the rest of the run may ask, and what its tests can decide by it."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from psycopg.types.json import Jsonb
@@ -132,30 +132,36 @@ def missing_scopes(resources: Iterable[str], granted: frozenset[str] | None) -> 
     return sorted({scope for name in resources for scope in BY_NAME[name].missing_scopes(granted)})
 
 
-def _log(run: Run, granted: frozenset[str] | None, role: str | None, available: Mapping[str, BasesAvailable]) -> None:
-    scopes = "not told" if granted is None else " ".join(sorted(granted)) or "none"
-    log.info("scopes granted: %s; role in workspace %s: %s", scopes, run.workspace, role or "not told")
+def told(available: Mapping[str, BasesAvailable], granted: frozenset[str] | None) -> Iterator[str]:
+    """Sentences on what the granted scopes let tests decide, and on what they don't.
+
+    Args:
+        available: by test, as `bases_available` gives it.
+        granted: the scopes with those they include; None: not known.
+    """
     for test_id, by_basis in available.items():
         test = BY_ID[test_id]
         own_rules = missing_scopes(test.bases.get("configuration", ()), granted)
         if test.merge_rule and own_rules and by_basis["configuration"] is None:
-            log.info(
-                "%s is decided by the merge checks of an open pull request where there is one, else by behaviour or "
-                "evidence: without scope %s the repository's own rules can't be read",
-                test_id,
-                ", ".join(own_rules),
+            yield (
+                f"{test_id} is decided by the merge checks of an open pull request where there is one, else by "
+                f"behaviour or evidence: without scope {', '.join(own_rules)} the repository's own rules can't be read"
             )
         others = [basis for basis, missing in by_basis.items() if basis != "configuration" and missing is None]
         instead = f"; {' and '.join([*others, 'evidence'])} can"
         for basis, missing in by_basis.items():
             if missing:
-                log.info(
-                    "%s can't be decided by %s: %s would change that%s",
-                    test_id,
-                    basis,
-                    missing,
-                    instead if basis == "configuration" else "",
+                yield (
+                    f"{test_id} can't be decided by {basis}: {missing} would change that"
+                    f"{instead if basis == 'configuration' else ''}"
                 )
+
+
+def _log(run: Run, granted: frozenset[str] | None, role: str | None, available: Mapping[str, BasesAvailable]) -> None:
+    scopes = "not told" if granted is None else " ".join(sorted(granted)) or "none"
+    log.info("scopes granted: %s; role in workspace %s: %s", scopes, run.workspace, role or "not told")
+    for sentence in told(available, granted):
+        log.info("%s", sentence)
     if role not in (None, "owner"):
         log.info(
             "the identity is no owner of workspace %s: rules of single repositories may stay unreadable, "

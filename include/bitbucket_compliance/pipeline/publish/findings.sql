@@ -65,6 +65,7 @@ settled AS (
                 AND NOT (open.failed_basis = 'configuration' AND verdicts.basis = 'behaviour')
             )
         )
+    RETURNING findings.finding_id
 ),
 
 still_failing AS (
@@ -83,6 +84,7 @@ still_failing AS (
         findings.finding_id = open.finding_id
         AND verdicts.status = 'failing'
         AND (verdicts.basis IS DISTINCT FROM open.failed_basis OR open.missed_by IS NOT null)
+    RETURNING findings.finding_id
 ),
 
 -- Which listings of this run were whole, and so tell who is gone.
@@ -142,16 +144,22 @@ removed AS (
         AND out_of_sight.missed_by <> %(run_id)s
 ),
 
+-- Seen again, whatever was judged: the listing that lacked the subject no longer counts.
 back_again AS (
     UPDATE compliance.finding_records AS findings
     SET missed_by = null
     FROM open
     INNER JOIN subjects ON open.subject_type = subjects.subject_type AND open.subject_id = subjects.subject_id
-    LEFT JOIN verdicts ON open.test_id = verdicts.test_id AND open.subject_id = verdicts.subject_id
     WHERE
         findings.finding_id = open.finding_id
         AND open.missed_by IS NOT null
-        AND coalesce(verdicts.status, 'pending') IN ('pending', 'error')
+        AND open.finding_id NOT IN (
+            SELECT settled.finding_id
+            FROM settled
+            UNION ALL
+            SELECT still_failing.finding_id
+            FROM still_failing
+        )
 )
 
 INSERT INTO compliance.finding_records (

@@ -62,7 +62,7 @@ def publish(connection: Connection, run: Run) -> None:
     connection.commit()
     log.info("progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone)
     for row in told:
-        log.info("%s: %s", row["test_id"], row["told"])
+        log.info("%s: %s", row["test_id"], row["summary"])
 
 
 def reopen(connection: Connection, workspace: str) -> int:
@@ -147,7 +147,7 @@ def _catalogue(run: Run) -> dict[str, Any]:
         "policies": as_json([{"test_id": test_id, **vars(policy)} for test_id, policy in policies.items()]),
         "test_controls": as_json(controls),
         "reason_codes": as_json(codes),
-        "tests_of_merging": [test.test_id for test in CATALOGUE if test.merge_rule],
+        "tests_of_settings": [test.test_id for test in CATALOGUE if "configuration" in test.bases],
         "test_ids": [test.test_id for test in CATALOGUE if run.policy.enabled(test.test_id)],
         "days_to_fix": as_json({severity: run.policy.time_to_fix(severity).days for severity in severities}),
     }

@@ -13,12 +13,7 @@ SELECT
     coalesce(summary.error, 0) AS error,
     coalesce(summary.not_applicable, 0) AS not_applicable,
     decided.subjects AS applies_to,
-    decided.by_settings,
-    decided.by_open_pull_request,
-    decided.by_behaviour,
-    decided.by_evidence,
-    decided.by_registry,
-    decided.undecided
+    decided.summary AS decided_by
 FROM compliance.tests AS tests
 LEFT JOIN compliance.test_summary AS summary
     ON tests.test_id = summary.test_id AND summary.workspace = %(workspace)s
