@@ -20,17 +20,16 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import connect
 from sandbox import demo
 from sandbox.process import SandboxServer
+from tests.ageing import age_database
 from tests.documents.questions import ASKED_ON, queries
 from tests.harness import DEMO, Pipeline
 from tests.pipeline.small import protect, touch
 
 DAYS = (-40, -15, 0)
-SCHEMAS = ("landing", "staging", "judged", "registry", "integration", "quality", "compliance")
 OWNER, LEAD, APPROVER = (f"airflow:{name}@example.com" for name in ("core-lead", "platform-lead", "compliance-owner"))
 MIRA = "mira.tolland@example.com"
 
@@ -44,7 +43,7 @@ def tell(pipeline: Pipeline, server: SandboxServer, admin_dsn: str, folder: Path
     """
     for place, day in enumerate(DAYS):
         if place:
-            _let_days_pass(admin_dsn, day - DAYS[place - 1])
+            age_database(admin_dsn, timedelta(days=day - DAYS[place - 1]))
         _happenings(server, day)
         _declare(pipeline, day, folder)
         touch(server)
@@ -130,34 +129,6 @@ def _picture() -> bytes:
     shown = io.BytesIO()
     Image.new("RGB", (40, 20), "white").save(shown, "PNG")
     return shown.getvalue()
-
-
-def _let_days_pass(admin_dsn: str, days: int) -> None:
-    """Move every day and every instant that the database holds back."""
-    with psycopg.connect(admin_dsn, row_factory=dict_row) as connection:
-        # Neither the triggers of tables that only take new rows nor foreign keys have a say in this.
-        connection.execute("SET session_replication_role = replica")
-        rows = connection.execute(
-            """
-            SELECT columns.table_schema, columns.table_name, array_agg(columns.column_name::text) AS names
-            FROM information_schema.columns AS columns
-            INNER JOIN information_schema.tables AS tables USING (table_schema, table_name)
-            WHERE
-                columns.table_schema = ANY(%s)
-                AND tables.table_type = 'BASE TABLE'
-                AND columns.data_type IN ('timestamp with time zone', 'date')
-                AND columns.is_generated = 'NEVER'
-            GROUP BY columns.table_schema, columns.table_name
-            """,
-            (list(SCHEMAS),),
-        ).fetchall()
-        for row in rows:
-            moved = sql.SQL(", ").join(
-                sql.SQL("{0} = {0} - make_interval(days => {1})").format(sql.Identifier(name), sql.Literal(days))
-                for name in row["names"]
-            )
-            table = sql.Identifier(row["table_schema"], row["table_name"])
-            connection.execute(sql.SQL("UPDATE {} SET {}").format(table, moved))
 
 
 # ------------------------------------------------------------------------------------------- answers

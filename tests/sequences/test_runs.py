@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from local.postgres import EmbeddedPostgres
+from local.postgres_cluster import ADMIN_ROLE
 from sandbox.build import midnight
 from sandbox.model import PullRequest, Repository
 from sandbox.process import SandboxServer
+from tests.ageing import age_database, age_objects
 from tests.databases import copied
 from tests.harness import Pipeline, bitbucket_connection
 from tests.pipeline.board import SHOWN, assert_whole, comparable
@@ -38,6 +40,7 @@ class Sequence:
         self.fixed: dict[Any, tuple[Any, ...]] = {}
         self.ended: dict[Any, tuple[Any, ...]] = {}
         self.published: list[tuple[datetime, list[tuple[str, ...]]]] = []
+        self.days = 0
 
     # what happens
 
@@ -46,7 +49,7 @@ class Sequence:
         self.refresh = self.random.random() < 0.2
         events: list[Callable[[Repository], None]] = [
             self.grant_changes, self.right_changes, self.rules_change, self.merged, self.opened_or_closed,
-            self.declared, self.policy_changes, self.call_fails,
+            self.declared, self.policy_changes, self.call_fails, self.evidence_handed_in,
         ]  # fmt: skip
         for _ in range(self.random.randint(1, 4)):
             self.random.choice(events)(self.random.choice(self.repositories))
@@ -99,6 +102,13 @@ class Sequence:
             write_csv(self.folder / "c.csv", COLUMNS, [("repository", repository.slug, word, "", "")]),
         )
 
+    def evidence_handed_in(self, _: Repository) -> None:
+        """An export of two-step verification that says on or off of each member, or leaves one out."""
+        states = [
+            (f"person-{n}@example.com", self.random.choice(["Yes", "No"])) for n in self.random.sample(range(4), 3)
+        ]
+        self.pipeline.take("mfa", write_csv(self.folder / "mfa.csv", "Email,Two-step verification", states))
+
     def policy_changes(self, _: Repository) -> None:
         days, approvals = self.random.choice([1, 30]), self.random.choice([1, 1, 2])
         on = self.random.choice(["true", "true", "false"])
@@ -110,6 +120,17 @@ class Sequence:
     def call_fails(self, repository: Repository) -> None:
         endpoint = self.random.choice(["branch_restrictions", "pull_requests", "pipelines_config"])
         self.server.state.add_fault(endpoint, slug=repository.slug)
+
+    def time_passes(self, admin_dsn: str) -> None:
+        """Evidence expires, deadlines pass, merges leave the window; what is told of then and now says so."""
+        by = timedelta(days=self.random.choice([0, 0, 1, 3, 16, 40]))
+        age_database(admin_dsn, by)
+        age_objects(self.server.state.workspaces, by)
+        self.days += by.days
+        self.published = [(instant - by, state) for instant, state in self.published]
+        [row] = self.pipeline.query("SELECT clock_timestamp() AS now")
+        self._check_dates_as_of(row["now"], results(self.pipeline))
+        self._check_the_past()
 
     # what has to hold
 
@@ -126,6 +147,9 @@ class Sequence:
         [row] = self.pipeline.query("SELECT clock_timestamp() AS now")
         self.published.append((row["now"], comparable(shown)))
         self._check_dates_as_of(row["now"], shown)
+        self._check_the_past()
+
+    def _check_the_past(self) -> None:
         for instant, state in self.published:
             rows = self.pipeline.query("SELECT * FROM compliance.results_as_of(%s)", [instant])
             assert comparable(rows) == state
@@ -154,10 +178,17 @@ class Sequence:
             dates = (finding["found_at"], finding["due_at"]) if finding else (None, None)
             assert (result["failing_since"], result["due_at"]) == dates
         for row in rows:
-            fixed = (row["found_at"], row["due_at"], row["severity"], row["found_basis"], row["reopened_as"])
+            passed = timedelta(days=self.days)
+            fixed = (
+                row["found_at"] + passed,
+                row["due_at"] + passed,
+                row["severity"],
+                row["found_basis"],
+                row["reopened_as"],
+            )
             assert self.fixed.setdefault(row["finding_id"], fixed) == fixed, "no deadline ever moves"
             if row["ended_at"] is not None:
-                end = (row["ended_at"], row["ended_because"], row["ended_basis"], row["ended_by"])
+                end = (row["ended_at"] + passed, row["ended_because"], row["ended_basis"], row["ended_by"])
                 assert self.ended.setdefault(row["finding_id"], end) == end
 
     def _check_counts(self, shown: list[dict[str, Any]]) -> None:
@@ -188,7 +219,7 @@ class Sequence:
 
 
 @settings(
-    max_examples=8,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
@@ -217,4 +248,5 @@ def test_what_is_published_holds_over_any_sequence_of_runs(
         for _ in range(RUNS):
             sequence.run()
             sequence.happen()
+            sequence.time_passes(postgres.uri(f"sequence_{folder.name}", ADMIN_ROLE))
         sequence.check_the_end()
