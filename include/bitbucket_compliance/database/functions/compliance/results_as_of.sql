@@ -48,13 +48,24 @@ AS $as_of$
     FROM compliance.result_history AS history
     LEFT JOIN compliance.exceptions AS expired
         ON history.exception_id = expired.exception_id AND expired.expires_at <= as_of
-    LEFT JOIN compliance.findings AS findings
+    -- A clock that was put back may have let a finding begin before the last one ended: the newest one counts.
+    LEFT JOIN (
+        SELECT DISTINCT ON (found.workspace, found.test_id, found.subject_id)
+            found.workspace,
+            found.test_id,
+            found.subject_id,
+            found.found_at,
+            found.due_at
+        FROM compliance.findings AS found
+        WHERE found.found_at <= as_of AND (found.ended_at IS null OR found.ended_at > as_of)
+        ORDER BY
+            found.workspace ASC, found.test_id ASC, found.subject_id ASC,
+            (found.ended_at IS null) DESC, found.found_at DESC, found.finding_id ASC
+    ) AS findings
         ON
             history.workspace = findings.workspace
             AND history.test_id = findings.test_id
             AND history.subject_id = findings.subject_id
-            AND findings.found_at <= as_of
-            AND (findings.ended_at IS null OR findings.ended_at > as_of)
     LEFT JOIN compliance.policies AS policies ON history.policy_version = policies.policy_version
     LEFT JOIN (
         SELECT
