@@ -146,8 +146,44 @@ def test_a_passing_workspace_is_satisfied_as_long_as_its_data_is_fresh(
     with psycopg.connect(pipeline.dsn) as connection:
         connection.execute("UPDATE compliance.results SET fresh_until = now() - interval '1 second'")
     assert status_of("peer_review_required")["reason"] == "other"
-    lines = [json.loads(line) for line in Path(write(pipeline.dsn, "ocsf").file).read_text().splitlines()]
-    assert not [line for line in lines if line["compliance"]["status_id"] == 1]
+    assert status_of("repo_classified")["reason"] == "fail"
+
+
+def test_an_ocsf_finding_that_passed_on_data_too_old_says_stale_and_never_pass(
+    pipeline: Pipeline, serve: Callable[[SandboxState], SandboxServer], write: Write
+) -> None:
+    acme = serve(small_state(2))
+    acme.state.workspaces[0].repositories[0].restrictions = []
+    whole_run(pipeline, acme)
+
+    def told() -> dict[str, tuple[str, ...]]:
+        findings = [json.loads(line) for line in Path(write(pipeline.dsn, "ocsf").file).read_text().splitlines()]
+        for finding in findings:
+            assert_valid_ocsf(finding)
+        return {
+            one["resources"][0]["name"]: (
+                one["status_code"],
+                one["status"],
+                one["compliance"]["status"],
+                one["compliance"]["checks"][0]["status"],
+                one["unmapped"]["status"],
+                one["unmapped"]["is_stale"],
+            )
+            for one in findings
+            if one["metadata"]["event_code"] == "peer_review_required"
+        }
+
+    failing = ("FAIL", "New", "Fail", "Fail", "failing")
+    assert told() == {
+        "repo-0": (*failing, False),
+        "repo-1": ("PASS", "Other", "Pass", "Pass", "passing", False),
+    }
+    with psycopg.connect(pipeline.dsn) as connection:
+        connection.execute("UPDATE compliance.results SET fresh_until = now() - interval '1 second'")
+    assert told() == {
+        "repo-0": (*failing, True),
+        "repo-1": ("STALE", "Unknown", "Unknown", "Unknown", "passing", True),
+    }
 
 
 def test_everything_an_oscal_document_points_to_is_in_it(demo: Pipeline, write: Write) -> None:
