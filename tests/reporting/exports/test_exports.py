@@ -321,6 +321,7 @@ def test_dates_of_an_instant_are_those_that_were_published_then(
         "due_at",
         "policy_version",
         "facts_hash",
+        "is_stale",
     )
     for run_id, rows in published:
         table = pq.read_table(write(pipeline.dsn, "parquet", run_id=run_id).file).to_pylist()
@@ -336,7 +337,7 @@ def test_what_was_too_old_at_an_instant_is_stale_there(demo: Pipeline, write: Wr
         from bitbucket_compliance.core.database import run_sql
 
         keys = {"workspace": DEMO, "last_run_at": snapshot.last_run_at}
-        for hours, expected in ((47, {None}), (49, {True})):
+        for hours, expected in ((47, {False}), (49, {True})):
             at_that_time = {**keys, "as_of": snapshot.as_of + timedelta(hours=hours)}
             rows = run_sql(connection, "reporting/exports/snapshot/results_at.sql", at_that_time)
             assert {row["is_stale"] for row in rows} == expected

@@ -74,7 +74,7 @@ def status_of(verdict: Verdict) -> tuple[int, str]:
 
 def _passed_once(verdict: Verdict) -> bool:
     """Whether it passed, and may no longer be relied on."""
-    return verdict.status == "passing" and bool(verdict.is_stale)
+    return verdict.status == "passing" and verdict.is_stale
 
 
 def _finding(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
