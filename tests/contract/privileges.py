@@ -63,9 +63,10 @@ integration.notifications_sent     SI       -       -      -      -      -
 integration.*                      SIUD     -       -      -      -      -
 compliance.exception_endings       SI       S       S      -      -      -
 compliance.member_employment       SIUD     -       -      S      -      -
-# and an open interval, or an open finding, may be ended
+# and an open interval, finding or stale period may be ended
 compliance.result_history          SI       S       S      -      -      -
 compliance.finding_records         SI       S       -      -      -      -
+compliance.stale_records           SI       -       -      -      -      -
 compliance.results                 SIUD     S       -      -      -      -
 compliance.*                       SIUD     S       S      -      -      -
 """

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from local.postgres import EmbeddedPostgres
-from tests.pipeline.board import CODES, PEERS, Board, Database, Judged, assert_whole, database_for_boards
+from tests.pipeline.board import CODES, PEERS, Board, Database, Judged, Row, assert_whole, database_for_boards
 
 PUBLICATIONS = 7
 EVIDENCE = "00000000-0000-4000-8000-000000000001"
@@ -157,3 +157,79 @@ def test_a_verdict_on_evidence_is_fresh_until_the_evidence_runs_out(
     assert not rows["{a}"]["is_stale"]
     board.age(expected - board.now() + timedelta(seconds=1))
     assert board.current()["{a}"]["is_stale"], "without any run"
+
+
+# --------------------------------------------------------------------------------- staleness, instant by instant
+
+Dated = list[tuple[str, ...]]
+
+
+def dated(rows: list[Row], moved: timedelta = timedelta()) -> Dated:
+    """What a reader is told of freshness and lateness; instants put back by what the board grew older since."""
+    return sorted(
+        (
+            row["test_id"],
+            row["subject_id"],
+            str(row["is_stale"]),
+            *(str(row[name] and row[name] + moved) for name in ("failing_since", "due_at")),
+        )
+        for row in rows
+    )
+
+
+@settings(quick, max_examples=8)
+@given(random=seeds)
+def test_results_as_of_tell_freshness_and_dates_exactly_as_they_were_published(
+    connection: Database, random: Random
+) -> None:
+    """Between runs that come late, judge less, change how long data is fresh, and lose subjects and tests."""
+    board, verdicts = Board(connection), dict.fromkeys(SUBJECTS, Judged("passing"))
+    grown, seen = timedelta(), []
+
+    def look() -> None:
+        now = board.now()
+        current = board.query("SELECT * FROM compliance.current_results WHERE workspace = %s", board.workspace)
+        seen.append((now + grown, dated(current, grown)))
+
+    for _ in range(PUBLICATIONS):
+        board.with_policy(max_data_age_hours=random.choice([24, 48, 48]), due_days_high=random.choice([2, 30]))
+        board.switch("repo_classified", on=random.random() < 0.8)
+        verdicts = any_step(random, board, verdicts)
+        read_ago = timedelta(hours=random.choice([0, 0, 10, 30]))
+        board.publish(verdicts, data_as_of=board.now() - read_ago)
+        look()
+        for _ in range(2):
+            by = timedelta(hours=random.choice([1, 20, 30]), minutes=random.choice([0, 7]))
+            board.age(by)
+            grown += by
+            look()
+    for instant, told in seen:
+        rows = board.query(
+            "SELECT * FROM compliance.results_as_of(%s) WHERE workspace = %s", instant - grown, board.workspace
+        )
+        assert dated(rows, grown) == told
+    assert {row[2] for _, told in seen for row in told} <= {"True", "False"}
+
+
+def test_a_stale_period_lasts_from_the_end_of_freshness_until_a_run_confirms_the_result(board: Board) -> None:
+    def periods() -> list[tuple[float, float | None]]:
+        rows = board.query(
+            "SELECT extract(EPOCH FROM now() - stale_from) / 3600 AS since, extract(EPOCH FROM now() - stale_to) / 3600"
+            " AS until FROM compliance.stale_periods WHERE workspace = %s AND stale_from <= now() ORDER BY stale_from",
+            board.workspace,
+        )
+        return [(round(row["since"]), None if row["until"] is None else round(row["until"])) for row in rows]
+
+    board.publish({"{a}": Judged("passing")})
+    assert periods() == []
+    board.age(timedelta(hours=50))
+    assert periods() == [(2, None)], "without any run"
+    board.publish({"{a}": Judged("passing")})
+    assert periods() == [(2, 0)]
+    board.age(timedelta(hours=49))
+    board.publish({"{a}": Judged("passing")}, data_as_of=board.now() - timedelta(hours=60))
+    assert periods() == [(51, 49), (1, None)], "published on data too old: it goes on"
+    board.publish({"{a}": Judged("passing")}, data_as_of=board.now() - timedelta(hours=60))
+    assert periods() == [(51, 49), (1, None)], "and an unchanged run adds nothing"
+    board.publish({})
+    assert periods() == [(51, 49), (1, 0)], "it left the results"

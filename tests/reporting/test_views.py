@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -266,6 +266,48 @@ def test_undecided_counts_every_pending_and_error_once(database: Database, resul
         }
         keys = [(r["workspace"], r["test_id"], r["status"]) for r in results if r["status"] in ("pending", "error")]
         assert shown == {key: keys.count(key) for key in keys}
+
+
+# ------------------------------------------------------------------------------------- results_as_of
+
+
+def test_a_subject_has_one_row_as_of_an_instant_that_two_findings_cover(database: Database) -> None:
+    """As after a clock was put back: one that ended, and an open one that was found before that end."""
+    with undone(database):
+        publish_catalogue(database)
+        database.execute(
+            """
+            INSERT INTO compliance.result_history (
+                workspace, test_id, subject_type, subject_id, severity, status, reason_code, reason, detail, facts_hash,
+                policy_version, run_id, valid_from
+            )
+            VALUES ('acme', 'peer_review_required', 'repository', '{a}', 'high', 'failing', 'because', '', '{}', '',
+                'p', 'run', now() - interval '3 days')
+            """
+        )
+        for found, ended in ((3, 1), (2, None)):
+            database.execute(
+                """
+                INSERT INTO compliance.finding_records (
+                    workspace, test_id, subject_type, subject_id, severity, found_at, reason_code, due_at,
+                    policy_version, run_id, ended_at, ended_because
+                )
+                VALUES (
+                    'acme', 'peer_review_required', 'repository', '{a}', 'high',
+                    now() - make_interval(days => %(found)s), 'because',
+                    now() + make_interval(days => 30 - %(found)s), 'p', 'run', now() - make_interval(days => %(ended)s),
+                    CASE WHEN %(ended)s::integer IS NOT NULL THEN 'fixed' END
+                )
+                """,
+                {"found": found, "ended": ended},
+            )
+        for hours, found in ((60, 3), (36, 2), (12, 2)):
+            [row] = database.execute(
+                "SELECT now() - failing_since AS age, due_at - failing_since AS time_to_fix"
+                " FROM compliance.results_as_of(now() - make_interval(hours => %s))",
+                (hours,),
+            ).fetchall()
+            assert (row["age"], row["time_to_fix"]) == (timedelta(days=found), timedelta(days=30))
 
 
 # ------------------------------------------------------------------------------------- access review

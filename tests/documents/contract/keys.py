@@ -17,6 +17,7 @@ VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "policies": ("policy_version",),
     "runs": ("run_id",),
     "severity_weights": ("severity",),
+    "stale_periods": (*RESULT, "stale_from"),
     "test_summary": ("workspace", "test_id"),
     "undecided": ("workspace", "test_id", "status", "reason_code"),
     "workspace_score": ("workspace",),

@@ -146,8 +146,44 @@ def test_a_passing_workspace_is_satisfied_as_long_as_its_data_is_fresh(
     with psycopg.connect(pipeline.dsn) as connection:
         connection.execute("UPDATE compliance.results SET fresh_until = now() - interval '1 second'")
     assert status_of("peer_review_required")["reason"] == "other"
-    lines = [json.loads(line) for line in Path(write(pipeline.dsn, "ocsf").file).read_text().splitlines()]
-    assert not [line for line in lines if line["compliance"]["status_id"] == 1]
+    assert status_of("repo_classified")["reason"] == "fail"
+
+
+def test_an_ocsf_finding_that_passed_on_data_too_old_says_stale_and_never_pass(
+    pipeline: Pipeline, serve: Callable[[SandboxState], SandboxServer], write: Write
+) -> None:
+    acme = serve(small_state(2))
+    acme.state.workspaces[0].repositories[0].restrictions = []
+    whole_run(pipeline, acme)
+
+    def told() -> dict[str, tuple[str, ...]]:
+        findings = [json.loads(line) for line in Path(write(pipeline.dsn, "ocsf").file).read_text().splitlines()]
+        for finding in findings:
+            assert_valid_ocsf(finding)
+        return {
+            one["resources"][0]["name"]: (
+                one["status_code"],
+                one["status"],
+                one["compliance"]["status"],
+                one["compliance"]["checks"][0]["status"],
+                one["unmapped"]["status"],
+                one["unmapped"]["is_stale"],
+            )
+            for one in findings
+            if one["metadata"]["event_code"] == "peer_review_required"
+        }
+
+    failing = ("FAIL", "New", "Fail", "Fail", "failing")
+    assert told() == {
+        "repo-0": (*failing, False),
+        "repo-1": ("PASS", "Other", "Pass", "Pass", "passing", False),
+    }
+    with psycopg.connect(pipeline.dsn) as connection:
+        connection.execute("UPDATE compliance.results SET fresh_until = now() - interval '1 second'")
+    assert told() == {
+        "repo-0": (*failing, True),
+        "repo-1": ("STALE", "Unknown", "Unknown", "Unknown", "passing", True),
+    }
 
 
 def test_everything_an_oscal_document_points_to_is_in_it(demo: Pipeline, write: Write) -> None:
@@ -285,6 +321,7 @@ def test_dates_of_an_instant_are_those_that_were_published_then(
         "due_at",
         "policy_version",
         "facts_hash",
+        "is_stale",
     )
     for run_id, rows in published:
         table = pq.read_table(write(pipeline.dsn, "parquet", run_id=run_id).file).to_pylist()
@@ -300,7 +337,7 @@ def test_what_was_too_old_at_an_instant_is_stale_there(demo: Pipeline, write: Wr
         from bitbucket_compliance.core.database import run_sql
 
         keys = {"workspace": DEMO, "last_run_at": snapshot.last_run_at}
-        for hours, expected in ((47, {None}), (49, {True})):
+        for hours, expected in ((47, {False}), (49, {True})):
             at_that_time = {**keys, "as_of": snapshot.as_of + timedelta(hours=hours)}
             rows = run_sql(connection, "reporting/exports/snapshot/results_at.sql", at_that_time)
             assert {row["is_stale"] for row in rows} == expected

@@ -37,8 +37,8 @@ class ExportWrong(PipelineError):
 class Verdict:
     """One row: the columns of ``compliance.current_results`` in their order.
 
-    For an earlier instant ``evaluated_at`` and ``fresh_until`` are None, and ``is_stale`` is True or None: history
-    keeps when a verdict began to hold, not when it was confirmed last.
+    For an earlier instant ``evaluated_at`` and ``fresh_until`` are None: history keeps when a verdict began to hold and
+    when it was stale, not when it was confirmed last.
     """
 
     workspace: str
@@ -64,7 +64,7 @@ class Verdict:
     bypassed: int | None
     data_as_of: datetime | None
     fresh_until: datetime | None
-    is_stale: bool | None
+    is_stale: bool
     evaluated_at: datetime | None
     run_id: str
     policy_version: str

@@ -1,7 +1,6 @@
 -- Purpose: the results that were published at an instant, with the dates they had then.
 -- An interval is split at the expiry of its exception when the next publication, or housekeeping, comes by; until then
--- the expiry counts here as it does in current_results. History does not keep when each verdict was confirmed last: one
--- counts as stale where its evidence was past its validity, or the newest whole run was too old for anything it read.
+-- the expiry counts here as it does in current_results.
 
 CREATE FUNCTION compliance.results_as_of(as_of timestamptz)
 RETURNS TABLE (
@@ -38,32 +37,40 @@ AS $as_of$
         history.workspace_id,
         findings.found_at,
         findings.due_at,
-        coalesce(history.evidence_until <= as_of, false)
-        OR coalesce(
-            newest.started_at
-            + make_interval(secs => 3600.0 * (policies.thresholds ->> 'max_data_age_hours')::double precision)
-            < as_of,
-            true
-        )
+        stale.subject_id IS NOT null
     FROM compliance.result_history AS history
     LEFT JOIN compliance.exceptions AS expired
         ON history.exception_id = expired.exception_id AND expired.expires_at <= as_of
-    LEFT JOIN compliance.findings AS findings
+    -- A clock that was put back may have let a finding begin before the last one ended: the newest one counts.
+    LEFT JOIN (
+        SELECT DISTINCT ON (found.workspace, found.test_id, found.subject_id)
+            found.workspace,
+            found.test_id,
+            found.subject_id,
+            found.found_at,
+            found.due_at
+        FROM compliance.findings AS found
+        WHERE found.found_at <= as_of AND (found.ended_at IS null OR found.ended_at > as_of)
+        ORDER BY
+            found.workspace ASC, found.test_id ASC, found.subject_id ASC,
+            (found.ended_at IS null) DESC, found.found_at DESC, found.finding_id ASC
+    ) AS findings
         ON
             history.workspace = findings.workspace
             AND history.test_id = findings.test_id
             AND history.subject_id = findings.subject_id
-            AND findings.found_at <= as_of
-            AND (findings.ended_at IS null OR findings.ended_at > as_of)
-    LEFT JOIN compliance.policies AS policies ON history.policy_version = policies.policy_version
     LEFT JOIN (
-        SELECT
-            runs.workspace,
-            max(runs.started_at) AS started_at
-        FROM compliance.runs AS runs
-        WHERE runs.status = 'published' AND runs.kind = 'polling' AND runs.finished_at <= as_of
-        GROUP BY runs.workspace
-    ) AS newest ON history.workspace = newest.workspace
+        SELECT DISTINCT
+            periods.workspace,
+            periods.test_id,
+            periods.subject_id
+        FROM compliance.stale_periods AS periods
+        WHERE periods.stale_from <= as_of AND (periods.stale_to IS null OR periods.stale_to > as_of)
+    ) AS stale
+        ON
+            history.workspace = stale.workspace
+            AND history.test_id = stale.test_id
+            AND history.subject_id = stale.subject_id
     WHERE
         history.valid_from <= as_of
         AND (history.valid_to IS null OR history.valid_to > as_of)

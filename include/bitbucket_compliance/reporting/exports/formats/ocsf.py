@@ -3,8 +3,10 @@
 ``compliance.status_id`` follows OCSF's definitions: Pass and Fail for what is decided; Warning ("did not yield a result
 due to missing information") for ``pending``; Unknown for ``error``, and for a passing verdict that may no longer be
 relied on; Other for ``not_applicable``. The finding's ``status_id`` is about the work on it: New where it fails,
-Suppressed where somebody accepted the risk, Other elsewhere. ``status_code`` and ``metadata.event_code`` are what
-importers of cloud findings look for: PASS, FAIL or the status in capitals, and the id of the test. Every line restates
+Suppressed where somebody accepted the risk, Unknown where it passed and may no longer be relied on, Other elsewhere.
+``status_code`` and ``metadata.event_code`` are what importers of cloud findings look for: PASS, FAIL, STALE (it passed
+and may no longer be relied on) or the status in capitals, and the id of the test. A failure that is stale remains a
+failure. ``unmapped`` holds the published status and ``is_stale`` as they are. Every line restates
 the whole finding under the same ``finding_info.uid`` (activity Create), so a reader keeps the newest one of each uid.
 """
 
@@ -38,6 +40,7 @@ _STATUSES: Final[Mapping[str, tuple[int, str]]] = {
     "not_applicable": (99, "Other"),
 }
 _CODES: Final[Mapping[str, str]] = {"passing": "PASS", "failing": "FAIL"}
+_STALE: Final = "STALE"
 #: severity_id with its caption, by severity
 _SEVERITIES: Final[Mapping[str, tuple[int, str]]] = {
     "critical": (5, "Critical"),
@@ -59,16 +62,19 @@ def count(file: IO[bytes]) -> Counts:
     """See ``Format``."""
     found = Counts()
     for line in file:
-        for check in json.loads(line)["compliance"]["checks"]:
-            found[check["uid"], check["status"]] += 1
+        finding = json.loads(line)
+        found[finding["metadata"]["event_code"], finding["unmapped"]["status"]] += 1
     return found
 
 
 def status_of(verdict: Verdict) -> tuple[int, str]:
     """The verdict's status in OCSF with its caption; a passing one that is stale is not known to pass."""
-    if verdict.status == "passing" and verdict.is_stale:
-        return _STATUSES["error"]
-    return _STATUSES[verdict.status]
+    return _STATUSES["error"] if _passed_once(verdict) else _STATUSES[verdict.status]
+
+
+def _passed_once(verdict: Verdict) -> bool:
+    """Whether it passed, and may no longer be relied on."""
+    return verdict.status == "passing" and verdict.is_stale
 
 
 def _finding(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
@@ -90,7 +96,7 @@ def _finding(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
         "time_dt": timestamp(seen_at),
         "timezone_offset": 0,
         "message": verdict.reason,
-        "status_code": _CODES.get(verdict.status, verdict.status.upper()),
+        "status_code": _STALE if _passed_once(verdict) else _CODES.get(verdict.status, verdict.status.upper()),
         "status_detail": verdict.reason,
         **_work(verdict),
         "metadata": {
@@ -123,6 +129,8 @@ def _last_seen(snapshot: Snapshot, verdict: Verdict) -> datetime:
 
 
 def _work(verdict: Verdict) -> dict[str, Any]:
+    if _passed_once(verdict):
+        return {"status_id": 0, "status": "Unknown"}
     if verdict.status != "failing":
         return {"status_id": 99, "status": "Other"}
     if verdict.exception_id:
@@ -151,7 +159,7 @@ def _compliance(test: PublishedTest, verdict: Verdict, severity_id: int) -> dict
                 "severity": verdict.severity,
                 "severity_id": severity_id,
                 "standards": standards or None,
-                "status": verdict.status,
+                "status": status,
                 "status_id": status_id,
             }
         ],

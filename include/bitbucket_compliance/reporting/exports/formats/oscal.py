@@ -52,7 +52,7 @@ def write(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> N
             item = parts.observation(snapshot, verdict)
             observed[verdict.test_id].append(item["uuid"])
             subjects[verdict.subject_type][parts.subject_uuid(verdict)] = (verdict.subject_id, verdict.subject_name)
-            stale[verdict.test_id, verdict.status] += bool(verdict.is_stale)
+            stale[verdict.test_id, verdict.status] += verdict.is_stale
             yield item
 
     out = _Writer(file)

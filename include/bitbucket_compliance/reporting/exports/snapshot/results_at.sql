@@ -1,6 +1,5 @@
 -- Purpose: the results of a workspace as they were published at an instant, with the dates they had then, in the
--- order and the columns of results_now.sql. What history does not keep is null: evaluated_at, fresh_until, and
--- is_stale unless the workspace's newest run was too old by then, whatever it had read.
+-- order and the columns of results_now.sql. What history does not keep is null: evaluated_at and fresh_until.
 
 WITH known AS (
     SELECT
@@ -71,12 +70,7 @@ SELECT
     results.bypassed,
     results.data_as_of,
     null::timestamptz AS fresh_until,
-    CASE
-        WHEN
-            %(as_of)s - make_interval(secs => 3600.0 * (policies.body #>> '{thresholds,max_data_age_hours}')::float)
-            > %(last_run_at)s
-            THEN true
-    END AS is_stale,
+    results.is_stale,
     null::timestamptz AS evaluated_at,
     results.run_id,
     results.policy_version,
@@ -91,6 +85,5 @@ INNER JOIN dated
 LEFT JOIN compliance.tests AS tests ON results.test_id = tests.test_id
 LEFT JOIN compliance.reason_codes AS codes
     ON results.test_id = codes.test_id AND results.reason_code = codes.reason_code
-LEFT JOIN registry.policy_versions AS policies ON results.policy_version = policies.policy_version
 WHERE results.workspace = %(workspace)s
 ORDER BY tests.display_order, results.test_id, results.subject_id;

@@ -363,6 +363,28 @@ COMMENT ON COLUMN compliance.finding_records.failed_basis IS
 COMMENT ON COLUMN compliance.finding_records.missed_by IS
 'The run whose whole listing lacked the subject; when that of another one lacks it too, it is gone.';
 
+CREATE TABLE compliance.stale_records (
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    subject_id text NOT NULL,
+    stale_from timestamptz NOT NULL,
+    stale_to timestamptz,
+    workspace_id text,
+    PRIMARY KEY (workspace, test_id, subject_id, stale_from),
+    CHECK (stale_to > stale_from)
+);
+CREATE UNIQUE INDEX stale_records_open ON compliance.stale_records (workspace, test_id, subject_id)
+WHERE stale_to IS null;
+COMMENT ON TABLE compliance.stale_records IS
+'Storage behind stale_periods: a row is added where a result got past its freshness, and ended where it was confirmed or left.';
+COMMENT ON COLUMN compliance.stale_records.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.stale_records.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.stale_records.subject_id IS 'Bitbucket''s uuid of the subject, with braces.';
+COMMENT ON COLUMN compliance.stale_records.stale_from IS 'The first instant at which the result could not be relied on.';
+COMMENT ON COLUMN compliance.stale_records.stale_to IS 'When it was confirmed or left the results; null: neither happened.';
+COMMENT ON COLUMN compliance.stale_records.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
+
 CREATE TABLE compliance.test_controls (
     test_id text NOT NULL,
     framework text NOT NULL,
@@ -415,6 +437,7 @@ GRANT SELECT, INSERT, UPDATE (
     subject_name, failed_basis, missed_by, ended_at, ended_basis, ended_because, ended_reason_code, ended_by
 ) ON compliance.finding_records TO compliance_pipeline;
 GRANT SELECT ON compliance.finding_records TO compliance_console;
+GRANT SELECT, INSERT, UPDATE (stale_to) ON compliance.stale_records TO compliance_pipeline;
 GRANT SELECT ON
 compliance.tests,
 compliance.result_history,
