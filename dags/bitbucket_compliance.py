@@ -1,6 +1,7 @@
 """Judge one Bitbucket workspace: extract → stage → gate → security tests → publish."""
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Asset, Param, chain, task, task_group
 
@@ -9,7 +10,8 @@ from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.tasks import callbacks
 from bitbucket_compliance.tasks.operators import ReadingOperator, StartRunOperator
 
-RESULTS = Asset("bitbucket_compliance_results")
+# Its events say in ``extra`` which workspace was published by which run, of which kind, with which counts.
+RESULTS = Asset("bitbucket_compliance_results", uri="x-compliance://compliance_postgres/compliance/current_results")
 
 KEYS = {"workspace": "{{ params.workspace }}", "run": "{{ run_id }}"}
 
@@ -52,7 +54,7 @@ with DAG(
     def finish_run(workspace: str, run: str) -> None:
         from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
-        tasks.finish_run(workspace, run)
+        tasks.end_run(workspace, run)
 
     @task_group
     def extract() -> None:
@@ -134,10 +136,10 @@ with DAG(
             tasks.gate(workspace, run, "results")
 
         @task(outlets=[RESULTS], doc_md="Current results, history and the run's figures; then the asset event.")
-        def publish_results(workspace: str, run: str) -> None:
+        def publish_results(workspace: str, run: str, outlet_events: Any = None) -> None:
             from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
-            tasks.publish(workspace, run)
+            outlet_events[RESULTS].extra = tasks.publish(workspace, run)
 
         gate_results(**KEYS) >> publish_results(**KEYS)
 
@@ -149,7 +151,8 @@ with DAG(
         doc_md="Take the workspace's lease, validate the policy, open the run; skipped while another run is at work.",
         **KEYS,
     )
-    finished = finish_run(**KEYS).as_teardown(setups=started)
+    # The run ends as this task does: a run whose other tasks were skipped by hand did not succeed.
+    finished = finish_run(**KEYS).as_teardown(setups=started, on_failure_fail_dagrun=True)
     chain(started, extract(), stage(), gate(), security_tests(), publish(), finished)
 
     if Settings.from_environment().after_each_run:

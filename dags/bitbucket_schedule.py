@@ -14,6 +14,8 @@ with DAG(
     schedule=os.environ.get("COMPLIANCE_SCHEDULE", "@daily"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    # Nobody has to start it: it is skipped, with the reason, until a workspace is connected.
+    is_paused_upon_creation=False,
     max_active_runs=1,
     default_args={
         "owner": "compliance",

@@ -14,6 +14,8 @@ with DAG(
     description="Export the published results of one run or of one instant; each file is read back and compared.",
     schedule=None,
     catchup=False,
+    # It runs only when somebody asks; a paused one would leave them waiting.
+    is_paused_upon_creation=False,
     max_active_runs=2,
     params={
         "format": Param("ocsf", enum=["ocsf", "oscal", "csv", "parquet"], description="What the file looks like"),

@@ -13,6 +13,7 @@ with DAG(
     schedule="@daily" if Settings.from_environment().daily else None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    is_paused_upon_creation=False,
     max_active_runs=1,
     default_args={
         "owner": "compliance",

@@ -17,6 +17,8 @@ with DAG(
     description="Import a roster, a classification or a two-step verification export; all of it or nothing.",
     schedule=None,
     catchup=False,
+    # It runs only when somebody asks; a paused one would leave them waiting.
+    is_paused_upon_creation=False,
     max_active_runs=1,
     params={
         "kind": Param("roster", enum=["roster", "classification", "mfa"], description="What is declared"),

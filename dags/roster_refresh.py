@@ -20,6 +20,7 @@ with DAG(
     schedule="@daily" if HAS_SOURCE else None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
+    is_paused_upon_creation=False,
     max_active_runs=1,
     default_args={
         "owner": "compliance",

@@ -46,6 +46,7 @@ print(json.dumps({
     "dags": {
         dag.dag_id: {
             "tags": sorted(dag.tags), "owner": dag.owner, "doc": dag.doc_md, "catchup": dag.catchup,
+            "is_paused": dag.is_paused_upon_creation,
             "groups": sorted(group for group in dag.task_group.get_task_group_dict() if group),
             "tasks": {task.task_id: describe(task) for task in dag.tasks},
         }
@@ -147,3 +148,7 @@ def test_each_security_test_is_one_static_task_between_gate_and_publication(pars
 
 def test_the_workspace_is_given_back_whatever_happens(parsed: dict[str, Any]) -> None:
     assert parsed["dags"]["bitbucket_compliance"]["tasks"]["finish_run"]["is_teardown"]
+
+
+def test_no_dag_waits_paused_for_somebody_to_find_it(parsed: dict[str, Any]) -> None:
+    assert {dag_id for dag_id, dag in parsed["dags"].items() if dag["is_paused"] is not False} == set()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,21 @@ def test_a_task_that_may_not_ask_now_defers_and_goes_on_where_it_stopped(
     twice = {call: count for call, count in asked.items() if count > 1 and call[0] != "access_token"}
     assert twice == {}
     assert set(statuses(pipeline, "repo-5").values()) == {"passing", "failing"}
+    assert_the_asset_tells_what_was_published(pipeline, airflow_home)
+
+
+def assert_the_asset_tells_what_was_published(pipeline: Pipeline, airflow_home: Path) -> None:
+    """Whoever is scheduled by the asset need not look into the database to learn what it is about."""
+    with closing(sqlite3.connect(airflow_home / "airflow.db")) as metadata:
+        ((uri, told),) = metadata.execute(
+            "SELECT asset.uri, asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_event.asset_id"
+            " WHERE asset.name = 'bitbucket_compliance_results'"
+        ).fetchall()
+    extra = json.loads(told)
+    assert uri == "x-compliance://compliance_postgres/compliance/current_results"
+    (run,) = pipeline.query("SELECT run_id, workspace_id, kind FROM compliance.runs WHERE status = 'published'")
+    assert {name: extra[name] for name in ("run_id", "workspace_id", "kind")} == run
+    assert extra["workspace"] == ACME
+    counted = pipeline.query("SELECT status, count(*) AS results FROM compliance.current_results GROUP BY status")
+    assert extra["results"] == {row["status"]: row["results"] for row in counted}
+    assert extra["changed"] == sum(extra["results"].values()) and extra["gone"] == 0

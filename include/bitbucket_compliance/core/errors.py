@@ -102,6 +102,10 @@ class RunNotNeeded(Exception):
     """No failure: another run of the workspace is at work, or there is nothing for this one to do. It is skipped."""
 
 
+class NothingConnected(Exception):
+    """No failure: nobody has set up or connected yet what a scheduled task works with. It is skipped."""
+
+
 class PolicyInvalid(PipelineError):
     """The policy file holds something the pipeline doesn't know."""
 

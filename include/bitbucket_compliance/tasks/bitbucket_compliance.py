@@ -1,8 +1,11 @@
 """The bodies of the tasks of the DAG bitbucket_compliance, one function a task."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
+
+from airflow.sdk.exceptions import AirflowFailException
 
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.pipeline import extract
@@ -30,6 +33,17 @@ def finish_run(workspace: str, run_id: str) -> None:
     """Give the workspace back; see ``bitbucket_compliance.pipeline.run.lifecycle.finish_run``."""
     with fail_without_retry():
         lifecycle.finish_run(workspace, run_id)
+
+
+def end_run(workspace: str, run_id: str) -> None:
+    """Give the workspace back, and fail where the run did not publish: Airflow's run ends as this task does.
+
+    A person who marks a run as failed leaves tasks that are skipped behind, which Airflow takes for a success.
+    """
+    with fail_without_retry():
+        failed = lifecycle.finish_run(workspace, run_id)
+    if failed:
+        raise AirflowFailException(failed)
 
 
 def preflight(workspace: str, run_id: str) -> None:
@@ -78,9 +92,9 @@ def judge(workspace: str, run_id: str, test_id: str) -> None:
     _step(test_id, workspace, run_id, lambda connection, this_run: judging.judge(connection, this_run, test_id))
 
 
-def publish(workspace: str, run_id: str) -> None:
-    """Publish the run."""
-    _step("publish", workspace, run_id, publishing.publish)
+def publish(workspace: str, run_id: str) -> dict[str, Any]:
+    """Publish the run; returns what the event of the asset carries, see ``publishing.Publication``."""
+    return asdict(_step("publish", workspace, run_id, publishing.publish))
 
 
 def _reading_step(
@@ -96,10 +110,10 @@ def _reading_step(
         return body(connection, this_run, client)
 
 
-def _step(step: str, workspace: str, run_id: str, body: Callable[[Connection, Run], None]) -> None:
+def _step(step: str, workspace: str, run_id: str, body: Callable[[Connection, Run], T]) -> T:
     with (
         fail_without_retry(),
         skip_where_not_needed(),
         task_frame(step, workspace, run_id) as (connection, this_run),
     ):
-        body(connection, this_run)
+        return body(connection, this_run)

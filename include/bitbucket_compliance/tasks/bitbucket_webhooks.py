@@ -16,6 +16,7 @@ from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError
 from bitbucket_compliance.pipeline.extract.selection import announced_events
 from bitbucket_compliance.pipeline.run.identity import kept_as
 from bitbucket_compliance.security_tests.policies import policy_of
+from bitbucket_compliance.tasks.connected import connected_settings, skip_until_connected
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
 from bitbucket_compliance.tasks.webhook_report import registered_lines, removed_lines
 
@@ -49,11 +50,14 @@ def url_from(environment: Mapping[str, str] | None = None) -> str:
 
 
 def plan_task(action: str, workspace: str) -> list[str]:
-    """As ``plan``; skips the run where webhooks are off."""
+    """As ``plan``; skips the run where webhooks are off or nothing is connected yet."""
     from airflow.sdk.exceptions import AirflowSkipException
 
-    with fail_without_retry():
+    with fail_without_retry(), skip_until_connected():
         try:
+            if action != "remove":
+                url_from()
+            connected_settings(needs_workspaces=action != "remove")
             return plan(action, workspace)
         except WebhooksOff as off:
             log.info("%s", off)

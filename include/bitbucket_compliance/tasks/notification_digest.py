@@ -1,5 +1,6 @@
 """The body of the task of the DAG notification_digest, and of the last task of bitbucket_compliance."""
 
+from bitbucket_compliance.tasks.connected import skip_until_connected
 from bitbucket_compliance.tasks.frame import compliance_postgres, fail_without_retry
 
 
@@ -16,5 +17,5 @@ def notify(workspace: str | None = None) -> None:
     settings = Settings.from_environment()
     with fail_without_retry():
         settings.check()
-    with compliance_postgres() as connection:
+    with skip_until_connected(), compliance_postgres() as connection:
         tell(connection, settings.conn_id, workspace, lambda changes: send(changes, settings))

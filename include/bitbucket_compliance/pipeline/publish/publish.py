@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, LiteralString
 
 from bitbucket_compliance.core.database import Connection, as_json, refresh_statistics, run_sql
@@ -18,7 +18,30 @@ from bitbucket_compliance.security_tests.model import SecurityTest
 log = logging.getLogger(__name__)
 
 
-def publish(connection: Connection, run: Run) -> None:
+@dataclass(frozen=True)
+class Publication:
+    """What was published: what the event of the asset carries, for whoever waits for it.
+
+    Attributes:
+        workspace_id: its uuid, with braces.
+        kind: ``polling`` for everything that was due, ``events`` for what webhooks announced.
+        published_at: the instant in ISO 8601 that all of it bears.
+        results: current results of the workspace by status.
+        changed: how many of them are not as they were.
+        gone: how many subjects left.
+    """
+
+    workspace: str
+    workspace_id: str | None
+    run_id: str
+    kind: str
+    published_at: str
+    results: dict[str, int]
+    changed: int
+    gone: int
+
+
+def publish(connection: Connection, run: Run) -> Publication:
     """Write current results, history, inventory, access review and the run's figures; commits once, at the end.
 
     All of it bears one instant, which is later than any other of the workspace. A run that judged only what events
@@ -62,10 +85,21 @@ def publish(connection: Connection, run: Run) -> None:
     # The last word before the commit: a run that was taken over must not publish.
     renew_lease(connection, run.workspace, run.run_id)
     told = run_sql(connection, "pipeline/publish/decided_by.sql", keys).fetchall()
+    by_status = run_sql(connection, "pipeline/publish/by_status.sql", keys).fetchall()
     connection.commit()
     log.info("progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone)
     for row in told:
         log.info("%s: %s", row["test_id"], row["summary"])
+    return Publication(
+        workspace=run.workspace,
+        workspace_id=keys["workspace_id"],
+        run_id=run.run_id,
+        kind="events" if run.incremental else "polling",
+        published_at=keys["published_at"].isoformat(),
+        results={row["status"]: row["results"] for row in by_status},
+        changed=opened,
+        gone=gone,
+    )
 
 
 def reopen(connection: Connection, workspace: str) -> int:

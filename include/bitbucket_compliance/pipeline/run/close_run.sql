@@ -1,4 +1,4 @@
--- Purpose: close the run's row; one that did not publish by now has failed.
+-- Purpose: close the run's row; one that did not publish by now has failed. Gives its status and its error.
 
 UPDATE integration.runs AS runs
 SET
@@ -8,4 +8,5 @@ SET
         runs.requests_spent,
         (SELECT sum(calls.requests) FROM landing.calls AS calls WHERE calls.run_id = runs.run_id)
     )
-WHERE runs.run_id = %(run_id)s;
+WHERE runs.run_id = %(run_id)s
+RETURNING runs.status, runs.error;

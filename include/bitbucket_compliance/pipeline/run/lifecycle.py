@@ -63,12 +63,20 @@ def start_run(
     log.info("run %s of workspace %s under policy %s", run_id, workspace, policy.version)
 
 
-def finish_run(workspace: str, run_id: str) -> None:
-    """Give the lease back; a run that did not publish by now has failed. Events it did not answer wait again."""
+def finish_run(workspace: str, run_id: str) -> str | None:
+    """Give the lease back; a run that did not publish by now has failed. Events it did not answer wait again.
+
+    Returns:
+        Why the run failed, as a sentence; None where it was published, or another run took its place.
+    """
     connection = connect()
     with postgres_errors(), connection:
         workspace = workspace_of(connection, run_id, workspace)
         keys = {"workspace": workspace, "run_id": run_id}
         give_lease_back(connection, workspace, run_id)
-        run_sql(connection, "pipeline/run/close_run.sql", keys)
+        closed = run_sql(connection, "pipeline/run/close_run.sql", keys).fetchone()
         release_events(connection, workspace, run_id)
+    if closed is None or closed["status"] in ("published", "superseded"):
+        return None
+    reason = closed["error"] or "it was stopped before it could"
+    return f"run {run_id} of workspace {workspace} did not publish: {reason}"

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import psycopg
 
 from bitbucket_compliance.core.database import Connection, connect, run_sql
-from bitbucket_compliance.core.errors import PipelineError, RunSuperseded, Waiting, postgres_errors
+from bitbucket_compliance.core.errors import PipelineError, RunNotNeeded, RunSuperseded, Waiting, postgres_errors
 from bitbucket_compliance.pipeline.run.identity import plain_workspace, workspace_of
 from bitbucket_compliance.pipeline.run.lease import keep_lease_until, renew_lease, require_newest, work_on
 from bitbucket_compliance.pipeline.run.run import Run
@@ -40,6 +40,10 @@ def task_frame(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connect
     except Waiting as waiting:
         keep_lease_until(connection, workspace_of(connection, run_id, workspace), run_id, waiting.resume_at)
         connection.commit()
+        raise
+    except RunNotNeeded as reason:
+        connection.rollback()
+        _note_superseded(connection, run_id, step, reason)
         raise
     except PipelineError as error:
         # Our own transaction may hold the very row that the note is for.
@@ -77,6 +81,15 @@ def _leave(connection: Connection, workspace: str, run_id: str, step: str, secon
         VALUES (%s, %s, %s, clock_timestamp() - make_interval(secs => %s), clock_timestamp())
         """,
         (run_id, workspace, step, seconds),
+    )
+    connection.commit()
+
+
+def _note_superseded(connection: Connection, run_id: str, step: str, reason: RunNotNeeded) -> None:
+    """Another run took the place of one that had begun, which is no failure of it; what has ended stays as it ended."""
+    connection.execute(
+        "UPDATE integration.runs SET error = %s, status = 'superseded' WHERE run_id = %s AND status = 'running'",
+        (f"{step}: {reason}", run_id),
     )
     connection.commit()
 
