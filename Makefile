@@ -35,7 +35,7 @@ demo: setup ## run the whole pipeline once against the bundled sandbox and print
 run: setup ## judge one workspace: WORKSPACE=slug [FULL_REFRESH=1] [GRANT=admin|five]
 	@$(LOCAL) run
 
-import: setup ## import declared data, each file whole or not at all: [ROSTER=file.csv] [CLASSIFICATION=file.csv] [MFA=file.csv] [CAPTURED_ON=2026-03-31] [ROSTER_SQL=connection] [QUERY=file.sql] [ROSTER_SCIM=connection] [MAPPING=name] [MAY_SHRINK=1]
+import: setup ## import declared data: [ROSTER=file.csv] [CLASSIFICATION=file.csv] [MFA=file.csv] [CAPTURED_ON=2026-03-31] [ROSTER_SQL=connection] [QUERY=file.sql] [ROSTER_SCIM=connection] [MAPPING=name] [ROSTER_NAME=main] [STRICT=1] [PREVIEW=1] [MAY_SHRINK=1]
 	@$(LOCAL) import
 
 policy: setup ## show or change the policy of one workspace: WORKSPACE=slug [FILE=overrides.yaml] [REASON=why]

@@ -14,7 +14,7 @@ from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="registry_import",
-    description="Import a roster, a classification or a two-step verification export; all of it or nothing.",
+    description="Import a roster, a classification or a two-step verification export.",
     schedule=None,
     catchup=False,
     # It runs only when somebody asks; a paused one would leave them waiting.
@@ -32,6 +32,11 @@ with DAG(
             type=["null", "string"],
             description="For a roster: what its columns and words mean, a preset or a YAML file below that folder",
         ),
+        "roster_name": Param(
+            "main", type="string", description="For a roster: which one it is, where there are several"
+        ),
+        "strict": Param(False, type="boolean", description="For a roster: one bad row refuses it"),
+        "preview": Param(False, type="boolean", description="Say what would be taken, and write nothing"),
         "may_shrink": Param(
             False, type="boolean", description="I confirm that the roster may name many people less than the last one"
         ),
@@ -49,11 +54,19 @@ with DAG(
 
     @task(doc_md="A bad row is refused with file, line, column and reason.")
     def import_file(
-        kind: str, source: str, file: str, captured_on: str, mapping: str, may_shrink: str, dag_run: Any = None
+        kind: str,
+        source: str,
+        file: str,
+        captured_on: str,
+        mapping: str,
+        roster_name: str,
+        switches: dict[str, str],
+        dag_run: Any = None,
     ) -> None:
         from bitbucket_compliance.tasks import registry_import as tasks
 
-        tasks.import_from(kind, source, file, captured_on, dag_run, mapping=mapping, may_shrink=may_shrink == "True")
+        are_on = {name: value == "True" for name, value in switches.items()}
+        tasks.import_from(kind, source, file, captured_on, dag_run, mapping=mapping, roster_name=roster_name, **are_on)
 
     import_file(
         kind="{{ params.kind }}",
@@ -61,5 +74,10 @@ with DAG(
         file="{{ params.file or '' }}",
         captured_on="{{ params.captured_on or '' }}",
         mapping="{{ params.mapping or '' }}",
-        may_shrink="{{ params.may_shrink }}",
+        roster_name="{{ params.roster_name }}",
+        switches={
+            "strict": "{{ params.strict }}",
+            "preview": "{{ params.preview }}",
+            "may_shrink": "{{ params.may_shrink }}",
+        },
     )

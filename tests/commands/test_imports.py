@@ -63,8 +63,8 @@ def test_a_roster_comes_by_a_query(
         ({"ROSTER_SQL": "hr"}, "usage: make import ROSTER_SQL=connection QUERY=file.sql"),
         ({"QUERY": "FILE"}, "usage: make import ROSTER_SQL=connection QUERY=file.sql"),
         ({"ROSTER_SQL": "hr", "QUERY": "/no/such.sql"}, "QUERY=/no/such.sql: there is no such file"),
-        ({"ROSTER_SQL": "hr", "QUERY": "FILE", "ROSTER_SCIM": "idp"}, "there is one roster: give ROSTER, ROSTER_SQL"),
-        ({"ROSTER": "FILE", "ROSTER_SCIM": "idp"}, "there is one roster"),
+        ({"ROSTER_SQL": "hr", "QUERY": "FILE", "ROSTER_SCIM": "idp"}, "one roster at a time: give ROSTER, ROSTER_SQL"),
+        ({"ROSTER": "FILE", "ROSTER_SCIM": "idp"}, "one roster at a time"),
     ],
 )
 def test_a_wrong_call_starts_nothing_and_ends_with_one_line(

@@ -24,7 +24,7 @@ def take(registry: Registry, content: bytes, folder: Path, name: str = "export.c
     path.write_bytes(content)
     taken = import_file(registry.database, "mfa", path, imported_by="os:operator", is_vouched_for=True, **more)  # type: ignore[arg-type]
     registry.database.commit()
-    return taken.splitlines()
+    return list(taken.lines())
 
 
 def test_an_imported_export_is_kept_as_it_is(registry: Registry, tmp_path: Path) -> None:

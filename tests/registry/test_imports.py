@@ -28,7 +28,9 @@ TABLES = (
     "evidence_members",
     "evidence",
     "people",
+    "refused_rows",
     "classification",
+    "import_withdrawals",
     "imports",
 )
 UUID = "a89ebfd7-d263-59ac-9106-5e5691c5f0c8"
@@ -63,6 +65,7 @@ def take(connection: Database, tmp_path: Path) -> Take:
         captured_on: date | None = None,
         name: str = "declared.csv",
         may_shrink: bool = False,
+        **more: Any,
     ) -> str:
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -74,9 +77,10 @@ def take(connection: Database, tmp_path: Path) -> Take:
             captured_on=captured_on,
             is_vouched_for=True,
             may_shrink=may_shrink,
+            **more,
         )
         connection.commit()
-        return taken
+        return str(taken)
 
     return write_and_take
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -18,6 +19,8 @@ from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.errors import ImportRefused, SourceUnavailable, SourceWrong
 from bitbucket_compliance.registry.imports import import_file, import_roster
+from bitbucket_compliance.registry.imports.mapping import load_mapping
+from bitbucket_compliance.registry.imports.roster import read_roster
 from bitbucket_compliance.registry.imports.roster_sources import Source, read_sql, roster_file
 from bitbucket_compliance.tasks.registry_import import import_from
 from bitbucket_compliance.tasks.roster_refresh import refresh_roster
@@ -238,8 +241,18 @@ def test_values_of_any_type_are_read_as_a_csv_writes_them() -> None:
 
 @pytest.mark.parametrize("hostile", ["A\x00da", "A\ud800da", b"\xff\xfeA"])
 def test_a_character_that_no_text_has_is_refused_with_its_row(hostile: str | bytes) -> None:
-    with pytest.raises(ImportRefused, match="sql:hr: row 2: column name"):
-        roster_file("sql:hr", "sql", ("email", "name"), [("a@x.io", "Ada"), ("b@x.io", hostile)])
+    rows = [("a@x.io", "Ada", "active"), ("b@x.io", hostile, "active")]
+    file = roster_file("sql:hr", "sql", ("email", "name", "status"), rows)
+    roster = read_roster(file, load_mapping(), ZoneInfo("UTC"))
+    assert [person.email for person in roster.people] == ["a@x.io"]
+    assert [(row.line, row.email, row.name) for row in roster.refused] == [(2, "b@x.io", None)]
+    with pytest.raises(ImportRefused, match="sql:hr: row 2: column name: holds a character that no text has"):
+        roster.refuse_if_bad(0)
+
+
+def test_what_can_not_be_read_of_a_column_that_means_nothing_spoils_no_row() -> None:
+    file = roster_file("sql:hr", "sql", ("email", "status", "photo"), [("a@x.io", "active", b"\xff\xfe")])
+    assert [person.email for person in read_roster(file, load_mapping(), ZoneInfo("UTC")).people] == ["a@x.io"]
 
 
 def test_the_hash_is_of_the_people_in_whatever_order_they_come() -> None:
@@ -276,9 +289,22 @@ def test_a_directory_that_does_not_say_who_is_active_is_refused(
 ) -> None:
     directory.person(1)
     del directory.person(2)["active"]
-    with pytest.raises(AirflowFailException, match="row 2: attribute active"):
+    with pytest.raises(AirflowFailException, match="row 2: column status: the attribute active is missing"):
         from_scim()
     assert roster(database) == []
+
+
+def test_of_one_account_among_many_the_directory_need_not_say_whether_it_is_active(
+    directory: Directory, database: Database, from_scim: FromScim
+) -> None:
+    for number in range(1, 31):
+        directory.person(number)
+    del directory.person(31)["active"]
+    from_scim()
+    assert len(roster(database)) == 30
+    refused = database.execute("SELECT line, email, problems FROM registry.refused_rows").fetchall()
+    assert [(row["line"], row["email"]) for row in refused] == [(31, "user31@example.com")]
+    assert "the attribute active is missing" in refused[0]["problems"][0]
 
 
 def test_an_empty_directory_is_refused(directory: Directory, database: Database, from_scim: FromScim) -> None:

@@ -19,7 +19,7 @@ from bitbucket_compliance.core.errors import ImportRefused, SourceWrong
 from bitbucket_compliance.registry.evidence_files.exports import export_of
 from bitbucket_compliance.registry.imports.classification_rows import classification_entries
 from bitbucket_compliance.registry.imports.mapping import load_mapping, presets
-from bitbucket_compliance.registry.imports.roster import Person, roster_people
+from bitbucket_compliance.registry.imports.roster import Person, read_roster
 from bitbucket_compliance.registry.tables import read, workbook
 from bitbucket_compliance.registry.tables.read import table
 
@@ -28,9 +28,10 @@ UTC = ZoneInfo("UTC")
 
 def people(content: bytes | str, mapping: str = "") -> list[Person]:
     meant = load_mapping(mapping)
-    return roster_people(
-        table("people.csv", content if isinstance(content, bytes) else content.encode(), meant.is_header), meant, UTC
-    )
+    file = table("people.csv", content if isinstance(content, bytes) else content.encode(), meant.is_header)
+    roster = read_roster(file, meant, UTC)
+    roster.refuse_if_bad(0, strict=True)
+    return roster.people
 
 
 def seen(found: list[Person]) -> list[tuple[list[str], str, date | None]]:

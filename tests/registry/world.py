@@ -21,6 +21,8 @@ _EMPTY = (
     "registry.evidence_members",
     "registry.evidence",
     "registry.people",
+    "registry.refused_rows",
+    "registry.import_withdrawals",
     "registry.imports",
     "registry.policy_decisions",
     "registry.policy_overrides",

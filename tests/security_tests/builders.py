@@ -414,9 +414,28 @@ class World:
         )
         return self
 
-    def roster(self, *rows: Mapping[str, Any], imported_at: datetime | None = None) -> World:
-        """A new roster; a row's status is ``active`` unless it says otherwise."""
-        import_id = self._import("roster", len(rows), imported_at or self.now - timedelta(days=1))
+    def roster(
+        self,
+        *rows: Mapping[str, Any],
+        imported_at: datetime | None = None,
+        name: str = "main",
+        refused: Sequence[Mapping[str, Any]] = (),
+    ) -> World:
+        """A new roster; a row's status is ``active`` unless it says otherwise. ``refused``: rows that can't be used."""
+        import_id = self._import("roster", len(rows), imported_at or self.now - timedelta(days=1), name)
+        for line, row in enumerate(refused, start=len(rows) + 2):
+            self.database.execute(
+                "INSERT INTO registry.refused_rows (import_id, line, problems, email, name, account_id, other_emails)"
+                " VALUES (%s, %s, '{column status: is unknown}', %s, %s, %s, %s)",
+                (
+                    import_id,
+                    line,
+                    row.get("email"),
+                    row.get("name"),
+                    row.get("account_id"),
+                    row.get("other_emails", []),
+                ),
+            )
         for line, row in enumerate(rows, start=2):
             self.database.execute(
                 "INSERT INTO registry.people (import_id, line, email, name, status, end_date, account_id,"
@@ -434,11 +453,12 @@ class World:
             )
         return self
 
-    def _import(self, kind: str, rows: int, imported_at: datetime) -> int:
+    def _import(self, kind: str, rows: int, imported_at: datetime, roster_name: str = "main") -> int:
         row = self.database.execute(
-            "INSERT INTO registry.imports (kind, file_name, file_sha256, row_count, imported_by, imported_at)"
-            " VALUES (%s, 'file.csv', 'f', %s, 'tester', %s) RETURNING import_id",
-            (kind, rows, imported_at),
+            "INSERT INTO registry.imports"
+            " (kind, file_name, file_sha256, row_count, imported_by, imported_at, roster_name)"
+            " VALUES (%s, 'file.csv', 'f', %s, 'tester', %s, %s) RETURNING import_id",
+            (kind, rows, imported_at, roster_name),
         ).fetchone()
         assert row is not None
         return int(row["import_id"])

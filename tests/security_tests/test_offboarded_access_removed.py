@@ -331,3 +331,149 @@ def test_names_reach_the_verdict_exactly_as_they_are(world: World) -> None:
     nasty = "Robert'); DROP TABLE members;-- <b>\t=1+1 🚀 \u200f\\N"
     world.member(nasty, "id").roster({"account_id": "id"})
     assert outcome(judged(world, nasty)) == ON_ROSTER
+
+
+# ------------------------------------------------------------------------------------- rows that could not be used
+
+ROW_REFUSED = ("pending", None, "roster_row_refused")
+ACTIVE = {"status": "active"}
+
+
+@pytest.mark.parametrize("refused", [
+    {"account_id": "id-ada"}, {"email": "ada@example.com"}, {"email": "a@x.io", "other_emails": ["ada@example.com"]},
+    {"name": "ADA"}, {"account_id": "id-ada", "email": "nobody@example.com"},
+])  # fmt: skip
+@pytest.mark.parametrize("others", [[], [ACTIVE], [GONE], [ACTIVE, GONE]])
+def test_nobody_passes_or_fails_whose_row_could_not_be_used(
+    world: World, refused: dict[str, Any], others: list[dict[str, Any]]
+) -> None:
+    world.member("Ada", "id-ada", email="ada@example.com").member("Bo", "id-bo")
+    rows = [{"account_id": "id-ada", **other} for other in others]
+    world.roster({"account_id": "id-bo"}, *rows, refused=[refused])
+    verdicts = world.judge(TEST)
+    assert {name: outcome(verdict) for name, verdict in verdicts.items()} == {"Ada": ROW_REFUSED, "Bo": ON_ROSTER}
+    assert f"line {len(rows) + 3} of the roster" in verdicts["Ada"]["reason"]
+    assert verdicts["Ada"]["detail"]["refused_rows"] == 1
+
+
+def test_a_name_alone_points_at_nobody_where_the_refused_row_says_more(world: World) -> None:
+    world.member("Ada", "id-ada").roster(
+        {"account_id": "id-ada"}, refused=[{"name": "Ada", "email": "other@example.com"}]
+    )
+    assert found(world) == {"Ada": ON_ROSTER}
+
+
+def test_refused_rows_of_a_roster_that_was_replaced_hold_up_nobody(world: World) -> None:
+    world.member("Ada", "id-ada").roster({"account_id": "id-bo"}, refused=[{"account_id": "id-ada"}])
+    world.roster({"account_id": "id-ada"})
+    assert found(world) == {"Ada": ON_ROSTER}
+
+
+# ------------------------------------------------------------------------------------------------- several rosters
+
+CONTRADICT = ("pending", None, "rosters_contradict")
+STALE = ("pending", None, "stale_roster")
+
+
+def two_rosters(world: World, employees: list[dict[str, Any]], contractors: list[dict[str, Any]], **more: Any) -> None:
+    world.member("Ada", "id-ada").member("Bo", "id-bo")
+    world.roster({"account_id": "id-bo"}, *({"account_id": "id-ada", **row} for row in employees), name="employees")
+    world.roster(*({"account_id": "id-ada", **row} for row in contractors), name="contractors", **more)
+
+
+@pytest.mark.parametrize(("precedence", "employees", "contractors", "expected"), [
+    ([], [GONE], [ACTIVE], CONTRADICT),
+    ([], [ACTIVE], [GONE], CONTRADICT),
+    ([], [GONE], [GONE], OFFBOARDED),
+    ([], [ACTIVE], [ACTIVE], ON_ROSTER),
+    ([], [], [GONE], OFFBOARDED),
+    ([], [GONE, ACTIVE], [ACTIVE], ON_ROSTER),
+    (["employees"], [GONE], [ACTIVE], OFFBOARDED),
+    (["employees", "contractors"], [ACTIVE], [GONE], ON_ROSTER),
+    (["contractors"], [GONE], [ACTIVE], ON_ROSTER),
+    (["others"], [GONE], [ACTIVE], CONTRADICT),
+])  # fmt: skip
+def test_of_rosters_that_contradict_each_other_the_first_in_the_policys_order_decides(
+    world: World,
+    precedence: list[str],
+    employees: list[dict[str, Any]],
+    contractors: list[dict[str, Any]],
+    expected: tuple[str, str, str],
+) -> None:
+    world.thresholds(roster_precedence=precedence)
+    two_rosters(world, employees, contractors)
+    verdict = judged(world)
+    assert outcome(verdict) == expected
+    if employees and contractors:
+        assert set(verdict["detail"]["rosters"]) == {"employees", "contractors"}
+        decided = verdict["detail"]["decided_by"]
+        assert decided == (precedence[:1] if precedence not in ([], ["others"]) else ["contractors", "employees"])
+
+
+@pytest.mark.parametrize(("precedence", "expected"), [
+    ([], STALE), (["employees"], ON_ROSTER), (["contractors"], STALE),
+])  # fmt: skip
+def test_each_roster_is_as_old_as_its_own_import(
+    world: World, precedence: list[str], expected: tuple[str, str, str]
+) -> None:
+    world.thresholds(roster_precedence=precedence)
+    two_rosters(world, [ACTIVE], [GONE], imported_at=NOW - timedelta(days=8))
+    assert found(world) == {"Ada": expected, "Bo": ON_ROSTER}
+
+
+def test_whom_no_current_roster_names_waits_for_the_one_that_is_too_old(world: World) -> None:
+    two_rosters(world, [], [], imported_at=NOW)
+    world.roster({"account_id": "id-cy"}, name="interns", imported_at=NOW - timedelta(days=8))
+    verdict = judged(world)
+    assert outcome(verdict) == STALE
+    assert "interns" in verdict["reason"] and "employees" not in verdict["reason"]
+
+
+@pytest.mark.parametrize(("precedence", "expected"), [
+    (["employees", "contractors"], OFFBOARDED), (["contractors", "employees"], ROW_REFUSED), ([], ROW_REFUSED),
+])  # fmt: skip
+def test_a_row_that_could_not_be_used_of_a_roster_that_counts_less_saves_no_leaver(
+    world: World, precedence: list[str], expected: tuple[str, str, str]
+) -> None:
+    world.thresholds(roster_precedence=precedence)
+    two_rosters(world, [GONE], [], refused=[{"account_id": "id-ada"}])
+    world.roster({"account_id": "id-x"}, name="contractors", refused=[{"account_id": "id-ada"}])
+    assert outcome(judged(world)) == expected
+
+
+def test_nobody_passes_by_one_roster_while_another_that_counts_as_much_can_not_be_matched(world: World) -> None:
+    world.member("Ada", "id-ada")
+    world.roster({"email": "ada@example.com", **GONE}, name="employees")
+    world.roster({"account_id": "id-ada"}, name="contractors")
+    world.lookup = "permission_missing"
+    assert outcome(judged(world)) == ("pending", None, "permission_missing")
+    world.thresholds(roster_precedence=["contractors"])
+    assert outcome(judged(world)) == ON_ROSTER
+
+
+def test_the_same_line_of_two_rosters_is_two_rows(world: World) -> None:
+    world.member("Ada", "id-ada").member("Bo", "id-bo")
+    world.roster({"account_id": "id-ada"}, name="employees").roster({"account_id": "id-bo", **GONE}, name="contractors")
+    assert found(world) == {"Ada": ON_ROSTER, "Bo": OFFBOARDED}
+
+
+# ---------------------------------------------------------------------------------------------------- mailboxes
+
+
+@pytest.mark.parametrize(("dots", "tags", "declared", "confirmed", "is_found"), [
+    ([], [], "a.da@x.io", "ada@x.io", False),
+    (["x.io"], [], "a.da@x.io", "ada@x.io", True),
+    (["X.IO"], [], "ada@x.io", "a.d.a@x.io", True),
+    (["x.io"], [], "a.da@y.io", "ada@y.io", False),
+    (["x.io"], [], "ada+hr@x.io", "ada@x.io", False),
+    ([], ["x.io"], "ada+hr@x.io", "ada@x.io", True),
+    ([], ["x.io"], "ada@x.io", "ada+git@x.io", True),
+    ([], ["x.io"], "a.da@x.io", "ada+git@x.io", False),
+    (["x.io"], ["x.io"], "a.da+hr@x.io", "ad.a+git@x.io", True),
+])  # fmt: skip
+def test_dots_and_tags_are_ignored_for_the_domains_that_the_policy_names(
+    world: World, dots: list[str], tags: list[str], declared: str, confirmed: str, is_found: bool
+) -> None:
+    world.thresholds(domains_without_dots=dots, domains_without_tags=tags)
+    world.member("Ada", email=confirmed).roster({"email": declared, **GONE})
+    assert outcome(judged(world)) == (OFFBOARDED if is_found else NOT_ON_ROSTER)

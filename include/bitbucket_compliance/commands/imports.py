@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from bitbucket_compliance.commands.command_line import (
     PROGRAM,
@@ -36,12 +37,14 @@ def _check(roster: Path | None, roster_sql: str, query: Path | None, roster_scim
     if bool(roster_sql) != bool(query):
         raise CommandError(f"usage: {PROGRAM} import --roster-sql=connection --query=file.sql")
     if sum(map(bool, (roster, roster_sql, roster_scim))) > 1:
-        raise CommandError("there is one roster: give --roster, --roster-sql or --roster-scim, not several")
+        raise CommandError(
+            "one roster at a time: give --roster, --roster-sql or --roster-scim, --roster-name where there are more"
+        )
 
 
 @command(
     "import",
-    "import declared data, each file whole or not at all",
+    "import declared data",
     Flag(
         "roster",
         "file.csv",
@@ -62,6 +65,9 @@ def _check(roster: Path | None, roster_sql: str, query: Path | None, roster_scim
     Flag("query", "file.sql", "the text of that query", readable_file, None),
     Flag("roster-scim", "connection", "the roster from the SCIM 2.0 directory of this Airflow connection"),
     Flag("mapping", "name", "what the roster's columns and words mean: a preset, or the path of a YAML file"),
+    Flag("roster-name", "main", "which roster it is, where there are several, such as contractors"),
+    Flag("strict", "1", "one bad row refuses the roster", switch, False, bare=True),
+    Flag("preview", "1", "say what would be taken, and write nothing", switch, False, bare=True),
     Flag("may-shrink", "1", "the roster may name many people less than the one before", switch, False, bare=True),
     check=_check,
 )
@@ -74,9 +80,14 @@ def import_declared(
     query: Path | None,
     roster_scim: str,
     mapping: str,
+    roster_name: str,
+    strict: bool,
+    preview: bool,
     may_shrink: bool,
 ) -> None:
-    """Import what is given and print lines ``imported:``, ``unmatched:`` and ``refused:``; the first refusal ends it.
+    """Import what is given and print lines ``imported:``, ``noted:``, ``unmatched:`` and ``refused:``, or ``preview:``.
+
+    The first refusal of a file ends it.
 
     Raises:
         CommandError: something was refused; nothing of that file was taken.
@@ -85,16 +96,19 @@ def import_declared(
     from bitbucket_compliance.registry import imports
     from bitbucket_compliance.registry.imports.roster_sources import Source
 
+    of_roster: dict[str, Any] = {
+        "mapping": mapping,
+        "roster_name": roster_name or imports.MAIN,
+        "strict": strict,
+        "may_shrink": may_shrink,
+        "preview": preview,
+    }
     with _refusals_printed():
         if roster_sql or roster_scim:
             # The source is asked before a connection to our own database is held open.
             people = Source.of("sql" if roster_sql else "scim", roster_sql or roster_scim, str(query or "")).read()
             with database() as connection:
-                print(
-                    imports.import_roster(
-                        connection, people, imported_by=operator(), mapping=mapping, may_shrink=may_shrink
-                    )
-                )
+                print(imports.import_roster(connection, people, imported_by=operator(), **of_roster))
         for kind, path in (("roster", roster), ("classification", classification), ("mfa", mfa)):
             if path:
                 day_of_export = captured_on if kind == "mfa" else None
@@ -106,8 +120,7 @@ def import_declared(
                         imported_by=operator(),
                         captured_on=day_of_export,
                         is_vouched_for=True,
-                        mapping=mapping,
-                        may_shrink=may_shrink,
+                        **of_roster,
                     )
                     print(taken)
 

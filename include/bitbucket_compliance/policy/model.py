@@ -109,6 +109,15 @@ class Thresholds(_Strict):
     """Merge checks last seen of an open pull request decide for so many days after it was closed."""
     roster_max_age_days: Annotated[float, Field(ge=0, le=3650), Weaker.WHEN_HIGHER] = 7
     """A roster that is older decides nothing."""
+    roster_precedence: Annotated[list[Annotated[str, Field(min_length=1)]], Weaker.WHEN_CHANGED] = []
+    """Names of rosters, where there are several: of those that name a person the first decides; those not listed come
+    last, and no verdict comes of two of them that contradict each other."""
+    max_bad_row_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.05
+    """A roster is refused as a whole where a larger share of its rows can't be used."""
+    domains_without_dots: Annotated[list[Annotated[str, Field(min_length=1)]], Weaker.WHEN_CHANGED] = []
+    """Domains whose addresses are the same with and without dots before the `@`, such as `gmail.com`."""
+    domains_without_tags: Annotated[list[Annotated[str, Field(min_length=1)]], Weaker.WHEN_CHANGED] = []
+    """Domains whose addresses are the same with and without a `+tag` before the `@`."""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     """IANA time zone in which days begin and end."""
     evidence_validity_days: Annotated[Days, Weaker.WHEN_HIGHER] = 90

@@ -178,15 +178,20 @@ def declare(
     Returns:
         How many were noted.
     """
-    in_force = {entry.key: entry for entry in _in_force(connection)}
     noted = copy_rows(
         connection,
         "COPY registry.classification (workspace, target_type, target, classification, sensitivity, owner,"
         " import_id, declared_by) FROM STDIN",
-        ((*astuple(entry), import_id, declared_by) for entry in entries if in_force.get(entry.key) != entry),
+        ((*astuple(entry), import_id, declared_by) for entry in new_entries(connection, entries)),
     )
     connection.execute("SELECT registry.bind_classification()")
     return noted
+
+
+def new_entries(connection: Connection, entries: Iterable[Entry]) -> list[Entry]:
+    """The entries that are not in force already."""
+    in_force = {entry.key: entry for entry in _in_force(connection)}
+    return [entry for entry in entries if in_force.get(entry.key) != entry]
 
 
 def withdraw(

@@ -1,10 +1,14 @@
 """Who on a declared list is which member: by account id or by a confirmed e-mail address, never by name alone."""
 
 import unicodedata
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: the roster that is meant where nobody names one
+MAIN_ROSTER: Final = "main"
 
 
 def comparable_name(name: str | None) -> str:
@@ -15,6 +19,38 @@ def comparable_name(name: str | None) -> str:
 def comparable_names(people: "pd.DataFrame") -> set[str]:
     """The names on a declared list, for comparison."""
     return {comparable_name(person["name"]) for person in records(people)} - {""}
+
+
+def with_row_keys(people: "pd.DataFrame") -> "pd.DataFrame":
+    """Rows of several rosters with ``line`` as the pair of the roster's name and the line, which no two rows share."""
+    names = list(people["roster_name"]) if "roster_name" in people else [MAIN_ROSTER] * len(people)
+    keys: list[Any] = list(zip(names, people["line"], strict=True))
+    return people.assign(line=keys)
+
+
+def as_one_mailbox(frame: "pd.DataFrame", without_dots: Sequence[str], without_tags: Sequence[str]) -> "pd.DataFrame":
+    """The same rows with every address as ``mailbox`` gives it, so that spellings of one mailbox are equal."""
+    if not (without_dots or without_tags):
+        return frame
+
+    def plain(email: Any) -> Any:
+        return mailbox(email, without_dots, without_tags) if isinstance(email, str) else email
+
+    changed = frame.assign(email=[plain(email) for email in frame["email"]])
+    if "other_emails" in frame:
+        others = [[plain(email) for email in emails or ()] for emails in frame["other_emails"]]
+        changed["other_emails"] = others
+    return changed.astype(object)
+
+
+def mailbox(email: str, without_dots: Sequence[str], without_tags: Sequence[str]) -> str:
+    """An address as its domain delivers it: without dots or a ``+tag`` where the policy names the domain."""
+    local, at, domain = email.rpartition("@")
+    if domain in map(str.lower, without_tags):
+        local = local.partition("+")[0] or local
+    if domain in map(str.lower, without_dots):
+        local = local.replace(".", "") or local
+    return f"{local}{at}{domain}"
 
 
 def records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
@@ -72,6 +108,15 @@ def members_of_one_row(pairs: "pd.DataFrame") -> dict[Any, list[str]]:
     for pair in records(pairs):
         members.setdefault(pair["line"], []).append(pair["member_id"])
     return {line: sorted(named) for line, named in members.items() if len(named) > 1}
+
+
+def rows_of_one_member(
+    people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.DataFrame"
+) -> list[tuple[Any, str]]:
+    """The lines that point at one member alone, each with the member's id; args as for ``match_people``."""
+    pairs = match_people(people, members, emails)
+    unclear = members_of_one_row(pairs)
+    return [(pair["line"], pair["member_id"]) for pair in records(pairs) if pair["line"] not in unclear]
 
 
 # Reason code and sentence of an incomplete look-up of addresses, for a member whom nothing else decides.

@@ -19,9 +19,7 @@ log = logging.getLogger(__name__)
 MAPPING_VARIABLE = "COMPLIANCE_ROSTER_MAPPING"
 
 
-def import_from(
-    kind: str, source: str, file: str, captured_on: str, dag_run: Any, *, mapping: str = "", may_shrink: bool = False
-) -> None:
+def import_from(kind: str, source: str, file: str, captured_on: str, dag_run: Any, **of_roster: Any) -> None:
     """Take declared data from a file, or the roster from its configured source, for whoever triggered the run.
 
     Its log has lines ``imported:``, or a line ``refused:`` for each bad value.
@@ -30,10 +28,10 @@ def import_from(
         source: ``file`` or ``configured``.
         file: name below one of the folders of ``COMPLIANCE_IMPORT_FOLDERS``.
         captured_on: of a two-step verification export: ``YYYY-MM-DD``; empty: today.
-        mapping: of a roster: the name of a preset, or of a YAML file below one of these folders; empty: what
-            ``COMPLIANCE_ROSTER_MAPPING`` names, else the default.
-        may_shrink: that person confirms that a roster may name many people less than the one before.
         dag_run: of the task.
+        of_roster: ``mapping``, the name of a preset, or of a YAML file below one of these folders (empty: what
+            ``COMPLIANCE_ROSTER_MAPPING`` names, else the default), and ``roster_name``, ``strict``, ``may_shrink`` and
+            ``preview`` as ``import_roster`` has them; a preview is of any kind.
     """
     with fail_without_retry():
         person = triggering_person(dag_run)
@@ -44,13 +42,13 @@ def import_from(
         elif kind != "roster":
             raise SourceWrong(f"only a roster has a configured source; {kind} comes from a file")
     if source != "file":
-        import_configured_roster(person, mapping, may_shrink=may_shrink)
+        import_configured_roster(person, **of_roster)
     else:
-        _import_file(kind, path, person, captured_on, mapping, may_shrink=may_shrink)
+        _import_file(kind, path, person, captured_on, **of_roster)
 
 
-def import_configured_roster(person: str, mapping: str = "", *, may_shrink: bool = False) -> None:
-    """Take the roster from the source that ``COMPLIANCE_ROSTER_SOURCE`` names."""
+def import_configured_roster(person: str, *, mapping: str = "", **of_roster: Any) -> None:
+    """Take the roster from the source that ``COMPLIANCE_ROSTER_SOURCE`` names; ``of_roster`` as in ``import_from``."""
     # The source is asked before a connection to our own database is held open.
     with fail_without_retry(), _problems_in_the_log():
         named = os.environ.get(SOURCE_VARIABLE, "").strip()
@@ -60,13 +58,11 @@ def import_configured_roster(person: str, mapping: str = "", *, may_shrink: bool
         path = file_below(IMPORT_FOLDERS, source.path) if source.kind == "file" else None
         roster = None if path else source.in_folders().read()
     if path:
-        _import_file("roster", path, person, mapping=mapping, may_shrink=may_shrink)
+        _import_file("roster", path, person, mapping=mapping, **of_roster)
         return
     assert roster is not None  # noqa: S101 - a source that is no file was read
     with compliance_postgres() as connection, _problems_in_the_log():
-        said = imports.import_roster(
-            connection, roster, imported_by=person, mapping=_mapping(mapping), may_shrink=may_shrink
-        )
+        said = imports.import_roster(connection, roster, imported_by=person, mapping=_mapping(mapping), **of_roster)
         _log_lines(said)
 
 
@@ -76,13 +72,13 @@ def _mapping(name: str) -> str:
     return str(file_below(IMPORT_FOLDERS, name)) if name.endswith((".yaml", ".yml")) else name
 
 
-def _log_lines(said: str) -> None:
-    for line in said.splitlines():
+def _log_lines(said: imports.ImportResult) -> None:
+    for line in said.lines():
         log.info("%s", line)
 
 
 def _import_file(
-    kind: str, path: Path, person: str, captured_on: str = "", mapping: str = "", *, may_shrink: bool = False
+    kind: str, path: Path, person: str, captured_on: str = "", *, mapping: str = "", **of_roster: Any
 ) -> None:
     """Take a file; an export of two-step verification decides nothing before somebody else accepts it."""
     with compliance_postgres() as connection, _problems_in_the_log():
@@ -97,7 +93,7 @@ def _import_file(
             imported_by=person,
             captured_on=day,
             mapping=_mapping(mapping) if kind == "roster" else "",
-            may_shrink=may_shrink,
+            **of_roster,
         )
         _log_lines(said)
 

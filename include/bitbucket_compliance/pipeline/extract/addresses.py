@@ -8,6 +8,8 @@ from urllib.parse import quote_plus
 
 from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.policy.model import Thresholds
+from bitbucket_compliance.security_tests.matching import mailbox
 
 #: addresses of a filter: the official document of workspace members
 MOST_ADDRESSES: Final = 90
@@ -23,9 +25,14 @@ HOURS_REMEMBERED: Final = 24.0
 _ADDRESS: Final = re.compile(r"[^\s\"\\<>(),;]+@[^\s\"\\<>(),;]+")
 
 
-def declared_addresses(connection: Connection) -> list[str]:
-    """Every address that people declared, leavers first."""
-    found = [row["email"] for row in run_sql(connection, "pipeline/extract/declared_emails.sql")]
+def declared_addresses(connection: Connection, thresholds: Thresholds) -> list[str]:
+    """Every address that people declared, leavers first.
+
+    Where the policy says that a domain ignores dots or tags, the address without them too.
+    """
+    plain = thresholds.domains_without_dots, thresholds.domains_without_tags
+    declared = [row["email"] for row in run_sql(connection, "pipeline/extract/declared_emails.sql")]
+    found = dict.fromkeys(spelling for address in declared for spelling in (address, mailbox(address, *plain)))
     return [address for address in found if _ADDRESS.fullmatch(address)]
 
 

@@ -8,6 +8,14 @@ WITH declared AS (
     CROSS JOIN LATERAL unnest(roster.other_emails || roster.email) AS addresses (email)
     WHERE addresses.email IS NOT null
     UNION ALL
+    -- so that nobody passes who is named by a row that could not be used
+    SELECT
+        addresses.email,
+        0 AS urgency
+    FROM registry.refused_roster_rows AS refused
+    CROSS JOIN LATERAL unnest(refused.other_emails || refused.email) AS addresses (email)
+    WHERE addresses.email IS NOT null
+    UNION ALL
     SELECT
         addresses.email,
         2 AS urgency

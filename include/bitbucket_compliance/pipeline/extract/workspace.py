@@ -88,7 +88,7 @@ class _Reader:
     def look_up_addresses(self) -> None:
         """Land what Bitbucket says of the addresses that are due; in two steps, for one refusal spares the rest."""
         connection = self._writer.connection
-        declared = declared_addresses(connection)
+        declared = declared_addresses(connection, self._run.policy.thresholds)
         due = due_addresses(connection, self._run, declared)
         connection.commit()
         if declared:

@@ -209,14 +209,27 @@ def _thresholds(run: Run) -> dict[str, Any]:
 
 
 def _matches(connection: Connection, run: Run) -> dict[str, Any]:
-    """How the roster names each member, by the same rules as the test of left-over access."""
-    from bitbucket_compliance.security_tests.matching import how_matched
+    """How the rosters name each member, by the same rules as the test of left-over access, and by which lines."""
+    from bitbucket_compliance.security_tests.matching import (
+        as_one_mailbox,
+        how_matched,
+        rows_of_one_member,
+        with_row_keys,
+    )
     from bitbucket_compliance.security_tests.tables import Tables
 
-    tables = Tables(connection, run.workspace, run.started_at, run.policy.thresholds)
-    found = how_matched(
-        tables.read("roster"),
-        tables.read("members"),
-        tables.read("member_emails"),
-    )
-    return {"matched_members": list(found), "matched_by": list(found.values())}
+    thresholds = run.policy.thresholds
+    mailboxes = thresholds.domains_without_dots, thresholds.domains_without_tags
+    tables = Tables(connection, run.workspace, run.started_at, thresholds)
+    people = with_row_keys(as_one_mailbox(tables.read("roster"), *mailboxes))
+    members, emails = tables.read("members"), as_one_mailbox(tables.read("member_emails"), *mailboxes)
+    found = how_matched(people, members, emails)
+    rows = rows_of_one_member(people, members[members["member_type"] != "app_user"], emails)
+    return {
+        "matched_members": list(found),
+        "matched_by": list(found.values()),
+        "employed": [member_id for _, member_id in rows],
+        "employed_rosters": [name for (name, _), _ in rows],
+        "employed_lines": [line for (_, line), _ in rows],
+        "roster_precedence": thresholds.roster_precedence,
+    }

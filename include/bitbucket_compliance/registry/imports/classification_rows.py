@@ -87,5 +87,6 @@ def _enum(problems: Problems, line: int, row: Mapping[str, str], column: str, kn
     value = row[column].casefold()
     if value in known:
         return value
-    problems.add(line, column, f"{quoted(row[column])} is unknown; known: {', '.join(known)}")
+    unknown = f"is unknown; known: {', '.join(known)}"
+    problems.add(line, column, unknown, told=f"{quoted(row[column])} {unknown}")
     return None

@@ -3,6 +3,8 @@
 ``default.yaml`` reads what most reports write. A preset, or a mapping of one's own, takes the place of what it names.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +43,22 @@ class RosterMapping:
     statuses: Mapping[str, str]
     date_format: str = ""
     time_zone: str = ""
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What it says, for the record."""
+        return {
+            "columns": {ours: list(theirs) for ours, theirs in self.columns.items()},
+            "statuses": dict(self.statuses),
+            "date_format": self.date_format,
+            "time_zone": self.time_zone,
+        }
+
+    @property
+    def version(self) -> str:
+        """Twelve hexadecimal digits that change exactly when the content does."""
+        canonical = json.dumps(self.body, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     @cached_property
     def headings(self) -> frozenset[str]:

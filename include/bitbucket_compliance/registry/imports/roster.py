@@ -1,14 +1,23 @@
-"""The people that a roster names, row by row; a row that is bad is named with its reason."""
+"""The people that a roster names, row by row; a row that is bad is named with its reason, and decides nothing."""
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
 from bitbucket_compliance.registry.imports.mapping import EMPLOYMENT, RosterMapping
 from bitbucket_compliance.registry.tables.cells import NoDay, addresses, day, says_nothing, visible
-from bitbucket_compliance.registry.tables.file import Columns, File, Problems, find_columns, plain_name, quoted, refused
+from bitbucket_compliance.registry.tables.file import (
+    PROBLEMS_SHOWN,
+    Columns,
+    File,
+    Problems,
+    find_columns,
+    plain_name,
+    quoted,
+    refused,
+)
 
 LINES_SHOWN = 20
 
@@ -26,15 +35,85 @@ class Person:
     other_emails: list[str]
 
 
-def roster_people(file: File, mapping: RosterMapping, zone: ZoneInfo) -> list[Person]:
-    """The people of a roster, all of them.
+@dataclass(frozen=True)
+class RefusedRow:
+    """A row of ``registry.refused_rows``: what is wrong with it, and what could be read of whose it is."""
+
+    line: int
+    problems: list[str]
+    email: str | None
+    name: str | None
+    account_id: str | None
+    other_emails: list[str]
+
+
+@dataclass(frozen=True)
+class Roster:
+    """A roster as it was read.
+
+    Attributes:
+        columns: by our name of a column, the headings that were found for it.
+        bad: what is wrong with the rows that can't be used.
+    """
+
+    file: File
+    columns: Mapping[str, tuple[str, ...]]
+    people: list[Person]
+    refused: list[RefusedRow]
+    bad: Problems
+
+    def refuse_if_bad(self, most: float, *, strict: bool = False) -> None:
+        """Refuse a roster that has too many bad rows.
+
+        Args:
+            most: the share of rows that may be bad. strict: none may.
+
+        Raises:
+            ImportRefused: says how many rows are bad, and names each with its reason.
+        """
+        rows = len(self.file.rows)
+        if strict or not self.people:
+            self.bad.refuse_if_any()
+        if len(self.refused) > most * rows:
+            self.bad.refuse_if_any(
+                f"{len(self.refused)} of {rows} rows can't be used, more than the policy's "
+                f"thresholds.max_bad_row_share ({most:.0%}) allows: "
+            )
+
+    def unclear(self, today: date) -> Iterator[str]:
+        """What an import should tell of rows, beginning with those that it doesn't take."""
+        name, counted_in = self.file.name, self.file.counted_in
+        if self.refused:
+            yield from (f"refused: {line}" for line in self.bad.lines())
+            if len(self.bad.found) > PROBLEMS_SHOWN:
+                yield f"refused: {name}: {len(self.bad.found) - PROBLEMS_SHOWN} more bad values"
+            yield (
+                f"noted: {name}: {_number(len(self.refused), 'row')} can't be used and stay in the import's record; "
+                "nobody whom they name passes before they are mended"
+            )
+        ended = [person.line for person in self.people if person.status != "terminated" and _is_past(person, today)]
+        if ended:
+            yield (
+                f"noted: {name}: {len(ended)} people belong here by their status though their last day is past; the "
+                f"status counts: {counted_in} {_shown(ended)}"
+            )
+        contradicting = _contradicting(self.people)
+        if contradicting:
+            lines = sorted({line for lines in contradicting for line in lines})
+            yield (
+                f"noted: {name}: rows of {len(contradicting)} people contradict each other; who belongs here by one "
+                f"of them belongs here: {counted_in} {_shown(lines)}"
+            )
+
+
+def read_roster(file: File, mapping: RosterMapping, zone: ZoneInfo) -> Roster:
+    """The people of a roster, and the rows that can't be used.
 
     Args:
         zone: of the policy; the mapping may name another one.
 
     Raises:
-        ImportRefused: a column is missing or stands twice, nobody is in it, or names row, column and reason of every
-            bad value.
+        ImportRefused: a column is missing or stands twice, or nobody is in it.
     """
     columns = find_columns(file, mapping.columns, ("status",))
     if not columns.places["email"] and not columns.places["account_id"]:
@@ -45,24 +124,36 @@ def roster_people(file: File, mapping: RosterMapping, zone: ZoneInfo) -> list[Pe
         # Everybody would be missing from it.
         raise refused(file.name, "it brought nobody; look at the report, the query or the directory")
     reader = _Rows(file, columns, mapping, ZoneInfo(mapping.time_zone) if mapping.time_zone else zone)
-    people = [reader.person(line, row) for line, row in file.rows]
-    reader.problems.refuse_if_any()
-    return [person for person in people if person]
+    rows = [reader.row(line, row) for line, row in file.rows]
+    found = {ours: tuple(file.header[place] for place in places) for ours, places in columns.places.items()}
+    people = [row for row in rows if isinstance(row, Person)]
+    return Roster(file, found, people, [row for row in rows if isinstance(row, RefusedRow)], reader.problems)
 
 
-def oddities(file: File, people: Sequence[Person], today: date) -> Iterator[str]:
-    """What an import should tell of rows that were taken as they are."""
-    ended = [person.line for person in people if person.status != "terminated" and _is_past(person.end_date, today)]
-    if ended:
-        shown = ", ".join(map(str, ended[:LINES_SHOWN])) + (" and more" if len(ended) > LINES_SHOWN else "")
-        yield (
-            f"noted: {file.name}: {len(ended)} people belong here by their status though their last day is past; the "
-            f"status counts: {file.counted_in} {shown}"
-        )
+def _contradicting(people: Sequence[Person]) -> list[list[int]]:
+    """The lines of each address and account id of which one row says that they left, another that they didn't."""
+    rows: dict[str, list[Person]] = {}
+    for person in people:
+        for key in {person.email or "", *person.other_emails, f"id {person.account_id or ''}"} - {"", "id "}:
+            rows.setdefault(key, []).append(person)
+    found = {
+        tuple(person.line for person in same)
+        for same in rows.values()
+        if len({person.status == "terminated" for person in same}) > 1
+    }
+    return [list(lines) for lines in sorted(found)]
 
 
-def _is_past(end_date: date | None, today: date) -> bool:
-    return end_date is not None and end_date < today
+def _shown(lines: Sequence[int]) -> str:
+    return ", ".join(map(str, lines[:LINES_SHOWN])) + (" and more" if len(lines) > LINES_SHOWN else "")
+
+
+def _number(count: int, of_what: str) -> str:
+    return f"{count} {of_what}{'' if count == 1 else 's'}"
+
+
+def _is_past(person: Person, today: date) -> bool:
+    return person.end_date is not None and person.end_date < today
 
 
 class _Rows:
@@ -70,68 +161,84 @@ class _Rows:
 
     def __init__(self, file: File, columns: Columns, mapping: RosterMapping, zone: ZoneInfo):
         self.problems = Problems(file.name, file.counted_in)
+        used = {file.header[place] for places in columns.places.values() for place in places}
+        self._unreadable = {place: why for place, why in file.unreadable.items() if place[1] in used}
         self._columns = columns
         self._mapping = mapping
         self._zone = zone
 
-    def person(self, line: int, row: Sequence[str]) -> Person | None:
-        """The person of one row; None: it is bad."""
+    def row(self, line: int, row: Sequence[str]) -> Person | RefusedRow:
+        """The person of one row, or what is wrong with it."""
+        before = len(self.problems.found)
         status = self._status(line, row)
         end_date = self._end_date(line, row)
-        account_id = visible(self._columns.cell("account_id", row))
-        name = self._columns.cell("name", row)
+        account_id = next((visible(cell) for _, cell in self._cells(line, "account_id", row)), "")
+        name = next((cell for _, cell in self._cells(line, "name", row)), "")
+        before_emails = len(self.problems.found)
         emails = self._emails(line, row, has_id=not says_nothing(account_id))
-        if emails == [] and not name and not account_id:
+        names_nobody = not (emails or name or account_id) and len(self.problems.found) == before_emails
+        if names_nobody:
             self.problems.add(line, "email", "the row names nobody: give an email, a name or an account_id")
-        if emails is None or status is None:
-            return None
+        bad = [f"column {one.column}: {one.reason}" for one in self.problems.found[before:]]
         # One spelling of each name; those who compare names decide how.
         plain = unicodedata.normalize("NFC", name) or None
-        return Person(line, next(iter(emails), None), plain, status, end_date, account_id or None, emails[1:])
+        email, known_id = next(iter(emails), None), account_id or None
+        if bad or status is None:
+            return RefusedRow(line, bad, email, plain, known_id, emails[1:])
+        return Person(line, email, plain, status, end_date, known_id, emails[1:])
 
-    def _emails(self, line: int, row: Sequence[str], *, has_id: bool) -> list[str] | None:
-        """Every address of the row, each once; None: a cell holds something else, and no account id stands beside."""
+    def _cells(self, line: int, ours: str, row: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """(heading, cell) of every column of that meaning; what its source could not read is bad."""
+        for heading, cell in self._columns.cells(ours, row):
+            why = self._unreadable.get((line, heading))
+            if why is None:
+                yield heading, cell
+            else:
+                self.problems.add(line, heading, why)
+
+    def _emails(self, line: int, row: Sequence[str], *, has_id: bool) -> list[str]:
+        """Every address of the row, each once; bad is a cell that holds something else, with no account id beside."""
         found: list[str] = []
-        for heading, cell in self._columns.cells("email", row):
+        for heading, cell in self._cells(line, "email", row):
             emails, wrong = addresses(cell)
             if wrong and not has_id and not _is_login(heading, emails):
-                self.problems.add(line, heading, f"{quoted(cell)} is no e-mail address")
-                return None
+                self.problems.add(line, heading, "is no e-mail address", cell)
             found += emails
         return list(dict.fromkeys(found))
 
     def _status(self, line: int, row: Sequence[str]) -> str | None:
         found: dict[str, str] = {}
-        for heading, cell in self._columns.cells("status", row):
+        for heading, cell in self._cells(line, "status", row):
             word = self._mapping.statuses.get(plain_name(cell))
             if word is None:
-                self.problems.add(
-                    line, heading, f"{quoted(cell)} is unknown; known: {', '.join(EMPLOYMENT)}, or say it in a mapping"
-                )
+                unknown = f"is unknown; known: {', '.join(EMPLOYMENT)}, or say it in a mapping"
+                self.problems.add(line, heading, unknown, told=f"{quoted(cell)} {unknown}")
                 return None
             found.setdefault(word, heading)
         if len(found) > 1:
             self._contradict(line, found)
             return None
-        return next(iter(found))
+        return next(iter(found), None)
 
     def _end_date(self, line: int, row: Sequence[str]) -> date | None:
         found: dict[date, str] = {}
-        for heading, cell in self._columns.cells("end_date", row):
+        for heading, cell in self._cells(line, "end_date", row):
             if says_nothing(cell):
                 continue
             try:
                 found.setdefault(day(cell, self._zone, self._mapping.date_format), heading)
             except NoDay as no:
-                self.problems.add(line, heading, f"{quoted(cell)} {no}")
+                self.problems.add(line, heading, str(no), cell)
         if len(found) > 1:
             self._contradict(line, found)
         return next(iter(found), None)
 
-    def _contradict(self, line: int, found: dict[str, str] | dict[date, str]) -> None:
+    def _contradict(self, line: int, found: Mapping[str, str] | Mapping[date, str]) -> None:
         said = " and ".join(f"{heading!r} says {value}" for value, heading in found.items())
         first = next(iter(found.values()))
-        self.problems.add(line, first, f"{said}: say in a mapping which column counts")
+        which = "say in a mapping which column counts"
+        columns = " and ".join(map(repr, found.values()))
+        self.problems.add(line, first, f"{columns} say different things: {which}", told=f"{said}: {which}")
 
 
 def _is_login(heading: str, emails: Sequence[str]) -> bool:

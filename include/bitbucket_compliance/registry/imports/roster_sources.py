@@ -16,7 +16,7 @@ from bitbucket_compliance.core.errors import SourceWrong
 from bitbucket_compliance.registry.imports.mapping import ROSTER_COLUMNS
 from bitbucket_compliance.registry.imports.roster_query import fetch
 from bitbucket_compliance.registry.imports.scim import directory_of, read_users
-from bitbucket_compliance.registry.tables.file import File, Problems
+from bitbucket_compliance.registry.tables.file import File
 
 SOURCE_VARIABLE = "COMPLIANCE_ROSTER_SOURCE"
 LARGEST_QUERY = 100_000
@@ -89,7 +89,6 @@ def read_sql(conn_id: str, query_file: Path) -> File:
         SourceWrong: no such file or connection, or a query that brings no rows or could change something.
         DestinationRefused: the connection may not lead there.
         SourceUnavailable: the database doesn't answer, or refuses the query.
-        ImportRefused: a value is no text.
     """
     columns, rows = fetch(conn_id, _query(query_file))
     return roster_file(f"sql:{conn_id}", "sql", columns, rows)
@@ -112,29 +111,27 @@ def _query(path: Path) -> str:
 def read_scim(conn_id: str) -> File:
     """The users of a SCIM directory: active ones are ``active``, the others ``terminated``.
 
+    RFC 7643 has no default for ``active``: the row of a user without it can't be used.
+
     SCIM knows neither leave nor a last day; an attribute that the connection names may hold the latter.
 
     Raises:
         SourceWrong, SourceUnavailable: see ``scim``.
-        ImportRefused: the directory doesn't say of a user whether the account is active, or a value is no text.
     """
     directory = directory_of(conn_id)
-    name = f"scim:{conn_id}"
     rows: list[Sequence[object]] = []
-    problems = Problems(name)
+    unsaid: dict[tuple[int, str], str] = {}
     listed = read_users(directory)
     for number, user in enumerate(listed.users, start=1):
         if user.active is None:
-            problems.found.append(
-                f"scim:{conn_id}: row {number}: attribute active: is missing or neither true nor false"
-            )
+            unsaid[number, "status"] = "the attribute active is missing, or neither true nor false"
         end_date = user.text(directory.end_date_attribute) if directory.end_date_attribute else ""
         account_id = user.text(directory.account_id_attribute) if directory.account_id_attribute else ""
         rows.append(
             ("; ".join(user.emails), user.name, "active" if user.active else "terminated", end_date, account_id)
         )
-    problems.refuse_if_any()
-    return replace(roster_file(name, "scim", ROSTER_COLUMNS, rows), doubt=listed.doubt)
+    file = roster_file(f"scim:{conn_id}", "scim", ROSTER_COLUMNS, rows)
+    return replace(file, doubt=listed.doubt, unreadable={**file.unreadable, **unsaid})
 
 
 # ----------------------------------------------------------------------- both
@@ -143,21 +140,22 @@ def read_scim(conn_id: str) -> File:
 def roster_file(name: str, source: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> File:
     """Rows of values of any type as the rows of text that a CSV would have; the hash is of these in any order.
 
-    Raises:
-        ImportRefused: a value holds what no text holds; names row and column.
+    A value that holds what no text holds is left out, and its row can't be used.
     """
-    problems = Problems(name, "row")
+    unreadable: dict[tuple[int, str], str] = {}
     texts: list[list[str]] = []
     for number, row in enumerate(rows, start=1):
         cells = [_text(value) for value in row]
-        for column, cell in zip(columns, cells, strict=True):
+        for place, cell in enumerate(cells):
             if "\x00" in cell or any("\ud800" <= letter <= "\udfff" for letter in cell):
-                problems.add(number, column, "holds a character that no text has")
+                unreadable[number, columns[place]] = "holds a character that no text has"
+                cells[place] = ""
         texts.append(cells)
-    problems.refuse_if_any()
     sha256 = hashlib.sha256(as_json([list(columns), *sorted(texts)]).encode()).hexdigest()
     numbered = tuple((number, tuple(cells)) for number, cells in enumerate(texts, start=1))
-    return File(name, sha256, tuple(columns), numbered, counted_in="row", source=source, header_line=0)
+    return File(
+        name, sha256, tuple(columns), numbered, counted_in="row", source=source, header_line=0, unreadable=unreadable
+    )
 
 
 def _text(value: object) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bitbucket_compliance.core.errors import ImportRefused
 
@@ -20,6 +20,7 @@ class File:
         rows: each with its line, its cells trimmed and as many as there are headings.
         header_line: where the headings stand; 0: they are no line of a file.
         doubt: why nothing shows that it is whole; empty: it is.
+        unreadable: by line and column, why what its source holds there can't be read; the cell is empty then.
     """
 
     name: str
@@ -30,11 +31,27 @@ class File:
     source: str = "file"
     header_line: int = 1
     doubt: str = ""
+    unreadable: Mapping[tuple[int, str], str] = field(default_factory=dict)
 
     @property
     def where(self) -> str:
         """What a message about a heading begins with."""
         return f"line {self.header_line}: " if self.header_line else ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a value.
+
+    Attributes:
+        reason: without the value, as it may be kept.
+        told: the same with the value, as who imports the table is told.
+    """
+
+    line: int
+    column: str
+    reason: str
+    told: str
 
 
 class Problems:
@@ -43,17 +60,32 @@ class Problems:
     def __init__(self, name: str, counted_in: str = "line"):
         self._name = name
         self._counted_in = counted_in
-        self.found: list[str] = []
+        self.found: list[Problem] = []
 
-    def add(self, line: int, column: str, reason: str) -> None:
-        self.found.append(f"{self._name}: {self._counted_in} {line}: column {column}: {reason}")
+    def add(self, line: int, column: str, reason: str, cell: str = "", told: str = "") -> None:
+        """Note one; ``cell``: what stands there, shown before the reason; ``told``: the whole sentence instead."""
+        said = told or (f"{quoted(cell)} {reason}" if cell else reason)
+        self.found.append(Problem(line, column, reason, said))
 
-    def refuse_if_any(self) -> None:
+    def lines(self) -> list[str]:
+        """A line for each, at most ``PROBLEMS_SHOWN``."""
+        return [
+            f"{self._name}: {self._counted_in} {one.line}: column {one.column}: {one.told}"
+            for one in self.found[:PROBLEMS_SHOWN]
+        ]
+
+    def refuse_if_any(self, because: str = "") -> None:
+        """Refuse the table where anything is wrong with it.
+
+        Raises:
+            ImportRefused: says how many values are bad, ``because`` first where that is why.
+        """
         if self.found:
+            lines = self.lines()
             raise ImportRefused(
-                f"{self._name} was refused, nothing of it was taken: {len(self.found)} bad "
-                f"{'value' if len(self.found) == 1 else 'values'}; first: {self.found[0]}",
-                self.found[:PROBLEMS_SHOWN],
+                f"{self._name} was refused, nothing of it was taken: {because}{len(self.found)} bad "
+                f"{'value' if len(self.found) == 1 else 'values'}; first: {lines[0]}",
+                lines,
             )
 
 

@@ -30,7 +30,7 @@ class Chain:
         verdict: its interval in ``compliance.result_history``.
         calls: the newest call of each resource until then, as far as calls are kept.
         bodies: the landed objects that were current then, newest body each.
-        evidence, exception, entry, roster: what people declared, where the verdict rests on it.
+        evidence, exception, entry, rosters: what people declared, where the verdict rests on it.
         thresholds: those of the policy that the test depends on.
         intervals: how the result went on and off, newest first.
     """
@@ -42,7 +42,7 @@ class Chain:
     evidence: Row | None
     exception: Row | None
     entry: Row | None
-    roster: Row | None
+    rosters: list[Row]
     thresholds: Mapping[str, Any]
     intervals: list[Row]
 
@@ -110,7 +110,7 @@ def chain(
         evidence=_one(connection, "evidence", {"evidence_id": detail.get("evidence_id")}),
         exception=_one(connection, "exception", {"exception_id": verdict["exception_id"]}),
         entry=_one(connection, "entry", {**keys, "entry": detail.get("entry")}, needs="entry"),
-        roster=_roster(connection, test, keys, bodies),
+        rosters=_rosters(connection, test, keys, bodies),
         thresholds=_thresholds(connection, test, verdict["policy_version"]),
         intervals=run_sql(connection, "reporting/explain/intervals.sql", {**keys, "limit": INTERVALS_SHOWN}).fetchall(),
     )
@@ -153,9 +153,9 @@ def _one(connection: Connection, name: str, keys: Mapping[str, Any], needs: str 
     return run_sql(connection, f"reporting/explain/{name}.sql", keys).fetchone()
 
 
-def _roster(connection: Connection, test: SecurityTest, keys: Mapping[str, Any], bodies: list[Row]) -> Row | None:
+def _rosters(connection: Connection, test: SecurityTest, keys: Mapping[str, Any], bodies: list[Row]) -> list[Row]:
     if test.subject_type != "member" or "registry" not in test.bases:
-        return None
+        return []
     users = [body["body"].get("user") or {} for body in bodies]
     return run_sql(
         connection,
@@ -165,7 +165,7 @@ def _roster(connection: Connection, test: SecurityTest, keys: Mapping[str, Any],
             "account_id": next((user["account_id"] for user in users if user.get("account_id")), None),
             "emails": [user["email"].strip().lower() for user in users if user.get("email")],
         },
-    ).fetchone()
+    ).fetchall()
 
 
 def _thresholds(connection: Connection, test: SecurityTest, policy_version: str) -> Mapping[str, Any]:

@@ -162,7 +162,7 @@ def _shown(body: Row) -> str:
 
 
 def _declared(chain: Chain) -> Iterator[str]:
-    lines = [*_evidence(chain.evidence), *_entry(chain.entry), *_roster(chain.roster)]
+    lines = [*_evidence(chain.evidence), *_entry(chain.entry), *_rosters(chain.rosters)]
     if lines:
         yield "what people declared"
         for line in lines:
@@ -191,12 +191,16 @@ def _entry(row: Row | None) -> Iterator[str]:
         )
 
 
-def _roster(row: Row | None) -> Iterator[str]:
-    if row:
+def _rosters(rows: list[Row]) -> Iterator[str]:
+    for row in rows:
         lines = ", ".join(map(str, row["lines"] or [])) or "none"
+        refused = (
+            row["refused_lines"] and f"; refused lines that name them: {', '.join(map(str, row['refused_lines']))}"
+        )
+        name = f", called {row['roster_name']}," if len(rows) > 1 else ""
         yield (
-            f"roster {row['file_name']} of {row['row_count']} people, imported by {row['imported_by']} at "
-            f"{_at(row['imported_at'])}; lines that name this member by account id or address: {lines} "
+            f"roster {row['file_name']}{name} of {row['row_count']} people, imported by {row['imported_by']} at "
+            f"{_at(row['imported_at'])}; lines that name this member by account id or address: {lines}{refused or ''} "
             "(what they say is for compliance_people_reader)"
         )
 

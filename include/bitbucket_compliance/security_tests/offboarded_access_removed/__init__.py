@@ -20,6 +20,11 @@ TEST = SecurityTest(
         "again): passing. A row that points at several members, such as one's address beside another's account id, "
         "decides for none. A roster older than `roster_max_age_days` decides nothing. Employment dates never reach "
         "the verdict: readers of results are not readers of HR data.",
+        "Several rosters (employees, contractors): of those that name the member the first in `roster_precedence` "
+        "decides. Two that count alike and contradict each other decide nothing; `detail` says what each says.",
+        "A row that could not be used when its roster was imported decides nothing, and no other row of the same "
+        "person makes a pass. Dots and `+tags` in addresses are ignored for the domains of `domains_without_dots` and "
+        "`domains_without_tags`.",
     ),
     bases={"registry": ("members",)},
     reasons={
@@ -44,6 +49,19 @@ TEST = SecurityTest(
             "Add the member's e-mail address or Atlassian account id to the roster, or correct the row that points at "
             "two members: the reason names it.",
         ),
+        "rosters_contradict": Reason(
+            "pending",
+            None,
+            "Two rosters contradict each other on the member, and the policy says of neither that it decides.",
+            "Correct one of the rosters, or say in `thresholds.roster_precedence` which of them decides.",
+        ),
+        "roster_row_refused": Reason(
+            "pending",
+            None,
+            "A roster row on the member could not be used: an unknown status, a bad date or address.",
+            "Mend the row that the reason names, or teach the mapping what it means, and import the roster again; "
+            "`make imports IMPORT=id` lists what is wrong with each row.",
+        ),
         "not_on_roster": Reason(
             "pending",
             None,
@@ -56,7 +74,7 @@ TEST = SecurityTest(
         "stale_roster": Reason(
             "pending",
             None,
-            "The newest roster is older than the policy allows.",
+            "The newest import of the roster is older than the policy allows.",
             "Import a current roster: make import ROSTER=file.csv.",
         ),
         **OF_MEMBERS,
@@ -74,7 +92,14 @@ TEST = SecurityTest(
         "Access by tokens, SSH keys or apps that outlived the membership.",
         "A member whose address Bitbucket does not confirm and whose account id the roster lacks.",
     ),
-    thresholds=("offboarding_grace_days", "roster_max_age_days", "time_zone"),
+    thresholds=(
+        "offboarding_grace_days",
+        "roster_max_age_days",
+        "roster_precedence",
+        "domains_without_dots",
+        "domains_without_tags",
+        "time_zone",
+    ),
     own_thresholds=(
         Threshold(
             "offboarding_grace_days",

@@ -77,7 +77,7 @@ TEST = SecurityTest(
         "A second factor that an identity provider asks for: Atlassian's export does not show it.",
         "App passwords, access tokens and SSH keys, which ask for no second factor.",
     ),
-    thresholds=("evidence_validity_days", "time_zone"),
+    thresholds=("evidence_validity_days", "domains_without_dots", "domains_without_tags", "time_zone"),
     manual=True,
     verdict="verdict.py",
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bitbucket_compliance.security_tests.matching import (
     INCOMPLETE_LOOKUP,
     all_addresses,
+    as_one_mailbox,
     match_people,
     members_of_one_row,
     records,
@@ -52,10 +53,11 @@ class _Cover:
 
 def judge(tables: Tables) -> "pd.DataFrame":
     """Verdicts for all members of the workspace."""
+    mailboxes = tables.thresholds.domains_without_dots, tables.thresholds.domains_without_tags
     return decide(
         members=tables.read("members"),
-        emails=tables.read("member_emails"),
-        evidence=tables.read("mfa_evidence"),
+        emails=as_one_mailbox(tables.read("member_emails"), *mailboxes),
+        evidence=as_one_mailbox(tables.read("mfa_evidence"), *mailboxes),
         lookup=tables.value("email_lookup"),
         today=tables.today,
         validity_days=tables.thresholds.evidence_validity_days,

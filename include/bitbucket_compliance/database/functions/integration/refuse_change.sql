@@ -25,6 +25,7 @@ BEGIN
         'registry.exceptions',
         'registry.exception_decisions',
         'registry.exception_subjects',
+        'registry.import_withdrawals',
         'registry.imports',
         'registry.people',
         'registry.persons',
@@ -33,7 +34,9 @@ BEGIN
         'registry.policy_versions',
         'registry.purge_decisions',
         'registry.purged',
-        'registry.purges'
+        'registry.purges',
+        'registry.refused_rows',
+        'registry.roster_mappings'
     ] LOOP
         EXECUTE format(
             'CREATE TRIGGER rows_are_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON %s'

@@ -1,9 +1,9 @@
--- Purpose: the roster in force, with when it was imported; the same one for every workspace.
+-- Purpose: the rosters in force, with when each was imported; the same ones for every workspace.
 
 CREATE FUNCTION judging.roster(in_workspace text)
 RETURNS TABLE (
     line integer, email text, name text, status text, end_date date, account_id text, imported_at timestamptz,
-    other_emails text[]
+    other_emails text[], roster_name text
 )
 LANGUAGE sql STABLE
 AS $roster$
@@ -15,7 +15,8 @@ AS $roster$
         roster.end_date,
         roster.account_id,
         roster.imported_at,
-        roster.other_emails
+        roster.other_emails,
+        roster.roster_name
     FROM registry.roster AS roster
-    ORDER BY roster.line ASC
+    ORDER BY roster.roster_name ASC, roster.line ASC
 $roster$;

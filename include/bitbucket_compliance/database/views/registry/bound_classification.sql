@@ -12,6 +12,10 @@ FROM registry.classification_bindings AS bindings
 INNER JOIN registry.classification AS entries ON bindings.entry_id = entries.entry_id
 WHERE
     NOT EXISTS (
+        SELECT 1 FROM registry.import_withdrawals AS withdrawals
+        WHERE withdrawals.import_id = entries.import_id
+    )
+    AND NOT EXISTS (
         SELECT 1
         FROM registry.classification AS later
         WHERE

@@ -1,4 +1,4 @@
--- Purpose: rows of the newest roster import.
+-- Purpose: the rows of every roster in force.
 
 CREATE VIEW registry.roster AS
 SELECT
@@ -9,10 +9,10 @@ SELECT
     people.end_date,
     people.account_id,
     people.other_emails,
-    imports.import_id,
-    imports.imported_at
+    in_force.import_id,
+    in_force.imported_at,
+    in_force.roster_name
 FROM registry.people AS people
-INNER JOIN registry.imports AS imports ON people.import_id = imports.import_id
-WHERE imports.import_id = (SELECT max(newest.import_id) FROM registry.imports AS newest WHERE newest.kind = 'roster');
+INNER JOIN registry.rosters_in_force AS in_force ON people.import_id = in_force.import_id;
 
 GRANT SELECT ON registry.roster TO compliance_pipeline;

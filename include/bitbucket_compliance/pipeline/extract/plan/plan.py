@@ -101,7 +101,7 @@ def plan_reading(connection: Connection, run: Run, budget: Budget) -> list[int]:
         reading_costs(connection, run),
         budget,
         readings_a_day(changes, run.policy.thresholds.reread_hours) if changes else 0.0,
-        address_requests=len(list(batches(declared_addresses(connection)))),
+        address_requests=len(list(batches(declared_addresses(connection, run.policy.thresholds)))),
     )
     connection.execute(
         "UPDATE integration.runs SET repositories = %s, plan = %s WHERE run_id = %s",

@@ -27,6 +27,14 @@ CREATE TABLE registry.policy_versions (
 COMMENT ON TABLE registry.policy_versions IS
 'Every policy that a run was ever judged by, or a decision made under, under the hash of its content.';
 
+CREATE TABLE registry.roster_mappings (
+    mapping_version text PRIMARY KEY,
+    body jsonb NOT NULL,
+    first_used_at timestamptz NOT NULL DEFAULT statement_timestamp()
+);
+COMMENT ON TABLE registry.roster_mappings IS
+'Every mapping that a roster was ever read by, under the hash of its content.';
+
 CREATE TABLE registry.imports (
     import_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind text NOT NULL CHECK (kind IN ('roster', 'classification', 'mfa')),
@@ -35,12 +43,47 @@ CREATE TABLE registry.imports (
     row_count integer NOT NULL,
     imported_by text NOT NULL,
     imported_at timestamptz NOT NULL DEFAULT statement_timestamp(),
-    source text NOT NULL DEFAULT 'file' CHECK (source IN ('file', 'sql', 'scim'))
+    source text NOT NULL DEFAULT 'file' CHECK (source IN ('file', 'sql', 'scim')),
+    roster_name text NOT NULL DEFAULT 'main',
+    mapping text,
+    mapping_version text REFERENCES registry.roster_mappings,
+    refused_rows integer NOT NULL DEFAULT 0
 );
-COMMENT ON TABLE registry.imports IS 'Who imported which file when; an import is all or nothing.';
+COMMENT ON TABLE registry.imports IS 'Who imported which file when.';
 COMMENT ON COLUMN registry.imports.file_name IS 'Name of the file; sql:<connection> or scim:<connection> otherwise.';
 COMMENT ON COLUMN registry.imports.file_sha256 IS 'Of the file; of the rows in canonical JSON where there was none.';
+COMMENT ON COLUMN registry.imports.row_count IS 'How many rows were taken.';
 COMMENT ON COLUMN registry.imports.source IS 'file, sql (a query over an Airflow connection) or scim (a directory).';
+COMMENT ON COLUMN registry.imports.roster_name IS
+'Which roster it is, where there are several: a newer import takes the place of the one of the same name. Other kinds have one name.';
+COMMENT ON COLUMN registry.imports.mapping IS 'Of a roster: the name of the mapping that it was read by.';
+COMMENT ON COLUMN registry.imports.mapping_version IS 'Of a roster: the content of that mapping; see roster_mappings.';
+COMMENT ON COLUMN registry.imports.refused_rows IS 'How many rows could not be used; see refused_rows.';
+
+CREATE TABLE registry.import_withdrawals (
+    import_id bigint PRIMARY KEY REFERENCES registry.imports,
+    taken_back_by registry.person NOT NULL,
+    taken_back_at timestamptz NOT NULL DEFAULT statement_timestamp(),
+    reason text NOT NULL CHECK (btrim(reason) <> '')
+);
+COMMENT ON TABLE registry.import_withdrawals IS
+'Imports that were taken back: what was in force before them is in force again.';
+
+CREATE TABLE registry.refused_rows (
+    import_id bigint NOT NULL REFERENCES registry.imports,
+    line integer NOT NULL,
+    problems text[] NOT NULL,
+    email text,
+    name text,
+    account_id text,
+    other_emails text[] NOT NULL DEFAULT '{}',
+    PRIMARY KEY (import_id, line)
+);
+COMMENT ON TABLE registry.refused_rows IS
+'Rows of rosters that could not be used: nobody is judged from them, and nobody passes by other rows of the same person.';
+COMMENT ON COLUMN registry.refused_rows.problems IS 'What is wrong with which column, without what stood there.';
+COMMENT ON COLUMN registry.refused_rows.email IS 'An address that could be read, to know whose row it is; so name and account_id.';
+COMMENT ON COLUMN registry.refused_rows.other_emails IS 'Further addresses that could be read.';
 
 CREATE TABLE registry.people (
     import_id bigint NOT NULL REFERENCES registry.imports,
@@ -53,7 +96,7 @@ CREATE TABLE registry.people (
     other_emails text[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (import_id, line)
 );
-COMMENT ON TABLE registry.people IS 'The HR roster as declared; the newest roster import is the roster.';
+COMMENT ON TABLE registry.people IS 'The HR rosters as declared; of each name the newest import counts.';
 COMMENT ON COLUMN registry.people.other_emails IS 'Further addresses of the same person.';
 
 CREATE TABLE registry.classification (
@@ -310,6 +353,9 @@ COMMENT ON COLUMN registry.access_reviews.reviewed_at IS 'When.';
 -- When something was declared or decided is not for who declares it to say: the server's clock does.
 GRANT SELECT ON
 registry.imports,
+registry.import_withdrawals,
+registry.refused_rows,
+registry.roster_mappings,
 registry.classification,
 registry.classification_bindings,
 registry.evidence,
@@ -328,8 +374,15 @@ GRANT INSERT ON registry.evidence_members, registry.evidence_subjects, registry.
 TO compliance_pipeline, compliance_console;
 GRANT INSERT (entry_id, workspace, repository_id) ON registry.classification_bindings
 TO compliance_pipeline, compliance_console;
-GRANT INSERT (kind, file_name, file_sha256, row_count, imported_by, source) ON registry.imports
+GRANT
+INSERT (
+    kind, file_name, file_sha256, row_count, imported_by, source, roster_name, mapping, mapping_version, refused_rows
+)
+ON registry.imports TO compliance_pipeline, compliance_console;
+GRANT INSERT (import_id, taken_back_by, reason) ON registry.import_withdrawals
 TO compliance_pipeline, compliance_console;
+GRANT INSERT (mapping_version, body) ON registry.roster_mappings TO compliance_pipeline, compliance_console;
+GRANT INSERT ON registry.refused_rows TO compliance_pipeline, compliance_console;
 GRANT
 INSERT (workspace, target_type, target, classification, sensitivity, owner, import_id, declared_by)
 ON registry.classification TO compliance_pipeline, compliance_console;
