@@ -176,7 +176,7 @@ sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORK
 explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT=name [AT=2026-03-31] [WORKSPACE=slug]
 	@$(LOCAL) explain
 
-export: setup ## write the results to a file: FORMAT=ocsf|oscal|csv|parquet [WORKSPACE=slug] [AT=2026-03-31] [RUN=run_id] [OUT=folder]
+export: setup ## write the results to a file: FORMAT=ocsf|ocsf-array|oscal|csv|csv-excel|parquet [WORKSPACE=slug] [AT=2026-03-31] [RUN=run_id] [OUT=folder]
 	@$(LOCAL) export
 
 upgrade: setup ## bring the schema of the results' Postgres up to date

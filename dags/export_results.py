@@ -1,4 +1,4 @@
-"""Write the published results of a run or of an instant as OCSF, OSCAL, CSV or Parquet.
+"""Write the published results of a run or of an instant as OCSF, OSCAL, CSV (for Excel too) or Parquet.
 
 At or below the folder or object store that ``COMPLIANCE_EXPORT_TARGET`` names.
 """
@@ -18,7 +18,11 @@ with DAG(
     is_paused_upon_creation=False,
     max_active_runs=2,
     params={
-        "format": Param("ocsf", enum=["ocsf", "oscal", "csv", "parquet"], description="What the file looks like"),
+        "format": Param(
+            "ocsf",
+            enum=["ocsf", "ocsf-array", "oscal", "csv", "csv-excel", "parquet"],
+            description="What the file looks like",
+        ),
         "workspace": Param("", type="string", description="Slug of the workspace; empty: a file for each one"),
         "at": Param("", type="string", description="A day (its end, UTC) or a time, as 2026-03-31; empty: now"),
         "run": Param("", type="string", description="Id of a run that published, in the place of an instant"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.abc
+import io
+import itertools
 import json
 import re
 import sys
@@ -23,9 +25,11 @@ from psycopg.rows import dict_row
 from trestle.oscal.assessment_results import AssessmentResults
 
 from bitbucket_compliance import __main__ as command_line
+from bitbucket_compliance.pipeline.publish.publish import reopen
+from bitbucket_compliance.registry import exceptions
 from bitbucket_compliance.reporting.explain.chain import NothingToExplain
 from bitbucket_compliance.reporting.exports.export import Exported, export
-from bitbucket_compliance.reporting.exports.formats import NAMES, csv_table
+from bitbucket_compliance.reporting.exports.formats import NAMES, csv_table, load
 from bitbucket_compliance.reporting.exports.model import ExportRefused, ExportWrong, Snapshot, Verdict
 from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest, snapshots, unchanging
 from bitbucket_compliance.tasks import export_results
@@ -230,7 +234,12 @@ def test_tables_have_the_columns_of_the_published_results(demo: Pipeline, write:
         "SELECT array_agg(column_name::text ORDER BY ordinal_position) AS names FROM information_schema.columns"
         " WHERE table_schema = 'compliance' AND table_name = 'current_results'"
     )
-    expected = ["as_of", "as_of_run", *columns["names"]]
+    accepted = ("owner", "approver", "reason", "expires_at", "self_accepted")
+    expected = [
+        *("as_of", "as_of_run", *columns["names"]),
+        *(f"exception_{name}" for name in accepted),
+        "evidence_self_accepted",
+    ]
     assert pq.read_schema(write(demo.dsn, "parquet").file).names == expected
     header = Path(write(demo.dsn, "csv").file).read_bytes().decode().partition("\r\n")[0]
     assert header == ",".join(f'"{name}"' for name in expected)
@@ -436,7 +445,7 @@ def test_the_dag_s_task_writes_to_the_configured_folder_and_below(
     files = [path for path in target.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} == {".jsonl", ".json", ".csv", ".parquet"}
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
-    assert len(list(target.rglob("*.manifest.json"))) == 13
+    assert len(list(target.rglob("*.manifest.json"))) == 3 * len(NAMES) + 1
 
 
 def test_the_dag_s_task_writes_to_an_object_store(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -446,11 +455,12 @@ def test_the_dag_s_task_writes_to_an_object_store(target: Path, monkeypatch: pyt
     store = fsspec.filesystem("memory")
     attach("memory", fs=store)
     monkeypatch.setenv("COMPLIANCE_EXPORT_TARGET", "memory://bucket/exports")
-    for name, wanted in zip(NAMES, ("", "q1", "memory://bucket/exports", "memory://bucket/exports/q1/"), strict=True):
+    places = itertools.cycle(("", "q1", "memory://bucket/exports", "memory://bucket/exports/q1/"))
+    for name, wanted in zip(NAMES, places, strict=False):
         [file] = export_results.export_results(name, DEMO, "", "", wanted)
         assert file.startswith("memory://bucket/exports/")
     names = [path.rpartition("/")[2] for path in store.find("/bucket/exports")]
-    assert len(names) == 8 and not [one for one in names if one.endswith(".part")]
+    assert len(names) == 2 * len(NAMES) and not [one for one in names if one.endswith(".part")]
 
 
 def test_the_dag_s_task_fails_for_good_where_waiting_can_not_help(
@@ -527,8 +537,8 @@ class _Missing(importlib.abc.MetaPathFinder):
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({}, "usage: make export FORMAT=ocsf|oscal|csv|parquet"),
-        ({"FORMAT": "xml"}, "FORMAT=xml: choose one of ocsf, oscal, csv, parquet"),
+        ({}, "usage: make export FORMAT=ocsf|ocsf-array|oscal|csv|csv-excel|parquet"),
+        ({"FORMAT": "xml"}, "FORMAT=xml: choose one of ocsf, ocsf-array, oscal, csv, csv-excel, parquet"),
         ({"FORMAT": "csv", "OUT": "s3://bucket"}, "OUT=s3://bucket: give a folder of this machine"),
     ],
 )
@@ -540,6 +550,81 @@ def test_a_wrong_call_ends_with_one_line(
     assert make.main(["export"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert said in line
+
+
+def test_an_array_of_ocsf_is_one_json_document_with_the_findings_of_the_lines(demo: Pipeline, write: Write) -> None:
+    run_id = write(demo.dsn, "csv").snapshot.run_id
+    lines = Path(write(demo.dsn, "ocsf", run_id=run_id).file).read_text().splitlines()
+    findings = json.loads(Path(write(demo.dsn, "ocsf-array", run_id=run_id).file).read_text())
+    assert findings == [json.loads(line) for line in lines]
+    # what DefectDojo's importers of cloud findings take from each
+    for finding in findings:
+        assert finding["status_code"] in ("PASS", "FAIL", "PENDING", "ERROR", "NOT_APPLICABLE")
+        assert finding["severity"] in ("Critical", "High", "Medium")
+        assert (
+            datetime.fromisoformat(finding["time_dt"]) and finding["status_detail"] and finding["finding_info"]["uid"]
+        )
+        assert all(isinstance(one, list) for one in finding["unmapped"]["compliance"].values())
+
+
+@pytest.mark.parametrize("broken", [b"", b"[\n", b"[]\n{}", b"[\n{},\n]\n", b"{}\n"])
+def test_a_broken_array_of_ocsf_is_noticed_when_it_is_read_back(broken: bytes) -> None:
+    with pytest.raises((ValueError, KeyError)):
+        load("ocsf-array").count(io.BytesIO(broken))
+
+
+def test_a_csv_for_excel_begins_with_a_byte_order_mark_and_else_is_the_same(demo: Pipeline, write: Write) -> None:
+    run_id = write(demo.dsn, "parquet").snapshot.run_id
+    plain = Path(write(demo.dsn, "csv", run_id=run_id).file)
+    excel = Path(write(demo.dsn, "csv-excel", run_id=run_id).file)
+    assert plain != excel and excel.read_bytes() == b"\xef\xbb\xbf" + plain.read_bytes()
+    with pytest.raises(ValueError, match="byte order mark"):
+        load("csv-excel").count(io.BytesIO(plain.read_bytes()))
+
+
+def test_every_format_says_whose_risk_was_accepted_by_whom_and_until_when(
+    pipeline: Pipeline, serve: Callable[[SandboxState], SandboxServer], write: Write
+) -> None:
+    acme = serve(small_state(2))
+    for repository in acme.state.workspaces[0].repositories:
+        repository.restrictions = []
+    whole_run(pipeline, acme)
+    with psycopg.connect(pipeline.dsn, row_factory=dict_row) as connection:
+        expires_at = exceptions.end_of_day(connection, datetime.now(UTC).date() + timedelta(days=20), ACME)
+        asked = exceptions.ExceptionRequest(
+            test_id="peer_review_required", workspace=ACME, owner="os:olga", reason="It moves in June.",
+            expires_at=expires_at, subject="repo-0",
+        )  # fmt: skip
+        noted = exceptions.request(connection, asked, requested_by="os:olga")
+        exceptions.decide(connection, noted.exception_id, "accept", decided_by="os:ben")
+        reopen(connection, ACME)
+    exception_id, until = str(noted.exception_id), expires_at.astimezone(UTC)
+    for when in ({}, {"at": datetime.now(UTC).isoformat()}):
+        table = pq.read_table(write(pipeline.dsn, "parquet", **when).file).to_pylist()
+        [row] = [one for one in table if one["exception_id"]]
+        assert (row["subject_name"], row["status"]) == ("repo-0", "failing")
+        shown = [row[f"exception_{name}"] for name in ("owner", "approver", "reason", "expires_at", "self_accepted")]
+        assert shown == ["os:olga", "os:ben", "It moves in June.", until, False]
+        with Path(write(pipeline.dsn, "csv", **when).file).open("rb") as file:
+            [cells] = [one for one in csv_table.read(file) if one["exception_id"]]
+        assert (cells["exception_id"], cells["exception_approver"]) == (exception_id, "os:ben")
+        findings = [
+            json.loads(line) for line in Path(write(pipeline.dsn, "ocsf", **when).file).read_text().splitlines()
+        ]
+        [finding] = [one for one in findings if one["status"] == "Suppressed"]
+        assert_valid_ocsf(finding)
+        assert (finding["status_code"], finding["resources"][0]["name"]) == ("FAIL", "repo-0")
+        assert finding["comment"] == f"Risk accepted by os:ben until {until:%Y-%m-%d %H:%M} UTC: It moves in June."
+        [result] = oscal(write(pipeline.dsn, "oscal", **when))["results"]
+        [risk] = result["risks"]
+        assert (risk["status"], risk["statement"]) == ("deviation-approved", "It moves in June.")
+        assert props(risk)["exception-id"] == exception_id and props(risk)["approver"] == "os:ben"
+        [related] = [one["observation-uuid"] for one in risk["related-observations"]]
+        [seen] = [one for one in result["observations"] if one["uuid"] == related]
+        assert props(seen)["exception-id"] == exception_id
+        [target] = [one for one in result["findings"] if "related-risks" in one]
+        assert target["related-risks"] == [{"risk-uuid": risk["uuid"]}]
+        assert target["target"]["status"]["state"] == "not-satisfied"
 
 
 def test_csv_reads_back_every_cell(demo: Pipeline, write: Write) -> None:

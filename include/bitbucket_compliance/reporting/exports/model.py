@@ -35,7 +35,7 @@ class ExportWrong(PipelineError):
 
 @dataclass(frozen=True)
 class Verdict:
-    """One row: the columns of ``compliance.current_results`` in their order.
+    """One row: the columns of ``compliance.current_results`` in their order, then who accepted its risk or evidence.
 
     For an earlier instant ``evaluated_at`` and ``fresh_until`` are None: history keeps when a verdict began to hold and
     when it was stale, not when it was confirmed last.
@@ -70,6 +70,21 @@ class Verdict:
     policy_version: str
     facts_hash: str
     workspace_id: str | None
+    exception_owner: str | None = None
+    exception_approver: str | None = None
+    exception_reason: str | None = None
+    exception_expires_at: datetime | None = None
+    exception_self_accepted: bool | None = None
+    evidence_self_accepted: bool | None = None
+
+    @property
+    def accepted_risk(self) -> str | None:
+        """Who accepted its risk until when and why, as a sentence; None: nobody."""
+        if self.exception_id is None:
+            return None
+        until = f" until {self.exception_expires_at:%Y-%m-%d %H:%M} UTC" if self.exception_expires_at else ""
+        by = f" by {self.exception_approver}" if self.exception_approver else ""
+        return f"Risk accepted{by}{until}: {self.exception_reason or 'no reason is kept'}"
 
     @property
     def seen_at(self) -> datetime:

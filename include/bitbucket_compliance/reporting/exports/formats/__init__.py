@@ -15,8 +15,10 @@ REQUIREMENTS: Final = Path(__file__).parents[1] / "requirements.txt"
 _FORMATS: Final[Mapping[str, tuple[str, str]]] = {
     # name: (module, how file names end)
     "ocsf": ("ocsf", "ocsf.jsonl"),
+    "ocsf-array": ("ocsf_array", "ocsf.json"),
     "oscal": ("oscal", "oscal.json"),
     "csv": ("csv_table", "csv"),
+    "csv-excel": ("csv_excel", "excel.csv"),
     "parquet": ("parquet_table", "parquet"),
 }
 NAMES: Final = tuple(_FORMATS)

@@ -1,4 +1,4 @@
-"""The columns of CSV and Parquet: those of the snapshot, then those of ``compliance.current_results``."""
+"""The columns of CSV and Parquet: those of the snapshot, of ``compliance.current_results``, and of accepted risks."""
 
 from __future__ import annotations
 

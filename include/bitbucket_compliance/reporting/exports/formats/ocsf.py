@@ -6,7 +6,8 @@ relied on; Other for ``not_applicable``. The finding's ``status_id`` is about th
 Suppressed where somebody accepted the risk, Unknown where it passed and may no longer be relied on, Other elsewhere.
 ``status_code`` and ``metadata.event_code`` are what importers of cloud findings look for: PASS, FAIL, STALE (it passed
 and may no longer be relied on) or the status in capitals, and the id of the test. A failure that is stale remains a
-failure. ``unmapped`` holds the published status and ``is_stale`` as they are. Every line restates
+failure, and so does one whose risk was accepted: ``comment`` says by whom, until when and why. ``unmapped`` holds the
+published status and ``is_stale`` as they are. Every line restates
 the whole finding under the same ``finding_info.uid`` (activity Create), so a reader keeps the newest one of each uid.
 """
 
@@ -54,17 +55,27 @@ _PRODUCT: Final = {"name": GENERATOR, "vendor_name": GENERATOR, "version": GENER
 def write(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> None:
     """See ``Format``."""
     for verdict in verdicts:
-        line = _without_nulls(_finding(snapshot, verdict))
-        file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+        file.write(line(snapshot, verdict) + b"\n")
 
 
 def count(file: IO[bytes]) -> Counts:
     """See ``Format``."""
     found = Counts()
-    for line in file:
-        finding = json.loads(line)
-        found[finding["metadata"]["event_code"], finding["unmapped"]["status"]] += 1
+    for text in file:
+        found[counted(text)] += 1
     return found
+
+
+def line(snapshot: Snapshot, verdict: Verdict) -> bytes:
+    """One finding as JSON without an end of line."""
+    finding = _without_nulls(_finding(snapshot, verdict))
+    return json.dumps(finding, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def counted(text: bytes) -> tuple[str, str]:
+    """Test and status of a written finding."""
+    finding = json.loads(text)
+    return finding["metadata"]["event_code"], finding["unmapped"]["status"]
 
 
 def status_of(verdict: Verdict) -> tuple[int, str]:
@@ -96,6 +107,7 @@ def _finding(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
         "time_dt": timestamp(seen_at),
         "timezone_offset": 0,
         "message": verdict.reason,
+        "comment": verdict.accepted_risk,
         "status_code": _STALE if _passed_once(verdict) else _CODES.get(verdict.status, verdict.status.upper()),
         "status_detail": verdict.reason,
         **_work(verdict),
@@ -119,7 +131,7 @@ def _finding(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
                 "namespace": verdict.workspace,
             }
         ],
-        "unmapped": _unmapped(snapshot, verdict),
+        "unmapped": _unmapped(snapshot, test, verdict),
     }
 
 
@@ -185,8 +197,13 @@ def _info(snapshot: Snapshot, test: PublishedTest, verdict: Verdict) -> dict[str
     }
 
 
-def _unmapped(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
+def _unmapped(snapshot: Snapshot, test: PublishedTest, verdict: Verdict) -> dict[str, Any]:
+    frameworks: dict[str, list[str]] = {}
+    for control in test.controls:
+        frameworks.setdefault(control.framework, []).append(control.control)
     return {
+        # as importers of Prowler's findings expect it
+        "compliance": frameworks,
         "as_of": timestamp(snapshot.as_of),
         "as_of_run": snapshot.run_id,
         "status": verdict.status,
@@ -194,7 +211,13 @@ def _unmapped(snapshot: Snapshot, verdict: Verdict) -> dict[str, Any]:
         "reason_code": verdict.reason_code,
         "facts_hash": verdict.facts_hash,
         "exception_id": verdict.exception_id,
+        "exception_owner": verdict.exception_owner,
+        "exception_approver": verdict.exception_approver,
+        "exception_reason": verdict.exception_reason,
+        "exception_expires_at": optional_timestamp(verdict.exception_expires_at),
+        "exception_self_accepted": verdict.exception_self_accepted,
         "evidence_id": verdict.evidence_id,
+        "evidence_self_accepted": verdict.evidence_self_accepted,
         "bypassable": verdict.bypassable,
         "bypassed": verdict.bypassed,
         "policy_version": verdict.policy_version,

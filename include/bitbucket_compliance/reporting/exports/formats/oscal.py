@@ -9,6 +9,8 @@ What is where:
   that the test applies to passes on data that is fresh. A failure makes it ``not-satisfied`` with reason ``fail``. What
   could not be decided (pending, error, stale) makes it ``not-satisfied`` with reason ``other``: the model knows no
   third state, and only a satisfied objective may look so. A test that applies to nobody has observations, no finding;
+- a *risk* for each accepted exception (status ``deviation-approved``, its expiry as the deadline), which the
+  observations it covers and the findings of their tests belong to;
 - the *reviewed controls*: those of frameworks that the tests give evidence for. No finding is about one of them, for a
   test is a part of what a control asks for;
 - the subjects as inventory items (repositories), users (members) and a component (the workspace).
@@ -26,7 +28,7 @@ from typing import IO, Any, Final
 
 from trestle.core.base_model import OscalBaseModel
 from trestle.oscal.assessment_results import Model
-from trestle.oscal.common import Finding, InventoryItem, Observation, SystemUser
+from trestle.oscal.common import Finding, InventoryItem, Observation, Risk, SystemUser
 
 from bitbucket_compliance.reporting.exports.formats import oscal_parts as parts
 from bitbucket_compliance.reporting.exports.model import Counts, Snapshot, Verdict
@@ -35,6 +37,7 @@ _Item = dict[str, Any]
 # The lists whose items are one per line, and their models.
 _LISTS: Final[Mapping[str, type[OscalBaseModel]]] = {
     "observations": Observation,
+    "risks": Risk,
     "inventory-items": InventoryItem,
     "users": SystemUser,
     "findings": Finding,
@@ -46,12 +49,15 @@ def write(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> N
     subjects: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
     observed: dict[str, list[str]] = defaultdict(list)
     stale: Counts = Counts()
+    accepted: dict[str, tuple[Verdict, list[str]]] = {}
 
     def observations() -> Iterator[_Item]:
         for verdict in verdicts:
             item = parts.observation(snapshot, verdict)
             observed[verdict.test_id].append(item["uuid"])
             subjects[verdict.subject_type][parts.subject_uuid(verdict)] = (verdict.subject_id, verdict.subject_name)
+            if verdict.exception_id:
+                accepted.setdefault(verdict.exception_id, (verdict, []))[1].append(item["uuid"])
             stale[verdict.test_id, verdict.status] += verdict.is_stale
             yield item
 
@@ -61,7 +67,8 @@ def write(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> N
     out.text(',\n"results": [{')
     out.members(parts.result(snapshot))
     out.items("observations", observations())
-    out.items("findings", parts.findings(snapshot, observed, stale))
+    out.items("risks", parts.risks(snapshot, accepted))
+    out.items("findings", parts.findings(snapshot, observed, stale, accepted))
     out.text(',\n"local-definitions": {')
     out.members(parts.definitions(snapshot, subjects["workspace"]))
     out.items("inventory-items", parts.inventory_items(subjects["repository"]))

@@ -115,7 +115,9 @@ def observation(snapshot: Snapshot, verdict: Verdict) -> _Json:
                 "failing-since": optional_timestamp(verdict.failing_since),
                 "due-at": optional_timestamp(verdict.due_at),
                 "exception-id": verdict.exception_id,
-                "stale": "true" if verdict.is_stale else None,
+                "evidence-id": verdict.evidence_id,
+                "evidence-self-accepted": _yes(verdict.evidence_self_accepted),
+                "stale": _yes(verdict.is_stale),
                 "evaluated-at": optional_timestamp(verdict.evaluated_at),
                 "run-id": verdict.run_id,
                 "policy-version": verdict.policy_version,
@@ -137,19 +139,57 @@ def observation(snapshot: Snapshot, verdict: Verdict) -> _Json:
     return found
 
 
-def findings(snapshot: Snapshot, observed: Mapping[str, Sequence[str]], stale: Counts) -> Iterator[_Json]:
+def risks(snapshot: Snapshot, accepted: Mapping[str, tuple[Verdict, Sequence[str]]]) -> Iterator[_Json]:
+    """One for each accepted exception.
+
+    Args:
+        accepted: by exception, a verdict that it covers, and the uuids of the observations of all of them.
+    """
+    for exception_id, (verdict, observed) in accepted.items():
+        said = verdict.exception_reason or "No reason is kept."
+        risk = {
+            "uuid": snapshot.uuid("risk", exception_id),
+            "title": one_line(f"Accepted risk: {verdict.test_title}"),
+            "description": verdict.accepted_risk,
+            "statement": said,
+            "props": _props(
+                {
+                    "exception-id": exception_id,
+                    "test-id": verdict.test_id,
+                    "owner": verdict.exception_owner,
+                    "approver": verdict.exception_approver,
+                    "self-accepted": _yes(verdict.exception_self_accepted),
+                }
+            ),
+            "status": "deviation-approved",
+        }
+        if verdict.exception_expires_at:
+            risk["deadline"] = timestamp(verdict.exception_expires_at)
+        yield risk | {"related-observations": [{"observation-uuid": one} for one in observed]}
+
+
+def findings(
+    snapshot: Snapshot,
+    observed: Mapping[str, Sequence[str]],
+    stale: Counts,
+    accepted: Mapping[str, tuple[Verdict, Sequence[str]]],
+) -> Iterator[_Json]:
     """One for each test that applies to somebody.
 
     Args:
         observed: by test, the uuids of its observations.
         stale: how many verdicts may no longer be relied on, by test and status.
+        accepted: by exception, a verdict that it covers; an accepted risk leaves its test unsatisfied.
     """
+    related: dict[str, list[str]] = {}
+    for exception_id, (verdict, _) in accepted.items():
+        related.setdefault(verdict.test_id, []).append(snapshot.uuid("risk", exception_id))
     for test in _reported(snapshot):
         counts = {status: snapshot.counts[test.test_id, status] for status in _STATUSES}
         if sum(counts.values()) == counts["not_applicable"]:
             continue
         status, said = _objective(counts, stale[test.test_id, "passing"])
-        yield {
+        found = {
             "uuid": snapshot.uuid("finding", test.test_id),
             "title": one_line(test.title),
             "description": said,
@@ -163,6 +203,9 @@ def findings(snapshot: Snapshot, observed: Mapping[str, Sequence[str]], stale: C
             },
             "related-observations": [{"observation-uuid": one} for one in observed[test.test_id]],
         }
+        if test.test_id in related:
+            found["related-risks"] = [{"risk-uuid": one} for one in related[test.test_id]]
+        yield found
 
 
 def definitions(snapshot: Snapshot, workspaces: Mapping[str, tuple[str, str]]) -> _Json:
@@ -289,6 +332,11 @@ def _props(values: Mapping[str, str | None]) -> list[_Json]:
 
 def _plan_uuid(snapshot: Snapshot) -> str:
     return snapshot.uuid("plan", snapshot.policy_version)
+
+
+def _yes(told: bool | None) -> str | None:
+    """A property that is there where it is true."""
+    return "true" if told else None
 
 
 def _as_of(snapshot: Snapshot) -> str:

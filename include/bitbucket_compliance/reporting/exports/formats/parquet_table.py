@@ -15,7 +15,13 @@ from bitbucket_compliance.reporting.exports.model import Counts, Snapshot, Verdi
 
 ROWS_IN_A_GROUP: Final = 10_000
 MANIFEST: Final = "bitbucket_compliance"
-_OTHERS: Final = {"is_stale": pa.bool_(), "bypassable": pa.bool_(), "bypassed": pa.int32()}
+_OTHERS: Final = {
+    "is_stale": pa.bool_(),
+    "bypassable": pa.bool_(),
+    "bypassed": pa.int32(),
+    "exception_self_accepted": pa.bool_(),
+    "evidence_self_accepted": pa.bool_(),
+}
 _TIMES: Final = frozenset(name for name in COLUMNS if name.endswith(("_at", "_since", "_until", "as_of")))
 
 

@@ -75,7 +75,13 @@ SELECT
     results.run_id,
     results.policy_version,
     results.facts_hash,
-    results.workspace_id
+    results.workspace_id,
+    accepted.owner AS exception_owner,
+    accepted.approver AS exception_approver,
+    accepted.reason AS exception_reason,
+    accepted.expires_at AS exception_expires_at,
+    accepted.self_accepted AS exception_self_accepted,
+    shown.self_accepted AS evidence_self_accepted
 FROM compliance.results_as_of(%(as_of)s) AS results
 INNER JOIN dated
     ON
@@ -85,5 +91,7 @@ INNER JOIN dated
 LEFT JOIN compliance.tests AS tests ON results.test_id = tests.test_id
 LEFT JOIN compliance.reason_codes AS codes
     ON results.test_id = codes.test_id AND results.reason_code = codes.reason_code
+LEFT JOIN compliance.exceptions AS accepted ON results.exception_id = accepted.exception_id
+LEFT JOIN compliance.evidence AS shown ON results.evidence_id = shown.evidence_id
 WHERE results.workspace = %(workspace)s
 ORDER BY tests.display_order, results.test_id, results.subject_id;
