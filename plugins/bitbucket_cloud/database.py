@@ -29,7 +29,10 @@ VAULT_LOCK_SECONDS = 90.0
 SESSION: Final = (
     "SELECT set_config('client_encoding', 'UTF8', false), set_config('DateStyle', 'ISO, MDY', false),"
     " set_config('IntervalStyle', 'postgres', false), set_config('TimeZone', 'UTC', false),"
-    " set_config('default_transaction_isolation', 'read committed', false)"
+    " set_config('default_transaction_isolation', 'read committed', false),"
+    # A process that vanished without a word loses its locks within a minute, not when the kernel gives up.
+    " set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),"
+    " set_config('tcp_keepalives_count', '3', false)"
 )
 
 _VAULT_SESSION = Path(__file__).with_name("vault_session.sql")

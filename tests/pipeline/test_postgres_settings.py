@@ -18,8 +18,15 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from bitbucket_compliance.core.database import connect
-from bitbucket_compliance.core.errors import PipelineError, PostgresRefused, PostgresUnavailable, postgres_errors
+from bitbucket_compliance.core import lock_waits
+from bitbucket_compliance.core.database import Connection, connect
+from bitbucket_compliance.core.errors import (
+    PipelineError,
+    PostgresBusy,
+    PostgresRefused,
+    PostgresUnavailable,
+    postgres_errors,
+)
 from bitbucket_compliance.pipeline.gate.validation import validate
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
@@ -191,6 +198,81 @@ def test_no_session_is_given_startup_options(
     assert len(asked) > 3 and [one for one in asked if "options" in one] == []
 
 
+def limits(connection: Connection) -> dict[str, str]:
+    """What the session is limited to, as the server shows it."""
+    names = (
+        "lock_timeout, idle_in_transaction_session_timeout, tcp_user_timeout, tcp_keepalives_idle,"
+        " tcp_keepalives_interval, tcp_keepalives_count, application_name"
+    )
+    return {name.strip(): connection.execute(f"SHOW {name}").fetchall()[0][name.strip()] for name in names.split(",")}
+
+
+def test_a_session_waits_for_no_lock_for_long_and_keeps_none_when_its_process_hangs_or_vanishes(dsn: str) -> None:
+    with connect() as connection:
+        assert limits(connection) == {
+            "lock_timeout": "45s",
+            "idle_in_transaction_session_timeout": "2min",
+            "tcp_user_timeout": "60000",
+            "tcp_keepalives_idle": "30",
+            "tcp_keepalives_interval": "10",
+            "tcp_keepalives_count": "3",
+            "application_name": "bitbucket_compliance",
+        }
+        ours = socket.socket(fileno=os.dup(connection.fileno()))
+    with ours:
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+
+
+def test_what_the_server_or_the_connection_limits_further_stays(
+    postgres: EmbeddedPostgres, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_for_database(postgres, pipeline, {"lock_timeout": "3s", "idle_in_transaction_session_timeout": "1h"})
+    monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", f"{pipeline.dsn}?keepalives_idle=7&application_name=mine")
+    with connect() as connection:
+        found = limits(connection)
+        assert (found["lock_timeout"], found["idle_in_transaction_session_timeout"]) == ("3s", "2min")
+        assert found["application_name"] == "mine"
+        with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 7
+
+
+def test_a_step_that_is_kept_from_a_lock_can_be_tried_again_and_names_who_has_it(
+    postgres: EmbeddedPostgres, pipeline: Pipeline, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_for_database(postgres, pipeline, {"lock_timeout": "3s"})
+    monkeypatch.setattr(lock_waits, "LOOK_SECONDS", 0.5)
+    pipeline.connect_to(server, "admin", **FAST)
+    run_id = extract()
+    pipeline.judge(run_id, ACME)
+    named = f"{pipeline.dsn}?application_name=payroll"
+    with psycopg.connect(named) as other:
+        other.execute("LOCK TABLE compliance.results IN SHARE MODE")
+        with pytest.raises(PostgresBusy) as told:
+            tasks.publish(ACME, run_id)
+        pid = other.info.backend_pid
+    assert told.value.retryable and "\n" not in str(told.value)
+    assert f"it is held by session {pid} (payroll) of login" in str(told.value)
+    assert "idle in transaction since" in str(told.value)
+    [row] = pipeline.query("SELECT error FROM compliance.runs")
+    assert row["error"] == f"publish: {told.value}"
+    tasks.publish(ACME, run_id)
+    pipeline.release(ACME)
+    assert statuses(pipeline, "repo-0")["peer_review_required"] == "passing"
+
+
+def test_a_session_is_called_by_what_it_does(pipeline: Pipeline, server: SandboxServer) -> None:
+    pipeline.connect_to(server, "admin", **FAST)
+    tasks.start_run(ACME, "named", False)
+    with task_frame("stage", ACME, "named"):
+        names = pipeline.query(
+            "SELECT application_name FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE 'compliance:%%'"
+        )
+    assert [row["application_name"] for row in names] == [f"compliance: stage of {ACME}"]
+
+
 @pytest.mark.parametrize(
     ("settings", "statement", "expected", "says"),
     [
@@ -198,7 +280,7 @@ def test_no_session_is_given_startup_options(
             "SET idle_in_transaction_session_timeout TO 50",
             "BEGIN",
             PostgresUnavailable,
-            "raise the time limit named there",
+            "this process was silent for too long",
         ),
         (
             "SET default_transaction_read_only TO on",

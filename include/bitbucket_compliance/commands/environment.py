@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from bitbucket_compliance.commands.command_line import CommandError
-from bitbucket_compliance.core.database import prepare
+from bitbucket_compliance.core.database import prepare, without_silence
 from bitbucket_compliance.core.errors import postgres_errors
 from bitbucket_compliance.core.persons import of_operating_system
 from bitbucket_compliance.core.postgres_address import PostgresAddress
@@ -46,8 +46,9 @@ def database() -> Iterator[psycopg.Connection[dict[str, Any]]]:
         PostgresUnavailable, RoleRefused, SchemaMissing: as their names say.
     """
     # Not through Airflow's hook, which takes seconds to import.
-    dsn = PostgresAddress.from_environment().dsn
-    with postgres_errors(), psycopg.connect(dsn, connect_timeout=10) as connection:
+    address = PostgresAddress.from_environment()
+    arguments = {"connect_timeout": 10, **without_silence(address)}
+    with postgres_errors(), psycopg.connect(address.dsn, **arguments) as connection:
         yield prepare(connection)
 
 

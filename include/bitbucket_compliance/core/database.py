@@ -14,6 +14,8 @@ from bitbucket_compliance.core.errors import RoleRefused, SchemaMissing, postgre
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 
 CONNECTION_ID = "compliance_postgres"
+#: What sessions are called by, where the connection calls them nothing.
+APPLICATION = "bitbucket_compliance"
 #: The role of every task and command; the console has one of its own.
 PIPELINE_ROLE = "compliance_pipeline"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -33,6 +35,17 @@ _SESSION: Mapping[str, str] = {
     # What is looked up in a hash fits into one: a workspace's pull requests are a million at most.
     "work_mem": "64MB",
 }
+
+#: Milliseconds after which the server ends what a session waits for, or leaves undone; what it limits further stays.
+#: A step that waits for a lock fails within a minute and is tried again; a process that hangs in a transaction, or
+#: vanished without a word, loses its locks within two.
+_LIMITS: Mapping[str, int] = {
+    "lock_timeout": 45_000,
+    "idle_in_transaction_session_timeout": 120_000,
+    "tcp_user_timeout": 60_000,
+}
+#: How the server notices that nobody is left at the other end: seconds of silence, between two tries, and tries.
+_KEEPALIVES: Mapping[str, int] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 #: A connection as ``connect`` gives it: each row is a dictionary of its columns.
 Connection = psycopg.Connection[dict[str, Any]]
@@ -61,7 +74,17 @@ def log_in(conn_id: str = CONNECTION_ID) -> psycopg.Connection[Any]:
     Raises:
         DestinationRefused: see ``PostgresAddress.of_connection``.
     """
-    return psycopg.connect(PostgresAddress.of_connection(conn_id).dsn)
+    address = PostgresAddress.of_connection(conn_id)
+    return psycopg.connect(address.dsn, **without_silence(address))
+
+
+def without_silence(address: PostgresAddress) -> dict[str, Any]:
+    """Arguments for psycopg by which this side notices a server that vanished, but for what the address says itself.
+
+    They are settings of the socket, no startup options of the server.
+    """
+    wanted = {**_KEEPALIVES, "tcp_user_timeout": _LIMITS["tcp_user_timeout"]}
+    return {name: value for name, value in wanted.items() if name not in dict(address.options)}
 
 
 def prepare(connection: psycopg.Connection[Any], role: str = PIPELINE_ROLE) -> Connection:
@@ -78,7 +101,23 @@ def set_up(connection: psycopg.Connection[Any], role: str, settings: Mapping[str
         RoleRefused, SchemaMissing: see ``step_into``.
     """
     step_into(connection, role)
-    configure(connection, {**_SESSION, **(settings or {})})
+    configure(connection, {**_SESSION, **{f"tcp_{name}": str(value) for name, value in _KEEPALIVES.items()}})
+    configure(connection, settings or {})
+    run_sql(
+        connection,
+        "core/limit_session.sql",
+        {"names": list(_LIMITS), "limits": list(_LIMITS.values()), "application_name": APPLICATION},
+    )
+    connection.commit()
+
+
+def call_session(connection: psycopg.Connection[Any], name: str) -> None:
+    """Let whoever looks at the server's sessions see what this one does. Commits.
+
+    Args:
+        name: Postgres keeps its first 63 bytes.
+    """
+    configure(connection, {"application_name": name.encode()[:63].decode(errors="ignore")})
     connection.commit()
 
 

@@ -29,6 +29,12 @@ class PostgresRefused(PipelineError):
         self.retryable = retryable
 
 
+class PostgresBusy(PipelineError):
+    """Another session holds a lock for too long; whoever waited for it tries again."""
+
+    retryable = True
+
+
 class PostgresFull(PipelineError):
     """Postgres can't write: its disk is full."""
 
@@ -203,7 +209,7 @@ def postgres_errors() -> Iterator[None]:
     """Turn the driver's errors about the server into the classes above; every other error passes unchanged.
 
     Raises:
-        PostgresUnavailable, PostgresRefused, PostgresFull, SchemaMissing
+        PostgresUnavailable, PostgresRefused, PostgresBusy, PostgresFull, SchemaMissing
     """
     try:
         yield
@@ -219,6 +225,11 @@ def _named(error: psycopg.Error | None) -> PipelineError | None:
         return PostgresFull(
             f"compliance_postgres: the disk of the server is full ({one_line(error)}); free space, then run again"
         )
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return PostgresBusy(
+            f"compliance_postgres: a lock could not be had in time ({one_line(error)}); another session holds it: see "
+            "pg_stat_activity, and try again"
+        )
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
         return SchemaMissing(
             f"compliance_postgres: the schema is not there or too old ({one_line(error)}); "
@@ -232,8 +243,8 @@ def _named(error: psycopg.Error | None) -> PipelineError | None:
         )
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout | psycopg.errors.TransactionTimeout):
         return PostgresUnavailable(
-            f"compliance_postgres: the server ended the session ({one_line(error)}); raise the time limit named there "
-            "for this login, then run again"
+            f"compliance_postgres: the server ended the session ({one_line(error)}); this process was silent for too "
+            "long, or the time limit named there is below two minutes for this login: raise it, then run again"
         )
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return _of_server(error)

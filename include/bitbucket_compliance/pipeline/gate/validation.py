@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
-from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE, set_up
+from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE, set_up, without_silence
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 from bitbucket_compliance.pipeline.extract.selection import read_of_repositories
 from bitbucket_compliance.pipeline.gate.expectations.model import Expectation, Severity
@@ -237,7 +237,7 @@ def _datasource(context: Any, run: Run) -> "SQLDatasource":
     from sqlalchemy.engine import URL
 
     address = PostgresAddress.of_connection(CONNECTION_ID)
-    arguments = {**dict(address.options), "host": address.host}
+    arguments = {**dict(address.options), **without_silence(address), "host": address.host}
     # Without the host: a socket's folder can't stand in a URL.
     url = URL.create("postgresql+psycopg", address.user, address.password, port=address.port, database=address.database)
     with warnings.catch_warnings():

@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from bitbucket_compliance.core.database import Connection, connect, run_sql
+from bitbucket_compliance.core.database import Connection, call_session, connect, run_sql
 from bitbucket_compliance.core.errors import PipelineError, RunNotNeeded, RunSuperseded, Waiting, postgres_errors
+from bitbucket_compliance.core.lock_waits import naming_blockers
 from bitbucket_compliance.pipeline.run.identity import plain_workspace, workspace_of
 from bitbucket_compliance.pipeline.run.lease import keep_lease_until, renew_lease, require_newest, work_on
 from bitbucket_compliance.pipeline.run.run import Run
@@ -26,12 +27,14 @@ def task_frame(step: str, workspace: str, run_id: str) -> Iterator[tuple[Connect
     Raises:
         RunSuperseded: another run of the workspace took over.
         RunNotNeeded: a later run went on already.
+        PostgresBusy: another session held a lock for too long; it is named.
         PostgresUnavailable, PostgresFull: see ``postgres_errors``.
     """
     started = time.monotonic()
     connection = connect()
     try:
-        with postgres_errors():
+        with postgres_errors(), naming_blockers(connection):
+            call_session(connection, f"compliance: {step} of {workspace}")
             run = _enter(connection, workspace, run_id)
             yield connection, run
             # The task itself may have learnt what the workspace is called.
