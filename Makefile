@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-console test-security lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-console test-security lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -37,6 +37,12 @@ run: setup ## judge one workspace: WORKSPACE=slug [FULL_REFRESH=1] [GRANT=admin|
 
 import: setup ## import declared data: [ROSTER=file.csv] [CLASSIFICATION=file.csv] [MFA=file.csv] [CAPTURED_ON=2026-03-31] [ROSTER_SQL=connection] [QUERY=file.sql] [ROSTER_SCIM=connection] [MAPPING=name] [ROSTER_NAME=main] [STRICT=1] [PREVIEW=1] [MAY_SHRINK=1]
 	@$(LOCAL) import
+
+imports: setup ## list imports, or the rows of one that could not be used: [IMPORT=7]
+	@$(LOCAL) imports
+
+take-back: setup ## take an import back, so that what was in force before it is again: IMPORT=7 REASON=why
+	@$(LOCAL) take-back
 
 policy: setup ## show or change the policy of one workspace: WORKSPACE=slug [FILE=overrides.yaml] [REASON=why]
 	@$(LOCAL) policy

@@ -16,6 +16,7 @@ from compliance_console_app.routers import (
     audit,
     evidence,
     exceptions,
+    imports,
     integrations,
     members,
     overview,
@@ -28,7 +29,20 @@ from compliance_console_app.routers import (
 from compliance_console_app.web import errors
 from compliance_console_app.web.headers import SecretsOutOfLogs, SecurityHeaders
 
-ROUTERS = (overview, tests, repositories, members, evidence, exceptions, policies, integrations, runs, audit, static)
+ROUTERS = (
+    overview,
+    tests,
+    repositories,
+    members,
+    evidence,
+    exceptions,
+    policies,
+    imports,
+    integrations,
+    runs,
+    audit,
+    static,
+)
 
 
 def create_app() -> FastAPI:

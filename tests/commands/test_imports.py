@@ -82,3 +82,49 @@ def test_a_wrong_call_starts_nothing_and_ends_with_one_line(
     assert make.main(["import"]) == 1
     [said] = capsys.readouterr().err.splitlines()
     assert said.startswith(f"error: {line}")
+
+
+ROSTER = "email,status\n" + "".join(f"p{number}@x.io,active\n" for number in range(30))
+
+
+def test_what_can_not_be_used_is_told_and_listed_and_an_import_is_taken_back(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roster = tmp_path / "people.csv"
+    roster.write_text(ROSTER)
+    assert command_line.main(["import", f"--roster={roster}"]) == 0
+    roster.write_text(f"{ROSTER}a@x.io,gone\n")
+    assert command_line.main(["import", f"--roster={roster}", "--strict"]) == 1
+    assert command_line.main(["import", f"--roster={roster}"]) == 0
+    said = capsys.readouterr().out
+    assert "refused: people.csv: line 32: column status: 'gone' is unknown" in said
+    assert command_line.main(["imports"]) == 0
+    heading, newest, oldest = capsys.readouterr().out.splitlines()
+    assert heading.split()[:3] == ["import", "at", "kind"]
+    assert newest.split()[0] == "2" and newest.endswith("in force") and oldest.endswith("replaced")
+    assert command_line.main(["imports", "--import=2"]) == 0
+    said = capsys.readouterr().out
+    assert "refused: 32: column status: is unknown" in said and "mapping version: " in said
+    assert command_line.main(["take-back", "--import=2", "--reason=the wrong report"]) == 0
+    assert "taken back: import 2; the roster main is import 1 again" in capsys.readouterr().out
+    assert command_line.main(["take-back", "--import=2", "--reason=again"]) == 1
+    assert "import 2 was taken back already" in capsys.readouterr().err
+    assert command_line.main(["imports", "--import=9"]) == 1
+    assert "there is no import 9" in capsys.readouterr().err
+
+
+def test_a_preview_writes_nothing_and_a_roster_has_a_name(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roster = tmp_path / "people.csv"
+    roster.write_text(ROSTER)
+    arguments = ["import", f"--roster={roster}", f"--classification={demo.CLASSIFICATION}", f"--mfa={demo.MFA_EXPORT}"]
+    assert command_line.main([*arguments, "--preview"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in said if line.endswith("nothing was written")] == [
+        "roster", "classification", "mfa",
+    ]  # fmt: skip
+    assert database.execute("SELECT 1 FROM registry.imports").fetchall() == []
+    assert command_line.main(["import", f"--roster={roster}", "--roster-name=contractors"]) == 0
+    rows = database.execute("SELECT roster_name FROM registry.rosters_in_force").fetchall()
+    assert rows == [{"roster_name": "contractors"}]

@@ -14,6 +14,7 @@ from bitbucket_compliance.commands import (
     imports,
     policy,
     review,
+    take_back,
     upgrade,
     webhooks,
 )

@@ -34,6 +34,7 @@ NAVIGATION = (
     ("evidence", "Evidence"),
     ("exceptions", "Exceptions"),
     ("policies", "Policy"),
+    ("imports", "Imports"),
     ("integrations", "Integrations"),
     ("runs", "Runs"),
     ("audit", "Audit"),
