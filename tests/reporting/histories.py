@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -37,6 +37,7 @@ class Interval:
     reason_code: str
     policy: str
     excepted: bool
+    bypassed: bool
     start: datetime
     end: datetime | None
 
@@ -45,16 +46,27 @@ class Interval:
         return POLICIES[self.policy][0][self.test_id]
 
 
-def _told() -> st.SearchStrategy[tuple[str, str, str, bool]]:
-    """Status, reason code, policy, and whether an exception covers it."""
+@dataclass(frozen=True)
+class StalePeriod:
+    """When a subject's result could not be relied on; the end None where it still can't."""
+
+    workspace: str
+    test_id: str
+    subject_id: str
+    start: datetime
+    end: datetime | None
+
+
+def _told() -> st.SearchStrategy[tuple[str, str, str, bool, bool]]:
+    """Status, reason code, policy, whether an exception covers it, and whether merges went around a rule."""
     statuses = st.sampled_from([*STATUSES, "failing", "gone", "disabled"])
 
-    def told(status: str, policy: str, excepted: bool) -> tuple[str, str, str, bool]:
+    def told(status: str, policy: str, excepted: bool, bypassed: bool) -> tuple[str, str, str, bool, bool]:
         if status in ("gone", "disabled"):
-            return "not_applicable", GONE[status == "disabled"], policy, False
-        return status, f"because_{status}", policy, excepted and status == "failing"
+            return "not_applicable", GONE[status == "disabled"], policy, False, False
+        return status, f"because_{status}", policy, excepted and status == "failing", bypassed
 
-    return st.builds(told, statuses, st.sampled_from([*POLICIES]), st.booleans())
+    return st.builds(told, statuses, st.sampled_from([*POLICIES]), st.booleans(), st.booleans())
 
 
 def histories(now: datetime) -> st.SearchStrategy[list[Interval]]:
@@ -64,13 +76,7 @@ def histories(now: datetime) -> st.SearchStrategy[list[Interval]]:
         st.sampled_from(["peer_review_required", "repo_classified"]),
         st.sampled_from(["{a}", "{b}", "{c}"]),
     )
-    # Midnights are where days are told apart, so they have to come up.
-    midnight = datetime.combine(now.date(), time(), UTC)
-    instants = st.one_of(
-        st.integers(0, OLDEST_HOURS).map(lambda hours: now - timedelta(hours=hours, minutes=7)),
-        st.integers(0, OLDEST_HOURS // 24).map(lambda days: midnight - timedelta(days=days)),
-    )
-    changes = st.lists(instants, min_size=1, max_size=7, unique=True).map(sorted)
+    changes = st.lists(_instants(now), min_size=1, max_size=7, unique=True).map(sorted)
     per_subject = st.tuples(changes, st.lists(_told(), min_size=7, max_size=7))
 
     def rows(chosen: dict[tuple[str, str, str], tuple[list[datetime], list[Any]]]) -> list[Interval]:
@@ -81,6 +87,57 @@ def histories(now: datetime) -> st.SearchStrategy[list[Interval]]:
         ]
 
     return st.dictionaries(subject, per_subject, min_size=1, max_size=5).map(rows)
+
+
+def _instants(now: datetime) -> st.SearchStrategy[datetime]:
+    """Instants of ten days; midnights are where days are told apart, so they have to come up."""
+    midnight = datetime.combine(now.date(), time(), UTC)
+    return st.one_of(
+        st.integers(0, OLDEST_HOURS).map(lambda hours: now - timedelta(hours=hours, minutes=7)),
+        st.integers(0, OLDEST_HOURS // 24).map(lambda days: midnight - timedelta(days=days)),
+    )
+
+
+def stale_periods(rows: Sequence[Interval], now: datetime) -> st.SearchStrategy[list[StalePeriod]]:
+    """For some subjects of a history, one after another, periods in which they could not be relied on."""
+    subjects = sorted({(row.workspace, row.test_id, row.subject_id) for row in rows})
+    ends = st.lists(_instants(now), max_size=5, unique=True).map(sorted)
+
+    def periods(chosen: dict[tuple[str, str, str], list[datetime]]) -> list[StalePeriod]:
+        return [
+            StalePeriod(*key, *instants[place : place + 2], *([None] if place + 1 == len(instants) else []))
+            for key, instants in chosen.items()
+            for place in range(0, len(instants), 2)
+        ]
+
+    return st.dictionaries(st.sampled_from(subjects), ends, max_size=3).map(periods)
+
+
+def whole_runs(now: datetime) -> st.SearchStrategy[set[tuple[str, date]]]:
+    """Workspaces and days on which a whole run of theirs was published."""
+    days = st.integers(0, OLDEST_HOURS // 24).map(lambda age: now.date() - timedelta(days=age))
+    return st.sets(st.tuples(st.sampled_from(["acme", "other"]), days), max_size=8)
+
+
+def write_runs(database: Database, runs: Iterable[tuple[str, date]]) -> None:
+    """Put whole runs, and on the days before each a run that answered events, into the database."""
+    for workspace, day in runs:
+        for kind, ended in (("polling", day), ("events", day - timedelta(days=1))):
+            at = datetime.combine(ended, time(0, 30), UTC)
+            database.execute(
+                "INSERT INTO integration.runs (run_id, workspace, started_at, finished_at, status, kind,"
+                " policy_version) VALUES (%s, %s, %s, %s, 'published', %s, 'lenient')",
+                (f"{kind} of {workspace} on {ended}", workspace, at, at, kind),
+            )
+
+
+def write_stale_periods(database: Database, periods: Iterable[StalePeriod]) -> None:
+    """Put what publish would have noted into the database."""
+    database.cursor().executemany(
+        "INSERT INTO compliance.stale_records (workspace, test_id, subject_id, stale_from, stale_to)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        [(one.workspace, one.test_id, one.subject_id, one.start, one.end) for one in periods],
+    )
 
 
 def write(database: Database, rows: Sequence[Interval]) -> None:
@@ -95,8 +152,9 @@ def write(database: Database, rows: Sequence[Interval]) -> None:
         )
     database.cursor().executemany(
         "INSERT INTO compliance.result_history (workspace, test_id, subject_type, subject_id, subject_name, severity,"
-        " status, reason_code, reason, detail, facts_hash, exception_id, policy_version, run_id, valid_from, valid_to)"
-        " VALUES (%s, %s, 'repository', %s, %s, %s, %s, %s, '', '{}', '', %s, %s, 'run', %s, %s)",
+        " status, reason_code, reason, detail, facts_hash, exception_id, bypassed, policy_version, run_id,"
+        " valid_from, valid_to)"
+        " VALUES (%s, %s, 'repository', %s, %s, %s, %s, %s, '', '{}', '', %s, %s, %s, 'run', %s, %s)",
         [
             (
                 row.workspace,
@@ -107,6 +165,7 @@ def write(database: Database, rows: Sequence[Interval]) -> None:
                 row.status,
                 row.reason_code,
                 "00000000-0000-0000-0000-000000000001" if row.excepted else None,
+                2 if row.bypassed else None,
                 row.policy,
                 row.start,
                 row.end,
@@ -132,7 +191,9 @@ def share(passing: int, failing: int) -> Decimal | None:
 # ------------------------------------------------------------------------------------- day by day
 
 
-def trend(rows: Sequence[Interval], now: datetime) -> dict[tuple[date, str, str, str], dict[str, Any]]:
+def trend(
+    rows: Sequence[Interval], periods: Sequence[StalePeriod], runs: Set[tuple[str, date]], now: datetime
+) -> dict[tuple[date, str, str, str], dict[str, Any]]:
     """What ``daily_trend`` has to show: each day anew, from every interval that held at its end."""
     found = {}
     keys = {(row.workspace, row.test_id, row.severity) for row in rows}
@@ -141,7 +202,7 @@ def trend(rows: Sequence[Interval], now: datetime) -> dict[tuple[date, str, str,
         end = datetime.combine(day + timedelta(days=1), time(), UTC)
         for workspace, test_id, severity in keys:
             held = [
-                row.status
+                (row.status, row.bypassed, _is_stale(row, periods, end))
                 for row in rows
                 if (row.workspace, row.test_id, row.severity) == (workspace, test_id, severity)
                 and row.start < end
@@ -149,20 +210,34 @@ def trend(rows: Sequence[Interval], now: datetime) -> dict[tuple[date, str, str,
                 and row.reason_code not in GONE
             ]
             if held:
-                found[day, workspace, test_id, severity] = _counted(held, WEIGHTS[severity])
+                found[day, workspace, test_id, severity] = _counted(
+                    held, WEIGHTS[severity], observed=(workspace, day) in runs
+                )
     return found
 
 
-def _counted(held: Sequence[str], weight: int) -> dict[str, Any]:
-    counts: dict[str, Any] = {status: held.count(status) for status in STATUSES}
+def _is_stale(row: Interval, periods: Sequence[StalePeriod], end: datetime) -> bool:
+    key = (row.workspace, row.test_id, row.subject_id)
+    return any(
+        (one.workspace, one.test_id, one.subject_id) == key and one.start < end and (one.end is None or one.end >= end)
+        for one in periods
+    )
+
+
+def _counted(held: Sequence[tuple[str, bool, bool]], weight: int, *, observed: bool) -> dict[str, Any]:
+    statuses = [status for status, _, _ in held]
+    counts: dict[str, Any] = {status: statuses.count(status) for status in STATUSES}
+    effective = held.count(("passing", False, False))
+    others = len(held) - counts["not_applicable"] - effective
     passing, failing = counts["passing"], counts["failing"]
     return counts | {
         "score": share(passing, failing),
         "weighted_passing": weight * passing,
         "weighted_decided": weight * (passing + failing),
-        # no run stands behind these histories
-        "stale": len(held),
-        "bypassed": 0,
-        "observed": False,
+        "stale": sum(is_stale for _, _, is_stale in held),
+        "bypassed": sum(bypassed for _, bypassed, _ in held),
+        "observed": observed,
+        "effective": effective if observed else None,
+        "effective_share": share(effective, others) if observed else None,
         "workspace_id": None,
     }

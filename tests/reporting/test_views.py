@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +21,12 @@ from tests.reporting.histories import (
     WEIGHTS,
     histories,
     share,
+    stale_periods,
     trend,
+    whole_runs,
     write,
+    write_runs,
+    write_stale_periods,
 )
 
 some = settings(
@@ -49,11 +54,14 @@ def test_a_day_shows_what_held_at_its_end_also_where_nothing_ran(database: Datab
     with undone(database) as now:
         rows = data.draw(histories(now))
         write(database, rows)
+        periods, runs = data.draw(stale_periods(rows, now)), data.draw(whole_runs(now))
+        write_stale_periods(database, periods)
+        write_runs(database, runs)
         shown = {
             (row.pop("day"), row.pop("workspace"), row.pop("test_id"), row.pop("severity")): row
             for row in database.execute("SELECT * FROM compliance.daily_trend")
         }
-        assert shown == trend(rows, now)
+        assert shown == trend(rows, periods, runs, now)
 
 
 @some
@@ -87,6 +95,7 @@ RESULT = st.fixed_dictionaries(
         "failing_days": st.sampled_from([None, 0, 6, 7, 29, 30, 89, 90, 200]),
         "due_hours": st.sampled_from([-5, 5]),
         "excepted_hours": st.sampled_from([None, None, -1, 1]),
+        "bypassed": st.sampled_from([None, 0, 0, 2]),
     }
 )
 
@@ -125,7 +134,7 @@ def insert_results(database: Database, results: list[dict[str, Any]], severities
             INSERT INTO compliance.results (
                 workspace, test_id, test_title, severity, subject_type, subject_id, status, reason_code, reason, detail,
                 first_seen_at, status_since, failing_since, due_at, exception_id, exception_expires_at, fresh_until,
-                evaluated_at, run_id, policy_version, facts_hash
+                evaluated_at, run_id, policy_version, facts_hash, bypassed
             )
             VALUES (
                 %(workspace)s, %(test_id)s, '', %(severity)s, 'repository', %(subject_id)s, %(status)s, 'because', '',
@@ -135,7 +144,8 @@ def insert_results(database: Database, results: list[dict[str, Any]], severities
                 END,
                 CASE WHEN %(excepted_hours)s::integer IS NOT NULL THEN %(exception_id)s::uuid END,
                 now() + make_interval(hours => %(excepted_hours)s::integer),
-                now() + make_interval(hours => %(fresh_hours)s::integer), now(), 'run', 'p', ''
+                now() + make_interval(hours => %(fresh_hours)s::integer), now(), 'run', 'p', '',
+                %(bypassed)s
             )
             """,
             values,
@@ -206,6 +216,10 @@ def counted(results: list[dict[str, Any]]) -> dict[str, Any]:
         "overdue": sum(map(is_overdue, results)),
         "fresh_passing": fresh.count("passing"),
         "fresh_failing": fresh.count("failing"),
+        "bypassed": sum(bool(result["bypassed"]) for result in results),
+        "effective": sum(
+            result["status"] == "passing" and not is_stale(result) and not result["bypassed"] for result in results
+        ),
     }
 
 
@@ -223,6 +237,8 @@ def test_summaries_count_what_is_stale_excepted_and_overdue_apart_and_score_by_s
             assert {name: row[name] for name in counts} == counts
             assert row["score"] == share(counts["passing"], counts["failing"])
             assert row["fresh_score"] == share(counts["fresh_passing"], counts["fresh_failing"])
+            others = len(own) - counts["not_applicable"] - counts["effective"]
+            assert row["effective_share"] == share(counts["effective"], others)
         scores = {row["workspace"]: row for row in database.execute("SELECT * FROM compliance.workspace_score")}
         assert set(scores) == {"acme", "other"}
         for workspace, row in scores.items():
@@ -234,6 +250,17 @@ def test_summaries_count_what_is_stale_excepted_and_overdue_apart_and_score_by_s
                 passing = sum(weight for weight, status in weigh if status == "passing")
                 failing = sum(weight for weight, status in weigh if status == "failing")
                 assert row[name] == share(passing, failing), name
+
+
+@pytest.mark.parametrize(
+    ("passing", "failing", "expected"),
+    [(5, None, 100), (None, 5, 0), (1, 2, Decimal("33.3")), (0, 0, None), (None, None, None)],
+)
+def test_a_score_counts_null_as_none_and_is_null_only_where_nothing_is_decided(
+    database: Database, passing: int | None, failing: int | None, expected: Decimal | None
+) -> None:
+    [row] = database.execute("SELECT compliance.score(%s, %s) AS score", (passing, failing)).fetchall()
+    assert row["score"] == expected
 
 
 @some

@@ -5,49 +5,82 @@ WITH intervals AS (
     SELECT
         history.workspace,
         history.test_id,
+        history.subject_id,
         history.severity,
         history.status,
-        coalesce(history.bypassed, 0) > 0 AS is_bypassed,
-        (history.evidence_until AT TIME ZONE 'UTC')::date AS expired_day,
-        (history.valid_from AT TIME ZONE 'UTC')::date AS from_day,
-        (history.valid_to AT TIME ZONE 'UTC')::date AS to_day
+        history.valid_from,
+        history.valid_to,
+        coalesce(history.bypassed, 0) > 0 AS is_bypassed
     FROM compliance.result_history AS history
     WHERE history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
 ),
 
--- An interval counts on the days at whose end it held: one that began and ended on one day on none.
-changes AS (
+-- Whatever status a result had while it could not be relied on; periods that are yet to come are few days' affair.
+stale AS (
     SELECT
         intervals.workspace,
         intervals.test_id,
         intervals.severity,
-        moves.day,
-        sum(moves.sign) FILTER (WHERE intervals.status = 'passing') AS passing,
-        sum(moves.sign) FILTER (WHERE intervals.status = 'failing') AS failing,
-        sum(moves.sign) FILTER (WHERE intervals.status = 'pending') AS pending,
-        sum(moves.sign) FILTER (WHERE intervals.status = 'error') AS error,
-        sum(moves.sign) FILTER (WHERE intervals.status = 'not_applicable') AS not_applicable,
-        sum(moves.sign) FILTER (WHERE intervals.is_bypassed) AS bypassed,
-        sum(moves.expired) AS expired
+        intervals.status = 'passing' AND NOT intervals.is_bypassed AS was_effective,
+        (greatest(intervals.valid_from, periods.stale_from) AT TIME ZONE 'UTC')::date AS from_day,
+        (least(intervals.valid_to, periods.stale_to) AT TIME ZONE 'UTC')::date AS to_day
+    FROM compliance.stale_periods AS periods
+    INNER JOIN intervals
+        ON
+            periods.workspace = intervals.workspace
+            AND periods.test_id = intervals.test_id
+            AND periods.subject_id = intervals.subject_id
+            AND (intervals.valid_to IS null OR periods.stale_from < intervals.valid_to)
+            AND (periods.stale_to IS null OR periods.stale_to > intervals.valid_from)
+    WHERE periods.stale_from <= now()
+),
+
+-- What holds counts on the days at whose end it does: what began and ended on one day on none.
+moves AS (
+    SELECT
+        intervals.workspace,
+        intervals.test_id,
+        intervals.severity,
+        intervals.status,
+        intervals.is_bypassed,
+        (ends.at AT TIME ZONE 'UTC')::date AS day,
+        ends.sign,
+        0 AS stale,
+        CASE WHEN intervals.status = 'passing' AND NOT intervals.is_bypassed THEN ends.sign ELSE 0 END AS effective
     FROM intervals
-    CROSS JOIN
-        LATERAL (
-            VALUES
-            (intervals.from_day, 1, 0),
-            (intervals.to_day, -1, 0),
-            (greatest(intervals.from_day, intervals.expired_day), 0, 1),
-            (CASE WHEN intervals.expired_day < intervals.to_day THEN intervals.to_day END, 0, -1)
-        ) AS moves (day, sign, expired)
-    WHERE
-        moves.day IS NOT null
-        AND (
-            moves.expired = 0
-            OR (
-                intervals.expired_day IS NOT null
-                AND (intervals.to_day IS null OR intervals.expired_day < intervals.to_day)
-            )
-        )
-    GROUP BY intervals.workspace, intervals.test_id, intervals.severity, moves.day
+    CROSS JOIN LATERAL (VALUES (intervals.valid_from, 1), (intervals.valid_to, -1)) AS ends (at, sign)
+    UNION ALL
+    SELECT
+        stale.workspace,
+        stale.test_id,
+        stale.severity,
+        null AS status,
+        false AS is_bypassed,
+        ends.day,
+        0 AS sign,
+        ends.sign AS stale,
+        CASE WHEN stale.was_effective THEN -ends.sign ELSE 0 END AS effective
+    FROM stale
+    CROSS JOIN LATERAL (VALUES (stale.from_day, 1), (stale.to_day, -1)) AS ends (day, sign)
+),
+
+changes AS (
+    SELECT
+        moves.workspace,
+        moves.test_id,
+        moves.severity,
+        moves.day,
+        sum(moves.sign) FILTER (WHERE moves.status = 'passing') AS passing,
+        sum(moves.sign) FILTER (WHERE moves.status = 'failing') AS failing,
+        sum(moves.sign) FILTER (WHERE moves.status = 'pending') AS pending,
+        sum(moves.sign) FILTER (WHERE moves.status = 'error') AS error,
+        sum(moves.sign) FILTER (WHERE moves.status = 'not_applicable') AS not_applicable,
+        sum(moves.sign) FILTER (WHERE moves.is_bypassed) AS bypassed,
+        sum(moves.stale) AS stale,
+        sum(moves.effective) AS effective
+    FROM moves
+    WHERE moves.day IS NOT null
+    GROUP BY moves.workspace, moves.test_id, moves.severity, moves.day
 ),
 
 series AS (
@@ -82,7 +115,8 @@ held AS (
         coalesce(sum(changes.error) OVER running, 0)::bigint AS error,
         coalesce(sum(changes.not_applicable) OVER running, 0)::bigint AS not_applicable,
         coalesce(sum(changes.bypassed) OVER running, 0)::bigint AS bypassed,
-        coalesce(sum(changes.expired) OVER running, 0)::bigint AS expired
+        coalesce(sum(changes.stale) OVER running, 0)::bigint AS stale,
+        coalesce(sum(changes.effective) OVER running, 0)::bigint AS effective
     FROM series
     LEFT JOIN changes
         ON
@@ -96,35 +130,13 @@ held AS (
     )
 ),
 
+-- The days on which a whole run was published.
 runs AS (
-    SELECT
+    SELECT DISTINCT
         runs.workspace,
-        (runs.finished_at AT TIME ZONE 'UTC')::date AS day,
-        max(
-            runs.started_at
-            + make_interval(secs => 3600.0 * (policies.thresholds ->> 'max_data_age_hours')::double precision)
-        ) AS fresh_until
+        (runs.finished_at AT TIME ZONE 'UTC')::date AS day
     FROM integration.runs AS runs
-    INNER JOIN compliance.policies AS policies ON runs.policy_version = policies.policy_version
     WHERE runs.status = 'published' AND runs.kind = 'polling'
-    GROUP BY runs.workspace, (runs.finished_at AT TIME ZONE 'UTC')::date
-),
-
--- What was read last, by the end of each day, may be too old then.
-days AS (
-    SELECT
-        dates.workspace,
-        dates.day,
-        runs.day IS NOT null AS observed,
-        max(runs.fresh_until) OVER (PARTITION BY dates.workspace ORDER BY dates.day)
-        >= least((dates.day + 1)::timestamp AT TIME ZONE 'UTC', now()) AS is_fresh
-    FROM (
-        SELECT DISTINCT
-            held.workspace,
-            held.day
-        FROM held
-    ) AS dates
-    LEFT JOIN runs ON dates.workspace = runs.workspace AND dates.day = runs.day
 )
 
 SELECT
@@ -140,15 +152,19 @@ SELECT
     compliance.score(held.passing, held.failing) AS score,
     (weights.weight * held.passing)::bigint AS weighted_passing,
     (weights.weight * (held.passing + held.failing))::bigint AS weighted_decided,
-    CASE
-        WHEN days.is_fresh THEN held.expired
-        ELSE held.passing + held.failing + held.pending + held.error + held.not_applicable
-    END AS stale,
+    held.stale,
     held.bypassed,
-    days.observed,
-    workspaces.workspace_id
+    runs.day IS NOT null AS observed,
+    workspaces.workspace_id,
+    CASE WHEN runs.day IS NOT null THEN held.effective END AS effective,
+    CASE
+        WHEN runs.day IS NOT null
+            THEN compliance.score(
+                held.effective, held.passing + held.failing + held.pending + held.error - held.effective
+            )
+    END AS effective_share
 FROM held
-INNER JOIN days ON held.workspace = days.workspace AND held.day = days.day
+LEFT JOIN runs ON held.workspace = runs.workspace AND held.day = runs.day
 LEFT JOIN staging.workspaces AS workspaces ON held.workspace = workspaces.workspace
 INNER JOIN compliance.severity_weights AS weights ON held.severity = weights.severity
 WHERE held.passing + held.failing + held.pending + held.error + held.not_applicable > 0;
@@ -168,11 +184,15 @@ COMMENT ON COLUMN compliance.daily_trend.score IS 'Passing among passing and fai
 COMMENT ON COLUMN compliance.daily_trend.weighted_passing IS 'Passing times the severity''s weight: sum it over tests for the score of a workspace.';
 COMMENT ON COLUMN compliance.daily_trend.weighted_decided IS 'Passing and failing times the weight: what weighted_passing is divided by.';
 COMMENT ON COLUMN compliance.daily_trend.stale IS
-'Of all of them, those that could not be relied on any more at the end of the day: their evidence had expired, or the newest whole run was too old for anything it read.';
+'Of all of them, those that could not be relied on any more at the end of the day: their data was too old, or their evidence had expired; see stale_periods.';
 COMMENT ON COLUMN compliance.daily_trend.bypassed IS
 'Subjects of which merges in the window went around a rule that was in force.';
 COMMENT ON COLUMN compliance.daily_trend.observed IS
 'Whether a whole run was published on that day: other days repeat what was found before, and prove nothing new.';
+COMMENT ON COLUMN compliance.daily_trend.effective IS
+'Subjects of which it was known at the end of the day that they pass: neither stale nor bypassed; null where no whole run was published on that day.';
+COMMENT ON COLUMN compliance.daily_trend.effective_share IS
+'effective among all subjects that the test applies to, undecided ones included, in percent; null where no whole run was published on that day.';
 COMMENT ON COLUMN compliance.daily_trend.workspace_id IS
 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 

@@ -14,7 +14,11 @@ WITH counts AS (
         count(*) FILTER (WHERE results.is_stale) AS stale,
         count(*) FILTER (WHERE results.status = 'failing' AND results.exception_id IS NOT null) AS excepted,
         count(*) FILTER (WHERE results.status = 'passing' AND NOT results.is_stale) AS fresh_passing,
-        count(*) FILTER (WHERE results.status = 'failing' AND NOT results.is_stale) AS fresh_failing
+        count(*) FILTER (WHERE results.status = 'failing' AND NOT results.is_stale) AS fresh_failing,
+        count(*) FILTER (WHERE results.bypassed > 0) AS bypassed,
+        count(*) FILTER (
+            WHERE results.status = 'passing' AND NOT results.is_stale AND coalesce(results.bypassed, 0) = 0
+        ) AS effective
     FROM compliance.current_results AS results
     GROUP BY results.workspace, results.test_id
 ),
@@ -64,7 +68,12 @@ SELECT
     coalesce(counts.fresh_passing, 0) AS fresh_passing,
     coalesce(counts.fresh_failing, 0) AS fresh_failing,
     compliance.score(counts.fresh_passing, counts.fresh_failing) AS fresh_score,
-    asked.workspace_id
+    asked.workspace_id,
+    coalesce(counts.bypassed, 0) AS bypassed,
+    coalesce(counts.effective, 0) AS effective,
+    compliance.score(
+        counts.effective, counts.passing + counts.failing + counts.pending + counts.error - counts.effective
+    ) AS effective_share
 FROM asked
 LEFT JOIN counts ON asked.workspace = counts.workspace AND asked.test_id = counts.test_id
 LEFT JOIN overdue ON asked.workspace = overdue.workspace AND asked.test_id = overdue.test_id;
@@ -92,5 +101,11 @@ COMMENT ON COLUMN compliance.test_summary.fresh_passing IS 'Subjects passing who
 COMMENT ON COLUMN compliance.test_summary.fresh_failing IS 'Subjects failing whose verdict may still be relied on.';
 COMMENT ON COLUMN compliance.test_summary.fresh_score IS
 'The score without what is stale: fresh_passing among fresh_passing and fresh_failing, in percent; null where nothing fresh is decided.';
+COMMENT ON COLUMN compliance.test_summary.bypassed IS
+'Subjects of which merges in the window went around a rule that was in force; they are counted in the columns of their status too.';
+COMMENT ON COLUMN compliance.test_summary.effective IS
+'Subjects of which it is known now that they pass: neither stale nor bypassed.';
+COMMENT ON COLUMN compliance.test_summary.effective_share IS
+'effective among all subjects that the test applies to, undecided ones included, in percent; null where it applies to none.';
 
 GRANT SELECT ON compliance.test_summary TO compliance_pipeline, compliance_console, compliance_reader;

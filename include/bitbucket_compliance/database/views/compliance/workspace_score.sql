@@ -19,7 +19,9 @@ SELECT
         sum(weights.weight * summary.fresh_passing) FILTER (WHERE summary.enabled),
         sum(weights.weight * summary.fresh_failing) FILTER (WHERE summary.enabled)
     ) AS fresh_score,
-    min(summary.workspace_id) AS workspace_id
+    min(summary.workspace_id) AS workspace_id,
+    sum(summary.bypassed)::bigint AS bypassed,
+    sum(summary.effective)::bigint AS effective
 FROM compliance.test_summary AS summary
 INNER JOIN compliance.severity_weights AS weights ON summary.severity = weights.severity
 GROUP BY summary.workspace;
@@ -41,5 +43,9 @@ COMMENT ON COLUMN compliance.workspace_score.excepted IS 'Failing verdicts whose
 COMMENT ON COLUMN compliance.workspace_score.overdue IS 'Verdicts past their due date whose risk nobody accepted.';
 COMMENT ON COLUMN compliance.workspace_score.fresh_score IS
 'The score over verdicts that are not stale alone; null where none of them is decided. It differs from score where a publication is overdue.';
+COMMENT ON COLUMN compliance.workspace_score.bypassed IS
+'Verdicts on subjects of which merges in the window went around a rule that was in force.';
+COMMENT ON COLUMN compliance.workspace_score.effective IS
+'Verdicts of which it is known now that they pass: neither stale nor bypassed.';
 
 GRANT SELECT ON compliance.workspace_score TO compliance_pipeline, compliance_console, compliance_reader;
