@@ -240,4 +240,5 @@ def _counted(held: Sequence[tuple[str, bool, bool]], weight: int, *, observed: b
         "effective": effective if observed else None,
         "effective_share": share(effective, others) if observed else None,
         "workspace_id": None,
+        "test_title": None,
     }

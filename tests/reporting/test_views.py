@@ -284,6 +284,55 @@ def test_open_findings_show_age_lateness_staleness_and_only_exceptions_in_force(
 
 @some
 @given(results=st.lists(RESULT, max_size=15))
+def test_the_overview_of_results_adds_up_to_the_summaries_and_ages_like_the_findings(
+    database: Database, results: list[dict[str, Any]]
+) -> None:
+    with undone(database):
+        insert_results(database, results, publish_catalogue(database))
+        database.execute(
+            "INSERT INTO compliance.repositories (workspace, repository_id, project_key, owner)"
+            " SELECT DISTINCT workspace, subject_id, 'PAY', 'team' FROM compliance.results"
+        )
+        rows = database.execute("SELECT * FROM compliance.result_overview").fetchall()
+        assert len(rows) == len(results)
+        assert {(row["project_key"], row["owner"]) for row in rows} <= {("PAY", "team")}
+        summed = database.execute(
+            """
+            SELECT
+                workspace, test_id,
+                count(*) FILTER (WHERE status = 'passing') AS passing,
+                count(*) FILTER (WHERE is_stale) AS stale,
+                count(*) FILTER (WHERE is_overdue) AS overdue,
+                count(*) FILTER (WHERE is_effective) AS effective,
+                count(*) FILTER (WHERE due = 'risk accepted' AND status = 'failing') AS excepted,
+                compliance.score(sum(weighted_passing), sum(weighted_decided - weighted_passing)) AS score
+            FROM compliance.result_overview
+            GROUP BY workspace, test_id
+            """
+        ).fetchall()
+        summary = {
+            (row["workspace"], row["test_id"]): row for row in database.execute("SELECT * FROM compliance.test_summary")
+        }
+        for row in summed:
+            expected = summary[row["workspace"], row["test_id"]]
+            # a risk that was accepted of what is found nowhere is nobody's
+            unfound = [r for r in results if r["failing_days"] is None and is_excepted(r) and r["status"] == "failing"]
+            names = [name for name in row if name != "excepted" or not unfound]
+            assert {name: row[name] for name in names} == {name: expected[name] for name in names}
+        ages = {row["subject_id"]: row for row in database.execute("SELECT * FROM compliance.open_findings")}
+        for row in rows:
+            finding = ages.get(row["subject_id"])
+            assert row["is_open"] is (finding is not None)
+            assert (row["age_days"], row["age_group"], row["is_overdue"]) == (
+                (finding["age_days"], finding["age_group"], finding["is_overdue"]) if finding else (None, None, False)
+            )
+        orders = {(row["age_order"], row["age_group"]) for row in rows if row["is_open"]}
+        groups = ["0 to 6 days", "7 to 29 days", "30 to 89 days", "90 days and more"]
+        assert orders <= set(enumerate(groups, 1))
+
+
+@some
+@given(results=st.lists(RESULT, max_size=15))
 def test_undecided_counts_every_pending_and_error_once(database: Database, results: list[dict[str, Any]]) -> None:
     with undone(database):
         insert_results(database, results, publish_catalogue(database))
@@ -360,3 +409,40 @@ def test_accounts_that_nobody_on_the_roster_answers_for_are_flagged(
     )
     [row] = database.execute("SELECT needs_review FROM compliance.members").fetchall()
     assert row["needs_review"] is flagged
+
+
+@pytest.mark.parametrize(
+    ("matched_by", "left_over", "why"),
+    [
+        ("email", "failing", "left, and still has access"),
+        (None, "failing", "left, and still has access"),
+        ("name", "pending", "only the name is on the roster"),
+        (None, None, "not on the roster"),
+        ("email", "passing", None),
+    ],
+)
+def test_members_to_review_say_why(
+    database: Database, matched_by: str | None, left_over: str | None, why: str | None
+) -> None:
+    with undone(database):
+        publish_catalogue(database)
+        database.execute(
+            "INSERT INTO compliance.members (workspace, member_id, member_type, matched_by)"
+            " VALUES ('acme', '{m}', 'user', %s)",
+            (matched_by,),
+        )
+        for test_id, status in (("offboarded_access_removed", left_over), ("user_mfa_enabled", "passing")):
+            if status:
+                database.execute(
+                    """
+                    INSERT INTO compliance.results (
+                        workspace, test_id, test_title, severity, subject_type, subject_id, status, reason_code, reason,
+                        detail, first_seen_at, status_since, evaluated_at, run_id, policy_version, facts_hash
+                    )
+                    VALUES ('acme', %s, '', 'critical', 'member', '{m}', %s, '', '', '{}', now(), now(), now(), 'run',
+                        'p', '')
+                    """,
+                    (test_id, status),
+                )
+        rows = database.execute("SELECT why, two_step_verification FROM compliance.members_to_review").fetchall()
+        assert [(row["why"], row["two_step_verification"]) for row in rows] == ([(why, "passing")] if why else [])

@@ -162,8 +162,10 @@ SELECT
             THEN compliance.score(
                 held.effective, held.passing + held.failing + held.pending + held.error - held.effective
             )
-    END AS effective_share
+    END AS effective_share,
+    tests.test_title
 FROM held
+LEFT JOIN compliance.tests AS tests ON held.test_id = tests.test_id
 LEFT JOIN runs ON held.workspace = runs.workspace AND held.day = runs.day
 LEFT JOIN staging.workspaces AS workspaces ON held.workspace = workspaces.workspace
 INNER JOIN compliance.severity_weights AS weights ON held.severity = weights.severity
@@ -193,6 +195,7 @@ COMMENT ON COLUMN compliance.daily_trend.effective IS
 'Subjects of which it was known at the end of the day that they pass: neither stale nor bypassed; null where no whole run was published on that day.';
 COMMENT ON COLUMN compliance.daily_trend.effective_share IS
 'effective among all subjects that the test applies to, undecided ones included, in percent; null where no whole run was published on that day.';
+COMMENT ON COLUMN compliance.daily_trend.test_title IS 'Title of the test; null: it is in the catalogue no more.';
 COMMENT ON COLUMN compliance.daily_trend.workspace_id IS
 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 
