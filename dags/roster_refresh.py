@@ -1,6 +1,7 @@
 """Take the roster anew each day from the source that ``COMPLIANCE_ROSTER_SOURCE`` names; without it, never.
 
-``sql:<connection>:<query file>``, ``scim:<connection>`` or ``file:<CSV>``; files below the folders of
+``sql:<connection>:<query file>``, ``scim:<connection>`` or ``file:<CSV>``; several rosters by their names:
+``main=scim:idp; contractors=file:contractors.csv``. Files below the folders of
 ``COMPLIANCE_QUERY_FOLDERS`` and ``COMPLIANCE_IMPORT_FOLDERS``.
 """
 

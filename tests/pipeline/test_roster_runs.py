@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.registry.imports import import_file, import_roster
 from bitbucket_compliance.registry.imports.roster_sources import roster_file
+from bitbucket_compliance.registry.imports.take_back import take_back
 from sandbox.model import Member
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
@@ -33,11 +35,11 @@ def acme(serve: Serve) -> SandboxServer:
 def take(pipeline: Pipeline, tmp_path: Path) -> Take:
     """Import a roster of (address, status), or of the rows of a table with a header."""
 
-    def taken(*rows: str, header: str = "email,status", **more: bool) -> None:
+    def taken(*rows: str, header: str = "email,status", **more: Any) -> None:
         path = tmp_path / "people.csv"
         path.write_text("\n".join([header, *rows, ""]), encoding="utf-8")
         with connect() as connection:
-            import_file(connection, "roster", path, imported_by="os:tester", **more)  # type: ignore[arg-type]
+            import_file(connection, "roster", path, imported_by="os:tester", **more)
 
     return taken
 
@@ -255,3 +257,69 @@ def test_a_roster_that_nothing_shows_to_be_whole_may_lose_nobody(pipeline: Pipel
     with pytest.raises(ImportRefused, match="nothing shows that these are all: it states 2 users"):
         scim("a", "b", doubt="it states 2 users")
     scim("a", "b", doubt="")
+
+
+# ------------------------------------------------- rows that can't be used, several rosters, mailboxes
+
+
+def test_a_leaver_whose_row_could_not_be_used_never_passes(pipeline: Pipeline, acme: SandboxServer, take: Take) -> None:
+    company = COMPANY[:40]
+    take(*STAFF, "person-3@example.com,gone fishing", "person-3@example.com,active", *company)
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("pending", "roster_row_refused")
+    assert verdict(pipeline, 0) == ("passing", "on_roster")
+    take(*STAFF, "person-3@example.com,gone fishing", *company)
+    whole_run(pipeline, acme)
+    # Nothing but the row that can't be used names the address, and Bitbucket was asked for it nevertheless.
+    assert verdict(pipeline, 3) == ("pending", "roster_row_refused")
+    take(*STAFF, LEAVER, *company)
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+
+
+def policy(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    path = folder / "policy.yaml"
+    path.write_text(f"thresholds: {{{text}}}")
+    monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(path))
+
+
+def test_of_two_rosters_the_policy_says_which_decides_and_a_roster_taken_back_decides_no_more(
+    pipeline: Pipeline, acme: SandboxServer, take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(*STAFF, LEAVER)
+    take("person-3@example.com,active", roster_name="contractors")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("pending", "rosters_contradict")
+    assert verdict(pipeline, 0) == ("passing", "on_roster")
+    policy(tmp_path, monkeypatch, "roster_precedence: [contractors, main]")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("passing", "on_roster")
+    policy(tmp_path, monkeypatch, "roster_precedence: [main]")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+    hr = "SELECT hr_status FROM compliance.member_employment WHERE member_id = %s"
+    assert pipeline.query(hr, (people(4)[3].uuid,)) == [{"hr_status": "terminated"}]
+    detail = pipeline.query(
+        "SELECT detail FROM compliance.current_results WHERE test_id = %s AND subject_name = 'Person 3'", (TEST,)
+    )[0]["detail"]
+    assert detail["rosters"] == {"contractors": "belongs here", "main": "left"} and detail["decided_by"] == ["main"]
+    policy(tmp_path, monkeypatch, "roster_precedence: []")
+    [contractors] = pipeline.query("SELECT import_id FROM registry.rosters_in_force WHERE roster_name = 'contractors'")
+    with connect() as connection:
+        take_back(connection, contractors["import_id"], reason="of another company", taken_back_by="os:tester")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+
+
+def test_a_mailbox_is_asked_for_without_dots_and_tags_where_the_policy_names_its_domain(
+    pipeline: Pipeline, acme: SandboxServer, take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(*STAFF, "per.son-3+left@example.com,terminated")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("pending", "not_on_roster")
+    policy(tmp_path, monkeypatch, "domains_without_dots: [example.com], domains_without_tags: [example.com]")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+    assert verdict(pipeline, 0) == ("passing", "on_roster")
+    review = "SELECT matched_by FROM compliance.members WHERE member_id = %s"
+    assert pipeline.query(review, (people(4)[3].uuid,)) == [{"matched_by": "email"}]

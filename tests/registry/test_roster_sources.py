@@ -394,6 +394,45 @@ def test_the_daily_roster_is_taken_from_any_of_them(
     ]
 
 
+def test_several_rosters_have_sources_by_their_names_and_one_that_fails_holds_up_no_other(
+    database: Database, directory: Directory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPLIANCE_IMPORT_FOLDERS", str(tmp_path))
+    directory.person(1)
+    (tmp_path / "contractors.csv").write_text("email,status\nc@x.io,gone\n")
+    monkeypatch.setenv("COMPLIANCE_ROSTER_SOURCE", "contractors=file:contractors.csv; main=scim:idp")
+    with pytest.raises(AirflowFailException, match=r"contractors\.csv was refused"):
+        refresh_roster(RUN)
+    rosters = "SELECT roster_name, email FROM registry.roster ORDER BY roster_name"
+    assert database.execute(rosters).fetchall() == [{"roster_name": "main", "email": "user1@example.com"}]
+    (tmp_path / "contractors.csv").write_text("email,status\nc@x.io,active\n")
+    import_from("roster", "configured", "", "", RUN, roster_name="contractors")
+    assert [row["roster_name"] for row in database.execute(rosters).fetchall()] == ["contractors", "main"]
+    (tmp_path / "contractors.csv").write_text("email,status\nc@x.io,LOCKED_OUT\n")
+    monkeypatch.setenv("COMPLIANCE_ROSTER_MAPPING", "workday; contractors=okta")
+    refresh_roster(RUN)
+    used = "SELECT mapping FROM registry.imports ORDER BY import_id DESC LIMIT 2"
+    assert [row["mapping"] for row in database.execute(used).fetchall()] == ["workday", "okta"]
+    with pytest.raises(AirflowFailException, match="no source of the roster interns, but of contractors, main"):
+        import_from("roster", "configured", "", "", RUN, roster_name="interns")
+
+
+def test_two_sources_of_one_roster_are_refused() -> None:
+    with pytest.raises(SourceWrong, match="two sources of the roster main"):
+        Source.configured("scim:idp; main=scim:other")
+
+
+def test_a_preview_by_the_dag_writes_nothing_and_tells_the_same(
+    database: Database, directory: Directory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    directory.person(1)
+    monkeypatch.setenv("COMPLIANCE_ROSTER_SOURCE", "scim:idp")
+    import_from("roster", "configured", "", "", RUN, preview=True, strict=True)
+    assert "preview: roster scim:idp: 1 people; nothing was written" in caplog.text
+    assert database.execute("SELECT 1 FROM registry.imports").fetchall() == []
+
+
 @pytest.mark.parametrize(
     ("kind", "source", "named"),
     [

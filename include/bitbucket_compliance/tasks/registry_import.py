@@ -47,28 +47,58 @@ def import_from(kind: str, source: str, file: str, captured_on: str, dag_run: An
         _import_file(kind, path, person, captured_on, **of_roster)
 
 
-def import_configured_roster(person: str, *, mapping: str = "", **of_roster: Any) -> None:
-    """Take the roster from the source that ``COMPLIANCE_ROSTER_SOURCE`` names; ``of_roster`` as in ``import_from``."""
+def configured_rosters() -> list[str]:
+    """The names of the rosters that ``COMPLIANCE_ROSTER_SOURCE`` has sources of."""
+    with fail_without_retry():
+        return list(Source.configured(os.environ.get(SOURCE_VARIABLE, "")))
+
+
+def import_configured_roster(
+    person: str, *, mapping: str = "", roster_name: str = imports.MAIN, **of_roster: Any
+) -> None:
+    """Take a roster from its source in ``COMPLIANCE_ROSTER_SOURCE``; ``of_roster`` as in ``import_from``."""
     # The source is asked before a connection to our own database is held open.
     with fail_without_retry(), _problems_in_the_log():
-        named = os.environ.get(SOURCE_VARIABLE, "").strip()
-        if not named:
-            raise SourceWrong(f"{SOURCE_VARIABLE} is not set, so the roster has no source: {SOURCE_USAGE}")
-        source = Source.parse(named)
+        source = _configured(roster_name)
         path = file_below(IMPORT_FOLDERS, source.path) if source.kind == "file" else None
         roster = None if path else source.in_folders().read()
     if path:
-        _import_file("roster", path, person, mapping=mapping, **of_roster)
+        _import_file("roster", path, person, mapping=mapping, roster_name=roster_name, **of_roster)
         return
     assert roster is not None  # noqa: S101 - a source that is no file was read
     with compliance_postgres() as connection, _problems_in_the_log():
-        said = imports.import_roster(connection, roster, imported_by=person, mapping=_mapping(mapping), **of_roster)
+        said = imports.import_roster(
+            connection,
+            roster,
+            imported_by=person,
+            mapping=_mapping(mapping, roster_name),
+            roster_name=roster_name,
+            **of_roster,
+        )
         _log_lines(said)
 
 
-def _mapping(name: str) -> str:
-    """The name of a preset, or the path of a file below the folders of declared files."""
-    name = name or os.environ.get(MAPPING_VARIABLE, "").strip()
+def _configured(roster_name: str) -> Source:
+    sources = Source.configured(os.environ.get(SOURCE_VARIABLE, ""))
+    if not sources:
+        raise SourceWrong(f"{SOURCE_VARIABLE} is not set, so the roster has no source: {SOURCE_USAGE}")
+    if roster_name.lower() not in sources:
+        raise SourceWrong(f"{SOURCE_VARIABLE} names no source of the roster {roster_name}, but of {', '.join(sources)}")
+    return sources[roster_name.lower()]
+
+
+def _mapping(name: str, roster_name: str) -> str:
+    """The name of a preset, or the path of a file below the folders of declared files.
+
+    Without a name it is what ``COMPLIANCE_ROSTER_MAPPING`` says: ``workday`` of every roster,
+    ``main=workday; contractors=okta`` of each.
+    """
+    if not name:
+        said = [entry.strip() for entry in os.environ.get(MAPPING_VARIABLE, "").split(";") if entry.strip()]
+        by_roster = {
+            key.strip().lower(): value.strip() for key, mark, value in (e.partition("=") for e in said) if mark
+        }
+        name = by_roster.get(roster_name.lower(), next((entry for entry in said if "=" not in entry), ""))
     return str(file_below(IMPORT_FOLDERS, name)) if name.endswith((".yaml", ".yml")) else name
 
 
@@ -92,7 +122,7 @@ def _import_file(
             path,
             imported_by=person,
             captured_on=day,
-            mapping=_mapping(mapping) if kind == "roster" else "",
+            mapping=_mapping(mapping, of_roster.get("roster_name", imports.MAIN)) if kind == "roster" else "",
             **of_roster,
         )
         _log_lines(said)

@@ -5,10 +5,12 @@ way into the registry serve all. Their rows are counted from 1.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from bitbucket_compliance.core.configured_folders import QUERY_FOLDERS, file_below, read_at_most
 from bitbucket_compliance.core.database import as_json
@@ -17,9 +19,11 @@ from bitbucket_compliance.registry.imports.mapping import ROSTER_COLUMNS
 from bitbucket_compliance.registry.imports.roster_query import fetch
 from bitbucket_compliance.registry.imports.scim import directory_of, read_users
 from bitbucket_compliance.registry.tables.file import File
+from bitbucket_compliance.security_tests.matching import MAIN_ROSTER
 
 SOURCE_VARIABLE = "COMPLIANCE_ROSTER_SOURCE"
 LARGEST_QUERY = 100_000
+_NAMED: Final = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9_-]*)\s*=")
 SOURCE_USAGE = "write sql:<connection>:<query file>, scim:<connection> or file:<path of the CSV>"
 
 
@@ -46,6 +50,25 @@ class Source:
             return cls.of(kind, conn_id, path)
         except SourceWrong:
             raise SourceWrong(f"{SOURCE_VARIABLE}={text!r} is no source of a roster: {SOURCE_USAGE}") from None
+
+    @classmethod
+    def configured(cls, text: str) -> "dict[str, Source]":
+        """Sources by the names of their rosters: ``scim:idp``, or ``main=scim:idp; contractors=sql:hr:people.sql``.
+
+        Raises:
+            SourceWrong: one of them is none, or two have one name.
+        """
+        found: dict[str, Source] = {}
+        for entry in re.split(r"[;\n]", text):
+            if entry.strip():
+                named = _NAMED.match(entry)
+                name = named[1].lower() if named else MAIN_ROSTER
+                if name in found:
+                    raise SourceWrong(
+                        f"{SOURCE_VARIABLE} has two sources of the roster {name}: write name=source; name=source"
+                    )
+                found[name] = cls.parse(entry[named.end() :] if named else entry)
+        return found
 
     @classmethod
     def of(cls, kind: str, conn_id: str, query_file: str) -> "Source":

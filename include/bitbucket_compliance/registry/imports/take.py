@@ -45,12 +45,13 @@ from bitbucket_compliance.registry.imports.result import ImportResult, Matches
 from bitbucket_compliance.registry.imports.roster import Roster, read_roster
 from bitbucket_compliance.registry.tables.file import File, refused
 from bitbucket_compliance.registry.tables.read import read_content, read_table
+from bitbucket_compliance.security_tests.matching import MAIN_ROSTER
 from bitbucket_compliance.security_tests.policies import load_policy
 
 #: a roster may be shorter than the one before by so many people, whatever their share
 FEW: Final = 3
 #: the roster where nobody names one
-MAIN: Final = "main"
+MAIN: Final = MAIN_ROSTER
 _ROSTER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
