@@ -17,8 +17,10 @@ _HEAD = """\
 
 # Data dictionary
 
-What schema `compliance` shows to whoever reads it. The same as a data contract for tools:
-`reporting/compliance.odcs.yaml`, with a version. Questions with their statements: [queries](queries.md).
+What schema `compliance` shows to whoever reads it. The same as data contracts for tools, each with a version and rules
+of quality, and to be checked with one role alone: `reporting/compliance.odcs.yaml` with `compliance_reader`,
+`reporting/compliance_people.odcs.yaml` with `compliance_people_reader`. Questions with their statements:
+[queries](queries.md).
 """
 
 

@@ -4,34 +4,60 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from local.postgres import EmbeddedPostgres
+from local.postgres_cluster import ADMIN_ROLE
+from tests.bench.reporting import Size, make_history
 from tests.conftest import Database
 from tests.documents import dictionary
 from tests.documents.contract import odcs
 from tests.documents.contract.catalogue import Column, Function, Published, Relation, read_published
 from tests.documents.contract.check import committed_contract, next_version, problems
 from tests.documents.contract.environment import datacontract
+from tests.documents.contract.quality import ACCEPTED, RULES
 from tests.documents.contract.versions import Bump, differences, needed, raised
 
 pytestmark = pytest.mark.slow
 
 
-def contract() -> odcs.Contract:
-    return odcs.parse(odcs.FILE.read_text(encoding="utf-8"))
+EACH_ROLE = pytest.mark.parametrize("role", odcs.FILES)
+FILE = odcs.FILES[odcs.READER]
 
 
 # ------------------------------------------------------------------------------- file and database
 
 
-def test_the_contract_file_is_what_the_migrated_database_publishes_under_a_fitting_version(database: Database) -> None:
-    wrong = problems(contract(), read_published(database), committed_contract())
+@EACH_ROLE
+def test_the_contract_file_is_what_the_migrated_database_publishes_under_a_fitting_version(
+    database: Database, role: str
+) -> None:
+    published = read_published(database, role)
+    wrong = problems(odcs.load(role), published, committed_contract(role))
     assert wrong == [], "\n".join(wrong)
+    written = odcs.render(published, odcs.load(role).version, role)
+    assert odcs.FILES[role].read_text(encoding="utf-8") == written, "run `make contract`: its rules of quality changed"
+
+
+def test_every_published_relation_is_in_the_contract_of_a_role_that_may_read_it(database: Database) -> None:
+    in_file = {role: {one.name for one in odcs.load(role).published.relations} for role in odcs.FILES}
+    published = read_published(database).relations
+    assert in_file == {role: {one.name for one in published if role in one.readers} for role in odcs.FILES}
+
+
+def test_every_rule_of_quality_is_about_something_that_is_published(database: Database) -> None:
+    relations = {relation.name: relation for relation in read_published(database).relations}
+    columns = {column.name for relation in relations.values() for column in relation.columns}
+    assert set(RULES) <= set(relations)
+    for name in ACCEPTED:
+        relation, _, column = name.rpartition(".")
+        assert column in ({one.name for one in relations[relation].columns} if relation else columns), name
 
 
 def test_the_data_dictionary_is_what_the_comments_in_the_database_say(database: Database) -> None:
@@ -44,6 +70,8 @@ def test_a_contract_is_read_back_as_it_was_written(database: Database) -> None:
     published = read_published(database)
     again = odcs.parse(odcs.render(published, "3.2.1"))
     assert again == odcs.Contract("3.2.1", published, published.digest)
+    of_people = odcs.parse(odcs.render(published, "3.2.1", odcs.PEOPLE_READER))
+    assert of_people.role == odcs.PEOPLE_READER
 
 
 ALTERATIONS = {
@@ -165,39 +193,70 @@ def run(tool: Path, *arguments: str, **environment: str) -> subprocess.Completed
     )
 
 
-def test_datacontract_cli_finds_the_file_valid(tool: Path) -> None:
-    done = run(tool, "lint", str(odcs.FILE))
+@EACH_ROLE
+def test_datacontract_cli_finds_the_file_valid(tool: Path, role: str) -> None:
+    done = run(tool, "lint", str(odcs.FILES[role]))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_datacontract_cli_finds_a_broken_file_invalid(tool: Path, tmp_path: Path) -> None:
-    broken = tmp_path / odcs.FILE.name
-    broken.write_text(odcs.FILE.read_text(encoding="utf-8").replace("kind: DataContract\n", ""), encoding="utf-8")
+    broken = tmp_path / FILE.name
+    broken.write_text(FILE.read_text(encoding="utf-8").replace("kind: DataContract\n", ""), encoding="utf-8")
     assert run(tool, "lint", str(broken)).returncode != 0
 
 
-def address(postgres: EmbeddedPostgres, dsn: str) -> dict[str, str]:
-    named = conninfo_to_dict(dsn)
-    return {
-        "DATACONTRACT_POSTGRES_HOST": str(named["host"]),
-        "DATACONTRACT_POSTGRES_PORT": str(named["port"]),
-        "DATACONTRACT_POSTGRES_DATABASE": str(named["dbname"]),
-        "DATACONTRACT_POSTGRES_USERNAME": str(named["user"]),
-        "DATACONTRACT_POSTGRES_PASSWORD": str(named["password"]),
-    }
+@pytest.fixture
+def filled(postgres: EmbeddedPostgres, dsn: str) -> Iterator[Callable[[str], dict[str, str]]]:
+    """A database that holds a made-up history; gives its address for a login that has one role and no other."""
+    make_history(dsn, Size(repositories=30, members=10, runs=5, share=0.1))
+    named, password = conninfo_to_dict(dsn), "only-for-this-test"
+    made = [f"contract_of_{role}" for role in odcs.FILES]
+    with psycopg.connect(postgres.uri("postgres", ADMIN_ROLE), autocommit=True) as admin:
+        for role in odcs.FILES:
+            admin.execute(f"CREATE ROLE contract_of_{role} LOGIN PASSWORD '{password}' IN ROLE {role}")
+
+        def as_role(role: str) -> dict[str, str]:
+            return {
+                "DATACONTRACT_POSTGRES_HOST": str(named["host"]),
+                "DATACONTRACT_POSTGRES_PORT": str(named["port"]),
+                "DATACONTRACT_POSTGRES_DATABASE": str(named["dbname"]),
+                "DATACONTRACT_POSTGRES_USERNAME": f"contract_of_{role}",
+                "DATACONTRACT_POSTGRES_PASSWORD": password,
+            }
+
+        yield as_role
+        for name in made:
+            admin.execute(f"DROP ROLE {name}")
 
 
-def test_datacontract_cli_finds_the_database_as_the_contract_says(
-    tool: Path, postgres: EmbeddedPostgres, dsn: str
+@EACH_ROLE
+def test_a_login_that_has_the_role_alone_finds_the_database_as_its_contract_says(
+    tool: Path, filled: Callable[[str], dict[str, str]], role: str
 ) -> None:
-    done = run(tool, "test", str(odcs.FILE), **address(postgres, dsn))
+    done = run(tool, "test", str(odcs.FILES[role]), **filled(role))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-def test_datacontract_cli_finds_a_column_that_is_missing(
-    tool: Path, postgres: EmbeddedPostgres, dsn: str, database: Database
+#: What is done to the database, by the relation whose rule finds it, and the words in which the tool says so.
+BROKEN = {
+    "repositories": ("ALTER TABLE compliance.repositories DROP COLUMN language", "language"),
+    "tests": ("UPDATE compliance.tests SET severity = 'dreadful'", "severity"),
+    "test_summary": (
+        "CREATE OR REPLACE FUNCTION compliance.score(passing numeric, failing numeric) RETURNS numeric"
+        " LANGUAGE sql IMMUTABLE RETURN 120",
+        "No share",
+    ),
+    "current_results": ("UPDATE compliance.results SET basis = null", "rests on"),
+    "result_history": ("DELETE FROM compliance.results WHERE test_id = 'repo_classified'", "open in history"),
+}
+
+
+@pytest.mark.parametrize("relation", BROKEN)
+def test_datacontract_cli_finds_what_is_missing_or_wrong(
+    tool: Path, filled: Callable[[str], dict[str, str]], database: Database, relation: str
 ) -> None:
-    database.execute("ALTER TABLE compliance.repositories DROP COLUMN language")
-    done = run(tool, "test", str(odcs.FILE), "--schema-name", "repositories", **address(postgres, dsn))
+    statement, said = BROKEN[relation]
+    database.execute(statement)  # type: ignore[call-overload]
+    done = run(tool, "test", str(FILE), "--schema-name", relation, **filled(odcs.READER))
     assert done.returncode != 0
-    assert "language" in done.stdout + done.stderr
+    assert said in done.stdout + done.stderr

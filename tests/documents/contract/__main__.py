@@ -1,4 +1,5 @@
-"""``make contract``: write the contract file from a migrated database, raise its version, check it by datacontract-cli.
+"""``make contract``: write the contract files from a migrated database, raise their versions, check them by
+datacontract-cli.
 
 The argument is the address of the database, a ``postgresql://`` URL.
 """
@@ -14,22 +15,28 @@ from tests.documents.contract.versions import differences
 
 
 def main(dsn: str) -> int:
-    """The exit code: 1 where the tool objects or can't be had."""
-    published = published_at(dsn)
-    here = odcs.parse(odcs.FILE.read_text(encoding="utf-8")) if odcs.FILE.is_file() else None
-    before = committed_contract() or here
+    """The exit code: not 0 where the tool objects to a file or can't be had."""
+    for role in odcs.FILES:
+        _write(dsn, role)
+    try:
+        tool = str(datacontract())
+    except ContractToolMissing as missing:
+        print(f"error: {missing}", file=sys.stderr)
+        return 1
+    return max(subprocess.run([tool, "lint", str(file)], check=False).returncode for file in odcs.FILES.values())
+
+
+def _write(dsn: str, role: str) -> None:
+    published, file = published_at(dsn, role), odcs.FILES[role]
+    here = odcs.load(role) if file.is_file() else None
+    before = committed_contract(role) or here
     version = odcs.FIRST_VERSION
     if before is not None:
         changes = differences(before.published, published)
         version = next_version(before, published, here.version if here else None)
-        print(f"since {before.version}: {said(changes, most=40) or 'nothing changed'}")
-    odcs.FILE.write_text(odcs.render(published, version), encoding="utf-8")
-    print(f"wrote include/bitbucket_compliance/reporting/{odcs.FILE.name}, version {version}")
-    try:
-        return subprocess.run([str(datacontract()), "lint", str(odcs.FILE)], check=False).returncode
-    except ContractToolMissing as missing:
-        print(f"error: {missing}", file=sys.stderr)
-        return 1
+        print(f"{role}, since {before.version}: {said(changes, most=40) or 'nothing changed'}")
+    file.write_text(odcs.render(published, version, role), encoding="utf-8")
+    print(f"wrote include/bitbucket_compliance/reporting/{file.name}, version {version}")
 
 
 if __name__ == "__main__":

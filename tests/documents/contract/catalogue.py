@@ -71,9 +71,9 @@ class Published:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def read_published(connection: Connection) -> Published:
-    """The catalogue of a migrated database; its rows are dictionaries."""
-    values = {"schema": SCHEMA, "readers": list(READERS)}
+def read_published(connection: Connection, *readers: str) -> Published:
+    """The catalogue of a migrated database, whose rows are dictionaries, for these reading roles; else for all."""
+    values = {"schema": SCHEMA, "readers": list(readers or READERS)}
     relations: dict[str, dict[str, Any]] = {}
     for row in run_sql(connection, HERE / "columns.sql", values):
         relation = relations.setdefault(
@@ -104,7 +104,7 @@ def _column(row: Mapping[str, Any]) -> Column:
     return Column(row["name"], row["type"], row["description"], row["required"] or place > 0, place)
 
 
-def published_at(dsn: str) -> Published:
-    """What the migrated database at ``dsn`` (a ``postgresql://`` URL) publishes."""
+def published_at(dsn: str, *readers: str) -> Published:
+    """What the migrated database at ``dsn`` (a ``postgresql://`` URL) publishes for these roles; for all by default."""
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
-        return read_published(connection)
+        return read_published(connection, *readers)

@@ -31,11 +31,12 @@ def next_version(committed: odcs.Contract, published: Published, wanted: str | N
     return max((version, wanted or version), key=parse)
 
 
-def committed_contract() -> odcs.Contract | None:
-    """The contract file as of the last commit; None outside a repository, or where it had none yet."""
-    command = ["git", "show", f"HEAD:./{odcs.FILE.name}"]
+def committed_contract(role: str) -> odcs.Contract | None:
+    """The contract of a role as of the last commit; None outside a repository, or where it had none yet."""
+    file = odcs.FILES[role]
+    command = ["git", "show", f"HEAD:./{file.name}"]
     try:
-        shown = subprocess.run(command, cwd=odcs.FILE.parent, capture_output=True, text=True, check=True)
+        shown = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return odcs.parse(shown.stdout)
@@ -43,14 +44,14 @@ def committed_contract() -> odcs.Contract | None:
 
 def _edited_by_hand(contract: odcs.Contract) -> Iterator[str]:
     if contract.published.digest != contract.digest:
-        yield f"{odcs.FILE.name}: its schema is not the one that version {contract.version} was given to; {WAY_OUT}"
+        yield f"{contract.file.name}: its schema is not the one that version {contract.version} was given to; {WAY_OUT}"
 
 
 def _not_current(contract: odcs.Contract, published: Published) -> Iterator[str]:
     changes = differences(contract.published, published)
     if changes:
         yield (
-            f"schema compliance changed and {odcs.FILE.name} still says {contract.version}: {said(changes)}. "
+            f"schema compliance changed and {contract.file.name} still says {contract.version}: {said(changes)}. "
             f"That asks for version {next_version(contract, published)}; {WAY_OUT}"
         )
 
@@ -60,8 +61,8 @@ def _version_too_low(contract: odcs.Contract, committed: odcs.Contract) -> Itera
     asked = next_version(committed, contract.published)
     if parse(contract.version) < parse(asked):
         yield (
-            f"{odcs.FILE.name} says {contract.version}, and what changed since {committed.version} asks for {asked}: "
-            f"{said(changes)}; {WAY_OUT}"
+            f"{contract.file.name} says {contract.version}, and what changed since {committed.version} asks for "
+            f"{asked}: {said(changes)}; {WAY_OUT}"
         )
 
 
