@@ -67,6 +67,10 @@ compliance.member_employment       SIUD     -       -      S      -      -
 compliance.result_history          SI       S       S      -      -      -
 compliance.finding_records         SI       S       -      -      -      -
 compliance.results                 SIUD     S       -      -      -      -
+# the catalogue is an upgrade's to write
+compliance.tests                   S        S       S      -      -      -
+compliance.test_controls           S        S       S      -      -      -
+compliance.reason_codes            S        S       S      -      -      -
 compliance.*                       SIUD     S       S      -      -      -
 """
 _VIEWS = """
