@@ -107,7 +107,7 @@ def _postgres_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 @pytest.fixture(scope="session")
 def postgres(_postgres_folder: Path) -> Iterator[EmbeddedPostgres]:
     """One Postgres for the process that runs tests, with a migrated database to copy."""
-    from bitbucket_compliance.database.migrate import upgrade
+    from bitbucket_compliance.security_tests.upgrade import upgrade
 
     server = EmbeddedPostgres(_postgres_folder / "data", HURRIED)
     try:

@@ -45,7 +45,7 @@ def _options_for(dsn: str, role: str) -> str:
     import psycopg
     from psycopg import sql
 
-    from bitbucket_compliance.database.migrate import upgrade
+    from bitbucket_compliance.security_tests.upgrade import upgrade
 
     upgrade(dsn)
     with psycopg.connect(dsn) as connection:

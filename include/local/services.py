@@ -233,7 +233,7 @@ def usable(connections: Connections) -> Connections:
     """
     import psycopg
 
-    from bitbucket_compliance.database.migrate import bring_up
+    from bitbucket_compliance.security_tests.upgrade import bring_up
 
     address = connections.owner_address
     try:

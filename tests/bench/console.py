@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-from bitbucket_compliance.database.migrate import upgrade
+from bitbucket_compliance.security_tests.upgrade import upgrade
 from tests.bench.goals import Goals
 from tests.bench.reporting import DATABASE, WORKSPACE, Size, make_history, server
 

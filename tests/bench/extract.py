@@ -31,7 +31,7 @@ from urllib.request import Request, urlopen
 import psutil
 import psycopg
 
-from bitbucket_compliance.database.migrate import upgrade
+from bitbucket_compliance.security_tests.upgrade import upgrade
 from local.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -25,10 +25,9 @@ from typing import Any
 import psycopg
 
 from bitbucket_compliance.core.database import as_json
-from bitbucket_compliance.database.migrate import upgrade
 from bitbucket_compliance.policy.model import Policy
-from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.policies import load_policy
+from bitbucket_compliance.security_tests.upgrade import upgrade
 from local.postgres import EmbeddedPostgres
 from local.postgres_cluster import ADMIN_ROLE
 from tests.bench.charts import charts
@@ -132,44 +131,10 @@ def make_history(dsn: str, size: Size) -> None:
 
 
 def _declare(connection: psycopg.Connection[Any], policy: Policy) -> None:
-    """The policy, and the catalogue as publish shows it."""
+    """The policy; an upgrade has written the catalogue."""
     connection.execute(
         "INSERT INTO registry.policy_versions (policy_version, body) VALUES (%s, %s)",
         (policy.version, as_json(policy.model_dump(mode="json"))),
-    )
-    cursor = connection.cursor()
-    cursor.executemany(
-        "INSERT INTO compliance.tests VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        [
-            (
-                test.test_id,
-                test.title,
-                policy.tests[test.test_id].severity,
-                test.subject_type,
-                test.manual,
-                policy.enabled(test.test_id),
-                test.order,
-                test.description,
-            )
-            for test in CATALOGUE
-        ],
-    )
-    cursor.executemany(
-        "INSERT INTO compliance.reason_codes (test_id, reason_code, status, meaning, remediation)"
-        " VALUES (%s, %s, %s, %s, %s)",
-        [
-            (test.test_id, code, reason.status, reason.meaning, reason.remediation)
-            for test in CATALOGUE
-            for code, reason in test.reasons.items()
-        ],
-    )
-    cursor.executemany(
-        "INSERT INTO compliance.test_controls VALUES (%s, %s, %s, %s, %s, %s)",
-        [
-            (test.test_id, control.framework.name, control.control, control.strength, control.framework.source, None)
-            for test in CATALOGUE
-            for control in test.controls
-        ],
     )
 
 

@@ -38,7 +38,7 @@ from typing import LiteralString
 
 import psycopg
 
-from bitbucket_compliance.database.migrate import upgrade
+from bitbucket_compliance.security_tests.upgrade import upgrade
 from local.postgres import EmbeddedPostgres
 from sandbox.build import Pulls
 from sandbox.endpoints import ENDPOINTS

@@ -41,9 +41,9 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from bitbucket_compliance.database.migrate import upgrade
 from bitbucket_compliance.pipeline.gate.validation import load_library
 from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests.upgrade import upgrade
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from local.postgres import EmbeddedPostgres
 from tests.bench.goals import Goals

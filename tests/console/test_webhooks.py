@@ -404,11 +404,6 @@ def history(database: Database, status: str, run_id: str, begins: str, ends: str
 def test_the_overview_tells_what_events_changed_since_the_first_whole_run(
     open_console: OpenConsole, database: Database, answered: Published, since: bool, is_told: bool
 ) -> None:
-    database.execute(
-        "INSERT INTO compliance.tests"
-        " (test_id, test_title, severity, subject_type, manual, enabled, display_order, description)"
-        " VALUES ('branch_protection_enforced', 'Branches', 'high', 'repository', false, true, 1, 'd')"
-    )
     history(database, "passing", "run", "1 day", "1 hour" if since else None)
     if since:
         history(database, "failing", "of-events", "1 hour", None)

@@ -45,11 +45,6 @@ class Published:
             "integration.runs",
             run_id="run", workspace=WORKSPACE, status="published", policy_version="p", started_at=_NOW,
         )  # fmt: skip
-        self._put(
-            "compliance.tests",
-            test_id="user_mfa_enabled", test_title="Bitbucket user should have MFA enabled", severity="critical",
-            subject_type="member", manual=True, enabled=True, display_order=2, description="d",
-        )  # fmt: skip
         self._put("staging.workspaces", workspace=WORKSPACE, workspace_id=identity(WORKSPACE), data_as_of=_NOW)
 
     def repository(self, slug: str, project: str = "CORE", *, failing: bool = True, **more: Any) -> str:

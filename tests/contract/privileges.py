@@ -68,6 +68,10 @@ compliance.result_history          SI       S       S      -      -      -
 compliance.finding_records         SI       S       -      -      -      -
 compliance.stale_records           SI       -       -      -      -      -
 compliance.results                 SIUD     S       -      -      -      -
+# the catalogue is an upgrade's to write
+compliance.tests                   S        S       S      -      -      -
+compliance.test_controls           S        S       S      -      -      -
+compliance.reason_codes            S        S       S      -      -      -
 compliance.*                       SIUD     S       S      -      -      -
 """
 _VIEWS = """

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from bitbucket_compliance.database.migrate import upgrade
+from bitbucket_compliance.security_tests.upgrade import upgrade
 from local.postgres import EmbeddedPostgres
 from local.superset import install
 from tests.dashboards.browser.looking import Dashboard

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bitbucket_compliance.database.migrate import upgrade
+from bitbucket_compliance.security_tests.upgrade import upgrade
 from local.postgres import EmbeddedPostgres
 
 

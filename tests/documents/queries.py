@@ -83,7 +83,7 @@ def main() -> int:
 
 
 def _asked(folder: Path) -> Answers:
-    from bitbucket_compliance.database.migrate import upgrade
+    from bitbucket_compliance.security_tests.upgrade import upgrade
     from local.postgres import EmbeddedPostgres
     from local.postgres_cluster import ADMIN_ROLE
     from sandbox.process import SandboxServer

@@ -267,7 +267,7 @@ def test_a_connection_that_breaks_while_publishing_publishes_nothing(
     run_id = extract(full_refresh=True)
     pipeline.judge(run_id, ACME)
     for step in (
-        "pipeline/publish/tests.sql",
+        "pipeline/publish/results.sql",
         "pipeline/publish/open_history.sql",
         "pipeline/publish/members.sql",
         "pipeline/publish/run.sql",

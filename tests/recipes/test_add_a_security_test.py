@@ -23,6 +23,7 @@ ASK = """
 import json, os
 from bitbucket_compliance.security_tests.policies import policy_of
 from bitbucket_compliance.core.database import connect
+from bitbucket_compliance.security_tests.upgrade import upgrade
 from tests.documents.verdicts import document
 from sandbox.process import SandboxServer
 from tests.harness import Pipeline, bitbucket_connection
@@ -30,6 +31,7 @@ from tests.harness import Pipeline, bitbucket_connection
 def connect_to(server, grant="admin", **extra):
     os.environ["AIRFLOW_CONN_BITBUCKET_DEFAULT"] = json.dumps(bitbucket_connection(server.url, grant, **extra))
 
+upgrade(os.environ["DSN"])
 pipeline = Pipeline(os.environ["DSN"], connect_to)
 with SandboxServer(workload="demo") as server:
     pipeline.take_demo()

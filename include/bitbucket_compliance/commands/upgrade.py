@@ -9,10 +9,10 @@ from bitbucket_compliance.core.postgres_address import PostgresAddress
 
 @command("upgrade", "bring the schema of the results' Postgres up to date")
 def upgrade() -> None:
-    """Upgrade the database of ``compliance_postgres``; see ``bitbucket_compliance.database.migrate.bring_up``."""
-    from bitbucket_compliance.database import migrate
+    """Upgrade the database of ``compliance_postgres``; see ``bitbucket_compliance.security_tests.upgrade``."""
+    from bitbucket_compliance.security_tests.upgrade import bring_up
 
-    migrate.bring_up(PostgresAddress.of_owner(), PostgresAddress.from_environment())
+    bring_up(PostgresAddress.of_owner(), PostgresAddress.from_environment())
     print("compliance schema is current")
 
 

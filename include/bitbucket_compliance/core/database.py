@@ -176,7 +176,7 @@ def run_sql(
 def refresh_statistics(connection: psycopg.Connection[Any], schema: str, *tables: str) -> None:
     """Let the planner know what a bulk load brought to a schema, or to some of its tables alone.
 
-    Joins the caller's transaction, whose own rows count.
+    Joins the caller's transaction, whose own rows count. A table is left out while another transaction does the same.
     """
     connection.execute("SELECT staging.refresh_statistics(%s, %s)", (schema, list(tables) or None))
 

@@ -1,5 +1,6 @@
 """Bring a database to the schema of this version: roles, tables by migration, views and functions by file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,8 @@ from bitbucket_compliance.core.roles import RUNNING_ROLES, ensure_running_login
 from bitbucket_compliance.database import objects
 
 DATABASE = Path(__file__).resolve().parent
+#: the tables that all workspaces share, in the order of filling
+_CATALOGUE = ("tests", "test_controls", "reason_codes")
 VERSION_TABLE = {"version_table": "schema_version", "version_table_schema": "integration"}
 # Any constant will do; it keeps two migrating processes apart.
 _MIGRATION_LOCK = 7_160_002
@@ -25,13 +28,14 @@ _MIGRATION_LOCK = 7_160_002
 Cursor = psycopg.Cursor[Any]
 
 
-def upgrade(dsn: str, folder: Path = DATABASE) -> None:
+def upgrade(dsn: str, folder: Path = DATABASE, *, catalogue: Mapping[str, str] | None = None) -> None:
     """Bring the database at ``dsn`` (a ``postgresql://`` URL) to the newest schema, all or nothing.
 
     Views and functions are dropped before a migration runs and made anew after it, in the same transaction: readers
-    see the old ones or the new ones. A database that is current is left alone.
+    see the old ones or the new ones. What is current is left alone.
 
     Args:
+        catalogue: rows of the tables that ``catalogue/`` fills, as JSON by the table's name; None: they stay as is.
         folder: holds ``migrations/``, ``views/`` and ``functions/``.
 
     Raises:
@@ -48,11 +52,13 @@ def upgrade(dsn: str, folder: Path = DATABASE) -> None:
             cursor.execute("SET LOCAL client_min_messages TO warning")
             _act_as_owner(cursor)
             config = _alembic(folder, connection)
-            if _tables_are_current(connection, ScriptDirectory.from_config(config)) and files.are_current(cursor):
-                return
-            objects.drop_all(cursor)
-            command.upgrade(config, "head")
-            files.create_all(cursor)
+            is_current = _tables_are_current(connection, ScriptDirectory.from_config(config))
+            if not (is_current and files.are_current(cursor)):
+                objects.drop_all(cursor)
+                command.upgrade(config, "head")
+                files.create_all(cursor)
+            for table in _CATALOGUE if catalogue else ():
+                cursor.execute((DATABASE / f"catalogue/{table}.sql").read_bytes(), catalogue)
     finally:
         engine.dispose()
 
@@ -89,13 +95,16 @@ def _act_as_owner(cursor: Cursor) -> None:
         ) from refused
 
 
-def bring_up(owner: PostgresAddress, running: PostgresAddress) -> None:
+def bring_up(owner: PostgresAddress, running: PostgresAddress, catalogue: Mapping[str, str] | None = None) -> None:
     """Upgrade with the login that migrates, and let the one that runs step into its roles where it is another one.
+
+    Args:
+        catalogue: as for ``upgrade``.
 
     Raises:
         MigrationRefused, PostgresUnavailable: as ``upgrade``.
     """
-    upgrade(owner.dsn)
+    upgrade(owner.dsn, catalogue=catalogue)
     if owner.user != running.user:
         try:
             ensure_running_login(owner.dsn, running.user, running.password)

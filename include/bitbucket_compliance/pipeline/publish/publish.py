@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, LiteralString
 
 from bitbucket_compliance.core.database import Connection, as_json, refresh_statistics, run_sql
@@ -13,7 +13,7 @@ from bitbucket_compliance.pipeline.publish.readiness import require_answers
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
 from bitbucket_compliance.security_tests import CATALOGUE
-from bitbucket_compliance.security_tests.model import SecurityTest
+from bitbucket_compliance.security_tests.published import require_catalogue
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +49,14 @@ def publish(connection: Connection, run: Run) -> Publication:
 
     Raises:
         NotReadyToPublish: see ``require_answers``; nothing is written.
+        SchemaMissing: see ``require_catalogue``.
     """
     require_answers(connection, run)
+    require_catalogue(connection)
     subjects = judged_subjects(connection, run)
     keys = {**run.keys, **_catalogue(run), **_thresholds(run), "subjects": subjects}
     keys["published_at"] = lock_results(connection, run.workspace)
     keys["workspace_id"] = workspace_id(connection, run.workspace)
-    _fill(connection, "tests", keys)
-    _fill(connection, "test_controls", keys, may_go="true")
-    _fill(connection, "reason_codes", keys, may_go="true")
     run_sql(connection, "pipeline/publish/expire_exceptions.sql", keys)
     run_sql(connection, "pipeline/publish/findings.sql", keys)
     refresh_statistics(connection, "compliance", "finding_records")
@@ -137,63 +136,15 @@ def _fill(connection: Connection, table: str, keys: Mapping[str, Any], may_go: L
 
 
 def _catalogue(run: Run) -> dict[str, Any]:
-    """The tests with what the policy says of them, their controls and reason codes, as JSON with a row each."""
+    """The policy of the tests, as JSON with a row each, and which of them are concerned by what."""
     policies = run.policy.tests
-    tests = [
-        {
-            "test_id": test.test_id,
-            "test_title": test.title,
-            "severity": test.severity,
-            "subject_type": test.subject_type,
-            "manual": test.manual,
-            "enabled": test.enabled,
-            "bases": _bases(test),
-            "cannot_see": test.cannot_see,
-            "display_order": test.order,
-            "description": test.description,
-        }
-        for test in CATALOGUE
-    ]
-    controls = [
-        {
-            "test_id": test.test_id,
-            "framework": control.framework.name,
-            "control": control.control,
-            "strength": control.strength,
-            "source": control.framework.source,
-            "note": control.note,
-        }
-        for test in CATALOGUE
-        for control in test.controls
-    ]
-    codes = [
-        {
-            "test_id": test.test_id,
-            "reason_code": code,
-            "status": reason.status,
-            "meaning": reason.meaning,
-            "remediation": reason.remediation,
-            "api_calls": [asdict(call) for call in reason.api_calls],
-        }
-        for test in CATALOGUE
-        for code, reason in test.every_reason.items()
-    ]
     severities = {test.severity for test in policies.values()}
     return {
-        "tests": as_json(tests),
         "policies": as_json([{"test_id": test_id, **vars(policy)} for test_id, policy in policies.items()]),
-        "test_controls": as_json(controls),
-        "reason_codes": as_json(codes),
         "tests_of_settings": [test.test_id for test in CATALOGUE if "configuration" in test.bases],
         "test_ids": [test.test_id for test in CATALOGUE if run.policy.enabled(test.test_id)],
         "days_to_fix": as_json({severity: run.policy.time_to_fix(severity).days for severity in severities}),
     }
-
-
-def _bases(test: SecurityTest) -> list[str]:
-    """What verdicts of the test may rest on."""
-    by_evidence = ["evidence"] if any(reason.basis == "evidence" for reason in test.reasons.values()) else []
-    return list(dict.fromkeys([*test.bases, *by_evidence]))
 
 
 def _thresholds(run: Run) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from bitbucket_compliance.pipeline.run.lease import give_lease_back, require_new
 from bitbucket_compliance.policy.model import contradictions
 from bitbucket_compliance.policy.overrides import keep_version
 from bitbucket_compliance.security_tests.policies import policy_of
+from bitbucket_compliance.security_tests.published import require_catalogue
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def start_run(
         PolicyInvalid: the overriding file, or what was set for the workspace, holds something unknown.
         RunNotNeeded: another run of the workspace is at work, or a later one went on already; or no event waits, or
             none can be answered now.
+        SchemaMissing: the database has the catalogue of another version.
         WaitForOtherRun: another run may have been interrupted a moment ago; come back to see.
     """
     plain_workspace(workspace)
@@ -42,6 +44,7 @@ def start_run(
     with postgres_errors(), connection:
         workspace = kept_as(connection, workspace)
         require_newest(connection, run_id)
+        require_catalogue(connection)
         policy = policy_of(connection, workspace)
         for told in contradictions(policy):
             log.warning("policy of workspace %s: %s", workspace, told)

@@ -1,5 +1,6 @@
 -- Purpose: the planner's statistics right after a bulk load, of a whole schema or of some of its tables: without them
--- it takes every table for empty until autovacuum comes by.
+-- it takes every table for empty until autovacuum comes by. A table that another workspace's transaction has just looked
+-- at is left out: it would have to be waited for until that one ends.
 
 CREATE FUNCTION staging.refresh_statistics(schema_name text, only_tables text[] DEFAULT null) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -15,7 +16,7 @@ BEGIN
         FROM pg_tables AS tables
         WHERE tables.schemaname = schema_name AND (only_tables IS null OR tables.tablename = any(only_tables))
     LOOP
-        EXECUTE format('ANALYZE %I.%I', schema_name, table_name);
+        EXECUTE format('ANALYZE (SKIP_LOCKED) %I.%I', schema_name, table_name);
     END LOOP;
 END
 $statistics$;
