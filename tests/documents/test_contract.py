@@ -256,7 +256,7 @@ def test_datacontract_cli_finds_what_is_missing_or_wrong(
     tool: Path, filled: Callable[[str], dict[str, str]], database: Database, relation: str
 ) -> None:
     statement, said = BROKEN[relation]
-    database.execute(statement)  # type: ignore[call-overload]
+    database.execute(statement.encode())
     done = run(tool, "test", str(FILE), "--schema-name", relation, **filled(odcs.READER))
     assert done.returncode != 0
     assert said in done.stdout + done.stderr

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
-from bitbucket_compliance.security_tests.model import Basis, Severity, Status, SubjectType
+from bitbucket_compliance.policy.model import Severity
+from bitbucket_compliance.security_tests.model import Basis, Status, SubjectType
 from tests.documents.contract.catalogue import Column, Relation
 
 STATUSES: Final = get_args(Status)
