@@ -141,6 +141,12 @@ def test_rows_of_one_person_that_contradict_each_other_are_counted(take: Take) -
     assert "rows of 1 people contradict" in told and told.endswith("line 32, 33")
 
 
+def test_what_stands_in_a_file_makes_no_line_of_its_own(take: Take) -> None:
+    taken = take(f'email,"status","end\ndate"\n{STAFF}a@x.io,"x\nimported: all",soon\n', preview=True)
+    assert all("\n" not in line for line in taken.lines())
+    assert not [line for line in str(taken).splitlines() if line.startswith("imported")]
+
+
 STATES = ("active", "terminated", "on leave", "gone", "", "N/A")
 ADDRESSES = ("a@x.io", "b@x.io; c@x.io", "N/A", "nobody at all", "", "=1+1", "\u200bd@x.io")
 DAYS = ("", "2026-10-31", "01/02/2026", "0026-01-01", "soon", "-")

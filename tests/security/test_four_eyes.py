@@ -114,9 +114,8 @@ def test_who_signed_in_elsewhere_counts_as_nobody_else_unless_mapped(database: D
 def test_an_export_that_a_dag_imports_waits_for_somebody_else(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "mfa.csv"
     path.write_bytes(EXPORT)
-    assert "it decides nothing before somebody else accepts it" in import_file(
-        database, "mfa", path, imported_by="airflow:owner"
-    )
+    taken = import_file(database, "mfa", path, imported_by="airflow:owner")
+    assert "it decides nothing before somebody else accepts it" in str(taken)
     row = database.execute("SELECT evidence_id::text AS id, status FROM compliance.evidence").fetchone()
     assert row and row["status"] == "submitted"
     with pytest.raises(EvidenceRefused, match="somebody else has to decide"):
@@ -147,7 +146,7 @@ def test_where_the_policy_requires_a_review_an_operator_s_export_waits_for_someb
     path.write_bytes(EXPORT)
     monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
     taken = import_file(database, "mfa", path, imported_by="os:root", is_vouched_for=True)
-    assert "it decides nothing before somebody else accepts it" in taken
+    assert "it decides nothing before somebody else accepts it" in str(taken)
     row = database.execute("SELECT evidence_id::text AS id, status FROM compliance.evidence").fetchone()
     assert row and row["status"] == "submitted"
     with pytest.raises(EvidenceRefused, match="somebody else has to decide"):

@@ -408,6 +408,83 @@ def test_left_over_access_is_judged_as_defined(random: Random) -> None:
     assert [reasons[code].status for code in codes] == [STATUS_OF.get(code, "pending") for code in codes]
 
 
+ROSTERS = ("employees", "contractors", "interns")
+
+
+@pytest.mark.slow
+@seeded
+@given(st.randoms(use_true_random=True))
+def test_nobody_passes_or_fails_by_a_roster_that_may_not_decide(random: Random) -> None:
+    from bitbucket_compliance.security_tests.offboarded_access_removed.verdict import decide
+
+    members, confirmed, lookup = any_members(random), any_confirmed(random), random.choice(LOOKUPS)
+    rosters = {name: any_roster(random) for name in ROSTERS}
+    refused = {name: random.choice([[], [], any_roster(random)[:1]]) for name, rows in rosters.items() if rows}
+    ages = {name: random.choice([0, 0, 0, 8]) for name in ROSTERS}
+    precedence = random.sample(ROSTERS, random.randrange(4))
+    rank = {name: precedence.index(name) if name in precedence else len(precedence) for name in ROSTERS}
+    columns = (
+        "line",
+        "email",
+        "name",
+        "status",
+        "end_date",
+        "account_id",
+        "imported_at",
+        "roster_name",
+        "other_emails",
+    )
+    tables = [
+        frame(
+            [
+                (line, *row, NOW - timedelta(days=ages[name]), name, [])
+                for name, rows in rows_of.items()
+                for line, row in enumerate(rows, start=first)
+            ],
+            *columns,
+        )
+        for rows_of, first in ((rosters, 2), (refused, 50))
+    ]
+    verdicts = decide(
+        members=members_frame(members),
+        emails=frame([(email, f"m{number}") for email, number in sorted(confirmed)], "email", "member_id"),
+        roster=tables[0],
+        refused=tables[1].drop(columns=["status", "end_date"]),
+        lookup=lookup,
+        as_of=NOW,
+        today=TODAY,
+        grace_days=0,
+        max_age_days=7,
+        precedence=precedence,
+    )
+    is_unresolved = lookup in LOOKUP_CODES and bool(
+        {row[0] for rows in rosters.values() for row in rows if row[0]} - {email for email, _ in confirmed}
+    )
+    for number, code in enumerate(verdicts.reason_code):
+        says: dict[str, list[bool]] = {}
+        for name, rows in rosters.items():
+            for row in rows:
+                if members_of_row(members, row[0], row[4], confirmed) == [number]:
+                    is_gone = row[2] == "terminated" and (row[3] is None or row[3] < TODAY)
+                    says.setdefault(name, []).append(is_gone)
+        spoiled = {
+            name
+            for name, rows in refused.items()
+            for row in rows
+            if number in members_of_row(members, row[0], row[4], confirmed)
+            or (row[0] is row[4] is None and same_name(row[1], members[number][1]))
+        }
+        if code not in ("on_roster", "offboarded"):
+            continue
+        first = min(rank[name] for name in says)
+        deciding = {name: all(gone) for name, gone in says.items() if rank[name] == first}
+        assert all(ages[name] <= 7 for name in deciding)
+        assert set(deciding.values()) == {code == "offboarded"}
+        assert not spoiled if code == "on_roster" else not any(rank[name] <= first for name in spoiled)
+        unseen = [name for name in ROSTERS if rosters[name] and name not in deciding and rank[name] <= first]
+        assert not (is_unresolved and unseen)
+
+
 @pytest.mark.slow
 @seeded
 @given(st.randoms(use_true_random=True))

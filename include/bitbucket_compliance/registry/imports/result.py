@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from bitbucket_compliance.core.printable import printable
+
 
 @dataclass(frozen=True)
 class Matches:
@@ -45,7 +47,13 @@ class ImportResult:
     unclear: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
-        """The lines that a person reads: what was taken first; of a preview also columns, rows and matches."""
+        """The lines that a person reads: what was taken first; of a preview also columns, rows and matches.
+
+        What stands in a file makes no line of its own.
+        """
+        return map(printable, self._lines())
+
+    def _lines(self) -> Iterator[str]:
         if not self.is_preview:
             yield f"imported: {self.kind} {self.name}: {self.told}"
             yield from self.unclear
