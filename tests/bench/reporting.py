@@ -124,7 +124,7 @@ def make_history(dsn: str, size: Size) -> None:
         # A file holds several statements, which only a client-side cursor sends with values.
         cursor = psycopg.ClientCursor(connection)
         for name in ("history.sql", "exceptions.sql"):
-            cursor.execute((YEAR / name).read_text(encoding="utf-8"), values)  # type: ignore[arg-type]
+            cursor.execute((YEAR / name).read_text(encoding="utf-8"), values)
         connection.commit()
         connection.autocommit = True
         # What autovacuum would have done in a year.
@@ -211,9 +211,9 @@ def measure(dsn: str, name: str, statement: str) -> Timed:
     with psycopg.connect(dsn, autocommit=True) as connection:
         for _ in range(REPETITIONS + 1):
             started = time.monotonic()
-            rows = connection.execute(statement).fetchall()  # type: ignore[arg-type]
+            rows = connection.execute(statement).fetchall()
             seconds.append(time.monotonic() - started)
-        plan = connection.execute("EXPLAIN (ANALYZE, BUFFERS) " + statement).fetchall()  # type: ignore[arg-type]
+        plan = connection.execute("EXPLAIN (ANALYZE, BUFFERS) " + statement).fetchall()
     return Timed(name, len(rows), statistics.median(seconds[1:]), "\n".join(line for (line,) in plan))
 
 

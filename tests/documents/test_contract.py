@@ -77,9 +77,9 @@ def test_a_contract_is_read_back_as_it_was_written(database: Database) -> None:
 ALTERATIONS = {
     "ALTER TABLE compliance.repositories ADD COLUMN stars integer": ("2.4.0", "repositories.stars: added (minor)"),
     "ALTER TABLE compliance.repositories DROP COLUMN language": ("3.0.0", "repositories.language: removed (major)"),
-    "ALTER TABLE compliance.members ALTER COLUMN role TYPE varchar(9)": (
+    "ALTER TABLE compliance.repositories ALTER COLUMN language TYPE varchar(9)": (
         "3.0.0",
-        "members.role: type text became character varying(9) (major)",
+        "repositories.language: type text became character varying(9) (major)",
     ),
     "COMMENT ON COLUMN compliance.tests.severity IS 'How bad.'": (
         "2.3.5",
@@ -256,7 +256,7 @@ def test_datacontract_cli_finds_what_is_missing_or_wrong(
     tool: Path, filled: Callable[[str], dict[str, str]], database: Database, relation: str
 ) -> None:
     statement, said = BROKEN[relation]
-    database.execute(statement)  # type: ignore[call-overload]
+    database.execute(statement)
     done = run(tool, "test", str(FILE), "--schema-name", relation, **filled(odcs.READER))
     assert done.returncode != 0
     assert said in done.stdout + done.stderr

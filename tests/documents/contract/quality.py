@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
-from bitbucket_compliance.security_tests.model import Basis, Severity, Status, SubjectType
+from bitbucket_compliance.policy.model import Severity
+from bitbucket_compliance.security_tests.model import Basis, Status, SubjectType
 from tests.documents.contract.catalogue import Column, Relation
 
 STATUSES: Final = get_args(Status)
@@ -31,6 +32,9 @@ ACCEPTED: Final[Mapping[str, tuple[str, ...]]] = {
     "sensitivity": ("public", "internal", "confidential", "restricted"),
     "visibility": ("public", "private"),
     "matched_by": ("account_id", "email", "name"),
+    "decision": ("keep", "revoke"),
+    "offboarding_status": STATUSES,
+    "two_step_verification": STATUSES,
     "hr_status": ("active", "on_leave", "terminated"),
 }
 _COUNTED: Final = "summed.passing + summed.failing + summed.pending + summed.error + summed.not_applicable"
@@ -70,6 +74,10 @@ RULES: Final[Mapping[str, Mapping[str, str]]] = {
         f" WHERE {_COUNTED} IS DISTINCT FROM results.held",
         "A day without a whole run shows nothing as effective.": "SELECT count(*) FROM compliance.daily_trend"
         " WHERE (effective IS NULL) = observed OR effective > passing",
+    },
+    "access_review": {
+        "Who is on the roster for certain is matched by account id or address.": "SELECT count(*)"
+        " FROM compliance.access_review WHERE hr_status IS NOT NULL AND matched_by NOT IN ('account_id', 'email')",
     },
     "workspace_score": {
         "The score recounts from result_overview.": "SELECT count(*) FROM compliance.workspace_score AS summed"
