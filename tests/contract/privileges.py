@@ -85,6 +85,7 @@ integration.connections            S        S       -      -      SIUD   -
 integration.request_use            S        S       -      -      -      -
 integration.webhook_health         S        S       -      -      -      -
 integration.*                      S        -       -      -      -      -
+compliance.access_review           -        -       -      S      -      -
 compliance.*                       S        S       S      -      -      -
 """
 _FUNCTIONS = """

@@ -77,9 +77,9 @@ def test_a_contract_is_read_back_as_it_was_written(database: Database) -> None:
 ALTERATIONS = {
     "ALTER TABLE compliance.repositories ADD COLUMN stars integer": ("2.4.0", "repositories.stars: added (minor)"),
     "ALTER TABLE compliance.repositories DROP COLUMN language": ("3.0.0", "repositories.language: removed (major)"),
-    "ALTER TABLE compliance.members ALTER COLUMN role TYPE varchar(9)": (
+    "ALTER TABLE compliance.repositories ALTER COLUMN language TYPE varchar(9)": (
         "3.0.0",
-        "members.role: type text became character varying(9) (major)",
+        "repositories.language: type text became character varying(9) (major)",
     ),
     "COMMENT ON COLUMN compliance.tests.severity IS 'How bad.'": (
         "2.3.5",

@@ -442,3 +442,38 @@ def test_members_to_review_say_why(
                 )
         rows = database.execute("SELECT why, two_step_verification FROM compliance.members_to_review").fetchall()
         assert [(row["why"], row["two_step_verification"]) for row in rows] == ([(why, "passing")] if why else [])
+
+
+def test_the_access_review_shows_somebody_in_charge_of_people_what_the_roster_says_and_what_was_decided(
+    database: Database,
+) -> None:
+    with undone(database):
+        publish_catalogue(database)
+        members = (("{a}", "email", "active"), ("{b}", None, None), ("{c}", "account_id", "terminated"))
+        for member_id, matched_by, hr_status in members:
+            database.execute(
+                "INSERT INTO compliance.members (workspace, member_id, member_type, role, matched_by)"
+                " VALUES ('acme', %s, 'user', 'member', %s)",
+                (member_id, matched_by),
+            )
+            if hr_status:
+                database.execute(
+                    "INSERT INTO compliance.member_employment (workspace, member_id, hr_status)"
+                    " VALUES ('acme', %s, %s)",
+                    (member_id, hr_status),
+                )
+        for member_id, decision in (("{a}", "revoke"), ("{a}", "keep"), ("{c}", "revoke")):
+            database.execute(
+                "INSERT INTO registry.access_reviews (workspace, member_id, needs_review, decision, reviewed_by)"
+                " VALUES ('acme', %s, false, %s, 'airflow:olga')",
+                (member_id, decision),
+            )
+        database.execute("SET LOCAL ROLE compliance_people_reader")
+        rows = database.execute("SELECT * FROM compliance.access_review ORDER BY member_id").fetchall()
+        database.execute("RESET ROLE")
+        shown = ("member_id", "role", "hr_status", "matched_by", "needs_review", "decision", "is_still_there")
+        assert [tuple(row[name] for name in shown) for row in rows] == [
+            ("{a}", "member", "active", "email", False, "keep", False),
+            ("{b}", "member", None, None, True, None, None),
+            ("{c}", "member", "terminated", "account_id", False, "revoke", True),
+        ]

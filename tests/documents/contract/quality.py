@@ -32,6 +32,9 @@ ACCEPTED: Final[Mapping[str, tuple[str, ...]]] = {
     "sensitivity": ("public", "internal", "confidential", "restricted"),
     "visibility": ("public", "private"),
     "matched_by": ("account_id", "email", "name"),
+    "decision": ("keep", "revoke"),
+    "offboarding_status": STATUSES,
+    "two_step_verification": STATUSES,
     "hr_status": ("active", "on_leave", "terminated"),
 }
 _COUNTED: Final = "summed.passing + summed.failing + summed.pending + summed.error + summed.not_applicable"
@@ -71,6 +74,10 @@ RULES: Final[Mapping[str, Mapping[str, str]]] = {
         f" WHERE {_COUNTED} IS DISTINCT FROM results.held",
         "A day without a whole run shows nothing as effective.": "SELECT count(*) FROM compliance.daily_trend"
         " WHERE (effective IS NULL) = observed OR effective > passing",
+    },
+    "access_review": {
+        "Who is on the roster for certain is matched by account id or address.": "SELECT count(*)"
+        " FROM compliance.access_review WHERE hr_status IS NOT NULL AND matched_by NOT IN ('account_id', 'email')",
     },
     "workspace_score": {
         "The score recounts from result_overview.": "SELECT count(*) FROM compliance.workspace_score AS summed"
