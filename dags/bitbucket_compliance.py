@@ -22,8 +22,9 @@ with DAG(
     catchup=False,
     # It runs only when somebody or something asks; a paused one would leave them waiting.
     is_paused_upon_creation=False,
-    # Of two runs of one workspace the later one is skipped, by a lease in Postgres.
-    max_active_runs=8,
+    # Of two runs of a workspace the later one is skipped, by a lease in Postgres. One that waits for requests holds no
+    # worker and must not keep another workspace from one: how much is at work at once is the executor's affair.
+    max_active_runs=1000,
     params={
         "workspace": Param(
             type="string", minLength=1, description="Slug of the workspace: the part behind bitbucket.org/"
@@ -42,6 +43,8 @@ with DAG(
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=5),
         "execution_timeout": timedelta(hours=2),
+        # Where workers are few, runs that are nearly done go first: results come one by one, not all at the end.
+        "weight_rule": "upstream",
         "on_failure_callback": callbacks.report_failure,
     },
     # A large workspace waits for requests for hours (thresholds.reading_hours of the policy).

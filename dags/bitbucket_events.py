@@ -11,7 +11,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
 from bitbucket_cloud.triggers.webhook_events import WebhookEventTrigger
-from bitbucket_compliance.pipeline.run import SILENCE
+from bitbucket_compliance.pipeline.run import QUEUED
 from bitbucket_compliance.tasks import callbacks
 
 EVENTS = Asset(
@@ -24,7 +24,7 @@ EVENTS = Asset(
                 "compliance_postgres",
                 quiet_seconds=5.0,
                 longest_seconds=20.0,
-                silent_seconds=SILENCE,
+                silent_seconds=QUEUED,
                 role="compliance_pipeline",
             ),
         )

@@ -46,7 +46,7 @@ print(json.dumps({
     "dags": {
         dag.dag_id: {
             "tags": sorted(dag.tags), "owner": dag.owner, "doc": dag.doc_md, "catchup": dag.catchup,
-            "is_paused": dag.is_paused_upon_creation,
+            "is_paused": dag.is_paused_upon_creation, "most_runs": dag.max_active_runs,
             "groups": sorted(group for group in dag.task_group.get_task_group_dict() if group),
             "tasks": {task.task_id: describe(task) for task in dag.tasks},
         }
@@ -152,3 +152,7 @@ def test_the_workspace_is_given_back_whatever_happens(parsed: dict[str, Any]) ->
 
 def test_no_dag_waits_paused_for_somebody_to_find_it(parsed: dict[str, Any]) -> None:
     assert {dag_id for dag_id, dag in parsed["dags"].items() if dag["is_paused"] is not False} == set()
+
+
+def test_runs_that_wait_for_requests_keep_no_other_workspace_from_a_place(parsed: dict[str, Any]) -> None:
+    assert parsed["dags"]["bitbucket_compliance"]["most_runs"] >= 500, "a place is counted while a run only waits"

@@ -13,6 +13,7 @@ from bitbucket_compliance.pipeline.gate import gate as gates
 from bitbucket_compliance.pipeline.judge import judge as judging
 from bitbucket_compliance.pipeline.publish import publish as publishing
 from bitbucket_compliance.pipeline.run import lifecycle
+from bitbucket_compliance.pipeline.run.lease import Airflow
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage import stage as staging
@@ -22,11 +23,18 @@ T = TypeVar("T")
 
 
 def start_run(
-    workspace: str, run_id: str, full_refresh: bool, incremental: bool = False, asked_at: datetime | None = None
+    workspace: str,
+    run_id: str,
+    full_refresh: bool,
+    incremental: bool = False,
+    asked_at: datetime | None = None,
+    airflow: Airflow | None = None,
 ) -> None:
     """Open the run; see ``bitbucket_compliance.pipeline.run.lifecycle.start_run``."""
     with fail_without_retry():
-        lifecycle.start_run(workspace, run_id, full_refresh=full_refresh, incremental=incremental, asked_at=asked_at)
+        lifecycle.start_run(
+            workspace, run_id, full_refresh=full_refresh, incremental=incremental, asked_at=asked_at, airflow=airflow
+        )
 
 
 def finish_run(workspace: str, run_id: str) -> None:

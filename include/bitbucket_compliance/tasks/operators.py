@@ -29,17 +29,17 @@ class _WaitingOperator(BaseOperator):
 
     def execute(self, context: Any) -> None:
         """The step's first try."""
-        self._step_or_defer()
+        self._step_or_defer(context)
 
     def resume(self, context: Any, event: Any = None) -> None:
         """The step again, after a wait."""
-        self._step_or_defer()
+        self._step_or_defer(context)
 
     @abstractmethod
-    def step(self) -> None:
+    def step(self, context: Any) -> None:
         """What subclasses do."""
 
-    def _step_or_defer(self) -> None:
+    def _step_or_defer(self, context: Any) -> None:
         from datetime import UTC, datetime
 
         from airflow.providers.standard.triggers.temporal import DateTimeTrigger
@@ -47,7 +47,7 @@ class _WaitingOperator(BaseOperator):
         from bitbucket_compliance.core.errors import Waiting
 
         try:
-            self.step()
+            self.step(context)
         except Waiting as waiting:
             moment = max(waiting.resume_at, datetime.now(UTC) + timedelta(seconds=1))
             log.info("progress: %s; goes on at %s UTC", waiting, moment.strftime("%H:%M:%S"))
@@ -61,7 +61,8 @@ class _WaitingOperator(BaseOperator):
 class StartRunOperator(_WaitingOperator):
     """Opens a run, or skips it where another run of the workspace is at work or there is nothing to do.
 
-    Where another run was at work a moment ago and may have been interrupted, it comes back when that shows.
+    Where a run that no scheduler stands behind was at work a moment ago and may have been interrupted, it comes back
+    when that shows.
 
     Args:
         asked_at: when the run was asked for, in ISO 8601.
@@ -79,11 +80,12 @@ class StartRunOperator(_WaitingOperator):
         self.full_refresh = full_refresh
         self.incremental = incremental
 
-    def step(self) -> None:
+    def step(self, context: Any) -> None:
         """See ``bitbucket_compliance.pipeline.run.run.start_run``."""
         from datetime import datetime
 
         from bitbucket_compliance.tasks import bitbucket_compliance as tasks
+        from bitbucket_compliance.tasks.airflow_runs import AirflowRuns
         from bitbucket_compliance.tasks.frame import skip_where_not_needed
 
         with skip_where_not_needed():
@@ -93,6 +95,7 @@ class StartRunOperator(_WaitingOperator):
                 full_refresh=str(self.full_refresh) == "True",
                 incremental=str(self.incremental) == "True",
                 asked_at=datetime.fromisoformat(self.asked_at),
+                airflow=AirflowRuns(context["ti"]),
             )
 
 
@@ -109,7 +112,7 @@ class ReadingOperator(_WaitingOperator):
         super().__init__(**kwargs)
         self.chunk = chunk
 
-    def step(self) -> None:
+    def step(self, context: Any) -> None:
         """See ``bitbucket_compliance.pipeline.extract``."""
         from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import WorkspaceUnknown
-from bitbucket_compliance.pipeline.run.lease import give_lease_back, take_lease, work_on
+from bitbucket_compliance.pipeline.run.lease import dag_of, give_lease_back, take_lease, work_on
 from bitbucket_compliance.pipeline.run.run import Run
 
 log = logging.getLogger(__name__)
@@ -88,15 +88,15 @@ def recognise(connection: Connection, run: Run, workspace_id: str, slug: str) ->
             f"renamed or deleted; run that one by its slug of today, or purge what is kept of {slug!r}, then run again"
         )
     known = next((str(row["workspace"]) for row in under), None)
-    now = datetime.now(UTC)
+    now, dag_id = datetime.now(UTC), dag_of(connection, run.run_id)
     if known not in (None, slug):
-        take_lease(connection, str(known), run.run_id, now)
+        take_lease(connection, str(known), run.run_id, now, dag_id=dag_id)
         connection.execute("SELECT integration.rename_workspace(%s, %s)", (workspace_id, slug))
         give_lease_back(connection, str(known), run.run_id)
         log.warning("workspace %s is called %s now: all that is kept of it goes by this slug", known, slug)
     if run.workspace != slug:
         give_lease_back(connection, run.workspace, run.run_id)
-        take_lease(connection, slug, run.run_id, now)
+        take_lease(connection, slug, run.run_id, now, dag_id=dag_id)
         connection.execute("UPDATE integration.runs SET workspace = %s WHERE run_id = %s", (slug, run.run_id))
     connection.commit()
     work_on(connection, slug)

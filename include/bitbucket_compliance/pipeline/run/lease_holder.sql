@@ -2,7 +2,9 @@
 -- it waits for requests, or it gave a sign of life since another run asked for the workspace.
 
 SELECT
+    leases.workspace,
     leases.run_id,
+    leases.dag_id,
     leases.renewed_at,
     leases.waits_until,
     coalesce(runs.started_at, leases.renewed_at) AS since,

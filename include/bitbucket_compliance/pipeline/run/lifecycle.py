@@ -7,7 +7,13 @@ from bitbucket_compliance.core.database import connect, run_sql
 from bitbucket_compliance.core.errors import postgres_errors
 from bitbucket_compliance.pipeline.run.events.waiting import release_events, require_events
 from bitbucket_compliance.pipeline.run.identity import kept_as, plain_workspace, workspace_of
-from bitbucket_compliance.pipeline.run.lease import give_lease_back, require_newest, take_lease, take_lease_at_once
+from bitbucket_compliance.pipeline.run.lease import (
+    Airflow,
+    give_lease_back,
+    require_newest,
+    take_lease,
+    take_lease_at_once,
+)
 from bitbucket_compliance.policy.model import contradictions
 from bitbucket_compliance.policy.overrides import keep_version
 from bitbucket_compliance.security_tests.policies import policy_of
@@ -23,6 +29,7 @@ def start_run(
     full_refresh: bool = False,
     incremental: bool = False,
     asked_at: datetime | None = None,
+    airflow: Airflow | None = None,
 ) -> None:
     """Take the workspace's lease, validate the policy and open the run's row.
 
@@ -30,6 +37,7 @@ def start_run(
         incremental: the run reads what webhooks announced, and judges the repositories it read. All others are judged
             too where the policy is another than that of the last published run.
         asked_at: when the run was first asked for; None: now.
+        airflow: knows which runs have ended; None: what their tasks show has to do.
 
     Raises:
         WorkspaceUnknown: the parameter is no workspace slug and no uuid.
@@ -50,9 +58,9 @@ def start_run(
             log.warning("policy of workspace %s: %s", workspace, told)
         if incremental:
             require_events(connection, workspace, run_id)
-            take_lease_at_once(connection, workspace, run_id)
+            take_lease_at_once(connection, workspace, run_id, airflow)
         else:
-            take_lease(connection, workspace, run_id, asked_at or datetime.now(UTC))
+            take_lease(connection, workspace, run_id, asked_at or datetime.now(UTC), airflow=airflow)
         keys = {
             "run_id": run_id,
             "workspace": workspace,

@@ -77,10 +77,13 @@ CREATE TABLE integration.workspace_leases (
     workspace text PRIMARY KEY,
     run_id text NOT NULL,
     renewed_at timestamptz NOT NULL,
-    waits_until timestamptz
+    waits_until timestamptz,
+    dag_id text
 );
 COMMENT ON TABLE integration.workspace_leases IS
 'The run that may write for a workspace. A task of any other run of it stops before it writes.';
+COMMENT ON COLUMN integration.workspace_leases.dag_id IS
+'The DAG whose run it is in Airflow, which can be asked whether it has ended; null: no scheduler stands behind the run.';
 COMMENT ON COLUMN integration.workspace_leases.waits_until IS
 'Until when the run holds no worker because it waits for requests; null while it works.';
 
