@@ -17,20 +17,14 @@ ever overwritten: who set what when stands in ``registry.classification_history`
 what was in force before an import is in force again when that is taken back (``taken_back``).
 """
 
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
-from zoneinfo import ZoneInfo
 
-from psycopg.types.json import Jsonb
-
-from bitbucket_compliance.core.database import Connection, copy_rows, one_row, refresh_statistics, run_sql
-from bitbucket_compliance.core.errors import ImportRefused, SourceWrong
+from bitbucket_compliance.core.database import Connection, run_sql
+from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.core.printable import printable
-from bitbucket_compliance.registry.classification import declare, new_entries, one_at_a_time
+from bitbucket_compliance.registry.classification import declare, new_entries
 from bitbucket_compliance.registry.evidence.mfa_export import export_lines, unmatched_lines
 from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence, locked_evidence
 from bitbucket_compliance.registry.evidence.rules import MFA_TEST, Claim
@@ -40,19 +34,13 @@ from bitbucket_compliance.registry.evidence_files.checks import sha256_of
 from bitbucket_compliance.registry.evidence_files.store import keep
 from bitbucket_compliance.registry.evidence_files.types import CSV, CleanFile
 from bitbucket_compliance.registry.imports import classification_rows
-from bitbucket_compliance.registry.imports.mapping import RosterMapping, load_mapping
-from bitbucket_compliance.registry.imports.result import ImportResult, Matches
-from bitbucket_compliance.registry.imports.roster import Roster, read_roster
-from bitbucket_compliance.registry.tables.file import File, refused
+from bitbucket_compliance.registry.imports.mapping import load_mapping
+from bitbucket_compliance.registry.imports.record import members_named, note_import, one_import_at_a_time
+from bitbucket_compliance.registry.imports.result import ImportResult
+from bitbucket_compliance.registry.imports.take_roster import MAIN, import_roster
+from bitbucket_compliance.registry.tables.file import File
 from bitbucket_compliance.registry.tables.read import read_content, read_table
-from bitbucket_compliance.security_tests.matching import MAIN_ROSTER
 from bitbucket_compliance.security_tests.policies import load_policy
-
-#: a roster may be shorter than the one before by so many people, whatever their share
-FEW: Final = 3
-#: the roster where nobody names one
-MAIN: Final = MAIN_ROSTER
-_ROSTER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 def import_file(
@@ -107,182 +95,9 @@ def import_file(
         file = read_table(path, classification_rows.is_header)
         if preview:
             return _preview_classification(connection, file)
-        with _one_at_a_time(connection):
+        with one_import_at_a_time(connection):
             return _take_classification(connection, file, imported_by)
     return _import_mfa(connection, path, imported_by, captured_on, preview=preview, is_vouched_for=is_vouched_for)
-
-
-def import_roster(
-    connection: Connection,
-    file: File,
-    *,
-    imported_by: str,
-    mapping: str = "",
-    roster_name: str = MAIN,
-    strict: bool = False,
-    may_shrink: bool = False,
-    preview: bool = False,
-) -> ImportResult:
-    """Take a roster; ``roster_sources`` reads those that come from no file.
-
-    Args:
-        mapping: what its columns and words mean: a preset's name or the path of a YAML file; empty: the default.
-        roster_name: which roster it is, where there are several: it takes the place of the one of this name alone.
-        strict: one row that can't be used refuses it.
-        may_shrink: a person confirms that it may name many people less than the one before.
-        preview: nothing is written.
-
-    Raises:
-        ImportRefused: it names nobody, or many people less than the one before; or too many of its rows can't be used,
-            each named with its column and reason.
-        SourceWrong: there is no such mapping, or the name of the roster is none.
-    """
-    name = _roster_name(roster_name)
-    thresholds = load_policy().thresholds
-    meant = load_mapping(mapping)
-    roster = read_roster(file, meant, ZoneInfo(thresholds.time_zone))
-    roster.refuse_if_bad(thresholds.max_bad_row_share, strict=strict)
-    import_id = None
-    if preview:
-        if not may_shrink:
-            _check_shrinkage(connection, name, roster, thresholds.max_shrink_share)
-    else:
-        with _one_at_a_time(connection):
-            if not may_shrink:
-                _check_shrinkage(connection, name, roster, thresholds.max_shrink_share)
-            import_id = _write_roster(connection, name, roster, meant, imported_by)
-    people = f"{len(roster.people)} people"
-    return ImportResult(
-        "roster",
-        file.name,
-        people if name == MAIN else f"{people} of the roster {name}",
-        import_id,
-        is_preview=preview,
-        columns=roster.columns,
-        rows=len(file.rows),
-        taken=len(roster.people),
-        matches=_matches(connection, roster) if preview else None,
-        unclear=tuple(roster.unclear(thresholds.day_of(datetime.now(UTC)))),
-    )
-
-
-def _roster_name(given: str) -> str:
-    name = given.strip().lower() or MAIN
-    if not _ROSTER_NAME.fullmatch(name):
-        raise SourceWrong(
-            f"{given[:60]!r} is no name of a roster: write up to 40 letters, digits, - and _, such as contractors"
-        )
-    return name
-
-
-def _write_roster(connection: Connection, name: str, roster: Roster, mapping: RosterMapping, imported_by: str) -> int:
-    connection.execute(
-        "INSERT INTO registry.roster_mappings (mapping_version, body) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        (mapping.version, Jsonb(mapping.body)),
-    )
-    import_id = _note_import(
-        connection,
-        "roster",
-        roster.file,
-        imported_by,
-        len(roster.people),
-        roster_name=name,
-        mapping=mapping,
-        refused_rows=len(roster.refused),
-    )
-    copy_rows(
-        connection,
-        "COPY registry.people (import_id, line, email, name, status, end_date, account_id, other_emails) FROM STDIN",
-        ((import_id, *vars(person).values()) for person in roster.people),
-    )
-    copy_rows(
-        connection,
-        "COPY registry.refused_rows (import_id, line, problems, email, name, account_id, other_emails) FROM STDIN",
-        ((import_id, *vars(row).values()) for row in roster.refused),
-    )
-    return import_id
-
-
-def _matches(connection: Connection, roster: Roster) -> Matches:
-    emails = {email for one in roster.people for email in (one.email, *one.other_emails) if email}
-    return _members_named(connection, emails, {one.account_id for one in roster.people if one.account_id})
-
-
-def _members_named(connection: Connection, emails: set[str], account_ids: set[str]) -> Matches:
-    found = run_sql(
-        connection,
-        "registry/imports/members_named.sql",
-        {"emails": sorted(emails), "account_ids": sorted(account_ids)},
-    )
-    return Matches(**one_row(found))
-
-
-def _check_shrinkage(connection: Connection, name: str, roster: Roster, max_share: float) -> None:
-    """Refuse a roster that lost people as no company does in a day: half a roster calls everybody else unknown.
-
-    Raises:
-        ImportRefused: says how many were there, and how to confirm it.
-    """
-    before = connection.execute(
-        "SELECT row_count + refused_rows AS rows FROM registry.import_states"
-        " WHERE kind = 'roster' AND roster_name = %s AND is_in_force",
-        (name,),
-    ).fetchone()
-    people = len(roster.people) + len(roster.refused)
-    lost = before["rows"] - people if before else 0
-    confirm = "if that is right, confirm it: MAY_SHRINK=1, or may_shrink of the DAG"
-    if lost > FEW and lost > max_share * (people + lost):
-        raise refused(
-            roster.file.name,
-            f"it names {people} people, the roster before {people + lost}: more than {max_share:.0%} are missing; "
-            f"{confirm}",
-        )
-    if lost > 0 and roster.file.doubt:
-        raise refused(
-            roster.file.name,
-            f"it names {people} people, the roster before {people + lost}, and nothing shows that these are all: "
-            f"{roster.file.doubt}; {confirm}",
-        )
-
-
-@contextmanager
-def _one_at_a_time(connection: Connection) -> Iterator[None]:
-    """A transaction that no other import is in; what it adds is known to the planner."""
-    with one_at_a_time(connection):
-        yield
-        refresh_statistics(connection, "registry")
-
-
-def _note_import(
-    connection: Connection,
-    kind: str,
-    file: File,
-    imported_by: str,
-    rows: int,
-    *,
-    roster_name: str = MAIN,
-    mapping: RosterMapping | None = None,
-    refused_rows: int = 0,
-) -> int:
-    """The import's id."""
-    cursor = connection.execute(
-        "INSERT INTO registry.imports (kind, source, file_name, file_sha256, row_count, imported_by, roster_name,"
-        " mapping, mapping_version, refused_rows)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING import_id",
-        (
-            kind,
-            file.source,
-            file.name,
-            file.sha256,
-            rows,
-            imported_by,
-            roster_name,
-            mapping and mapping.name,
-            mapping and mapping.version,
-            refused_rows,
-        ),
-    )
-    return int(one_row(cursor)["import_id"])
 
 
 # -------------------------------------------------------------------------------------------------- classification
@@ -290,7 +105,7 @@ def _note_import(
 
 def _take_classification(connection: Connection, file: File, imported_by: str) -> ImportResult:
     entries = classification_rows.classification_entries(file)
-    import_id = _note_import(connection, "classification", file, imported_by, len(entries))
+    import_id = note_import(connection, "classification", file, imported_by, len(entries))
     changed = declare(connection, entries, declared_by=imported_by, import_id=import_id)
     told = f"{len(entries)} entries, {changed} of them new or changed"
     return ImportResult("classification", file.name, told, import_id, rows=len(file.rows), taken=len(entries))
@@ -344,7 +159,7 @@ def _import_mfa(
     if not (is_vouched_for and policy.evidence.review == "operator"):
         return _submit_mfa(connection, path, imported_by, captured_on or today)
     content = read_content(path)
-    with _one_at_a_time(connection):
+    with one_import_at_a_time(connection):
         return _take_mfa(connection, path.name, content, imported_by, captured_on, today)
 
 
@@ -358,7 +173,7 @@ def _preview_mfa(connection: Connection, path: Path) -> ImportResult:
         is_preview=True,
         rows=len(export.people) + len(export.nobody),
         taken=len(export.people),
-        matches=_members_named(connection, emails, {row.account_id for row in export.people if row.account_id}),
+        matches=members_named(connection, emails, {row.account_id for row in export.people if row.account_id}),
         unclear=tuple(f"noted: {line}" for line in export_lines(path.name, export)),
     )
 
@@ -397,7 +212,7 @@ def _take_mfa(
     url = keep(content, CSV.extensions[0])
     claim = Claim(MFA_TEST, None, "members", [], captured_on or today, imported_by, None)
     file = CleanFile(name, CSV, content, sha256, sha256)
-    import_id = _note_import(connection, "mfa", File(name, sha256, (), ()), imported_by, len(export.people))
+    import_id = note_import(connection, "mfa", File(name, sha256, (), ()), imported_by, len(export.people))
     evidence_id = insert_evidence(connection, claim, file, url, export.people, import_id)
     row = locked_evidence(connection, evidence_id)
     insert_decision(connection, row, "accepted", imported_by, None, load_policy(), self_review=True)

@@ -20,19 +20,16 @@ SELECT
     withdrawals.reason AS taken_back_because,
     withdrawals.import_id IS null
     AND (
-        EXISTS (
-            SELECT 1 FROM registry.rosters_in_force AS rosters
-            WHERE rosters.import_id = imports.import_id
-        )
-        OR EXISTS (
-            SELECT 1
+        imports.import_id IN (SELECT rosters.import_id FROM registry.rosters_in_force AS rosters)
+        OR imports.import_id IN (
+            SELECT entries.import_id
             FROM registry.classification_in_force AS entries
-            WHERE entries.import_id = imports.import_id
+            WHERE entries.import_id IS NOT null
         )
-        OR EXISTS (
-            SELECT 1
+        OR imports.import_id IN (
+            SELECT evidence.import_id
             FROM registry.evidence_states AS evidence
-            WHERE evidence.import_id = imports.import_id AND evidence.status = 'accepted'
+            WHERE evidence.status = 'accepted' AND evidence.import_id IS NOT null
         )
     ) AS is_in_force
 FROM registry.imports AS imports
