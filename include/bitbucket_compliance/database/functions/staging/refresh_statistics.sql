@@ -1,6 +1,6 @@
 -- Purpose: the planner's statistics right after a bulk load, of a whole schema or of some of its tables: without them
--- it takes every table for empty until autovacuum comes by. A table that another workspace's transaction has just looked
--- at is left out: it would have to be waited for until that one ends.
+-- it takes every table for empty until autovacuum comes by. A table that another workspace's transaction has just
+-- looked at is left out: it would have to be waited for until that one ends.
 
 CREATE FUNCTION staging.refresh_statistics(schema_name text, only_tables text[] DEFAULT null) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
