@@ -101,6 +101,8 @@ def test_every_reason_code_of_the_catalogue_that_the_demo_can_show_is_shown(
     # These need another roster, another day or other evidence than the demo has: see the tests' own tests.
     assert missing_somewhere == {
         "no_roster",
+        "roster_row_refused",
+        "rosters_contradict",
         "stale_roster",
         "evidence_expired",
         "evidence_accepted",

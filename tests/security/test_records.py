@@ -89,6 +89,7 @@ def test_a_closed_interval_stays_as_it_is(published: SandboxServer, database: Da
         ("registry.exceptions", "requested_at"),
         ("registry.evidence", "submitted_at"),
         ("registry.imports", "imported_at"),
+        ("registry.import_withdrawals", "taken_back_at"),
         ("registry.classification", "declared_at"),
         ("registry.policy_overrides", "set_at"),
         ("registry.access_reviews", "reviewed_at"),
@@ -104,7 +105,15 @@ def test_nobody_says_when_something_was_decided_but_the_server(
 
 
 @pytest.mark.parametrize(
-    "table", ["registry.evidence_decisions", "registry.exception_decisions", "registry.imports", "registry.evidence"]
+    "table",
+    [
+        "registry.evidence_decisions",
+        "registry.exception_decisions",
+        "registry.imports",
+        "registry.import_withdrawals",
+        "registry.refused_rows",
+        "registry.evidence",
+    ],
 )
 def test_what_people_declared_is_not_even_the_owners_to_change(database: Database, table: str) -> None:
     for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):  # noqa: S608
