@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,8 +45,8 @@ class Report:
 
     run: dict[str, Any]
     tests: list[dict[str, Any]]
-    decided: list[dict[str, Any]]
     work_seconds: float
+    decided: list[dict[str, Any]] = field(default_factory=list)
 
 
 def read_report(dsn: str, workspace: str) -> Report | None:
@@ -67,7 +67,7 @@ def read_report(dsn: str, workspace: str) -> Report | None:
         by_settings = [test.test_id for test in CATALOGUE if "configuration" in test.bases]
         decided = connection.execute(DECIDED_SQL, [workspace, by_settings]).fetchall()
         steps = connection.execute(STEPS_SQL, [run["run_id"]]).fetchall()
-    return Report(run, tests, decided, covered_seconds((step["started_at"], step["finished_at"]) for step in steps))
+    return Report(run, tests, covered_seconds((step["started_at"], step["finished_at"]) for step in steps), decided)
 
 
 def covered_seconds(intervals: Iterable[tuple[datetime, datetime]]) -> float:
@@ -96,7 +96,7 @@ def render_report(report: Report) -> str:
             *_aligned(rows),
             "",
             *(f"{test['test_id']}: {test['summary']}" for test in report.decided),
-            "",
+            *([""] if report.decided else []),
             f"run {run['run_id']}: {run['status']}, quality {run['quality']}",
             f"{_spent(run)}; scopes granted: {scopes_text}",
             *_not_read(run),

@@ -55,6 +55,7 @@ _TIMES = {
     ),
     "compliance.result_history": ("valid_from", "valid_to"),
     "compliance.finding_records": ("found_at", "due_at", "ended_at"),
+    "compliance.repository_history": ("valid_from", "valid_to", "recorded_at"),
     "compliance.stale_records": ("stale_from", "stale_to"),
     "compliance.exception_endings": ("ended_at",),
     "integration.publications": ("published_at",),

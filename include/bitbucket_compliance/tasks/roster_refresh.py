@@ -14,9 +14,9 @@ def refresh_roster(dag_run: Any) -> None:
     Raises:
         Exception: that of the first that failed, once all were tried.
     """
-    person = triggering_person(dag_run)
     failed: list[Exception] = []
     with skip_until_connected():
+        person = triggering_person(dag_run)
         for name in configured_rosters() or [MAIN]:
             try:
                 import_configured_roster(person, roster_name=name)

@@ -327,3 +327,38 @@ INNER JOIN compliance.result_history AS history
 LEFT JOIN failures AS ended ON failures.number = ended.number AND failures.stretch + 1 = ended.stretch
 WHERE failures.found_at IS NOT null;
 ANALYZE compliance.finding_records;
+
+INSERT INTO compliance.repository_history (
+    workspace, repository_id, slug, project_key, visibility, default_branch, classification, created_on, valid_from
+)
+SELECT
+    repositories.workspace,
+    repositories.repository_id,
+    repositories.slug,
+    repositories.project_key,
+    repositories.visibility,
+    repositories.default_branch,
+    repositories.classification,
+    now() - interval '2 years',
+    now() - interval '1 hour' - make_interval(days => %(runs)s - 1)
+FROM compliance.repositories AS repositories;
+
+INSERT INTO compliance.daily_observations (workspace, test_id, day, subjects, observed, not_read, recorded_at)
+SELECT
+    subjects.workspace,
+    subjects.test_id,
+    runs.finished_at::date,
+    subjects.counted,
+    subjects.counted,
+    0,
+    runs.finished_at
+FROM integration.runs AS runs
+CROSS JOIN (
+    SELECT
+        results.workspace,
+        results.test_id,
+        count(*) AS counted
+    FROM compliance.results AS results
+    GROUP BY results.workspace, results.test_id
+) AS subjects
+ON CONFLICT DO NOTHING;

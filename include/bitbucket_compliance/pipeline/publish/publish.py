@@ -71,6 +71,10 @@ def publish(connection: Connection, run: Run) -> Publication:
     gone = fill(connection, "compliance.result_history", "pipeline/publish/open_absences.sql", keys, only_adds=True)
     _fill(connection, "repositories", keys)
     forget_left(connection, "compliance.repositories", run.workspace)
+    run_sql(connection, "pipeline/publish/close_repository_history.sql", keys)
+    opening = "pipeline/publish/open_repository_history.sql"
+    fill(connection, "compliance.repository_history", opening, keys, only_adds=True)
+    _fill(connection, "daily_observations", keys)
     if subjects is None:
         keys_of_members = {**keys, **_matches(connection, run)}
         for table in ("members", "member_employment"):

@@ -1,5 +1,6 @@
 -- Purpose: trigger of compliance.result_history: an open interval may be ended, now or at the expiry of its exception;
--- nothing else of an interval ever changes. What the pipeline adds begins now, or where an exception expired.
+-- nothing else of an interval ever changes, but for the time at which that was recorded. What the pipeline adds begins
+-- now, or where an exception expired.
 
 CREATE FUNCTION integration.keep_history() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
@@ -23,6 +24,7 @@ BEGIN
                 )
             )
         THEN
+            new.recorded_at := clock_timestamp();
             RETURN new;
         END IF;
     ELSIF EXISTS (

@@ -122,6 +122,7 @@ CREATE TABLE compliance.result_history (
     evidence_until timestamptz,
     bypassed integer,
     workspace_id text,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (workspace, test_id, subject_id, valid_from),
     CHECK (valid_to IS null OR valid_to > valid_from)
 );
@@ -162,6 +163,8 @@ COMMENT ON COLUMN compliance.result_history.bypassed IS
 'How many merges in the window went around a rule that was in force, at the start of the interval.';
 COMMENT ON COLUMN compliance.result_history.workspace_id IS
 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
+COMMENT ON COLUMN compliance.result_history.recorded_at IS
+'When the row was written or ended, by the server''s clock: what is newer than the last load is what it lacks. A publication''s rows are seen when it commits, so begin an hour before.';
 COMMENT ON COLUMN compliance.result_history.valid_to IS 'Until when it held (exclusive); null: it still holds.';
 COMMENT ON COLUMN compliance.result_history.data_as_of IS
 'When the oldest data behind the verdict was read, at the start of the interval; null for intervals from before this was kept.';
@@ -385,6 +388,74 @@ COMMENT ON COLUMN compliance.stale_records.stale_to IS 'When it was confirmed or
 COMMENT ON COLUMN compliance.stale_records.workspace_id IS
 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 
+CREATE TABLE compliance.repository_history (
+    workspace text NOT NULL,
+    repository_id text NOT NULL,
+    slug text,
+    project_key text,
+    visibility text,
+    default_branch text,
+    owner text,
+    classification text,
+    sensitivity text,
+    created_on timestamptz,
+    valid_from timestamptz NOT NULL,
+    valid_to timestamptz,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    workspace_id text,
+    PRIMARY KEY (workspace, repository_id, valid_from),
+    CHECK (valid_to > valid_from)
+);
+CREATE UNIQUE INDEX repository_history_open ON compliance.repository_history (workspace, repository_id)
+WHERE valid_to IS null;
+COMMENT ON TABLE compliance.repository_history IS
+'What a repository was called, whose it was and how it was classified, from when to when: a row for each interval in which none of it changed. Join it to result_history on the repository and overlapping intervals.';
+COMMENT ON COLUMN compliance.repository_history.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.repository_history.repository_id IS 'Bitbucket''s uuid with braces.';
+COMMENT ON COLUMN compliance.repository_history.slug IS 'Slug.';
+COMMENT ON COLUMN compliance.repository_history.project_key IS 'Key of the project.';
+COMMENT ON COLUMN compliance.repository_history.visibility IS 'public or private.';
+COMMENT ON COLUMN compliance.repository_history.default_branch IS 'Main branch; null where there is none.';
+COMMENT ON COLUMN compliance.repository_history.owner IS 'Owner as declared.';
+COMMENT ON COLUMN compliance.repository_history.classification IS
+'production or non_production, as declared; null: it was not declared.';
+COMMENT ON COLUMN compliance.repository_history.sensitivity IS
+'public, internal, confidential or restricted, as declared.';
+COMMENT ON COLUMN compliance.repository_history.created_on IS 'When it was created in Bitbucket.';
+COMMENT ON COLUMN compliance.repository_history.valid_from IS 'From when it was so (inclusive).';
+COMMENT ON COLUMN compliance.repository_history.valid_to IS
+'Until when it was so, or the repository left the inventory (exclusive); null: it still is.';
+COMMENT ON COLUMN compliance.repository_history.recorded_at IS
+'When the row was written or ended, by the server''s clock: what is newer than the last load is what it lacks. A publication''s rows are seen when it commits, so begin an hour before.';
+COMMENT ON COLUMN compliance.repository_history.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
+
+CREATE TABLE compliance.daily_observations (
+    workspace text NOT NULL,
+    test_id text NOT NULL,
+    day date NOT NULL,
+    subjects integer NOT NULL,
+    observed integer NOT NULL,
+    not_read integer NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    workspace_id text,
+    PRIMARY KEY (day, workspace, test_id)
+);
+COMMENT ON TABLE compliance.daily_observations IS
+'Day × workspace × test: how many subjects were really looked at on that day, and how many verdicts repeat an older reading. A day on which nothing was published has no row.';
+COMMENT ON COLUMN compliance.daily_observations.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.daily_observations.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN compliance.daily_observations.day IS 'The day, in UTC.';
+COMMENT ON COLUMN compliance.daily_observations.subjects IS
+'Subjects with a result after the last publication of the day.';
+COMMENT ON COLUMN compliance.daily_observations.observed IS
+'Of these, those whose result rests on data that was read on that day.';
+COMMENT ON COLUMN compliance.daily_observations.not_read IS
+'Of these, those that a run asked for and could not read (status error).';
+COMMENT ON COLUMN compliance.daily_observations.recorded_at IS 'When the row was written last.';
+COMMENT ON COLUMN compliance.daily_observations.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
+
 CREATE TABLE compliance.test_controls (
     test_id text NOT NULL,
     framework text NOT NULL,
@@ -430,10 +501,12 @@ TO compliance_pipeline;
 GRANT SELECT ON
 compliance.tests,
 compliance.test_controls,
-compliance.reason_codes
+compliance.reason_codes,
+compliance.daily_observations
 TO compliance_pipeline;
 -- History is a record: it is added to and ended, never taken back.
 GRANT SELECT, INSERT, UPDATE (valid_to) ON compliance.result_history TO compliance_pipeline;
+GRANT SELECT, INSERT, UPDATE (valid_to, recorded_at) ON compliance.repository_history TO compliance_pipeline;
 GRANT SELECT, INSERT ON compliance.exception_endings TO compliance_pipeline;
 -- What was found, when and until when it had to be fixed never changes; only open ones end.
 GRANT SELECT, INSERT, UPDATE (
@@ -448,7 +521,9 @@ compliance.repositories,
 compliance.members,
 compliance.exception_endings,
 compliance.test_controls,
-compliance.reason_codes
+compliance.reason_codes,
+compliance.repository_history,
+compliance.daily_observations
 TO compliance_console, compliance_reader;
 GRANT SELECT ON compliance.results TO compliance_console;
 GRANT SELECT ON compliance.member_employment TO compliance_people_reader;
