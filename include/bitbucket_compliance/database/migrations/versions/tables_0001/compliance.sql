@@ -495,14 +495,14 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON
 compliance.results,
 compliance.repositories,
 compliance.members,
-compliance.member_employment
+compliance.member_employment,
+compliance.daily_observations
 TO compliance_pipeline;
 -- The catalogue is written by an upgrade: a run that wrote it would hold up every other workspace until it commits.
 GRANT SELECT ON
 compliance.tests,
 compliance.test_controls,
-compliance.reason_codes,
-compliance.daily_observations
+compliance.reason_codes
 TO compliance_pipeline;
 -- History is a record: it is added to and ended, never taken back.
 GRANT SELECT, INSERT, UPDATE (valid_to) ON compliance.result_history TO compliance_pipeline;
