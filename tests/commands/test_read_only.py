@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
+from bitbucket_compliance.registry import persons
 from sandbox import demo
 from tests.conftest import ROOT, Database
 from tests.pipeline.board import PEERS, Board, Judged
@@ -108,6 +109,9 @@ def test_every_command_works_with_the_code_read_only_and_from_another_folder(
     board = Board(database)
     board.repository("pay")
     board.publish({"{pay}": Judged("failing", "one")})
+    # Who owns the risk is known here, whoever runs the commands.
+    persons.note(database, "os:root")
+    database.commit()
     (data / "policy.yaml").write_text("thresholds: {min_approvals: 2}\n")
     (data / "shot.png").write_bytes(picture())
     day = datetime.now(UTC).date()
