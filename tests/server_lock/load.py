@@ -71,7 +71,7 @@ def modules(folder: Path) -> list[str]:
 
 
 def formats() -> list[str]:
-    """CSV needs nothing; the other formats say in one sentence what to install."""
+    """CSV and OCSF need nothing; the other formats say in one sentence what to install."""
     from bitbucket_compliance.reporting.exports.formats import NAMES, load
     from bitbucket_compliance.reporting.exports.model import ExportRefused
 
@@ -82,7 +82,7 @@ def formats() -> list[str]:
             said = ""
         except ExportRefused as refused:
             said = str(refused)
-        if ("pip install -r" in said) == (name in ("csv", "ocsf")):
+        if ("pip install -r" in said) == (name.startswith(("csv", "ocsf"))):
             wrong.append(f"the export format {name} says: {said or '(nothing)'}")
     return wrong
 
