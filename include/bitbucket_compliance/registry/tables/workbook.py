@@ -57,6 +57,7 @@ def _check_size(name: str, content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(part.file_size for part in archive.infolist())
+    # NotImplementedError: what zipfile raises for an archive of a version that it doesn't know.
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as broken:
         raise refused(name, "is a broken ZIP archive, no workbook: save it again as .xlsx or as CSV UTF-8") from broken
     if unpacked > MOST_UNPACKED:
