@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from bitbucket_compliance.security_tests import BY_ID
 from tests.conftest import Database
 
 STATUSES = ("passing", "failing", "pending", "error", "not_applicable")
@@ -212,7 +213,7 @@ def trend(
             if held:
                 found[day, workspace, test_id, severity] = _counted(
                     held, WEIGHTS[severity], observed=(workspace, day) in runs
-                )
+                ) | {"workspace_id": None, "test_title": BY_ID[test_id].title}
     return found
 
 
@@ -239,6 +240,4 @@ def _counted(held: Sequence[tuple[str, bool, bool]], weight: int, *, observed: b
         "observed": observed,
         "effective": effective if observed else None,
         "effective_share": share(effective, others) if observed else None,
-        "workspace_id": None,
-        "test_title": None,
     }
