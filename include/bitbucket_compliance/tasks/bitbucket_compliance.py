@@ -1,5 +1,6 @@
 """The bodies of the tasks of the DAG bitbucket_compliance, one function a task."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -18,8 +19,11 @@ from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage import stage as staging
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry, skip_where_not_needed
+from bitbucket_compliance.tasks.local_files import local_places
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def start_run(
@@ -55,7 +59,11 @@ def end_run(workspace: str, run_id: str) -> None:
 
 
 def preflight(workspace: str, run_id: str) -> None:
-    """Learn what the grant allows."""
+    """Learn what the grant allows, and warn of what one worker alone would see."""
+    from airflow.sdk.configuration import conf
+
+    for told in local_places(conf.get("core", "executor", fallback="")):
+        log.warning("%s", told)
     # One request, and a person may be waiting for it: no long series of retries before the first answer.
     _reading_step("preflight", workspace, run_id, extract.preflight, retry_attempts=3)
 
@@ -71,7 +79,9 @@ def plan_reading(workspace: str, run_id: str) -> list[int]:
         "plan_reading",
         workspace,
         run_id,
-        lambda connection, this_run, client: extract.plan_reading(connection, this_run, client.limiter),
+        lambda connection, this_run, client: extract.plan_reading(
+            connection, this_run, client.limiter, client.settings.workspaces
+        ),
     )
 
 
