@@ -104,11 +104,7 @@ class Board:
 
     def repository(self, slug: str, project: str = "CORE") -> str:
         """A staged repository, so that the inventory knows its project; returns its id."""
-        self.connection.execute(
-            "INSERT INTO staging.repositories (workspace, repository_id, slug, name, project_key, data_as_of)"
-            " VALUES (%s, %s, %s, %s, %s, now())",
-            (self.workspace, f"{{{slug}}}", slug, slug, project),
-        )
+        self._see(f"{{{slug}}}", project)
         self.connection.commit()
         return f"{{{slug}}}"
 
@@ -139,6 +135,8 @@ class Board:
             self._list(run, listed)
         for key, verdict in verdicts.items():
             test_id, subject = key if isinstance(key, tuple) else (PEERS, key)
+            if BY_ID[test_id].subject_type == "repository":
+                self._see(subject)
             if self.policy.enabled(test_id):
                 self._judge(run, test_id, subject, verdict, data_as_of or run.started_at)
         connection.commit()
@@ -153,6 +151,14 @@ class Board:
             "INSERT INTO landing.calls (workspace, run_id, resource, repository_id, outcome, fetched_at)"
             " VALUES (%s, %s, 'repositories', '', 'ok', now())",
             (self.workspace, run.run_id),
+        )
+
+    def _see(self, repository_id: str, project: str = "CORE") -> None:
+        """Only what is staged is judged, also where no listing was whole."""
+        self.connection.execute(
+            "INSERT INTO staging.repositories (workspace, repository_id, slug, name, project_key, data_as_of)"
+            " VALUES (%s, %s, %s, %s, %s, now()) ON CONFLICT DO NOTHING",
+            (self.workspace, repository_id, repository_id.strip("{}"), repository_id.strip("{}"), project),
         )
 
     def _judge(self, run: Run, test_id: str, subject: str, verdict: Judged, data_as_of: datetime) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,6 +42,8 @@ class Sequence:
         self.ended: dict[Any, tuple[Any, ...]] = {}
         self.published: list[tuple[datetime, list[tuple[str, ...]]]] = []
         self.days = 0
+        self.all = list(self.repositories)
+        self.hidden: list[Repository] = []
 
     # what happens
 
@@ -50,6 +53,7 @@ class Sequence:
         events: list[Callable[[Repository], None]] = [
             self.grant_changes, self.right_changes, self.rules_change, self.merged, self.opened_or_closed,
             self.declared, self.policy_changes, self.call_fails, self.evidence_handed_in,
+            self.renamed, self.left_or_came_back,
         ]  # fmt: skip
         for _ in range(self.random.randint(1, 4)):
             self.random.choice(events)(self.random.choice(self.repositories))
@@ -70,7 +74,7 @@ class Sequence:
         if repository.restrictions and self.random.random() < 0.6:
             repository.restrictions = []
         else:
-            protect(repository, 1000 * (self.repositories.index(repository) + 1))
+            protect(repository, 1000 * (self.all.index(repository) + 1))
 
     def merged(self, repository: Repository) -> None:
         """As the last one was merged, with its approvals or without any."""
@@ -117,6 +121,17 @@ class Sequence:
             f"tests: {{peer_review_required: {{enabled: {on}}}}}\n"
         )
 
+    def renamed(self, repository: Repository) -> None:
+        repository.slug = f"{repository.slug.split('.')[0]}.{self.random.randint(2, 9)}"
+
+    def left_or_came_back(self, repository: Repository) -> None:
+        """A repository that the identity sees no more, or sees again; at least two are always there."""
+        if self.hidden:
+            self.repositories.append(self.hidden.pop())
+        elif len(self.repositories) > 2:
+            self.repositories.remove(repository)
+            self.hidden.append(repository)
+
     def call_fails(self, repository: Repository) -> None:
         endpoint = self.random.choice(["branch_restrictions", "pull_requests", "pipelines_config"])
         self.server.state.add_fault(endpoint, slug=repository.slug)
@@ -144,6 +159,7 @@ class Sequence:
         self._check_intervals(shown)
         self._check_findings(shown)
         self._check_counts(shown)
+        self._check_repositories()
         [row] = self.pipeline.query("SELECT clock_timestamp() AS now")
         self.published.append((row["now"], comparable(shown)))
         self._check_dates_as_of(row["now"], shown)
@@ -206,6 +222,21 @@ class Sequence:
             assert (row["passing"], row["failing"]) == (own.count("passing"), own.count("failing"))
             around = [result for result in shown if result["test_id"] == row["test_id"] and result["bypassed"]]
             assert (row["stale"], row["bypassed"], row["observed"]) == (0, len(around), True)
+
+    def _check_repositories(self) -> None:
+        """A repository has one interval for each state; what holds is what the inventory says."""
+        names = ("repository_id", "slug", "project_key", "default_branch", "owner", "classification", "sensitivity")
+
+        def told(row: dict[str, Any]) -> tuple[Any, ...]:
+            return tuple(row[name] for name in names)
+
+        rows = self.pipeline.query("SELECT * FROM compliance.repository_history ORDER BY repository_id, valid_from")
+        inventory = self.pipeline.query("SELECT * FROM compliance.repositories")
+        assert {told(row) for row in rows if row["valid_to"] is None} == set(map(told, inventory))
+        for before, after in pairwise(rows):
+            if before["repository_id"] == after["repository_id"]:
+                assert before["valid_from"] < before["valid_to"] <= after["valid_from"], (before, after)
+                assert told(before) != told(after) or before["valid_to"] < after["valid_from"], (before, after)
 
     def check_the_end(self) -> None:
         """An unchanged run adds nothing, and reading everything anew tells the same."""
