@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-import sqlalchemy.exc
+# The drivers are imported where they are asked for: the process that opens uploaded files imports this module at each
+# file, and has no use for them.
+if TYPE_CHECKING:
+    import psycopg
 
 
 class PipelineError(Exception):
@@ -211,6 +213,9 @@ def postgres_errors() -> Iterator[None]:
     Raises:
         PostgresUnavailable, PostgresRefused, PostgresBusy, PostgresFull, SchemaMissing
     """
+    import psycopg
+    import sqlalchemy.exc
+
     try:
         yield
     except sqlalchemy.exc.DBAPIError as error:
@@ -220,7 +225,9 @@ def postgres_errors() -> Iterator[None]:
         raise (_named(error) or error) from error
 
 
-def _named(error: psycopg.Error | None) -> PipelineError | None:
+def _named(error: "psycopg.Error | None") -> PipelineError | None:
+    import psycopg
+
     if isinstance(error, psycopg.errors.DiskFull):
         return PostgresFull(
             f"compliance_postgres: the disk of the server is full ({one_line(error)}); free space, then run again"
@@ -251,7 +258,7 @@ def _named(error: psycopg.Error | None) -> PipelineError | None:
     return None
 
 
-def _of_server(error: psycopg.Error) -> PipelineError:
+def _of_server(error: "psycopg.Error") -> PipelineError:
     """What the server did, by the code of its answer; an error without one never came from it, or ended the session."""
     told = f"({one_line(error)})"
     state = error.sqlstate or ""

@@ -67,7 +67,8 @@ def _read_export(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], b
     from bitbucket_compliance.registry.evidence_files.exports import export_of
     from bitbucket_compliance.registry.tables import workbook
 
-    workbook.load_library()
+    if workbook.is_workbook(content):
+        workbook.load_library()
     _open_nothing_more()
     try:
         export = export_of(job["name"], content)
