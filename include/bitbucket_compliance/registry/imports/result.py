@@ -4,20 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bitbucket_compliance.core.printable import printable
-
-
-@dataclass(frozen=True)
-class Matches:
-    """How many members of the workspaces that were read a table names, by account id or confirmed address."""
-
-    matched: int
-    members: int
-
-    def __str__(self) -> str:
-        """As a line of a preview."""
-        if not self.members:
-            return "no member was read yet: the rows are matched at the next run"
-        return f"{self.matched} of {self.members} members that were read are named by account id or confirmed address"
+from bitbucket_compliance.registry.imports.matches import Matches
 
 
 @dataclass(frozen=True)
@@ -63,7 +50,7 @@ class ImportResult:
             yield f"preview: column {ours}: {', '.join(map(repr, headings)) or 'none'}"
         yield f"preview: {self.rows} rows, {self.taken} of them would be taken"
         if self.matches:
-            yield f"preview: {self.matches}"
+            yield from (f"preview: {line}" for line in self.matches.lines())
         yield from self.unclear
 
     def __str__(self) -> str:

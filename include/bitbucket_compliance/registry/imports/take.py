@@ -35,7 +35,8 @@ from bitbucket_compliance.registry.evidence_files.store import keep
 from bitbucket_compliance.registry.evidence_files.types import CSV, CleanFile
 from bitbucket_compliance.registry.imports import classification_rows
 from bitbucket_compliance.registry.imports.mapping import load_mapping
-from bitbucket_compliance.registry.imports.record import members_named, note_import, one_import_at_a_time
+from bitbucket_compliance.registry.imports.matches import addressed, members_named
+from bitbucket_compliance.registry.imports.record import note_import, one_import_at_a_time
 from bitbucket_compliance.registry.imports.result import ImportResult
 from bitbucket_compliance.registry.imports.take_roster import MAIN, import_roster
 from bitbucket_compliance.registry.tables.file import File
@@ -165,7 +166,6 @@ def _import_mfa(
 
 def _preview_mfa(connection: Connection, path: Path) -> ImportResult:
     export = read_export(path.name, read_content(path))
-    emails = {email for row in export.people for email in (row.email, *row.other_emails) if email}
     return ImportResult(
         "mfa",
         path.name,
@@ -173,7 +173,7 @@ def _preview_mfa(connection: Connection, path: Path) -> ImportResult:
         is_preview=True,
         rows=len(export.people) + len(export.nobody),
         taken=len(export.people),
-        matches=members_named(connection, emails, {row.account_id for row in export.people if row.account_id}),
+        matches=members_named(connection, map(addressed, export.people)),
         unclear=tuple(f"noted: {line}" for line in export_lines(path.name, export)),
     )
 

@@ -10,8 +10,9 @@ from psycopg.types.json import Jsonb
 from bitbucket_compliance.core.database import Connection, copy_rows
 from bitbucket_compliance.core.errors import SourceWrong
 from bitbucket_compliance.registry.imports.mapping import RosterMapping, load_mapping
-from bitbucket_compliance.registry.imports.record import members_named, note_import, one_import_at_a_time
-from bitbucket_compliance.registry.imports.result import ImportResult, Matches
+from bitbucket_compliance.registry.imports.matches import addressed, members_named
+from bitbucket_compliance.registry.imports.record import note_import, one_import_at_a_time
+from bitbucket_compliance.registry.imports.result import ImportResult
 from bitbucket_compliance.registry.imports.roster import Roster, read_roster
 from bitbucket_compliance.registry.tables.file import File, refused
 from bitbucket_compliance.security_tests.matching import MAIN_ROSTER
@@ -73,7 +74,7 @@ def import_roster(
         columns=roster.columns,
         rows=len(file.rows),
         taken=len(roster.people),
-        matches=_matches(connection, roster) if preview else None,
+        matches=members_named(connection, map(addressed, roster.people)) if preview else None,
         unclear=tuple(roster.unclear(thresholds.day_of(datetime.now(UTC)))),
     )
 
@@ -113,11 +114,6 @@ def _write_roster(connection: Connection, name: str, roster: Roster, mapping: Ro
         ((import_id, *vars(row).values()) for row in roster.refused),
     )
     return import_id
-
-
-def _matches(connection: Connection, roster: Roster) -> Matches:
-    emails = {email for one in roster.people for email in (one.email, *one.other_emails) if email}
-    return members_named(connection, emails, {one.account_id for one in roster.people if one.account_id})
 
 
 def _check_shrinkage(connection: Connection, name: str, roster: Roster, max_share: float) -> None:
