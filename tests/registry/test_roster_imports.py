@@ -19,7 +19,7 @@ from bitbucket_compliance.registry.imports import ImportResult, import_file, pro
 from bitbucket_compliance.registry.imports.mapping import load_mapping
 from bitbucket_compliance.registry.imports.roster import read_roster
 from bitbucket_compliance.registry.imports.take_back import listed, one, refused_rows, take_back
-from bitbucket_compliance.registry.tables.read import table
+from bitbucket_compliance.registry.tables.read import header_by, table
 from bitbucket_compliance.security_tests.policies import decide, set_override
 from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
@@ -169,7 +169,7 @@ def test_of_a_broken_roster_each_row_is_a_person_or_refused_by_its_line_and_neve
 ) -> None:
     text = "email,status,end_date,account_id\n" + "".join(",".join(row) + "\n" for row in rows)
     mapping = load_mapping()
-    file = table("people.csv", text.encode(), mapping.is_header)
+    file = table("people.csv", text.encode(), header_by(mapping.header_rule))
     roster = read_roster(file, mapping, ZoneInfo("UTC")) if file.rows else None
     if roster is None:
         return
