@@ -130,6 +130,19 @@ class ImportRefused(PipelineError):
         self.problems = problems
 
 
+class RosterShrank(ImportRefused):
+    """A roster names many people less than the one before; a person may confirm that this is right.
+
+    Attributes:
+        told: what is missing, as a sentence.
+    """
+
+    def __init__(self, name: str, told: str):
+        hint = "if that is right, confirm it: in the console, by MAY_SHRINK=1, or by may_shrink of the DAG"
+        super().__init__(f"{name} was refused, nothing of it was taken: {told}; {hint}", [f"{name}: {told}; {hint}"])
+        self.told = told
+
+
 class PersonUnclear(PipelineError):
     """It can't be told who acts, or a name is given that names nobody."""
 
