@@ -47,6 +47,7 @@ OTHERWISE = {
     "GET /evidence/new": "decide",
     "GET /exceptions/new": "decide",
     "GET /imports/new": "decide",
+    "GET /members/print": "decide",
     "GET /members/review.csv": "decide",
     "GET /integrations/callback": "connect",
     "GET /integrations/disconnect": "connect",

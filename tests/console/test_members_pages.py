@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from html import unescape
 
 import psycopg
 import pytest
@@ -74,10 +75,10 @@ def test_access_is_kept_and_revoked_by_name_and_day(world: Published, ada: Conso
 
 def test_whom_the_roster_does_not_name_is_kept_with_a_reason_alone(world: Published, ada: Console) -> None:
     guest = world.member("Guest")
-    assert "needs a look" in ada.get("/members?review=needed").text
+    assert "Guest" in ada.get("/members?roster=not_on_roster").text
     refused = decide(ada, "keep", guest)
     assert refused.status_code == 409
-    assert "the roster does not name Guest: say why the access is kept" in problem(refused)
+    assert "Guest is not on the roster: say why the access is kept" in problem(refused)
     assert world.rows("SELECT 1 FROM registry.access_reviews UNION ALL SELECT 1 FROM integration.console_audit") == []
     assert decide(ada, "keep", guest, reason="contractor until June").status_code == 303
     assert "contractor until June" in ada.get("/members").text
@@ -95,6 +96,115 @@ def test_a_decision_is_due_again_when_the_role_changed_since(
     assert "then member" in text
     [row] = exported(ada)
     assert (row["role"], row["role_when_reviewed"]) == ("owner", "member")
+
+
+def leaver(world: Published, name: str, end_date: str = "2026-01-31") -> str:
+    """A member whom the roster says to have left, with the verdict on it and on two-step verification."""
+    key = world.member(name, matched_by="email")
+    employed(world, key, "terminated", end_date)
+    world.result("offboarded_access_removed", "member", name)
+    world.result("user_mfa_enabled", "member", name, "passing")
+    return key
+
+
+def employed(world: Published, member_id: str, status: str, end_date: str | None = None) -> None:
+    world.database.execute("DELETE FROM compliance.member_employment WHERE member_id = %s", (member_id,))
+    world._put(
+        "compliance.member_employment", workspace=WORKSPACE, member_id=member_id, hr_status=status, hr_end_date=end_date
+    )
+
+
+def test_who_has_left_stands_first_with_what_the_roster_says_and_the_verdicts(
+    world: Published, ada: Console, open_console: OpenConsole
+) -> None:
+    world.member("Ann", matched_by="account_id")
+    world.member("Bo", matched_by="name")
+    world.member("Guest")
+    leaver(world, "Zoe")
+    text = ada.get("/members").text
+    places = [text.index(f">{name}<") for name in ("Zoe", "Guest", "Bo", "Ann")]
+    assert places == sorted(places)
+    of_zoe = text[places[0] : places[1]]
+    assert "left, still has access" in of_zoe
+    assert '<span class="status passing">' in of_zoe
+    assert "on the roster by name only" in text and "0 of 4 members reviewed" in text
+    assert ("Zoe" in ada.get("/members?roster=left").text, "Ann" in ada.get("/members?roster=left").text) == (
+        True,
+        False,
+    )
+    assert "terminated" not in text and "2026-01-31" not in text, "status and last day are for the people reader alone"
+    assert "left, still has access" in open_console("viewer", "vic").get("/members").text
+    rows = {row["display_name"]: row for row in exported(ada)}
+    assert (rows["Zoe"]["review_group"], rows["Zoe"]["needs_review"]) == ("left", "true")
+    assert (rows["Zoe"]["offboarding_status"], rows["Zoe"]["two_step_verification"]) == ("failing", "passing")
+    assert rows["Ann"]["needs_review"] == "false"
+
+
+def test_the_access_of_a_leaver_is_kept_with_a_reason_alone(world: Published, ada: Console) -> None:
+    zoe, ann = leaver(world, "Zoe"), world.member("Ann", matched_by="email")
+    refused = decide(ada, "keep", zoe, ann)
+    assert "Zoe has left by the roster: say why the access is kept" in problem(refused)
+    assert world.rows("SELECT 1 FROM registry.access_reviews") == []
+    assert decide(ada, "keep", zoe, ann, reason="hands over until Friday").status_code == 303
+    kept = world.rows("SELECT hr_status, review_group FROM registry.access_reviews ORDER BY display_name")
+    assert [(row["hr_status"], row["review_group"]) for row in kept] == [(None, "fine"), ("terminated", "left")]
+
+
+@pytest.mark.parametrize("change", ["leaves", "returns", "another day", "another match"])
+def test_a_decision_is_due_again_when_what_the_roster_says_changed(
+    world: Published, database: Database, ada: Console, change: str
+) -> None:
+    mia = world.member("Mia", matched_by="email")
+    employed(
+        world, mia, "terminated" if change == "returns" else "active", "2026-01-31" if change == "returns" else None
+    )
+    decide(ada, "keep", mia, reason="looked at")
+    assert "1 of 1 members reviewed" in ada.get("/members").text
+    if change == "another match":
+        database.execute("UPDATE compliance.members SET matched_by = 'account_id'")
+    else:
+        status = "terminated" if change == "leaves" else "active"
+        employed(world, mia, status, {"leaves": "2026-01-31", "another day": "2999-12-31"}.get(change))
+    text = ada.get("/members?review=due").text
+    assert "0 of 1 members reviewed; 1 due again" in text
+    assert ("how the roster names them" if change == "another match" else "what the roster says") in text
+    [row] = exported(ada)
+    assert (row["review_state"], row["changed_since"]) == (
+        "changed", "match" if change == "another match" else "employment",
+    )  # fmt: skip
+
+
+def test_a_review_is_signed_off_when_a_decision_stands_on_every_member(world: Published, ada: Console) -> None:
+    mia, zoe = world.member("Mia", matched_by="email"), leaver(world, "Zoe")
+    decide(ada, "keep", mia)
+    text = ada.get("/members").text
+    assert "The review was not signed off yet" in text and "Sign off" not in text
+    refused = ada.submit("/members/sign-off", {"note": ""}, on="/members")
+    assert refused.status_code == 409
+    assert "is not done: decide first on those who are new" in problem(refused)
+    decide(ada, "revoke", zoe)
+    assert ada.submit("/members/sign-off", {"note": "with the team leads"}, on="/members").status_code == 303
+    text = ada.get("/members").text
+    assert "Signed off: 2 members, 1 kept, 1 to be revoked" in unescape(text)
+    assert "Signed off by airflow:ada" in text and "with the team leads" in text
+    world.member("Newcomer")
+    assert "Since then 1 is due." in ada.get("/members").text
+    assert world.audited()[-1] == ("airflow:ada", "access.signed_off")
+    [row] = world.rows("SELECT members, kept, revoked FROM registry.access_review_sign_offs")
+    assert (row["members"], row["kept"], row["revoked"]) == (2, 1, 1)
+
+
+def test_the_whole_review_is_printed_by_group(world: Published, ada: Console, open_console: OpenConsole) -> None:
+    for number in range(60):
+        world.member(f"Member {number:02}", matched_by="email")
+    leaver(world, "Zoe")
+    text = ada.get("/members/print").text
+    assert "Left, still has access: 1" in text and "On the roster: 60" in text
+    assert text.index("Zoe") < text.index("Member 00") < text.index("Member 59")
+    assert "Access review of acme" in text
+    viewer = open_console("viewer", "vic")
+    assert viewer.get("/members/print").status_code == 403
+    assert "members/print" not in viewer.get("/members").text
 
 
 def test_whoever_was_reviewed_and_left_stays_in_the_export(world: Published, database: Database, ada: Console) -> None:

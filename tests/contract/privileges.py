@@ -33,7 +33,8 @@ quality.*                          SI       -       -      -      -      -
 # what people declare: added to, never changed; the time of a row is the server's
 registry.people                    SI       I       -      -      -      -
 registry.policy_versions           SI       SI      -      -      -      -
-registry.access_reviews            -        SI      -      -      -      -
+registry.access_reviews            -        I       -      -      -      -
+registry.access_review_sign_offs   -        SI      -      -      -      -
 registry.purged                    -        S       -      -      -      -
 registry.purge*                    -        SI      -      -      -      -
 registry.*                         SI       SI      -      -      -      -
@@ -80,7 +81,7 @@ landing.*                          S        -       -      -      -      -
 staging.*                          S        -       -      -      -      -
 quality.*                          S        -       -      -      -      -
 registry.roster                    S        -       -      -      -      -
-registry.newest_access_reviews     -        S       -      -      -      -
+registry.newest_access_reviews     -        -       -      -      -      -
 registry.*                         S        S       -      -      -      -
 integration.connections            S        S       -      -      SIUD   -
 integration.request_use            S        S       -      -      -      -
@@ -109,6 +110,7 @@ quality.*                          x        -       -      -      -      -
 judging.*                          x        -       -      -      -      -
 registry.valid_evidence            x        x       -      -      -      -
 registry.bind_classification       x        x       -      -      -      -
+registry.note_employment           -        -       -      -      -      -
 staging.glob_matches               x        x       -      -      -      -
 staging.refresh_statistics         x        x       -      -      -      -
 """

@@ -93,6 +93,7 @@ def test_a_closed_interval_stays_as_it_is(published: SandboxServer, database: Da
         ("registry.classification", "declared_at"),
         ("registry.policy_overrides", "set_at"),
         ("registry.access_reviews", "reviewed_at"),
+        ("registry.access_review_sign_offs", "signed_off_at"),
         ("integration.console_audit", "at"),
         ("integration.connection_events", "at"),
     ],

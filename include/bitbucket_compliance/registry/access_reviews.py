@@ -4,11 +4,18 @@ A decision is a record, with what its reviewer saw: nobody's access is changed b
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.core.errors import ReviewRefused
 
 DECISIONS = ("keep", "revoke")
+#: whose access is kept for a reason alone, and what the roster says of them
+NEED_A_REASON = {
+    "left": "has left by the roster",
+    "not_on_roster": "is not on the roster",
+    "name_only": "is on the roster by name alone",
+}
 LONGEST_REASON = 2000
 NAMES_SHOWN = 5
 
@@ -25,7 +32,8 @@ def review(
     """Note the same decision on members of a workspace, all or none; returns on how many.
 
     Args:
-        decision: ``keep`` or ``revoke``. reason: needed to keep an account that the roster doesn't name.
+        decision: ``keep`` or ``revoke``. reason: needed to keep the access of somebody who has left, or whom the roster
+            doesn't name for certain.
 
     Raises:
         ReviewRefused: says why this can't be decided so; nothing is stored then.
@@ -53,13 +61,48 @@ def review(
                 f"{len(members) - len(rows)} of {len(members)} are no members of workspace {workspace} any more; "
                 "nothing was decided, look at the list anew"
             )
-        unnamed = sorted(row["display_name"] or row["member_id"] for row in rows if row["needs_review"])
-        if decision == "keep" and unnamed and why is None:
-            more = f" and {len(unnamed) - NAMES_SHOWN} more" if len(unnamed) > NAMES_SHOWN else ""
-            raise ReviewRefused(
-                f"the roster does not name {', '.join(unnamed[:NAMES_SHOWN])}{more}: say why the access is kept"
-            )
+        doubtful = sorted(
+            (row["display_name"] or row["member_id"], NEED_A_REASON[row["review_group"]])
+            for row in rows
+            if row["review_group"] in NEED_A_REASON
+        )
+        if decision == "keep" and doubtful and why is None:
+            named = ", ".join(f"{name} {what}" for name, what in doubtful[:NAMES_SHOWN])
+            more = f", and {len(doubtful) - NAMES_SHOWN} more" if len(doubtful) > NAMES_SHOWN else ""
+            raise ReviewRefused(f"{named}{more}: say why the access is kept")
     return len(rows)
+
+
+@dataclass(frozen=True)
+class SignedOff:
+    """An access review that was signed off: how many members there were, and what was decided on them."""
+
+    members: int
+    kept: int
+    revoked: int
+
+
+def sign_off(connection: Connection, workspace: str, *, signed_off_by: str, note: str | None = None) -> SignedOff:
+    """Note that the access review of a workspace is done: on every member a decision stands.
+
+    Args:
+        signed_off_by: who says so; see ``core.persons``. note: what is to be said beside it.
+
+    Raises:
+        ReviewRefused: a decision is due, or there is no member; nothing is stored then.
+    """
+    said = _text(note)
+    with connection.transaction():
+        row = run_sql(
+            connection,
+            "registry/sign_off_review.sql",
+            {"workspace": workspace, "signed_off_by": signed_off_by, "note": said},
+        ).fetchone()
+    if row is None:
+        raise ReviewRefused(
+            f"the review of workspace {workspace} is not done: decide first on those who are new, or changed since"
+        )
+    return SignedOff(**row)
 
 
 def _text(reason: str | None) -> str | None:

@@ -7,6 +7,7 @@ INSERT INTO registry.access_reviews (
     display_name,
     role,
     matched_by,
+    review_group,
     needs_review,
     last_accessed,
     data_as_of,
@@ -21,12 +22,13 @@ SELECT
     members.display_name,
     members.role,
     members.matched_by,
+    members.review_group,
     members.needs_review,
     members.last_accessed,
     members.data_as_of,
     %(decision)s,
     %(reason)s,
     %(reviewed_by)s
-FROM compliance.members AS members
+FROM compliance.access_review AS members
 WHERE members.workspace = %(workspace)s AND members.member_id = any(%(member_ids)s::text[])
-RETURNING member_id, display_name, needs_review;
+RETURNING member_id, display_name, review_group;

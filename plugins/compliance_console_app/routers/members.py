@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import ReviewRefused, one_line
-from bitbucket_compliance.registry.access_reviews import review
+from bitbucket_compliance.registry.access_reviews import review, sign_off
 from bitbucket_compliance.reporting.exports.formats.csv_table import write_rows
 from compliance_console_app.database import Connection, Database, executed, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
@@ -24,15 +24,22 @@ from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
-SORTS = ("name", "role", "matched_by", "last_accessed", "state", "reviewed_at")
-FILTER = ("search", "role", "matched_by", "review")
-MATCHES = {"account_id": "account id", "email": "email", "name": "name", "nothing": "nothing"}
+SORTS = ("urgency", "name", "role", "two_step", "last_accessed", "state", "reviewed_at")
+FILTER = ("search", "role", "roster", "review")
+GROUPS = {
+    "left": "left, still has access",
+    "not_on_roster": "not on the roster",
+    "name_only": "on the roster by name only",
+    "app": "app",
+    "fine": "on the roster",
+}
 REVIEWS = {
     "due": "to be reviewed: new, or changed since",
-    "needed": "not on the roster",
+    "changed": "changed since",
     "keep": "kept",
     "revoke": "revoked, still a member",
 }
+CHANGES = {"role": "the role", "match": "how the roster names them", "employment": "what the roster says"}
 
 
 @router.get("/members")
@@ -44,14 +51,14 @@ def overview(
     may_decide: MayDecide,
     search: Text = "",
     role: Text = "",
-    matched_by: Text = "",
+    roster: Text = "",
     review: Text = "",
-    sort: Text = "name",
+    sort: Text = "urgency",
     number: PageNumber = 1,
 ) -> Response:
     """A page of the members, filtered and sorted."""
-    chosen = dict(zip(FILTER, (search.strip(), role, matched_by, review), strict=True))
-    listing = Listing("members", chosen, known_sort(sort, SORTS, "name"), number)
+    chosen = dict(zip(FILTER, (search.strip(), role, roster, review), strict=True))
+    listing = Listing("members", chosen, known_sort(sort, SORTS, "urgency"), number)
     return _members(request, person, connection, selection, listing, may_decide=may_decide)
 
 
@@ -76,7 +83,8 @@ def export(person: Decider, connection: Database, selection: Selected) -> Respon
 @router.post("/members/review")
 def decide(request: Request, person: Decider, connection: Database, selection: Selected, form: Form) -> Response:
     """Keep or revoke the access of the members that were ticked."""
-    listing = Listing("members", typed(form, *FILTER), known_sort(one(form, "sort"), SORTS, "name"), page_number(form))
+    sort = known_sort(one(form, "sort"), SORTS, "urgency")
+    listing = Listing("members", typed(form, *FILTER), sort, page_number(form))
     workspace, members = selection.name, several(form, "member")
     decision, reason = one(form, "decision"), one(form, "reason")
     before = _standing(connection, workspace, members)
@@ -104,6 +112,42 @@ def decide(request: Request, person: Decider, connection: Database, selection: S
     return redirect(request, listing.address, told)
 
 
+@router.post("/members/sign-off")
+def done(request: Request, person: Decider, connection: Database, selection: Selected, form: Form) -> Response:
+    """Sign the review off: on every member a decision stands."""
+    note = one(form, "note")
+    try:
+        signed = sign_off(connection, selection.name, signed_off_by=person.id, note=note)
+    except ReviewRefused as refused:
+        listing = Listing("members", dict.fromkeys(FILTER, "") | {"review": "due"}, "urgency")
+        return _members(request, person, connection, selection, listing, may_decide=True, problem=one_line(refused))
+    audit.record(connection, person, "access.signed_off", f"workspace {selection.name}", None, vars(signed))
+    told = f"Signed off: {signed.members} members, {signed.kept} kept, {signed.revoked} to be revoked"
+    return redirect(request, "members", told)
+
+
+@router.get("/members/print")
+def printed(request: Request, person: Decider, connection: Database, selection: Selected) -> Response:
+    """The whole review on one page, to be printed. It lists who has left."""
+    everybody = Listing("members", dict.fromkeys(FILTER, ""), "urgency", size=None)
+    found = rows(connection, "members/list", _parameters(everybody, selection))
+    return page(
+        request,
+        person,
+        "members_print.html",
+        members={group: [one for one in found if one["review_group"] == group] for group in GROUPS},
+        groups=GROUPS,
+        counts=row(connection, "members/choices", {"workspace": selection.name}),
+        sign_offs=rows(connection, "members/sign_offs", {"workspace": selection.name}),
+        printed_at=datetime.now(UTC),
+    )
+
+
+def _parameters(listing: Listing, selection: Selection) -> dict[str, Any]:
+    """What the list asks for."""
+    return {**listing.chosen, **listing.parameters, "workspace": selection.name}
+
+
 def _standing(connection: Connection, workspace: str, members: list[str]) -> dict[str, dict[str, Any]]:
     found = rows(connection, "members/before", {"workspace": workspace, "member_ids": members})
     return {one.pop("member_id"): one for one in found}
@@ -125,8 +169,7 @@ def _members(
     reason: str = "",
     problem: str = "",
 ) -> Response:
-    parameters = {**listing.chosen, **listing.parameters, "workspace": selection.name}
-    found = rows(connection, "members/list", parameters)
+    found = rows(connection, "members/list", _parameters(listing, selection))
     return page(
         request,
         person,
@@ -135,8 +178,10 @@ def _members(
         members=found,
         listing=listing.of(found),
         counts=row(connection, "members/choices", {"workspace": selection.name}),
-        matches=MATCHES,
+        groups=GROUPS,
         reviews=REVIEWS,
+        changes=CHANGES,
+        sign_offs=rows(connection, "members/sign_offs", {"workspace": selection.name}),
         may_decide=may_decide,
         ticked=ticked or [],
         reason=reason,

@@ -1,46 +1,39 @@
--- Purpose: members of a workspace with the decision that stands for each, filtered, sorted, one page of them.
--- A decision is out of date when the role, or how the roster names the member, is another one since.
+-- Purpose: members of a workspace with the decision that stands for each, filtered, sorted, one page of them; leavers
+-- before those whom the roster does not name, these before the rest, where nothing else is asked for.
 
 WITH reviewed AS (
     SELECT
-        members.member_id,
-        coalesce(members.display_name, members.member_id) AS display_name,
-        members.nickname,
-        members.member_type,
-        members.role,
-        members.matched_by,
-        members.needs_review,
-        members.last_accessed,
-        reviews.decision,
-        reviews.reason,
-        reviews.reviewed_by,
-        reviews.reviewed_at,
-        reviews.role AS role_then,
-        reviews.matched_by AS matched_by_then,
-        CASE
-            WHEN reviews.decision IS null THEN 'open'
-            WHEN
-                coalesce(reviews.role, '') <> coalesce(members.role, '')
-                OR coalesce(reviews.matched_by, '') <> coalesce(members.matched_by, '')
-                THEN 'changed'
-            ELSE reviews.decision
-        END AS state
-    FROM compliance.members AS members
-    LEFT JOIN registry.newest_access_reviews AS reviews
-        ON
-            members.workspace = reviews.workspace
-            AND members.member_id = reviews.member_id
-            AND reviews.workspace = %(workspace)s
-    WHERE members.workspace = %(workspace)s
+        review.member_id,
+        coalesce(review.display_name, review.member_id) AS display_name,
+        review.nickname,
+        review.member_type,
+        review.role,
+        review.matched_by,
+        review.last_accessed,
+        review.review_group,
+        array_position(ARRAY['left', 'not_on_roster', 'name_only', 'app', 'fine'], review.review_group) AS urgency,
+        review.offboarding_status,
+        review.two_step_verification,
+        review.decision,
+        review.decision_reason AS reason,
+        review.reviewed_by,
+        review.reviewed_at,
+        review.review_state AS state,
+        review.changed_since,
+        review.role_then,
+        review.matched_by_then
+    FROM compliance.access_review AS review
+    WHERE review.workspace = %(workspace)s
 ),
 
 chosen AS (
     SELECT
         reviewed.*,
         CASE %(sort)s::text
+            WHEN 'urgency' THEN reviewed.urgency::text
             WHEN 'name' THEN lower(reviewed.display_name)
             WHEN 'role' THEN reviewed.role
-            WHEN 'matched_by' THEN reviewed.matched_by
+            WHEN 'two_step' THEN reviewed.two_step_verification
             WHEN 'last_accessed' THEN to_char(reviewed.last_accessed, 'YYYYMMDDHH24MISS')
             WHEN 'state' THEN reviewed.state
             WHEN 'reviewed_at' THEN to_char(reviewed.reviewed_at, 'YYYYMMDDHH24MISS')
@@ -53,10 +46,9 @@ chosen AS (
             OR strpos(lower(reviewed.nickname), lower(%(search)s)) > 0
         )
         AND (%(role)s::text = '' OR reviewed.role = %(role)s)
-        AND (%(matched_by)s::text = '' OR coalesce(reviewed.matched_by, 'nothing') = %(matched_by)s)
+        AND (%(roster)s::text = '' OR reviewed.review_group = %(roster)s)
         AND CASE %(review)s::text
             WHEN '' THEN true
-            WHEN 'needed' THEN reviewed.needs_review
             WHEN 'due' THEN reviewed.state IN ('open', 'changed')
             ELSE reviewed.state = %(review)s
         END

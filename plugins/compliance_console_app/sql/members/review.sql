@@ -2,12 +2,42 @@
 -- decision that stands for each with what its reviewer saw.
 
 WITH members AS (
-    SELECT * FROM compliance.members
+    SELECT
+        member_id,
+        account_id,
+        display_name,
+        nickname,
+        member_type,
+        role,
+        matched_by,
+        review_group,
+        offboarding_status,
+        two_step_verification,
+        needs_review,
+        review_state,
+        changed_since,
+        repositories_reachable,
+        added_on,
+        last_accessed,
+        data_as_of
+    FROM compliance.access_review
     WHERE workspace = %(workspace)s
 ),
 
 reviews AS (
-    SELECT * FROM registry.newest_access_reviews
+    SELECT
+        member_id,
+        account_id,
+        display_name,
+        decision,
+        reason,
+        reviewed_by,
+        reviewed_at,
+        role,
+        matched_by,
+        last_accessed,
+        data_as_of
+    FROM registry.newest_access_reviews
     WHERE workspace = %(workspace)s
 )
 
@@ -21,7 +51,12 @@ SELECT
     members.member_id IS NOT null AS is_member,
     members.role,
     members.matched_by,
-    members.needs_review,
+    members.review_group,
+    members.offboarding_status,
+    members.two_step_verification,
+    members.needs_review OR members.review_group = 'left' AS needs_review,
+    members.review_state,
+    array_to_string(members.changed_since, ', ') AS changed_since,
     members.repositories_reachable,
     members.added_on,
     members.last_accessed,
@@ -36,4 +71,7 @@ SELECT
     reviews.data_as_of AS data_as_of_when_reviewed
 FROM members
 FULL OUTER JOIN reviews ON members.member_id = reviews.member_id
-ORDER BY display_name ASC, member_id ASC;
+ORDER BY
+    array_position(ARRAY['left', 'not_on_roster', 'name_only', 'app', 'fine'], members.review_group) ASC NULLS LAST,
+    display_name ASC,
+    member_id ASC;

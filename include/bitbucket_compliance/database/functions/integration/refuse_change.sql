@@ -16,6 +16,7 @@ BEGIN
         'integration.connection_events',
         'integration.console_audit',
         'integration.notifications_sent',
+        'registry.access_review_sign_offs',
         'registry.access_reviews',
         'registry.classification',
         'registry.evidence',

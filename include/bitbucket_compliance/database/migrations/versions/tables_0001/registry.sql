@@ -324,6 +324,9 @@ CREATE TABLE registry.access_reviews (
     display_name text,
     role text,
     matched_by text,
+    hr_status text,
+    hr_end_date date,
+    review_group text,
     needs_review boolean NOT NULL,
     last_accessed timestamptz,
     data_as_of timestamptz,
@@ -342,6 +345,9 @@ COMMENT ON COLUMN registry.access_reviews.account_id IS 'Atlassian account id, a
 COMMENT ON COLUMN registry.access_reviews.display_name IS 'Name, as it was.';
 COMMENT ON COLUMN registry.access_reviews.role IS 'Role in the workspace, as it was.';
 COMMENT ON COLUMN registry.access_reviews.matched_by IS 'How the roster named the member: account_id, email, name; null: not at all.';
+COMMENT ON COLUMN registry.access_reviews.hr_status IS 'Status on the roster, as it was; null: no row was about the member for certain.';
+COMMENT ON COLUMN registry.access_reviews.hr_end_date IS 'Last working day on the roster, as it was.';
+COMMENT ON COLUMN registry.access_reviews.review_group IS 'Group of the review in which the member stood: left, not_on_roster, name_only, app or fine.';
 COMMENT ON COLUMN registry.access_reviews.needs_review IS 'Whether no row of the roster named the account by id or address.';
 COMMENT ON COLUMN registry.access_reviews.last_accessed IS 'When the member was last seen, as it was known; null: Bitbucket did not tell.';
 COMMENT ON COLUMN registry.access_reviews.data_as_of IS 'As of when the reviewer saw it.';
@@ -349,6 +355,28 @@ COMMENT ON COLUMN registry.access_reviews.decision IS 'keep or revoke.';
 COMMENT ON COLUMN registry.access_reviews.reason IS 'Why; null: nothing was said.';
 COMMENT ON COLUMN registry.access_reviews.reviewed_by IS 'The reviewer, as airflow:login.';
 COMMENT ON COLUMN registry.access_reviews.reviewed_at IS 'When.';
+
+CREATE TABLE registry.access_review_sign_offs (
+    sign_off_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace text NOT NULL,
+    members integer NOT NULL CHECK (members > 0),
+    kept integer NOT NULL,
+    revoked integer NOT NULL,
+    note text CHECK (btrim(note) <> ''),
+    signed_off_by registry.person NOT NULL,
+    signed_off_at timestamptz NOT NULL DEFAULT statement_timestamp()
+);
+CREATE INDEX access_review_sign_offs_of_workspace ON registry.access_review_sign_offs (workspace, sign_off_id DESC);
+COMMENT ON TABLE registry.access_review_sign_offs IS
+'Access reviews that were signed off: on every member of that moment a decision stood. Rows are added, never changed.';
+COMMENT ON COLUMN registry.access_review_sign_offs.sign_off_id IS 'Order of the sign-offs.';
+COMMENT ON COLUMN registry.access_review_sign_offs.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN registry.access_review_sign_offs.members IS 'Members of that moment.';
+COMMENT ON COLUMN registry.access_review_sign_offs.kept IS 'Of how many the access is kept.';
+COMMENT ON COLUMN registry.access_review_sign_offs.revoked IS 'Of how many it was to be revoked and was still there.';
+COMMENT ON COLUMN registry.access_review_sign_offs.note IS 'What was said beside it; null: nothing.';
+COMMENT ON COLUMN registry.access_review_sign_offs.signed_off_by IS 'Who signed off, as airflow:login.';
+COMMENT ON COLUMN registry.access_review_sign_offs.signed_off_at IS 'When.';
 
 -- When something was declared or decided is not for who declares it to say: the server's clock does.
 GRANT SELECT ON
@@ -413,13 +441,21 @@ SELECT,
 INSERT (purge_id, decision, decided_by, reason, policy_version, self_review)
 ON registry.purge_decisions TO compliance_console;
 GRANT SELECT ON registry.purged TO compliance_console;
+-- What the roster said of somebody's employment is noted by the database, and not for the console to see.
 GRANT
-SELECT,
+SELECT (
+    review_id, workspace, member_id, account_id, display_name, role, matched_by, review_group, needs_review,
+    last_accessed, data_as_of, decision, reason, reviewed_by, reviewed_at
+),
 INSERT (
-    workspace, member_id, account_id, display_name, role, matched_by, needs_review, last_accessed, data_as_of, decision,
-    reason, reviewed_by
+    workspace, member_id, account_id, display_name, role, matched_by, review_group, needs_review, last_accessed,
+    data_as_of, decision, reason, reviewed_by
 )
 ON registry.access_reviews TO compliance_console;
+GRANT
+SELECT,
+INSERT (workspace, members, kept, revoked, note, signed_off_by)
+ON registry.access_review_sign_offs TO compliance_console;
 -- Whether and until when somebody is employed is for the pipeline to judge by and for the people reader to see.
 GRANT SELECT, INSERT ON registry.people TO compliance_pipeline;
 GRANT INSERT, SELECT (import_id, line, email, name, account_id, other_emails) ON registry.people TO compliance_console;
