@@ -66,6 +66,7 @@ compliance.member_employment       SIUD     -       -      S      -      -
 # and an open interval, finding or stale period may be ended
 compliance.result_history          SI       S       S      -      -      -
 compliance.finding_records         SI       S       -      -      -      -
+compliance.changes                 SI       S       S      -      -      -
 compliance.repository_history      SI       S       S      -      -      -
 compliance.stale_records           SI       -       -      -      -      -
 compliance.results                 SIUD     S       -      -      -      -

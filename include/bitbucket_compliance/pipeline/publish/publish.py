@@ -74,6 +74,7 @@ def publish(connection: Connection, run: Run) -> Publication:
     run_sql(connection, "pipeline/publish/close_repository_history.sql", keys)
     opening = "pipeline/publish/open_repository_history.sql"
     fill(connection, "compliance.repository_history", opening, keys, only_adds=True)
+    run_sql(connection, "pipeline/publish/changes.sql", {**run.policy.thresholds.model_dump(), **keys})
     _fill(connection, "daily_observations", keys)
     if subjects is None:
         keys_of_members = {**keys, **_matches(connection, run)}
@@ -157,6 +158,7 @@ def _thresholds(run: Run) -> dict[str, Any]:
         "max_data_age_hours": thresholds.max_data_age_hours,
         "merge_checks_valid_days": thresholds.merge_checks_valid_days,
         "oldest_merge_checks": run.oldest_merge_checks,
+        "window_start": run.window_start,
         "evidence_validity_days": thresholds.evidence_validity_days,
         "time_zone": thresholds.time_zone,
         "policy_version": run.policy_version,
