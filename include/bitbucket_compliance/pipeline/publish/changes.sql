@@ -1,6 +1,6 @@
 -- Purpose: record changes of main branches in the window that are not recorded yet, or of which more is known by now.
--- What was known of one when it was recorded stays: who had approved it, and where its repository stood. Approvals given
--- once it was read as merged add nothing.
+-- What was known when it was recorded stays: who had approved it, and where its repository stood. Approvals that are
+-- given once it was read as merged add nothing.
 
 WITH nobodys_peers AS MATERIALIZED (
     SELECT judging.not_peers(%(workspace)s, %(not_peers)s::text[]) AS accounts
