@@ -90,6 +90,7 @@ def publish(connection: Connection, run: Run) -> Publication:
     renew_lease(connection, run.workspace, run.run_id)
     told = run_sql(connection, "pipeline/publish/decided_by.sql", keys).fetchall()
     by_status = run_sql(connection, "pipeline/publish/by_status.sql", keys).fetchall()
+    seal_record(connection, run.workspace, run.run_id)
     connection.commit()
     log.info("progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone)
     for row in told:
@@ -112,8 +113,14 @@ def reopen(connection: Connection, workspace: str) -> int:
     expired = run_sql(connection, "pipeline/publish/expire_exceptions.sql", keys).rowcount
     _, opened = sync_history(connection, keys)
     run_sql(connection, "pipeline/publish/note_publication.sql", keys)
+    seal_record(connection, workspace, None)
     connection.commit()
     return expired + opened
+
+
+def seal_record(connection: Connection, workspace: str, run_id: str | None) -> None:
+    """Add a link to the workspace's chain of digests over everything that was recorded since the last one."""
+    connection.execute("SELECT integration.seal_record(%s, %s)", (workspace, run_id))
 
 
 def sync_history(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, int]:
