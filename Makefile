@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect rotate-vault-key webhooks test test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-console test-security lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -65,6 +65,9 @@ connect: setup ## let a person connect Bitbucket (auth authorization_code): [POR
 rotate-vault-key: setup ## encrypt tokens and webhook secrets with other keys: COMPLIANCE_VAULT_KEY=new,old COMPLIANCE_WEBHOOK_KEY=new,old
 	@$(LOCAL) rotate-vault-key
 
+preflight: setup ## check database, connections, keys and folders before a run
+	@$(LOCAL) preflight
+
 receiver: setup ## take webhooks in, in the foreground: [PORT=8085]
 	@$(LOCAL) receiver
 
@@ -122,6 +125,9 @@ test-dashboard: setup ## the dashboard in a headless Chromium, its figures besid
 test-server-lock: setup ## install what a server runs, and nothing else, in an environment of its own, and load DAGs and plugins there
 	@$(PYTHON_BIN) -m tests.server_lock
 
+test-install: setup ## build the wheels, install them into fresh environments with Airflow, and judge a workspace there: [VERSIONS=all]
+	@$(PYTHON_BIN) -m tests.install $${VERSIONS:-}
+
 test-console: setup ## the console in a headless Chromium: connect, first run, evidence, exception, disconnect; no serious finding of axe
 	@$(PYTHON_BIN) -m pytest tests/console_browser
 
@@ -146,6 +152,9 @@ docs: setup ## write docs/verdicts.md, docs/policy.md, docs/resources.md, docs/d
 
 contract: setup ## write the data contract from the migrations, raise its version as the change asks, and check it
 	@$(PYTHON_BIN) -m tests.documents.fresh_database tests.documents.contract
+
+dist: setup ## build the wheels of the provider and of the pipeline, for a team's own Airflow: [OUT=dist]
+	@$(PYTHON_BIN) -m tests.install.build "$${OUT:-dist}"
 
 lock: setup ## renew every requirements.txt from the requirements.in beside it
 	@$(LOCK) --output-file requirements.txt requirements.in

@@ -51,7 +51,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=48),
     tags=["bitbucket", "compliance"],
     doc_md=__doc__,
-):
+) as dag:
 
     @task(doc_md="Give the workspace back, however the run went; one that did not publish has failed.")
     def finish_run(workspace: str, run: str) -> None:

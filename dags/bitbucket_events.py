@@ -49,7 +49,7 @@ with DAG(
     },
     tags=["bitbucket", "compliance"],
     doc_md=__doc__,
-):
+) as dag:
 
     @task(doc_md="The workspaces whose events wait and for which a run was asked for.")
     def workspaces_with_events() -> list[dict[str, object]]:

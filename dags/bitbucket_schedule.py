@@ -27,7 +27,7 @@ with DAG(
     },
     tags=["bitbucket", "compliance"],
     doc_md=__doc__,
-):
+) as dag:
 
     @task(doc_md="The workspaces named in the Bitbucket connection.")
     def connected_workspaces() -> list[dict[str, object]]:

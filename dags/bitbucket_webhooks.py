@@ -42,7 +42,7 @@ with DAG(
     },
     tags=["bitbucket", "compliance"],
     doc_md=__doc__,
-):
+) as dag:
 
     @task(doc_md="The workspaces to look after; skipped where no address is set. rotate: makes the new secret.")
     def plan_webhooks(action: str, workspace: str) -> list[str]:

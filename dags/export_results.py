@@ -38,7 +38,7 @@ with DAG(
     },
     tags=["compliance"],
     doc_md=__doc__,
-):
+) as dag:
 
     @task(doc_md="Written under a temporary name, read back, compared with the database, then renamed.")
     def write_export(name: str, workspace: str, at: str, run: str, target: str) -> list[str]:

@@ -25,7 +25,7 @@ with DAG(
     },
     tags=["compliance", "registry"],
     doc_md=__doc__,
-):
+) as dag:
 
     @task(doc_md="Exceptions that expired, were withdrawn or were accepted show in results and history without a run.")
     def reopen_expired() -> None:

@@ -26,7 +26,7 @@ with DAG(
     },
     tags=["compliance"],
     doc_md=__doc__,
-):
+) as dag:
 
     @task(doc_md="Tell what was not told yet; what could not be sent goes out next time.")
     def send_digest() -> None:

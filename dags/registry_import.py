@@ -50,7 +50,7 @@ with DAG(
     },
     tags=["compliance", "registry"],
     doc_md=__doc__,
-):
+) as dag:
 
     @task(doc_md="A bad row is refused with file, line, column and reason.")
     def import_file(

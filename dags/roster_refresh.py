@@ -33,7 +33,7 @@ with DAG(
     },
     tags=["compliance", "registry"],
     doc_md=__doc__,
-):
+) as dag:
 
     @task(doc_md="A roster that is empty, broken off or has a bad row is refused; the one before it stays.")
     def take_roster(dag_run: Any = None) -> None:

@@ -14,7 +14,7 @@ _RARELY_CHANGED = "Rarely changed"
 def get_provider_info() -> dict[str, Any]:
     """Provider metadata as Airflow's ``provider_info.schema.json`` describes it."""
     return {
-        "package-name": "bitbucket-cloud",
+        "package-name": "airflow-provider-bitbucket-cloud",
         "name": "Bitbucket Cloud",
         "description": "Reads Bitbucket Cloud's REST API 2.0 (metadata only).",
         "integrations": [

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import psycopg
 from fastapi import Depends, Request
@@ -81,8 +82,10 @@ def database(request: Request) -> Iterator[Connection]:
         pool.give_back(connection)
 
 
-# Scope "function": the commit comes before the answer, so a commit that fails is told.
-Database = Annotated[Connection, Depends(database, scope="function")]
+#: Ends a dependency with its route: the commit comes before the answer, so a commit that fails is told. FastAPI before
+#: 0.118 (Airflow 3.1) does so by itself, and knows no such argument.
+WITH_THE_ROUTE: Final[dict[str, Any]] = {"scope": "function"} if "scope" in signature(Depends).parameters else {}
+Database = Annotated[Connection, Depends(database, **WITH_THE_ROUTE)]
 
 
 def rows(connection: Connection, name: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

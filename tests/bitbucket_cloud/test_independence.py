@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "plugins" / "bitbucket_cloud"
-METADATA = PathDistribution(ROOT / "plugins" / "bitbucket_cloud-0.1.0.dist-info")
+METADATA = PathDistribution(ROOT / "plugins" / "airflow_provider_bitbucket_cloud-0.1.0.dist-info")
 
 FILES = [path for path in sorted(PACKAGE.rglob("*")) if path.suffix in (".py", ".sql")]
 

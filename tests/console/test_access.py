@@ -46,6 +46,7 @@ OTHERWISE = {
     "GET /static/{name}": "sign in",
     "GET /evidence/new": "decide",
     "GET /exceptions/new": "decide",
+    "GET /imports/new": "decide",
     "GET /members/review.csv": "decide",
     "GET /integrations/callback": "connect",
     "GET /integrations/disconnect": "connect",

@@ -121,7 +121,7 @@ judging.*                          x        -       -      -      -      -
 registry.valid_evidence            x        x       -      -      -      -
 registry.bind_classification       x        x       -      -      -      -
 staging.glob_matches               x        x       -      -      -      -
-staging.refresh_statistics         x        -       -      -      -      -
+staging.refresh_statistics         x        x       -      -      -      -
 """
 
 

@@ -181,7 +181,7 @@ def test_anybody_may_withdraw_with_a_reason(registry: Registry, by: str, decided
 
 @pytest.mark.parametrize("evidence_id", ["7", "", "'; DROP TABLE x", NOWHERE])
 def test_an_unknown_id_is_told(registry: Registry, evidence_id: str) -> None:
-    with pytest.raises(EvidenceRefused, match="make evidence lists them") as refused:
+    with pytest.raises(EvidenceRefused, match="the list of evidence shows") as refused:
         registry.decide(evidence_id)
     assert "\n" not in str(refused.value)
 
@@ -338,7 +338,7 @@ def test_evidence_that_would_cover_nothing_cant_be_accepted(
 ) -> None:
     registry.repository("young", created_on=datetime.now(UTC) + timedelta(days=2)).member("bot", kind="app_user")
     evidence_id = registry.submit(test_id, scope, targets)
-    with pytest.raises(EvidenceRefused, match=r"would cover nothing.*make run WORKSPACE=acme") as refused:
+    with pytest.raises(EvidenceRefused, match=r"would cover nothing.*let a run read the workspace first") as refused:
         registry.decide(evidence_id)
     assert "\n" not in str(refused.value)
     assert registry.status(evidence_id) == "submitted"

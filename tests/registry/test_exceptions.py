@@ -266,7 +266,7 @@ def test_who_says_no_says_why(board: Board, decision: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "nonsense", "00000000-0000-4000-8000-000000000000"])
 def test_an_unknown_exception_is_refused_with_the_way_to_the_known_ones(board: Board, name: str) -> None:
-    with pytest.raises(ExceptionRefused, match=r"there is no exception .*`make exception` lists them"):
+    with pytest.raises(ExceptionRefused, match=r"there is no exception .*the list of exceptions shows"):
         decide(board.connection, name, "accept", decided_by="os:ben")
     with pytest.raises(ExceptionRefused, match="decision 'approve' is unknown; known: accept, reject, withdraw"):
         decide(board.connection, name, "approve", decided_by="os:ben")

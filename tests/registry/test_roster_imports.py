@@ -19,7 +19,8 @@ from bitbucket_compliance.registry.imports import ImportResult, import_file, pro
 from bitbucket_compliance.registry.imports.mapping import load_mapping
 from bitbucket_compliance.registry.imports.roster import read_roster
 from bitbucket_compliance.registry.imports.take_back import listed, one, refused_rows, take_back
-from bitbucket_compliance.registry.tables.read import table
+from bitbucket_compliance.registry.tables.read import header_by, table
+from bitbucket_compliance.security_tests.policies import decide, set_override
 from local.postgres import EmbeddedPostgres
 from tests.conftest import Database
 from tests.databases import copied, unguarded
@@ -28,6 +29,7 @@ TABLES = (
     "registry.evidence_decisions", "registry.evidence_members", "registry.evidence", "registry.people",
     "registry.refused_rows", "registry.classification_bindings", "registry.classification",
     "registry.import_withdrawals", "registry.imports", "registry.roster_mappings", "integration.console_audit",
+    "registry.policy_decisions", "registry.policy_overrides",
     "staging.members", "staging.member_emails", "staging.repositories",
 )  # fmt: skip
 STAFF = "".join(f"p{number}@x.io,active\n" for number in range(30))
@@ -167,7 +169,7 @@ def test_of_a_broken_roster_each_row_is_a_person_or_refused_by_its_line_and_neve
 ) -> None:
     text = "email,status,end_date,account_id\n" + "".join(",".join(row) + "\n" for row in rows)
     mapping = load_mapping()
-    file = table("people.csv", text.encode(), mapping.is_header)
+    file = table("people.csv", text.encode(), header_by(mapping.header_rule))
     roster = read_roster(file, mapping, ZoneInfo("UTC")) if file.rows else None
     if roster is None:
         return
@@ -256,6 +258,45 @@ def test_a_preview_tells_columns_rows_and_whom_it_names(take: Take, database: Da
     assert "preview: column end_date: none" in seen
     assert "preview: 4 rows, 4 of them would be taken" in seen
     assert "preview: 2 of 3 members that were read are named by account id or confirmed address" in seen
+
+
+def test_a_preview_matches_mailboxes_as_the_policy_of_the_workspace_says(take: Take, database: Database) -> None:
+    """Whom the verdicts will find by an address is found by the preview too, workspace by workspace."""
+    for workspace in ("acme", "other"):
+        database.execute(
+            "INSERT INTO staging.members (workspace, member_id, display_name, member_type, data_as_of)"
+            " VALUES (%s, '{1}', 'Ada', 'user', now())",
+            (workspace,),
+        )
+        database.execute(
+            "INSERT INTO staging.member_emails (workspace, email, member_id, data_as_of)"
+            " VALUES (%s, 'ada.l@x.io', '{1}', now())",
+            (workspace,),
+        )
+    rows = people("adal+work@x.io,active")
+    assert "preview: 0 of 2 members" in str(take(rows, preview=True))
+    changes = {"thresholds": {"domains_without_dots": ["x.io"], "domains_without_tags": ["x.io"]}}
+    proposal = set_override(database, "acme", changes, set_by="os:ada", reason="our mail server")
+    if proposal:
+        decide(database, proposal.override_id, "accept", decided_by="os:bo")
+    assert "preview: 1 of 2 members" in str(take(rows, preview=True))
+
+
+def test_a_preview_tells_rows_that_name_several_and_addresses_that_are_new(take: Take, database: Database) -> None:
+    take(people("old@x.io,active"))
+    database.execute(
+        "INSERT INTO staging.members (workspace, member_id, account_id, display_name, member_type, data_as_of) VALUES"
+        " ('acme', '{1}', 'id-1', 'Ada', 'user', now()), ('acme', '{2}', null, 'Bo', 'user', now())"
+    )
+    database.execute(
+        "INSERT INTO staging.member_emails (workspace, email, member_id, data_as_of)"
+        " VALUES ('acme', 'bo@x.io', '{2}', now())"
+    )
+    rows = "bo@x.io,active,id-1\nnew@x.io,active,\nold@x.io,active,\n"
+    seen = str(take(f"email,status,account_id\n{rows}", preview=True, may_shrink=True))
+    assert "preview: 0 of 2 members" in seen
+    assert "preview: rows that name several members, and decide for none: 1" in seen
+    assert "preview: addresses on no roster yet, of which the next run asks Bitbucket whose: 1" in seen
 
 
 def test_a_preview_of_a_classification_names_targets_that_match_nothing(take: Take, database: Database) -> None:

@@ -21,14 +21,16 @@ from bitbucket_compliance.registry.imports.classification_rows import classifica
 from bitbucket_compliance.registry.imports.mapping import load_mapping, presets
 from bitbucket_compliance.registry.imports.roster import Person, read_roster
 from bitbucket_compliance.registry.tables import read, workbook
-from bitbucket_compliance.registry.tables.read import table
+from bitbucket_compliance.registry.tables.read import header_by, table
 
 UTC = ZoneInfo("UTC")
 
 
 def people(content: bytes | str, mapping: str = "") -> list[Person]:
     meant = load_mapping(mapping)
-    file = table("people.csv", content if isinstance(content, bytes) else content.encode(), meant.is_header)
+    file = table(
+        "people.csv", content if isinstance(content, bytes) else content.encode(), header_by(meant.header_rule)
+    )
     roster = read_roster(file, meant, UTC)
     roster.refuse_if_bad(0, strict=True)
     return roster.people

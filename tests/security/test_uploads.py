@@ -258,6 +258,11 @@ def test_every_limit_is_one_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert process.LARGEST_ANSWER < limits.MEMORY
 
 
+def test_no_driver_of_a_database_is_loaded_beside_a_hostile_file() -> None:
+    code = "    return repr({'psycopg', 'sqlalchemy', 'airflow', 'openpyxl'} & set(sys.modules)).encode()"
+    assert b"set()" in _job(picture(), code).stdout
+
+
 def _resident() -> int:
     with open("/proc/self/statm") as file:  # noqa: PTH123
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -131,3 +131,16 @@ def test_the_documentation_explains_every_reason_code_of_every_test() -> None:
     for test in BY_ID.values():
         section = text.split(f"## {test.order}. ", 1)[1].split("\n## ", 1)[0]
         assert all(f"| `{code}` | {reason.status} |" in section for code, reason in test.reasons.items())
+
+
+def test_what_mends_a_verdict_is_no_command_of_a_shell() -> None:
+    """Who reads it in the console has no shell there; a page or a DAG does it."""
+    told = [
+        text
+        for test in CATALOGUE
+        for reason in test.reasons.values()
+        for text in (reason.remediation, reason.meaning)
+        if text
+    ]
+    assert len(told) > 50
+    assert [text for text in told if re.search(r"`?\bmake [a-z-]+( [A-Z_]+=|`)|python -m", text)] == []

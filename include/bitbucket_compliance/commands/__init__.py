@@ -1,7 +1,8 @@
 """What an operator does from a terminal: ``python -m bitbucket_compliance COMMAND``, a file a command or small group.
 
-Commands read connections and secrets from the environment and write where they are told, never beside the code. Each
-registers itself, with its flags and help, by the decorator ``command_line.command`` as its module is imported.
+Commands find connections as Airflow does, in the environment first, and write where they are told, never beside the
+code. Each registers itself, with its flags and help, by the decorator ``command_line.command`` as its module is
+imported.
 """
 # ruff: noqa: F401
 
@@ -12,7 +13,9 @@ from bitbucket_compliance.commands import (
     explain,
     export,
     imports,
+    judge,
     policy,
+    preflight,
     review,
     take_back,
     upgrade,

@@ -28,6 +28,8 @@ from bitbucket_compliance.core.errors import PipelineError, one_line
 from bitbucket_compliance.core.printable import printable
 
 PROGRAM: Final = "python -m bitbucket_compliance"
+#: the same, where the package is installed
+INSTALLED: Final = "bitbucket-compliance"
 #: whether make called the command, and flags are variables
 BY_MAKE: Final[ContextVar[bool]] = ContextVar("by_make", default=False)
 
@@ -81,6 +83,7 @@ class Command:
     flags: tuple[Flag, ...]
     check: Callable[..., None] | None
     function: Callable[..., int | None]
+    is_for_make: bool = True
 
     @property
     def help_line(self) -> str:
@@ -98,15 +101,16 @@ COMMANDS: Final[dict[str, Command]] = {}
 
 
 def command(
-    name: str, text: str, *flags: Flag, check: Callable[..., None] | None = None
+    name: str, text: str, *flags: Flag, check: Callable[..., None] | None = None, is_for_make: bool = True
 ) -> Callable[[Function], Function]:
     """Register a function as a command; it is called with the flags by name and gives the exit code where it is not 0.
 
-    ``check`` raises ``CommandError`` where the flags don't fit together, before anything is started.
+    ``check`` raises ``CommandError`` where the flags don't fit together, before anything is started. ``is_for_make``:
+    there is a target of ``make`` by this name.
     """
 
     def register(function: Function) -> Function:
-        COMMANDS[name] = Command(name, text, flags, check, function)
+        COMMANDS[name] = Command(name, text, flags, check, function, is_for_make)
         return function
 
     return register
@@ -189,10 +193,11 @@ def _private_files() -> Iterator[None]:
 
 def _parser(program: str) -> _Parser:
     parser = _Parser(prog=program, allow_abbrev=False)
+    called = PROGRAM if BY_MAKE.get() else program
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for each in COMMANDS.values():
         below = commands.add_parser(
-            each.name, help=each.text, description=each.text, prog=f"{PROGRAM} {each.name}", allow_abbrev=False
+            each.name, help=each.text, description=each.text, prog=f"{called} {each.name}", allow_abbrev=False
         )
         below.usage_line = " ".join([below.prog, *map(str, each.flags)])
         for flag in each.flags:
@@ -204,10 +209,15 @@ def _terminated(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def own_name() -> str:
+    """How the commands of the package were called."""
+    return INSTALLED if Path(sys.argv[0]).name == INSTALLED else PROGRAM
+
+
 def spelled(text: str) -> str:
     """``text``, with the commands and flags in it as the caller writes them."""
     if not BY_MAKE.get():
-        return text
+        return text.replace(PROGRAM, own_name())
     return _FLAG.sub(lambda flag: flag[1].upper().replace("-", "_"), text.replace(PROGRAM, "make"))
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from bitbucket_compliance.commands.command_line import PROGRAM, CommandError, Flag, command, port_or_any
 from bitbucket_compliance.commands.environment import (
+    BITBUCKET_CONN_ID,
     BITBUCKET_CONNECTION,
     database,
     operator,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from bitbucket_cloud.auth.vault.vault import TokenVault
     from bitbucket_cloud.settings import Settings
 
-CONN_ID: Final = "bitbucket_default"
 DEFAULT_PORT: Final = 8976
 CALLBACK_PATH: Final = "/callback"
 #: how long a person may take to consent
@@ -106,16 +106,18 @@ def _decides(scopes: frozenset[str] | None, workspaces: tuple[str, ...]) -> Iter
 
 
 def _settings() -> Settings:
-    """The connection, read by Airflow itself: JSON or URI."""
-    from airflow.sdk import Connection
+    """The connection, read by Airflow itself: JSON or URI, or one that it stores."""
+    from airflow.sdk import BaseHook, Connection
 
     from bitbucket_cloud.settings import Settings
     from bitbucket_compliance.core.bitbucket import CONFIGURATION
 
-    value = os.environ[BITBUCKET_CONNECTION]
+    value, conn_id = os.environ.get(BITBUCKET_CONNECTION, ""), BITBUCKET_CONN_ID
     try:
-        is_json = value.lstrip().startswith("{")
-        connection = Connection.from_json(value, CONN_ID) if is_json else Connection.from_uri(value, CONN_ID)
+        if value.lstrip().startswith("{"):
+            connection = Connection.from_json(value, conn_id)
+        else:
+            connection = Connection.from_uri(value, conn_id) if value else BaseHook.get_connection(conn_id)
     except (ValueError, TypeError):
         raise ConnectionUnreadable(
             f"{BITBUCKET_CONNECTION} can't be read: write JSON with conn_type, login, password and extra"

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from bitbucket_compliance.commands.command_line import CommandError
-from bitbucket_compliance.core.database import prepare, without_silence
+from bitbucket_compliance.core.database import CONNECTION_ID, prepare, without_silence
 from bitbucket_compliance.core.errors import postgres_errors
 from bitbucket_compliance.core.persons import of_operating_system
-from bitbucket_compliance.core.postgres_address import PostgresAddress
+from bitbucket_compliance.core.postgres_address import OWNER_CONNECTION, POSTGRES_CONNECTION, PostgresAddress
 
 if TYPE_CHECKING:
     from bitbucket_cloud.database import Database
 
-BITBUCKET_CONNECTION: Final = "AIRFLOW_CONN_BITBUCKET_DEFAULT"
+BITBUCKET_CONN_ID: Final = "bitbucket_default"
+BITBUCKET_CONNECTION: Final = f"AIRFLOW_CONN_{BITBUCKET_CONN_ID.upper()}"
 
 
 def operator() -> str:
@@ -38,27 +39,88 @@ def operator() -> str:
 
 
 @contextmanager
+def as_airflow_on_a_server() -> Iterator[None]:
+    """Connections are found as Airflow's own commands find them: environment, secrets backends, metadata database."""
+    before = dict(os.environ)
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    # Of what Airflow says of itself as it is imported nothing matters here.
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def results_address() -> PostgresAddress:
+    """Where ``compliance_postgres`` leads, from the environment or from Airflow, which takes seconds to ask.
+
+    Raises:
+        ConnectionUnreadable: there is no such connection, or it can't be read.
+        DestinationRefused: see ``PostgresAddress.of_connection``.
+    """
+    if os.environ.get(POSTGRES_CONNECTION):
+        return PostgresAddress.from_environment()
+    # Names the variable where Airflow has no such connection either.
+    return _of_airflow(CONNECTION_ID) or PostgresAddress.from_environment()
+
+
+def owner_address() -> PostgresAddress:
+    """The same Postgres with the login that migrates: ``compliance_postgres_owner``, else ``compliance_postgres``.
+
+    Raises:
+        ConnectionUnreadable, DestinationRefused: as ``results_address``.
+    """
+    if os.environ.get(OWNER_CONNECTION):
+        return PostgresAddress.of_owner()
+    if os.environ.get(POSTGRES_CONNECTION):
+        return PostgresAddress.from_environment()
+    return _of_airflow(f"{CONNECTION_ID}_owner") or results_address()
+
+
+def _of_airflow(conn_id: str) -> PostgresAddress | None:
+    from bitbucket_compliance.core.airflow_errors import AirflowNotFoundException
+
+    try:
+        return PostgresAddress.of_connection(conn_id)
+    except AirflowNotFoundException:
+        return None
+
+
+@contextmanager
 def database() -> Iterator[psycopg.Connection[dict[str, Any]]]:
     """A connection to the data's Postgres in the pipeline's role; see ``prepare``. Commits at the end.
 
     Raises:
-        ConnectionUnreadable: ``AIRFLOW_CONN_COMPLIANCE_POSTGRES`` is not set or can't be read.
+        ConnectionUnreadable, DestinationRefused: see ``results_address``.
         PostgresUnavailable, RoleRefused, SchemaMissing: as their names say.
     """
-    # Not through Airflow's hook, which takes seconds to import.
-    address = PostgresAddress.from_environment()
+    address = results_address()
     arguments = {"connect_timeout": 10, **without_silence(address)}
     with postgres_errors(), psycopg.connect(address.dsn, **arguments) as connection:
         yield prepare(connection)
 
 
 def require_bitbucket(**_: object) -> None:
-    """Raise CommandError unless the connection ``bitbucket_default`` is set in the environment."""
-    if not os.environ.get(BITBUCKET_CONNECTION):
+    """Raise CommandError unless there is a connection ``bitbucket_default``, in the environment or in Airflow."""
+    if not (os.environ.get(BITBUCKET_CONNECTION) or _airflow_knows(BITBUCKET_CONN_ID)):
         raise CommandError(
             f"there is no connection to Bitbucket: set {BITBUCKET_CONNECTION} with login (OAuth key), password (OAuth "
-            "secret) and extra auth; the sandbox's own is looked after in the console"
+            f"secret) and extra auth, or create {BITBUCKET_CONN_ID} in Airflow; the sandbox's own is looked after in "
+            "the console"
         )
+
+
+def _airflow_knows(conn_id: str) -> bool:
+    from airflow.sdk import BaseHook
+
+    from bitbucket_compliance.core.airflow_errors import AirflowNotFoundException
+
+    try:
+        BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return False
+    return True
 
 
 def vault_database() -> Database:
@@ -66,5 +128,5 @@ def vault_database() -> Database:
     from bitbucket_cloud.database import Database
     from bitbucket_compliance.core.bitbucket import CONFIGURATION
 
-    dsn = PostgresAddress.from_environment().dsn
+    dsn = results_address().dsn
     return Database(lambda: psycopg.connect(dsn), "Airflow connection compliance_postgres", CONFIGURATION)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 from bitbucket_compliance.commands.command_line import CommandError, Flag, command, one_of
 from bitbucket_compliance.commands.environment import database
+from bitbucket_compliance.core.configured_folders import place
 from bitbucket_compliance.reporting.exports.formats import NAMES
 
 TARGET: Final = "COMPLIANCE_EXPORT_TARGET"
@@ -40,7 +40,7 @@ def export(format: str, workspace: str, at: str, run: str, out: str) -> None:
     from bitbucket_compliance.reporting.exports import export as exports
     from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest
 
-    target = out or os.environ.get(TARGET, "")
+    target = out or place(TARGET, "exports")
     if not target or "://" in target:
         raise CommandError(f"--out is missing: name the folder to write to ({TARGET} names none of this machine)")
     request = ExportRequest(workspace.strip(), at.strip(), run.strip())

@@ -3,8 +3,7 @@
 import os
 
 from bitbucket_compliance.commands.command_line import command
-from bitbucket_compliance.commands.environment import vault_database
-from bitbucket_compliance.core.postgres_address import PostgresAddress
+from bitbucket_compliance.commands.environment import owner_address, results_address, vault_database
 
 
 @command("upgrade", "bring the schema of the results' Postgres up to date")
@@ -12,7 +11,7 @@ def upgrade() -> None:
     """Upgrade the database of ``compliance_postgres``; see ``bitbucket_compliance.security_tests.upgrade``."""
     from bitbucket_compliance.security_tests.upgrade import bring_up
 
-    bring_up(PostgresAddress.of_owner(), PostgresAddress.from_environment())
+    bring_up(owner_address(), results_address())
     print("compliance schema is current")
 
 

@@ -2,12 +2,15 @@
 
 ``COMPLIANCE_IMPORT_FOLDERS`` are the folders of declared files, ``COMPLIANCE_QUERY_FOLDERS`` those of queries for a
 roster: nothing that people upload is ever stored in either. Several are separated as in PATH.
+
+What the pipeline writes goes below ``COMPLIANCE_FOLDER``, unless a variable of its own names another place.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +19,27 @@ from bitbucket_compliance.core.printable import printable
 
 IMPORT_FOLDERS: Final = "COMPLIANCE_IMPORT_FOLDERS"
 QUERY_FOLDERS: Final = "COMPLIANCE_QUERY_FOLDERS"
+FOLDER: Final = "COMPLIANCE_FOLDER"
 
 
 class FileRefused(PipelineError):
     """A file may not be read; nothing of it was."""
+
+
+def place(variable: str, name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Where something is written: the folder or address in ``variable``, else ``name`` below ``COMPLIANCE_FOLDER``.
+
+    Empty where neither variable is set.
+    """
+    named = environment.get(variable, "").strip()
+    folder = environment.get(FOLDER, "").strip()
+    return named or (str(Path(folder).expanduser().absolute() / name) if folder else "")
+
+
+def working_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where to write what needs no place of its own: ``COMPLIANCE_FOLDER``, else Airflow's home, else this folder."""
+    named = environment.get(FOLDER, "").strip() or environment.get("AIRFLOW_HOME", "").strip()
+    return Path(named).expanduser().absolute() if named else Path.cwd()
 
 
 def file_below(variable: str, name: str) -> Path:

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-import sqlalchemy.exc
+# The drivers are imported where they are asked for: the process that opens uploaded files imports this module at each
+# file, and has no use for them.
+if TYPE_CHECKING:
+    import psycopg
 
 
 class PipelineError(Exception):
@@ -128,6 +130,19 @@ class ImportRefused(PipelineError):
         self.problems = problems
 
 
+class RosterShrank(ImportRefused):
+    """A roster names many people less than the one before; a person may confirm that this is right.
+
+    Attributes:
+        told: what is missing, as a sentence.
+    """
+
+    def __init__(self, name: str, told: str):
+        hint = "if that is right, confirm it: in the console, by MAY_SHRINK=1, or by may_shrink of the DAG"
+        super().__init__(f"{name} was refused, nothing of it was taken: {told}; {hint}", [f"{name}: {told}; {hint}"])
+        self.told = told
+
+
 class PersonUnclear(PipelineError):
     """It can't be told who acts, or a name is given that names nobody."""
 
@@ -211,6 +226,9 @@ def postgres_errors() -> Iterator[None]:
     Raises:
         PostgresUnavailable, PostgresRefused, PostgresBusy, PostgresFull, SchemaMissing
     """
+    import psycopg
+    import sqlalchemy.exc
+
     try:
         yield
     except sqlalchemy.exc.DBAPIError as error:
@@ -220,7 +238,9 @@ def postgres_errors() -> Iterator[None]:
         raise (_named(error) or error) from error
 
 
-def _named(error: psycopg.Error | None) -> PipelineError | None:
+def _named(error: "psycopg.Error | None") -> PipelineError | None:
+    import psycopg
+
     if isinstance(error, psycopg.errors.DiskFull):
         return PostgresFull(
             f"compliance_postgres: the disk of the server is full ({one_line(error)}); free space, then run again"
@@ -251,7 +271,7 @@ def _named(error: psycopg.Error | None) -> PipelineError | None:
     return None
 
 
-def _of_server(error: psycopg.Error) -> PipelineError:
+def _of_server(error: "psycopg.Error") -> PipelineError:
     """What the server did, by the code of its answer; an error without one never came from it, or ended the session."""
     told = f"({one_line(error)})"
     state = error.sqlstate or ""

@@ -90,7 +90,7 @@ def _act_as_owner(cursor: Cursor) -> None:
         raise MigrationRefused(
             "compliance_postgres: this login may not create the roles of the schema "
             f"({one_line(refused)}); name the login that migrates in {OWNER_CONNECTION}, or have an administrator run "
-            "include/bitbucket_compliance/database/roles.sql once in this database and grant compliance_owner and "
+            f"{DATABASE / 'roles.sql'} once in this database and grant compliance_owner and "
             f"compliance_vault to the login that migrates, {', '.join(RUNNING_ROLES)} to the one that runs"
         ) from refused
 

@@ -155,7 +155,7 @@ def _workspace(connection: Connection, name: str) -> str:
     if not found:
         raise ExceptionRefused(
             f"workspace {name!r} has no published results; "
-            + (f"known: {_some(published, name)}" if published else "run it first: make run WORKSPACE=slug")
+            + (f"known: {_some(published, name)}" if published else "let a run read it first")
         )
     return name.strip() if name.strip() in found else found[0]
 
@@ -308,7 +308,7 @@ def _locked(connection: Connection, exception_id: str) -> dict[str, Any]:
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('compliance exception ' || %s, 0))", (known,))
         with suppress(LookupError):
             return _state(connection, str(known))
-    raise ExceptionRefused(f"there is no exception {exception_id!r}; `make exception` lists them with their ids")
+    raise ExceptionRefused(f"there is no exception {exception_id!r}; the list of exceptions shows their ids")
 
 
 def _state(connection: Connection, exception_id: str) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def named(connection: Connection, typed: str) -> str:
     if found:
         raise PersonUnclear(f"{typed.strip()} is {' and '.join(found)}; name one of them")
     raise PersonUnclear(
-        f"nobody here is known as {ascii(typed.strip())[:80]}: name somebody who has opened the console or used a "
-        "command such as `make exception`, or let them do so first"
+        f"nobody here is known as {ascii(typed.strip())[:80]}: name somebody who has opened the console or handed "
+        "something in by a command, or let them do so first"
     )
 
 

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
-from airflow.sdk.exceptions import AirflowFailException
-
+from bitbucket_compliance.core.airflow_errors import AirflowFailException
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.pipeline import extract
 from bitbucket_compliance.pipeline.gate import gate as gates
@@ -60,7 +59,7 @@ def end_run(workspace: str, run_id: str) -> None:
 
 def preflight(workspace: str, run_id: str) -> None:
     """Learn what the grant allows, and warn of what one worker alone would see."""
-    from airflow.sdk.configuration import conf
+    from airflow.configuration import conf
 
     for told in local_places(conf.get("core", "executor", fallback="")):
         log.warning("%s", told)

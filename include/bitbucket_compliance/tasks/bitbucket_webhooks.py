@@ -51,7 +51,7 @@ def url_from(environment: Mapping[str, str] | None = None) -> str:
 
 def plan_task(action: str, workspace: str) -> list[str]:
     """As ``plan``; skips the run where webhooks are off or nothing is connected yet."""
-    from airflow.sdk.exceptions import AirflowSkipException
+    from bitbucket_compliance.core.airflow_errors import AirflowSkipException
 
     with fail_without_retry(), skip_until_connected():
         try:

@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSkipException
 
+from bitbucket_compliance.core.airflow_errors import AirflowNotFoundException, AirflowSkipException
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.database import CONNECTION_ID, connect
 from bitbucket_compliance.core.errors import ConnectionRefused, NothingConnected, postgres_errors

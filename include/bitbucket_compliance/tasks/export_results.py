@@ -1,11 +1,11 @@
 """The body of the task of the DAG export_results."""
 
-import os
 import re
 from pathlib import Path
 from typing import Final, cast
 from urllib.parse import unquote, urlsplit
 
+from bitbucket_compliance.core.configured_folders import place
 from bitbucket_compliance.core.errors import one_line
 from bitbucket_compliance.core.printable import printable
 from bitbucket_compliance.reporting.exports.model import ExportRefused
@@ -37,7 +37,7 @@ def _folder(wanted: str) -> Path:
     Raises:
         ExportRefused: the configuration names no target, or another one.
     """
-    configured = os.environ.get(TARGET, "").strip()
+    configured = place(TARGET, "exports")
     if not configured:
         raise ExportRefused(
             f"{TARGET} is not set, so no export can be written: have the operator of the deployment name the folder or "

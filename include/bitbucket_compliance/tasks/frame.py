@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-
+from bitbucket_compliance.core.airflow_errors import AirflowFailException, AirflowSkipException
 from bitbucket_compliance.core.bitbucket import CONFIGURATION
 from bitbucket_compliance.core.database import Connection, connect
 from bitbucket_compliance.core.errors import PipelineError, RunNotNeeded, postgres_errors

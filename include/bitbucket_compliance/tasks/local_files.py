@@ -4,12 +4,17 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from bitbucket_compliance.core.configured_folders import place
 from bitbucket_compliance.pipeline.gate.data_docs import BASE_VARIABLE
 from bitbucket_compliance.registry.evidence_files.store import URL_VARIABLE
 from bitbucket_compliance.tasks.export_results import TARGET
 
-#: where tasks write, and what; those that are not set write nothing but the first, which has a folder of its own then
-_PLACES: Final = {BASE_VARIABLE: "pages of the gates", URL_VARIABLE: "evidence", TARGET: "exports"}
+#: where tasks write, what, and below which name of the folder for all; without a place nothing is written but the first
+_PLACES: Final = {
+    BASE_VARIABLE: ("pages of the gates", "data_docs"),
+    URL_VARIABLE: ("evidence", "evidence"),
+    TARGET: ("exports", "exports"),
+}
 #: executors whose tasks all run on the machine of the scheduler
 _ON_ONE_MACHINE: Final = {"LocalExecutor", "SequentialExecutor"}
 
@@ -33,8 +38,8 @@ def local_places(executors: str, environment: Mapping[str, str] = os.environ) ->
     if not is_distributed(executors):
         return []
     told = []
-    for variable, what in _PLACES.items():
-        address = environment.get(variable, "").strip()
+    for variable, (what, name) in _PLACES.items():
+        address = place(variable, name, environment)
         is_local = address.startswith("file://") or "://" not in address
         if is_local and (address or variable == BASE_VARIABLE):
             told.append(

@@ -143,7 +143,8 @@ class Caller:
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.settings.retry_attempts),
             # Twice as long each time, and up to ``wait`` more at random so that threads don't come back together.
-            wait=tenacity.wait_exponential_jitter(multiplier=wait, max=LONGEST_WAIT, jitter=wait),
+            # Not wait_exponential_jitter, whose first argument has another name in tenacity 9.1.
+            wait=tenacity.wait_exponential(multiplier=wait, max=LONGEST_WAIT) + tenacity.wait_random(0, wait),
             retry=tenacity.retry_if_exception(call.may_repeat),
             reraise=True,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +9,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import HTMLResponse
 
-from bitbucket_compliance.pipeline.gate.data_docs import BASE_VARIABLE, DEFAULT_BASE, LOCAL
+from bitbucket_compliance.pipeline.gate.data_docs import LOCAL, base_address
 from compliance_console_app.database import Database, row, rows
 from compliance_console_app.permissions import DAG_ID, Reader
 from compliance_console_app.services.workspaces import Selected
@@ -67,7 +66,7 @@ def _known(connection: Database, workspace: str, run_id: str) -> dict[str, Any]:
 
 
 def _local_page(address: str) -> Path | None:
-    base = os.environ.get(BASE_VARIABLE, "").strip() or str(DEFAULT_BASE)
+    base = base_address()
     if not address.startswith(LOCAL) or "://" in base.removeprefix(LOCAL):
         return None
     folder = Path(base.removeprefix(LOCAL)).resolve()

@@ -154,9 +154,8 @@ def settings(conn_id: str = CONNECTION_ID) -> Settings:
     Raises:
         ConnectionUnusable: it is not there, or a field can't be used; the message names it.
     """
-    from airflow.sdk.exceptions import AirflowException
-
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
+    from bitbucket_compliance.core.airflow_errors import AirflowException
 
     try:
         return BitbucketHook(conn_id).settings

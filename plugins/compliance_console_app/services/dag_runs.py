@@ -40,9 +40,10 @@ def start_webhooks(action: str, workspace: str, person: Person) -> str:
 def _trigger(dag_id: str, workspace: str, person: Person, conf: dict[str, object]) -> str:
     from airflow.api.common.trigger_dag import trigger_dag
     from airflow.models.dag import DagModel
-    from airflow.sdk.exceptions import AirflowException
     from airflow.utils.session import create_session
     from airflow.utils.types import DagRunTriggeredByType
+
+    from bitbucket_compliance.core.airflow_errors import AirflowException
 
     with create_session() as session:
         dag = DagModel.get_current(dag_id, session=session)

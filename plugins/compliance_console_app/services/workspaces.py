@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from bitbucket_compliance.core.errors import PersonUnclear
 from bitbucket_compliance.registry import persons
-from compliance_console_app.database import Database, rows
+from compliance_console_app.database import WITH_THE_ROUTE, Database, rows
 from compliance_console_app.permissions import SignedIn
 
 COOKIE = "compliance_workspace"
@@ -35,4 +35,4 @@ def selected(request: Request, connection: Database, person: SignedIn) -> Select
     return Selection(name, known)
 
 
-Selected = Annotated[Selection, Depends(selected, scope="function")]
+Selected = Annotated[Selection, Depends(selected, **WITH_THE_ROUTE)]

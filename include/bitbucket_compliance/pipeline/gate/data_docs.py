@@ -7,7 +7,6 @@ ObjectStoragePath: a local folder, or S3, GCS, Azure by a URL in ``COMPLIANCE_DA
 
 import hashlib
 import logging
-import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.types.json import Jsonb
 
+from bitbucket_compliance.core.configured_folders import place, working_folder
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import one_line
 from bitbucket_compliance.pipeline.gate.validation import Outcome
@@ -34,7 +34,7 @@ BASE_VARIABLE = "COMPLIANCE_DATA_DOCS_URL"
 HERE = Path(__file__).parent
 LOCAL = "file://"
 GATES = ("staging", "results")
-DEFAULT_BASE = HERE.parents[3] / ".local" / "data_docs"
+FOLDER_NAME = "data_docs"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class _Section:
 
     view: str
     table: str
+
+
+def base_address() -> str:
+    """The folder, or the address in an object store, below which pages are kept."""
+    return place(BASE_VARIABLE, FOLDER_NAME) or str(working_folder() / FOLDER_NAME)
 
 
 def publish(
@@ -146,7 +151,7 @@ def _folder(workspace: str, run_id: str) -> "ObjectStoragePath":
     """Where the pages of a run are: below the configured place, whatever a row says."""
     from airflow.sdk import ObjectStoragePath
 
-    base = os.environ.get(BASE_VARIABLE, "").strip() or str(DEFAULT_BASE)
+    base = base_address()
     return ObjectStoragePath(base) / safe_name(workspace) / safe_name(run_id)
 
 

@@ -112,8 +112,8 @@ def _freeze(connection: Connection, row: Mapping[str, Any], thresholds: Threshol
     if not count:
         raise EvidenceRefused(
             f"evidence {row['evidence_id']} would cover nothing: no {subject_type} of workspace {row['workspace']} "
-            f"that was read is in its scope and existed on {row['captured_on']}; run the workspace first "
-            f"(make run WORKSPACE={row['workspace']}), or submit it with other targets"
+            f"that was read is in its scope and existed on {row['captured_on']}; let a run read the workspace "
+            "first (Sync now under Integrations), or submit it with other targets"
         )
     unmatched = run_sql(connection, "registry/evidence/unmatched_targets.sql", key).fetchall()
     return count, [

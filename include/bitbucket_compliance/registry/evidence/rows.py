@@ -128,12 +128,12 @@ def locked_evidence(connection: Connection, evidence_id: str) -> dict[str, Any]:
     try:
         key = str(UUID(evidence_id.strip()))
     except ValueError:
-        raise EvidenceRefused(f"{evidence_id!r} is no evidence id; make evidence lists them") from None
+        raise EvidenceRefused(f"{evidence_id!r} is no evidence id; the list of evidence shows them") from None
     connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('evidence ' || %s, 0))", (key,))
     try:
         return state_of(connection, key)
     except LookupError:
-        raise EvidenceRefused(f"there is no evidence {key}; make evidence lists them") from None
+        raise EvidenceRefused(f"there is no evidence {key}; the list of evidence shows what there is") from None
 
 
 def listed(connection: Connection, test_id: str = "", workspace: str = "") -> Iterator[dict[str, Any]]:

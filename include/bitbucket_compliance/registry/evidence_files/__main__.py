@@ -23,7 +23,18 @@ from bitbucket_compliance.registry.evidence_files.limits import (
 )
 
 # Python looks encodings up in files of its own, at their first use.
-_ENCODINGS = ("ascii", "latin-1", "cp1252", "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-16-le", "unicode_escape")
+_ENCODINGS = (
+    "ascii",
+    "latin-1",
+    "cp437",
+    "cp1252",
+    "utf-8",
+    "utf-8-sig",
+    "utf-16",
+    "utf-16-be",
+    "utf-16-le",
+    "unicode_escape",
+)
 
 
 def main() -> int:
@@ -67,7 +78,8 @@ def _read_export(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], b
     from bitbucket_compliance.registry.evidence_files.exports import export_of
     from bitbucket_compliance.registry.tables import workbook
 
-    workbook.load_library()
+    if workbook.is_workbook(content):
+        workbook.load_library()
     _open_nothing_more()
     try:
         export = export_of(job["name"], content)
@@ -76,7 +88,21 @@ def _read_export(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], b
     return {"people": [astuple(row) for row in export.people], "nobody": export.nobody}, b""
 
 
-_JOBS = {"clean": _clean, "read_export": _read_export}
+def _read_table(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    from bitbucket_compliance.core.errors import ImportRefused
+    from bitbucket_compliance.registry.tables import workbook
+    from bitbucket_compliance.registry.tables.read import header_by, table
+
+    workbook.load_library()
+    _open_nothing_more()
+    try:
+        read = table(job["name"], content, header_by(job["rule"]))
+    except ImportRefused as refused:
+        return {"refused": str(refused), "problems": refused.problems}, b""
+    return {"header": read.header, "header_line": read.header_line}, json.dumps(read.rows).encode()
+
+
+_JOBS = {"clean": _clean, "read_export": _read_export, "read_table": _read_table}
 
 
 def _open_nothing_more() -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
@@ -21,7 +21,9 @@ from bitbucket_compliance.core.errors import ImportRefused, InspectionUnavailabl
 from bitbucket_compliance.registry.evidence_files.checks import LARGEST_FILE, checked_name, refused, sha256_of
 from bitbucket_compliance.registry.evidence_files.limits import BROKEN, SECONDS, TOO_LONG, TOO_MUCH_MEMORY
 from bitbucket_compliance.registry.evidence_files.types import BY_MEDIA_TYPE, CleanFile, Export, ExportRow
+from bitbucket_compliance.registry.tables.file import File
 from bitbucket_compliance.registry.tables.file import refused as unfit_table
+from bitbucket_compliance.registry.tables.read import HeaderRule
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +76,39 @@ def read_export(name: str, content: bytes) -> Export:
         answer, _ = _answer({"job": "read_export", "name": name}, content)
     except _GaveUp as reason:
         raise unfit_table(name, str(reason)) from None
+    _refuse(name, answer)
+    return Export([ExportRow(*row) for row in answer["people"]], answer["nobody"])
+
+
+def read_table(name: str, content: bytes, rule: HeaderRule) -> File:
+    """A declared table that somebody uploaded; see ``tables.read.table``.
+
+    Args:
+        rule: which row holds the headings.
+
+    Raises:
+        EvidenceRefused: its name is none.
+        ImportRefused: names the file and what is wrong with it.
+        InspectionUnavailable: it can't be looked at now.
+    """
+    name = checked_name(name)
+    if len(content) > LARGEST_FILE:
+        raise unfit_table(name, f"is larger than {LARGEST_FILE // 1024 // 1024} MB")
+    try:
+        answer, rows = _answer({"job": "read_table", "name": name, "rule": [list(group) for group in rule]}, content)
+    except _GaveUp as reason:
+        raise unfit_table(name, str(reason)) from None
+    _refuse(name, answer)
+    read = tuple((line, tuple(cells)) for line, cells in json.loads(rows))
+    return File(name, sha256_of(content), tuple(answer["header"]), read, header_line=answer["header_line"])
+
+
+def _refuse(name: str, answer: Mapping[str, Any]) -> None:
+    """Raise what an answer says is wrong with a table."""
     if "unfit" in answer:
         raise unfit_table(name, answer["unfit"])
     if "refused" in answer:
         raise ImportRefused(answer["refused"], answer["problems"])
-    return Export([ExportRow(*row) for row in answer["people"]], answer["nobody"])
 
 
 def _answer(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:

@@ -62,7 +62,8 @@ def cleaner_of(found: FileType) -> Callable[[bytes], bytes]:
         from bitbucket_compliance.registry.evidence_files.tables import clean_table
         from bitbucket_compliance.registry.tables.workbook import load_library
 
-        load_library()
+        if found is XLSX:
+            load_library()
         return clean_table
     from PIL import Image, ImageCms, ImageColor, ImagePalette  # noqa: F401
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bitbucket_compliance.core.configured_folders import FOLDER, place
 from bitbucket_compliance.core.errors import EvidenceStoreUnavailable, PipelineError, one_line
 from bitbucket_compliance.registry.evidence_files.checks import sha256_of
 
@@ -28,9 +29,12 @@ def base_url() -> str:
     Raises:
         EvidenceStoreUnavailable: none is named.
     """
-    named = os.environ.get(URL_VARIABLE, "").strip()
+    named = place(URL_VARIABLE, "evidence")
     if not named:
-        raise EvidenceStoreUnavailable(f"{URL_VARIABLE} is not set: name the folder or object store of evidence files")
+        raise EvidenceStoreUnavailable(
+            f"{URL_VARIABLE} is not set: name the folder or object store of evidence files, or in {FOLDER} a folder "
+            "for all that is written"
+        )
     return named if "://" in named else Path(named).expanduser().absolute().as_uri()
 
 

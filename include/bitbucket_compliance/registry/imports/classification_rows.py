@@ -1,7 +1,7 @@
 """The entries that a classification declares, row by row; a row that is bad is named with its reason."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from bitbucket_compliance.registry.classification import (
@@ -11,19 +11,16 @@ from bitbucket_compliance.registry.classification import (
     Entry,
     plain_target,
 )
-from bitbucket_compliance.registry.tables.file import File, Problems, find_columns, plain_name, quoted
+from bitbucket_compliance.registry.tables.file import File, Problems, find_columns, quoted
 
 COLUMNS: Final = ("target_type", "target", "classification", "sensitivity", "owner", "workspace")
 _HEADINGS: Final = {column: (column,) for column in COLUMNS}
+#: the headings of a classification
+HEADER_RULE: Final = (("targettype",), ("target",), ("classification",))
 _NEEDED: Final = COLUMNS[:5]
 # As browsers and git show them: https://bitbucket.org/acme/payments, git@bitbucket.org:acme/payments.git
 _ADDRESS: Final = re.compile(r"(?:https?://(?:[^/@]+@)?|ssh://git@|git@)[^/:]+[/:](?P<path>.+)", re.IGNORECASE)
 _PROJECT: Final = re.compile(r"(?P<workspace>[^/]+)/(?:workspace/)?projects/(?P<key>[^/]+)", re.IGNORECASE)
-
-
-def is_header(cells: Sequence[str]) -> bool:
-    """Whether a row holds headings of a classification."""
-    return {"targettype", "target", "classification"} <= {plain_name(cell) for cell in cells}
 
 
 def classification_entries(file: File) -> list[Entry]:

@@ -65,11 +65,13 @@ class RosterMapping:
         """Every heading that means something, in plain spelling."""
         return frozenset(plain_name(heading) for theirs in self.columns.values() for heading in theirs)
 
-    def is_header(self, cells: Any) -> bool:
-        """Whether a row holds headings of a roster: one for the status, and one that names people."""
-        plain = {plain_name(cell) for cell in cells}
-        named = {ours for ours, theirs in self.columns.items() if plain & set(map(plain_name, theirs))}
-        return "status" in named and bool(named & {"email", "account_id", "name"})
+    @property
+    def header_rule(self) -> tuple[tuple[str, ...], ...]:
+        """The headings of a roster: one for the status, and one that names people."""
+        return self._plain("status"), self._plain("email", "account_id", "name")
+
+    def _plain(self, *ours: str) -> tuple[str, ...]:
+        return tuple(filter(None, (plain_name(heading) for column in ours for heading in self.columns[column])))
 
 
 def presets() -> tuple[str, ...]:

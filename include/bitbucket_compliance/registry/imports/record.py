@@ -1,12 +1,11 @@
-"""What every import does: one at a time, noted with its file, and compared with the members that were read."""
+"""What every import does: one at a time, noted with its file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bitbucket_compliance.core.database import Connection, one_row, refresh_statistics, run_sql
+from bitbucket_compliance.core.database import Connection, one_row, refresh_statistics
 from bitbucket_compliance.registry.classification import one_at_a_time
 from bitbucket_compliance.registry.imports.mapping import RosterMapping
-from bitbucket_compliance.registry.imports.result import Matches
 from bitbucket_compliance.registry.tables.file import File
 from bitbucket_compliance.security_tests.matching import MAIN_ROSTER
 
@@ -49,13 +48,3 @@ def note_import(
         ),
     )
     return int(one_row(cursor)["import_id"])
-
-
-def members_named(connection: Connection, emails: set[str], account_ids: set[str]) -> Matches:
-    """How many members that were read have one of these addresses or account ids."""
-    found = run_sql(
-        connection,
-        "registry/imports/members_named.sql",
-        {"emails": sorted(emails), "account_ids": sorted(account_ids)},
-    )
-    return Matches(**one_row(found))

@@ -4,20 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bitbucket_compliance.core.printable import printable
-
-
-@dataclass(frozen=True)
-class Matches:
-    """How many members of the workspaces that were read a table names, by account id or confirmed address."""
-
-    matched: int
-    members: int
-
-    def __str__(self) -> str:
-        """As a line of a preview."""
-        if not self.members:
-            return "no member was read yet: the rows are matched at the next run"
-        return f"{self.matched} of {self.members} members that were read are named by account id or confirmed address"
+from bitbucket_compliance.registry.imports.matches import Matches
+from bitbucket_compliance.registry.tables.file import Problem
 
 
 @dataclass(frozen=True)
@@ -29,9 +17,11 @@ class ImportResult:
         name: of the file or source.
         told: what was taken, or would be, in a few words.
         import_id: None: nothing was written, for it is a preview, waits for somebody else, or is known already.
+        evidence_id: of what waits for somebody else.
         columns: by our name of a column, the headings that were found for it.
         rows, taken: of the table; how many of them count.
         matches: whom it names, where that was looked at.
+        refused: what is wrong with each row that can't be used.
         unclear: a line for everything that a person should know: rows that can't be used first.
     """
 
@@ -39,11 +29,13 @@ class ImportResult:
     name: str
     told: str
     import_id: int | None = None
+    evidence_id: str | None = None
     is_preview: bool = False
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rows: int = 0
     taken: int = 0
     matches: Matches | None = None
+    refused: tuple[Problem, ...] = ()
     unclear: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
@@ -63,7 +55,7 @@ class ImportResult:
             yield f"preview: column {ours}: {', '.join(map(repr, headings)) or 'none'}"
         yield f"preview: {self.rows} rows, {self.taken} of them would be taken"
         if self.matches:
-            yield f"preview: {self.matches}"
+            yield from (f"preview: {line}" for line in self.matches.lines())
         yield from self.unclear
 
     def __str__(self) -> str:

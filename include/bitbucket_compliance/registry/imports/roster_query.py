@@ -77,7 +77,8 @@ def _one_statement(conn_id: str, query: str) -> str:
 
 def _connection(conn_id: str) -> Any:
     from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowException
+
+    from bitbucket_compliance.core.airflow_errors import AirflowException
 
     try:
         return BaseHook.get_connection(conn_id)
@@ -87,7 +88,8 @@ def _connection(conn_id: str) -> Any:
 
 def _hook(connection: Any) -> Any:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
-    from airflow.sdk.exceptions import AirflowException
+
+    from bitbucket_compliance.core.airflow_errors import AirflowException
 
     try:
         hook = connection.get_hook()

@@ -122,8 +122,9 @@ def directory_of(conn_id: str) -> Directory:
         DestinationRefused: the connection is stored in Airflow and leads elsewhere than the configuration allows.
     """
     from airflow.sdk import BaseHook
-    from airflow.sdk.exceptions import AirflowException
     from airflow.sdk.log import mask_secret
+
+    from bitbucket_compliance.core.airflow_errors import AirflowException
 
     try:
         connection = BaseHook.get_connection(conn_id)

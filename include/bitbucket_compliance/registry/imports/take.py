@@ -29,24 +29,25 @@ from bitbucket_compliance.registry.evidence.mfa_export import export_lines, unma
 from bitbucket_compliance.registry.evidence.rows import insert_decision, insert_evidence, locked_evidence
 from bitbucket_compliance.registry.evidence.rules import MFA_TEST, Claim
 from bitbucket_compliance.registry.evidence.submit import submit
-from bitbucket_compliance.registry.evidence_files.apart import read_export
+from bitbucket_compliance.registry.evidence_files import apart
 from bitbucket_compliance.registry.evidence_files.checks import sha256_of
 from bitbucket_compliance.registry.evidence_files.store import keep
 from bitbucket_compliance.registry.evidence_files.types import CSV, CleanFile
 from bitbucket_compliance.registry.imports import classification_rows
 from bitbucket_compliance.registry.imports.mapping import load_mapping
-from bitbucket_compliance.registry.imports.record import members_named, note_import, one_import_at_a_time
+from bitbucket_compliance.registry.imports.matches import addressed, members_named
+from bitbucket_compliance.registry.imports.record import note_import, one_import_at_a_time
 from bitbucket_compliance.registry.imports.result import ImportResult
 from bitbucket_compliance.registry.imports.take_roster import MAIN, import_roster
 from bitbucket_compliance.registry.tables.file import File
-from bitbucket_compliance.registry.tables.read import read_content, read_table
+from bitbucket_compliance.registry.tables.read import HeaderRule, header_by, read_content, read_table
 from bitbucket_compliance.security_tests.policies import load_policy
 
 
 def import_file(
     connection: Connection,
     kind: str,
-    path: Path,
+    file: Path | tuple[str, bytes],
     *,
     imported_by: str,
     captured_on: date | None = None,
@@ -61,7 +62,7 @@ def import_file(
 
     Args:
         kind: ``roster``, ``classification`` or ``mfa``.
-        path: the CSV file or Excel workbook.
+        file: the CSV file or Excel workbook: a path, or name and content of what somebody uploaded.
         imported_by: who ran the import.
         captured_on: for ``mfa``: the day the export was made; today where it isn't given.
         is_vouched_for: for ``mfa``: its operator submits and accepts it in one act, where the policy's
@@ -76,11 +77,12 @@ def import_file(
         ImportRefused: names file, line, column and reason of every bad value.
         SourceWrong: there is no such mapping.
         EvidenceRefused, EvidenceStoreUnavailable: for ``mfa``: it can't be submitted, or the file can't be kept.
+        InspectionUnavailable: an uploaded file can't be looked at now.
     """
     if kind not in ("roster", "classification", "mfa"):
         raise ImportRefused(f"unknown kind of import {kind!r}; known: roster, classification, mfa", [])
     if kind == "roster":
-        roster = read_table(path, load_mapping(mapping).is_header)
+        roster = _read(file, load_mapping(mapping).header_rule)
         return import_roster(
             connection,
             roster,
@@ -92,12 +94,17 @@ def import_file(
             preview=preview,
         )
     if kind == "classification":
-        file = read_table(path, classification_rows.is_header)
+        declared = _read(file, classification_rows.HEADER_RULE)
         if preview:
-            return _preview_classification(connection, file)
+            return _preview_classification(connection, declared)
         with one_import_at_a_time(connection):
-            return _take_classification(connection, file, imported_by)
-    return _import_mfa(connection, path, imported_by, captured_on, preview=preview, is_vouched_for=is_vouched_for)
+            return _take_classification(connection, declared, imported_by)
+    return _import_mfa(connection, file, imported_by, captured_on, preview=preview, is_vouched_for=is_vouched_for)
+
+
+def _read(file: Path | tuple[str, bytes], rule: HeaderRule) -> File:
+    """A declared table; what somebody uploaded is opened in a process of its own, by the same reader."""
+    return read_table(file, header_by(rule)) if isinstance(file, Path) else apart.read_table(*file, rule)
 
 
 # -------------------------------------------------------------------------------------------------- classification
@@ -143,7 +150,7 @@ def _preview_classification(connection: Connection, file: File) -> ImportResult:
 
 def _import_mfa(
     connection: Connection,
-    path: Path,
+    file: Path | tuple[str, bytes],
     imported_by: str,
     captured_on: date | None,
     *,
@@ -152,49 +159,54 @@ def _import_mfa(
 ) -> ImportResult:
     policy = load_policy()
     today = policy.thresholds.day_of(datetime.now(UTC))
+    name = file.name if isinstance(file, Path) else file[0]
     if captured_on and captured_on > today:
-        raise ImportRefused(f"{path.name}: the day of capture {captured_on} lies in the future", [])
+        raise ImportRefused(f"{name}: the day of capture {captured_on} lies in the future", [])
+    if not (preview or (is_vouched_for and policy.evidence.review == "operator")):
+        return _submit_mfa(connection, file, imported_by, captured_on or today)
+    content = read_content(file) if isinstance(file, Path) else file[1]
     if preview:
-        return _preview_mfa(connection, path)
-    if not (is_vouched_for and policy.evidence.review == "operator"):
-        return _submit_mfa(connection, path, imported_by, captured_on or today)
-    content = read_content(path)
+        # What somebody uploads is handed in as evidence: what stops it there stops its preview.
+        handed_in = content if isinstance(file, Path) else apart.clean_file(name, content).content
+        return _preview_mfa(connection, name, handed_in)
     with one_import_at_a_time(connection):
-        return _take_mfa(connection, path.name, content, imported_by, captured_on, today)
+        return _take_mfa(connection, name, content, imported_by, captured_on, today)
 
 
-def _preview_mfa(connection: Connection, path: Path) -> ImportResult:
-    export = read_export(path.name, read_content(path))
-    emails = {email for row in export.people for email in (row.email, *row.other_emails) if email}
+def _preview_mfa(connection: Connection, name: str, content: bytes) -> ImportResult:
+    export = apart.read_export(name, content)
     return ImportResult(
         "mfa",
-        path.name,
+        name,
         f"{len(export.people)} people",
         is_preview=True,
         rows=len(export.people) + len(export.nobody),
         taken=len(export.people),
-        matches=members_named(connection, emails, {row.account_id for row in export.people if row.account_id}),
-        unclear=tuple(f"noted: {line}" for line in export_lines(path.name, export)),
+        matches=members_named(connection, map(addressed, export.people)),
+        unclear=tuple(f"noted: {line}" for line in export_lines(name, export)),
     )
 
 
-def _submit_mfa(connection: Connection, path: Path, submitted_by: str, captured_on: date) -> ImportResult:
+def _submit_mfa(
+    connection: Connection, file: Path | tuple[str, bytes], submitted_by: str, captured_on: date
+) -> ImportResult:
     """An export that waits for somebody else, as any evidence does."""
     handed_in = submit(
-        connection, path, test_id=MFA_TEST, workspace=None, captured_on=captured_on, submitted_by=submitted_by
+        connection, file, test_id=MFA_TEST, workspace=None, captured_on=captured_on, submitted_by=submitted_by
     )
     told = (
         f"submitted as evidence {handed_in.evidence_id}, captured on {captured_on}; "
         "it decides nothing before somebody else accepts it"
     )
-    return ImportResult("mfa", path.name, told, unclear=handed_in.lines)
+    name = file.name if isinstance(file, Path) else file[0]
+    return ImportResult("mfa", name, told, evidence_id=handed_in.evidence_id, unclear=handed_in.lines)
 
 
 def _take_mfa(
     connection: Connection, name: str, content: bytes, imported_by: str, captured_on: date | None, today: date
 ) -> ImportResult:
     """An export that its operator vouches for: accepted at once."""
-    export = read_export(name, content)
+    export = apart.read_export(name, content)
     sha256 = sha256_of(content)
     known = connection.execute(
         "SELECT captured_on FROM registry.evidence_states"

@@ -66,7 +66,7 @@ def take_back(connection: Connection, import_id: int, *, reason: str, taken_back
     with one_at_a_time(connection):
         row = one(connection, import_id)
         if row is None:
-            raise ImportRefused(f"there is no import {import_id}; make imports lists them", [])
+            raise ImportRefused(f"there is no import {import_id}: look at the list of imports", [])
         if row["taken_back_at"]:
             raise ImportRefused(f"import {import_id} was taken back already, by {row['taken_back_by']}", [])
         persons.note(connection, taken_back_by)

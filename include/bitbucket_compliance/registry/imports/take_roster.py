@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 from psycopg.types.json import Jsonb
 
 from bitbucket_compliance.core.database import Connection, copy_rows
-from bitbucket_compliance.core.errors import SourceWrong
+from bitbucket_compliance.core.errors import RosterShrank, SourceWrong
 from bitbucket_compliance.registry.imports.mapping import RosterMapping, load_mapping
-from bitbucket_compliance.registry.imports.record import members_named, note_import, one_import_at_a_time
-from bitbucket_compliance.registry.imports.result import ImportResult, Matches
+from bitbucket_compliance.registry.imports.matches import addressed, members_named
+from bitbucket_compliance.registry.imports.record import note_import, one_import_at_a_time
+from bitbucket_compliance.registry.imports.result import ImportResult
 from bitbucket_compliance.registry.imports.roster import Roster, read_roster
-from bitbucket_compliance.registry.tables.file import File, refused
+from bitbucket_compliance.registry.tables.file import File
 from bitbucket_compliance.security_tests.matching import MAIN_ROSTER
 from bitbucket_compliance.security_tests.policies import load_policy
 
@@ -45,8 +46,8 @@ def import_roster(
         preview: nothing is written.
 
     Raises:
-        ImportRefused: it names nobody, or many people less than the one before; or too many of its rows can't be used,
-            each named with its column and reason.
+        ImportRefused: it names nobody, or too many of its rows can't be used, each named with its column and reason.
+        RosterShrank: it names many people less than the one before.
         SourceWrong: there is no such mapping, or the name of the roster is none.
     """
     name = _roster_name(roster_name)
@@ -73,7 +74,8 @@ def import_roster(
         columns=roster.columns,
         rows=len(file.rows),
         taken=len(roster.people),
-        matches=_matches(connection, roster) if preview else None,
+        matches=members_named(connection, map(addressed, roster.people)) if preview else None,
+        refused=tuple(roster.bad.found),
         unclear=tuple(roster.unclear(thresholds.day_of(datetime.now(UTC)))),
     )
 
@@ -115,16 +117,11 @@ def _write_roster(connection: Connection, name: str, roster: Roster, mapping: Ro
     return import_id
 
 
-def _matches(connection: Connection, roster: Roster) -> Matches:
-    emails = {email for one in roster.people for email in (one.email, *one.other_emails) if email}
-    return members_named(connection, emails, {one.account_id for one in roster.people if one.account_id})
-
-
 def _check_shrinkage(connection: Connection, name: str, roster: Roster, max_share: float) -> None:
     """Refuse a roster that lost people as no company does in a day: half a roster calls everybody else unknown.
 
     Raises:
-        ImportRefused: says how many were there, and how to confirm it.
+        RosterShrank: says how many were there, and how to confirm it.
     """
     before = connection.execute(
         "SELECT row_count + refused_rows AS rows FROM registry.import_states"
@@ -133,16 +130,14 @@ def _check_shrinkage(connection: Connection, name: str, roster: Roster, max_shar
     ).fetchone()
     people = len(roster.people) + len(roster.refused)
     lost = before["rows"] - people if before else 0
-    confirm = "if that is right, confirm it: MAY_SHRINK=1, or may_shrink of the DAG"
     if lost > FEW and lost > max_share * (people + lost):
-        raise refused(
+        raise RosterShrank(
             roster.file.name,
-            f"it names {people} people, the roster before {people + lost}: more than {max_share:.0%} are missing; "
-            f"{confirm}",
+            f"it names {people} people, the roster before {people + lost}: more than {max_share:.0%} are missing",
         )
     if lost > 0 and roster.file.doubt:
-        raise refused(
+        raise RosterShrank(
             roster.file.name,
             f"it names {people} people, the roster before {people + lost}, and nothing shows that these are all: "
-            f"{roster.file.doubt}; {confirm}",
+            f"{roster.file.doubt}",
         )

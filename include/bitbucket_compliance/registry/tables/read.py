@@ -4,12 +4,12 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final
 
 from bitbucket_compliance.core.configured_folders import read_at_most
-from bitbucket_compliance.registry.tables.file import File, refused
+from bitbucket_compliance.registry.tables.file import File, plain_name, refused
 from bitbucket_compliance.registry.tables.text import decoded
 from bitbucket_compliance.registry.tables.workbook import is_workbook, rows_of_workbook
 
@@ -19,10 +19,22 @@ MOST_COLUMNS = 500
 MOST_LINES_ABOVE: Final = 30
 
 IsHeader = Callable[[Sequence[str]], bool]
+#: groups of headings in plain spelling: a row of headings has one of each group at least
+HeaderRule = Sequence[Collection[str]]
 Row = tuple[int, list[str]]
 
 _SEPARATOR_LINE = re.compile(r'\A\s*+"?sep=(.)"?[ \t]*+(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
 _DELIMITERS: Final = ",;\t|"
+
+
+def header_by(rule: HeaderRule) -> IsHeader:
+    """Whether a row holds headings, by a rule that is data."""
+
+    def is_header(cells: Sequence[str]) -> bool:
+        plain = {plain_name(cell) for cell in cells}
+        return all(not plain.isdisjoint(group) for group in rule)
+
+    return is_header
 
 
 def read_table(path: Path, is_header: IsHeader | None = None) -> File:

@@ -17,9 +17,9 @@ from typing import Final, cast
 
 import requests
 from airflow.sdk import BaseHook, Connection
-from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
 from bitbucket_cloud.http.limits import Exceeded, LimitedAdapter, LimitedReader, Limits
+from bitbucket_compliance.core.airflow_errors import AirflowException, AirflowNotFoundException
 from bitbucket_compliance.core.allowed_hosts import check_destination, is_from_environment
 from bitbucket_compliance.reporting.notifications import escaping
 from bitbucket_compliance.reporting.notifications.changes import Change

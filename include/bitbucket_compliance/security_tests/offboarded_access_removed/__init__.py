@@ -60,7 +60,7 @@ TEST = SecurityTest(
             None,
             "A roster row on the member could not be used: an unknown status, a bad date or address.",
             "Mend the row that the reason names, or teach the mapping what it means, and import the roster again; "
-            "`make imports IMPORT=id` lists what is wrong with each row.",
+            "its page under Imports lists what is wrong with each row.",
         ),
         "not_on_roster": Reason(
             "pending",
@@ -69,13 +69,16 @@ TEST = SecurityTest(
             "Add the person to the roster, or remove the member if nobody knows who it is.",
         ),
         "no_roster": Reason(
-            "pending", None, "No roster was imported yet.", "Import a roster: make import ROSTER=file.csv."
+            "pending",
+            None,
+            "No roster was imported yet.",
+            "Import a roster: under Imports in the console, or by the DAG registry_import.",
         ),
         "stale_roster": Reason(
             "pending",
             None,
             "The newest import of the roster is older than the policy allows.",
-            "Import a current roster: make import ROSTER=file.csv.",
+            "Import a current roster: under Imports in the console, or by the DAG registry_import.",
         ),
         **OF_MEMBERS,
         "app_user": Reason("not_applicable", "registry", "The member is an app: it stands on no roster."),

@@ -29,8 +29,7 @@ TEST = SecurityTest(
             None,
             "No accepted evidence shows that two-step verification is required.",
             "Open admin.atlassian.com, Security → Authentication policies, capture the policy that requires "
-            "two-step verification, and submit the picture: make evidence FILE=… TEST=workspace_mfa_enforced "
-            "WORKSPACE=… CAPTURED_ON=…",
+            "two-step verification, and hand the picture in under Evidence in the console.",
         ),
         "evidence_expired": Reason(
             "pending",

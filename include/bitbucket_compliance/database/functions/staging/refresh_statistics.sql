@@ -21,4 +21,4 @@ BEGIN
 END
 $statistics$;
 
-GRANT EXECUTE ON FUNCTION staging.refresh_statistics(text, text[]) TO compliance_pipeline;
+GRANT EXECUTE ON FUNCTION staging.refresh_statistics(text, text[]) TO compliance_pipeline, compliance_console;

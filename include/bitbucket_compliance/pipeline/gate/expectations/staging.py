@@ -66,7 +66,7 @@ def expectations(thresholds: Thresholds) -> tuple[Expectation, ...]:
             f"a roster was imported in the last {thresholds.roster_max_age_days:g} days",
             "warning",
             {"column": "age_days", "max_value": thresholds.roster_max_age_days},
-            hint="import a current roster: make import ROSTER=file.csv",
+            hint="import a current roster: Imports in the console, or the DAG registry_import",
             rows_from="roster_age",
         ),
     )
