@@ -69,7 +69,8 @@ compliance.member_employment       SIUD     -       -      S      -      -
 # and an open interval, finding or stale period may be ended
 compliance.result_history          SI       S       S      -      -      -
 compliance.finding_records         SI       S       -      -      -      -
-compliance.changes                 SI       S       S      -      -      -
+# what is not known yet of a change may become known
+compliance.changes                 SIU      S       S      -      -      -
 compliance.repository_history      SI       S       S      -      -      -
 compliance.stale_records           SI       -       -      -      -      -
 compliance.results                 SIUD     S       -      -      -      -

@@ -55,7 +55,7 @@ def misfits(pipeline: Pipeline, workspace: str = ACME) -> list[dict[str, Any]]:
 
 
 def heads(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
-    return {row["workspace"]: row for row in pipeline.query("SELECT * FROM compliance.record_heads")}
+    return {row["workspace"]: row for row in pipeline.query("SELECT * FROM compliance.record_links ORDER BY link")}
 
 
 def test_each_publication_seals_what_it_changed_and_what_was_decided_before_it(
