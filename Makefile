@@ -188,6 +188,9 @@ screenshots-console: setup ## take the pictures of docs/console.md anew
 sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORKLOAD=reference: the reference workload)
 	@exec $(PYTHON_BIN) -m sandbox --port "$${PORT:-8990}" --workload "$${WORKLOAD:-demo}"
 
+verify: setup ## whether everything that was published and decided is as it was recorded: [WORKSPACE=slug] [HEAD=sha256]
+	@$(LOCAL) verify
+
 explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT=name [AT=2026-03-31] [WORKSPACE=slug]
 	@$(LOCAL) explain
 

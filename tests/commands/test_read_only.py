@@ -131,6 +131,7 @@ def test_every_command_works_with_the_code_read_only_and_from_another_folder(
         (["exception", *flags, "--subject=pay", "--owner=os:root", "--reason=r", until], "requested: exception"),
         (["explain", "--test", PEERS, "--subject=pay"], "how it went"),
         (["export", "--format=csv"], "1 failing"),
+        (["verify"], "all fits"),
         (["rotate-vault-key"], "COMPLIANCE_VAULT_KEY: 0"),
     ):
         code_of, out, err = operator(*arguments)
@@ -141,6 +142,18 @@ def test_every_command_works_with_the_code_read_only_and_from_another_folder(
     for command in ("connect", "webhooks"):
         code_of, _, err = operator(command)
         assert code_of == 1 and "set AIRFLOW_CONN_BITBUCKET_DEFAULT" in err
+
+    # What was noted of the record is found again; another file in the place of a screenshot is not taken for it.
+    code_of, out, _ = operator("verify", f"--workspace={board.workspace}")
+    digest = out.split("sha256 ")[-1].split()[0]
+    assert (code_of, f"{digest} is link" in operator("verify", f"--head={digest}")[1]) == (0, True)
+    code_of, _, err = operator("verify", f"--head={'0' * 64}")
+    assert code_of == 1 and "no digest of the record" in err
+    [shot] = (data / "evidence").rglob("*.png")
+    shot.chmod(0o600)
+    shot.write_bytes(picture() + b"another")
+    code_of, out, err = operator("verify")
+    assert code_of == 1 and "1 thing is not as it was recorded, the first is evidence" in err and "changed" in out
 
     assert _contents(code) == before
     assert list((data / "evidence").rglob("*.png")) and list((data / "exports").glob("*.csv"))

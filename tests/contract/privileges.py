@@ -51,6 +51,9 @@ integration.pushes                 SD       -       -      -      -      I
 integration.request_budgets        SIUD     SIUD    -      -      -      -
 integration.request_ledger         SIUD     SIUD    -      -      -      -
 integration.publications           S        S       -      -      -      -
+# the record is written by functions alone
+integration.record_rows            -        -       -      -      -      -
+integration.record_links           -        -       -      -      -      -
 integration.workspace_renamings    S        S       -      -      -      -
 integration.schema_version         S        -       -      -      -      -
 integration.schema_objects         -        -       -      -      -      -
@@ -67,6 +70,8 @@ compliance.member_employment       SIUD     -       -      S      -      -
 # and an open interval, finding or stale period may be ended
 compliance.result_history          SI       S       S      -      -      -
 compliance.finding_records         SI       S       -      -      -      -
+# what is not known yet of a change may become known
+compliance.changes                 SIU      S       S      -      -      -
 compliance.repository_history      SI       S       S      -      -      -
 compliance.stale_records           SI       -       -      -      -      -
 compliance.results                 SIUD     S       -      -      -      -
@@ -97,6 +102,13 @@ integration.keep_findings          -        -       -      -      -      -
 integration.keep_history           -        -       -      -      -      -
 integration.note_publication       x        -       -      -      -      -
 integration.rename_workspace       x        -       -      -      -      -
+integration.note_record            -        -       -      -      -      -
+integration.recorded_tables        -        -       -      -      -      -
+integration.row_digest             -        -       -      -      -      -
+integration.row_key                -        -       -      -      -      -
+integration.link_digest            -        -       -      -      -      -
+integration.seal_record            x        x       -      -      -      -
+integration.verify_record          x        x       -      -      -      -
 integration.purge                  -        -       -      -      -      -
 integration.purgeable              -        x       -      -      -      -
 integration.purgeable_tables       -        -       -      -      -      -

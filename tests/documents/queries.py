@@ -22,7 +22,7 @@ Answers = Mapping[str, tuple[list[str], list[list[str]]]]
 _HEAD = """\
 <!-- Written by `make docs` from reporting/queries, with answers of the demo workspace: change the queries there. -->
 
-# Ten questions, answered
+# Eleven questions, answered
 
 Each question is one statement for the role `compliance_reader`; where it takes another role too, it says so. They stand
 in `reporting/queries` and run in the tests. The answers are those of the demo workspace after runs on 19 February,

@@ -1,4 +1,4 @@
-"""``docs/queries.md``: ten questions, each one statement that a reader may run, with the answer it really gives."""
+"""``docs/queries.md``: eleven questions, each one statement that a reader may run, with the answer it really gives."""
 
 from __future__ import annotations
 

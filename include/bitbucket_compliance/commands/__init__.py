@@ -19,5 +19,6 @@ from bitbucket_compliance.commands import (
     review,
     take_back,
     upgrade,
+    verify,
     webhooks,
 )

@@ -187,7 +187,7 @@ PULL_REQUESTS = Resource(
     of="repository",
     read_as="listing",
     fields=_names(
-        "id state draft author.uuid destination.branch.name created_on updated_on merge_commit.hash"
+        "id state draft author.uuid destination.branch.name created_on updated_on closed_by.uuid merge_commit.hash"
         " participants.approved participants.user.uuid participants.user.account_id participants.user.type"
     ),
     shape=shapes.PullRequest,

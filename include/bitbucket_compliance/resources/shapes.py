@@ -137,6 +137,7 @@ class PullRequest(Shape):
     destination: _Destination
     created_on: Instant | None = None
     updated_on: Instant
+    closed_by: _Account | None = None
     merge_commit: _Commit | None = None
     participants: list[_Participant] | None = None
 

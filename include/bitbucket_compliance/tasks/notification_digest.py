@@ -13,9 +13,12 @@ def notify(workspace: str | None = None) -> None:
     from bitbucket_compliance.reporting.notifications.changes import tell
     from bitbucket_compliance.reporting.notifications.send import send
     from bitbucket_compliance.reporting.notifications.settings import Settings
+    from bitbucket_compliance.reporting.record.verify import newest_digests
 
     settings = Settings.from_environment()
     with fail_without_retry():
         settings.check()
     with skip_until_connected(), compliance_postgres() as connection:
-        tell(connection, settings.conn_id, workspace, lambda changes: send(changes, settings))
+        tell(
+            connection, settings.conn_id, workspace, lambda changes: send(changes, settings, newest_digests(connection))
+        )

@@ -17,6 +17,7 @@ VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "members_to_review": ("workspace", "member_id"),
     "open_findings": RESULT,
     "policies": ("policy_version",),
+    "record_links": ("workspace", "link"),
     "result_overview": RESULT,
     "runs": ("run_id",),
     "severity_weights": ("severity",),

@@ -74,6 +74,7 @@ def publish(connection: Connection, run: Run) -> Publication:
     run_sql(connection, "pipeline/publish/close_repository_history.sql", keys)
     opening = "pipeline/publish/open_repository_history.sql"
     fill(connection, "compliance.repository_history", opening, keys, only_adds=True)
+    run_sql(connection, "pipeline/publish/changes.sql", {**run.policy.thresholds.model_dump(), **keys})
     _fill(connection, "daily_observations", keys)
     if subjects is None:
         keys_of_members = {**keys, **_matches(connection, run)}
@@ -89,6 +90,7 @@ def publish(connection: Connection, run: Run) -> Publication:
     renew_lease(connection, run.workspace, run.run_id)
     told = run_sql(connection, "pipeline/publish/decided_by.sql", keys).fetchall()
     by_status = run_sql(connection, "pipeline/publish/by_status.sql", keys).fetchall()
+    seal_record(connection, run.workspace, run.run_id)
     connection.commit()
     log.info("progress: published; history: %d intervals ended, %d opened, %d subjects left", ended, opened, gone)
     for row in told:
@@ -111,8 +113,14 @@ def reopen(connection: Connection, workspace: str) -> int:
     expired = run_sql(connection, "pipeline/publish/expire_exceptions.sql", keys).rowcount
     _, opened = sync_history(connection, keys)
     run_sql(connection, "pipeline/publish/note_publication.sql", keys)
+    seal_record(connection, workspace, None)
     connection.commit()
     return expired + opened
+
+
+def seal_record(connection: Connection, workspace: str, run_id: str | None) -> None:
+    """Add a link to the workspace's chain of digests over everything that was recorded since the last one."""
+    connection.execute("SELECT integration.seal_record(%s, %s)", (workspace, run_id))
 
 
 def sync_history(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, int]:
@@ -157,6 +165,7 @@ def _thresholds(run: Run) -> dict[str, Any]:
         "max_data_age_hours": thresholds.max_data_age_hours,
         "merge_checks_valid_days": thresholds.merge_checks_valid_days,
         "oldest_merge_checks": run.oldest_merge_checks,
+        "window_start": run.window_start,
         "evidence_validity_days": thresholds.evidence_validity_days,
         "time_zone": thresholds.time_zone,
         "policy_version": run.policy_version,

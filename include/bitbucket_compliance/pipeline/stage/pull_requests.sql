@@ -120,6 +120,7 @@ SELECT
     CASE WHEN dated.says_who_took_part THEN coalesce(approvals.approved_by, '{}') END AS approved_by,
     CASE WHEN dated.says_who_took_part THEN coalesce(approvals.accounts, '{}') END AS approved_by_accounts,
     coalesce(approvals.unknown, 0) AS unknown_approvals,
+    CASE WHEN dated.state = 'MERGED' THEN dated.body #>> '{closed_by,uuid}' END AS merged_by,
     dated.body #>> '{merge_commit,hash}' AS merge_commit,
     dated.created_on,
     dated.updated_on,

@@ -125,6 +125,8 @@ class Snapshot:
         policy_version: of that run.
         counts: verdicts as the database counts them.
         tests: the catalogue by test.
+        record_sha256: digest of the link of the record that the run sealed, hex: whoever keeps the export can show
+            later that nobody rewrote what stood before it. None: it sealed none.
     """
 
     workspace: str
@@ -135,6 +137,7 @@ class Snapshot:
     policy_version: str
     counts: Counts
     tests: Mapping[str, PublishedTest]
+    record_sha256: str | None = None
 
     @property
     def verdicts(self) -> int:
@@ -171,6 +174,7 @@ class Snapshot:
             "as_of": timestamp(self.as_of),
             "run_id": self.run_id,
             "policy_version": self.policy_version,
+            "record_sha256": self.record_sha256,
             "verdicts": self.verdicts,
             "by_status": self.by_status,
             "by_test": {

@@ -52,10 +52,14 @@ class Message:
     key: str
 
 
-def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Message:
+def render(
+    changes: Sequence[Change], escape: Callable[[str], str], records: Mapping[str, str] | None = None
+) -> Message:
     """The message about at least one change.
 
     Args:
+        records: the newest digest of each workspace's record (SHA-256, hex): a message leaves the house, and shows
+            later that nobody rewrote what stood before it.
         escape: makes a text harmless in the channel. Every value of the template goes through it, so that none can be
             forgotten.
     """
@@ -66,6 +70,7 @@ def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Message:
     sections = [section for section in sections if section["changes"]]
     workspaces = sorted({change.workspace for change in changes})
     heading = _heading(changes, workspaces)
+    told = {workspace: digest for workspace, digest in (records or {}).items() if workspace in workspaces}
     # Not HTML: `finalize` escapes every value for the channel.
     environment = jinja2.Environment(  # nosec B701
         autoescape=False,  # noqa: S701
@@ -77,9 +82,9 @@ def render(changes: Sequence[Change], escape: Callable[[str], str]) -> Message:
     environment.filters |= {"shorten": _shorten, "day": _day}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     text = template.render(
-        heading=heading, sections=sections, workspaces=len(workspaces), listed=LISTED, endings=_ENDINGS
+        heading=heading, sections=sections, workspaces=len(workspaces), listed=LISTED, endings=_ENDINGS, records=told
     )
-    return Message(escape(heading), text.strip() + "\n", _data(changes, workspaces), _key(changes))
+    return Message(escape(heading), text.strip() + "\n", _data(changes, workspaces) | {"records": told}, _key(changes))
 
 
 def _heading(changes: Sequence[Change], workspaces: Sequence[str]) -> str:

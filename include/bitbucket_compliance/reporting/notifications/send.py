@@ -37,8 +37,11 @@ PATIENCE: Final = 2
 _PASSING_STATUSES: Final = (408, 425, 429)
 
 
-def send(changes: Sequence[Change], settings: Settings) -> None:
+def send(changes: Sequence[Change], settings: Settings, records: Mapping[str, str] | None = None) -> None:
     """Send one message about at least one change through the connection of the settings.
+
+    Args:
+        records: newest digest of each workspace's record; those of the changes' workspaces are told.
 
     Raises:
         NotificationNotSent: it did not go out, or there is no connection of this id and of a known type.
@@ -58,7 +61,7 @@ def send(changes: Sequence[Change], settings: Settings) -> None:
             retryable=False,
         )
     escape, send_message = channel
-    send_message(connection, settings, render(changes, escape))
+    send_message(connection, settings, render(changes, escape, records))
 
 
 def _send_to_slack(connection: Connection, settings: Settings, message: Message) -> None:

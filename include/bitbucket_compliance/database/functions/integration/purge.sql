@@ -13,6 +13,14 @@ BEGIN
         RAISE EXCEPTION 'a run of workspace % is at work', of_workspace USING ERRCODE = 'object_in_use';
     END IF;
     FOR one IN SELECT integration.purgeable_tables() LOOP
+        -- The record keeps that they were there.
+        INSERT INTO integration.record_rows (workspace, relation, row_key)
+        SELECT DISTINCT
+            noted.workspace,
+            noted.relation,
+            noted.row_key
+        FROM integration.record_rows AS noted
+        WHERE noted.workspace = of_workspace AND noted.relation = one::text;
         EXECUTE format('DELETE FROM %s WHERE workspace = $1', one) USING of_workspace;
         GET DIAGNOSTICS deleted = ROW_COUNT;
         total := total + deleted;

@@ -12,12 +12,8 @@ LANGUAGE sql STABLE
 AS $pushes$
     WITH told AS (
         SELECT
-            pushes.repository_id,
-            pushes.push_id,
-            pushes.received_at,
+            pushes.*,
             pushes.forced OR pushes.removed AS is_rewritten,
-            -- somebody of whom the delivery says nothing may be a person
-            coalesce(pushes.pushed_by_type, 'user') = 'user' AS is_by_person,
             format(
                 '%s on %s',
                 CASE
@@ -34,28 +30,8 @@ AS $pushes$
                 'forced', pushes.forced,
                 'removed', pushes.removed,
                 'by', pushes.pushed_by
-            ) AS body,
-            listed.data_as_of > pushes.received_at
-            AND NOT EXISTS (
-                SELECT 1
-                FROM staging.pull_requests AS pull_requests
-                WHERE
-                    pull_requests.workspace = pushes.workspace
-                    AND pull_requests.repository_id = pushes.repository_id
-                    AND length(pull_requests.merge_commit) >= 7
-                    AND starts_with(pushes.new_hash, pull_requests.merge_commit)
-            ) AS is_direct
-        FROM integration.pushes AS pushes
-        LEFT JOIN staging.coverage AS listed
-            ON
-                pushes.workspace = listed.workspace
-                AND pushes.repository_id = listed.repository_id
-                AND listed.resource = 'pull_requests'
-                AND listed.outcome = 'ok'
-        WHERE
-            pushes.workspace = in_workspace
-            AND pushes.received_at >= window_start
-            AND (only_subjects IS null OR pushes.repository_id = any(only_subjects))
+            ) AS body
+        FROM judging.told_pushes(in_workspace, only_subjects, window_start) AS pushes
     ),
 
     counted AS (

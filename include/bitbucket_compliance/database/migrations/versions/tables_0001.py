@@ -21,6 +21,8 @@ def upgrade() -> None:
         "tables_0001/judged.sql",
         "tables_0001/quality.sql",
         "tables_0001/compliance.sql",
+        "tables_0001/changes.sql",
+        "tables_0001/record.sql",
         "tables_0001/console.sql",
     )
 

@@ -133,7 +133,14 @@ def _snapshot(connection: Connection, run: dict[str, Any], asked_for: AskedFor, 
         policy_version=run["policy_version"],
         counts=counts,
         tests={test.test_id: test for test in _catalogue(connection)},
+        record_sha256=_sealed_by(connection, run),
     )
+
+
+def _sealed_by(connection: Connection, run: dict[str, Any]) -> str | None:
+    query = "SELECT digest FROM compliance.record_links WHERE workspace = %s AND run_id = %s ORDER BY link DESC LIMIT 1"
+    row = connection.execute(query, (run["workspace"], run["run_id"])).fetchone()
+    return row["digest"] if row else None
 
 
 def _catalogue(connection: Connection) -> Iterator[PublishedTest]:

@@ -115,6 +115,7 @@ CREATE TABLE staging.pull_requests (
     approved_by text[],
     approved_by_accounts text[],
     unknown_approvals integer NOT NULL,
+    merged_by text,
     merge_commit text,
     created_on timestamptz,
     updated_on timestamptz,
@@ -136,6 +137,7 @@ COMMENT ON COLUMN staging.pull_requests.approved_by IS
 COMMENT ON COLUMN staging.pull_requests.approved_by_accounts IS 'Their account ids, in the same order.';
 COMMENT ON COLUMN staging.pull_requests.unknown_approvals IS
 'Approvals of which nobody can tell whose they are: the account was deleted since.';
+COMMENT ON COLUMN staging.pull_requests.merged_by IS 'Who merged it, uuid with braces; null: not merged, or not told.';
 COMMENT ON COLUMN staging.pull_requests.merge_commit IS 'Hash of the commit that merged it, as lists give it: its first digits.';
 COMMENT ON COLUMN staging.pull_requests.merged_after IS
 'It was not merged before this: when it was created or last read as open, or the merge itself where its activity was looked up. Null: not merged.';
