@@ -147,6 +147,23 @@ def test_every_subject_stands_on_exactly_one_page(
     assert (pages, len(seen), len(set(seen))) == (5, 240, 240)
 
 
+def test_what_could_not_be_read_is_not_readable_and_never_none(
+    open_console: OpenConsole, published: str, database: Database
+) -> None:
+    """Only what was read and is empty is none; where there is no pull request, nothing was unreadable."""
+    database.execute(
+        "UPDATE compliance.results SET detail = %s::jsonb WHERE test_id = 'branch_protection_enforced'",
+        ('{"rules": null, "missing": null, "exempt_users": [], "pull_request": null}',),
+    )
+    subject = subject_of(database, "branch_protection_enforced")
+    text = open_console("viewer").get(f"/tests/branch_protection_enforced/{quote(subject['subject_id'], safe='')}").text
+    told = [" ".join(re.sub(r"<[^>]+>", " ", fact).split()) for fact in text.partition("<h2 id=")[0].split("<dt>")[1:]]
+    words = ("rules", "missing", "exempt", "pull")
+    assert sorted(fact for fact in told if fact.partition(" ")[0] in words) == [
+        "exempt users none", "missing not readable", "pull request not known", "rules not readable",
+    ]  # fmt: skip
+
+
 def test_hostile_names_are_escaped_everywhere(open_console: OpenConsole, published: str, database: Database) -> None:
     database.execute(
         "UPDATE compliance.results SET subject_name = %(name)s, reason = %(name)s, remediation = %(name)s,"

@@ -24,6 +24,7 @@ OTHERS = {
     "test": f"tests/{steps.MFA_TEST}",
     "test-failing": "tests/branch_protection_enforced?status=failing",
     "evidence-new": f"evidence/new?test_id={steps.MFA_TEST}",
+    "imports-new": "imports/new",
     "disconnect": "integrations/disconnect",
 }
 
@@ -89,6 +90,7 @@ def _take_all(browser: Browser, airflow: Airflow, dark: bool) -> None:
         _take(owner, name)
     _open_first(owner, "tests/branch_protection_enforced?status=failing", "subject")
     _open_first(owner, "runs", "run")
+    _preview(owner, "imports-preview")
     reviewer = _enter(browser, airflow, "reviewer", dark)
     _open_first(reviewer, "evidence", "evidence-review")
     _open_first(reviewer, "exceptions", "exception-review")
@@ -99,6 +101,9 @@ def _take_all(browser: Browser, airflow: Airflow, dark: bool) -> None:
     phone = _enter(browser, airflow, "owner", dark, width=390, height=844)
     phone.open("")
     _take(phone, "phone", full=False)
+    phone.open("imports")
+    _take(phone, "phone-imports", full=False)
+    _preview(phone, "phone-imports-preview", full=False)
     for one in (owner, reviewer, phone):
         one.close()
 
@@ -107,6 +112,13 @@ def _enter(browser: Browser, airflow: Airflow, user: str, dark: bool = False, **
     visitor = Visitor(browser, airflow, user, dark=dark, **({"width": WIDTH, "height": HEIGHT} | size))
     visitor.sign_in()
     return visitor
+
+
+def _preview(visitor: Visitor, name: str, *, full: bool = True) -> None:
+    """What the demo's roster would bring, with a row that can't be used."""
+    content = demo.ROSTER.read_bytes().rstrip() + b"\nlea@example.com,Lea,gone fishing,,\n"
+    steps.show_upload(visitor, "Roster", "people.csv", content)
+    _take(visitor, name, full=full)
 
 
 def _open_first(visitor: Visitor, path: str, name: str) -> None:

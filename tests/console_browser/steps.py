@@ -74,6 +74,18 @@ def upload_evidence(visitor: Visitor) -> None:
     page.wait_for_url(re.compile(r"/compliance/evidence/[0-9a-f-]{36}$"))
 
 
+def show_upload(visitor: Visitor, kind: str, name: str, content: bytes) -> None:
+    """Choose a declared file under Imports, of the kind that a link there is called, and look at its preview."""
+    page = visitor.open("imports")
+    page.get_by_role("link", name="Upload a file").click()
+    page.get_by_role("link", name=kind, exact=True).click()
+    page.get_by_label("File", exact=True).set_input_files([{"name": name, "mimeType": "text/csv", "buffer": content}])
+    if page.get_by_label("Day of the export").count():
+        page.get_by_label("Day of the export").fill(datetime.now(UTC).date().isoformat())
+    page.get_by_role("button", name="Show what it would bring").click()
+    page.wait_for_url(re.compile(r"/compliance/imports/preview$"))
+
+
 def open_waiting(visitor: Visitor, kind: str, name: str) -> None:
     """The page of what waits for a decision: ``evidence`` or ``exceptions``."""
     visitor.open(kind).get_by_role("link", name=name).first.click()

@@ -349,6 +349,10 @@ class BehaviourRules:
         detail = self.merge.judged(world)["detail"]
         assert (detail["merges_looked_at"], detail["merges_that_broke_the_rule"]) == (None, None)
 
+    def test_unread_rules_are_null_in_detail_never_none(self, world: World) -> None:
+        self.hidden(world).merged(**self.merge.good)
+        assert self.merge.judged(world)["detail"]["rules"] is None
+
     def test_more_clean_merges_change_no_facts(self, world: World) -> None:
         repository = self.hidden(world)
         for _ in range(3):

@@ -81,6 +81,14 @@ def test_hidden_rules_are_pending_with_what_is_lacking(world: World, hidden: str
     assert outcome(judged(world)) == ("pending", None, hidden)
 
 
+@pytest.mark.parametrize("hidden", ["scope_missing", "permission_missing"])
+def test_rules_that_could_not_be_read_are_null_in_detail_never_none(world: World, hidden: str) -> None:
+    world.repository().rules_hidden(hidden)
+    detail = judged(world)["detail"]
+    assert detail["configuration"] == hidden
+    assert [detail[name] for name in ("rules", "missing", "exempt_users", "exempt_groups")] == [None] * 4
+
+
 def test_merges_say_nothing_about_it(world: World) -> None:
     repository = world.repository().rules_hidden()
     for _ in range(10):

@@ -153,11 +153,12 @@ SELECT
     jsonb_build_object(
         'main_branch', main_branch,
         'direct_push', direct_push,
-        'exempt_users', exempt_users,
-        'exempt_groups', exempt_groups,
+        'exempt_users', CASE WHEN configuration = 'ok' THEN exempt_users END,
+        'exempt_groups', CASE WHEN configuration = 'ok' THEN exempt_groups END,
         'configuration', configuration,
-        'rules', rules,
-        'missing', missing
+        -- what could not be read is null, never none
+        'rules', CASE WHEN configuration = 'ok' THEN rules END,
+        'missing', CASE WHEN configuration = 'ok' THEN missing END
     ) || push_detail || judging.declared(reason_code, entry, evidence_id, captured_on) AS detail,
     CASE
         WHEN reason_code IN ('protections_in_place', 'missing_protection')

@@ -1,5 +1,5 @@
 -- Purpose: the detail of a verdict on merging: the rules that match, and the merges that were looked at; null where
--- they could not be listed.
+-- they could not be read.
 
 CREATE FUNCTION judging.merge_detail(
     main_branch text, direct_push text, configuration text, rules jsonb,
@@ -11,7 +11,7 @@ AS $merge_detail$
         'main_branch', main_branch,
         'direct_push', direct_push,
         'configuration', configuration,
-        'rules', rules,
+        'rules', CASE WHEN configuration = 'ok' THEN rules END,
         'merges_looked_at', CASE WHEN merges_read = 'ok' THEN coalesce(merged, 0) END,
         'merges', CASE WHEN merges_read = 'ok' THEN to_jsonb(coalesce(numbers, '{}')) END,
         'merges_that_broke_the_rule', CASE WHEN merges_read = 'ok' THEN to_jsonb(coalesce(broken, '{}')) END
