@@ -59,7 +59,7 @@ evidence: setup ## hand in evidence, or list it: [FILE=shot.png] [TEST=workspace
 review: setup ## decide on evidence, on an exception or on a proposed policy: [EVIDENCE=id] [EXCEPTION=id] [POLICY=number] DECISION=accept|reject|withdraw [REASON=why]
 	@$(LOCAL) review
 
-connect: setup ## let a person connect Bitbucket (auth authorization_code): [PORT=8976]
+connect: setup ## let a person connect Bitbucket (auth authorization_code): [PORT=8976] [CONNECTION=bitbucket_default]
 	@$(LOCAL) connect
 
 rotate-vault-key: setup ## encrypt tokens and webhook secrets with other keys: COMPLIANCE_VAULT_KEY=new,old COMPLIANCE_WEBHOOK_KEY=new,old

@@ -1,7 +1,7 @@
 """Who may do what: three permissions, decided by Airflow's own auth manager.
 
 Reading goes with reading the DAG ``bitbucket_compliance``, deciding with editing it, connecting with editing the
-connection ``bitbucket_default``.
+connections to Bitbucket, all of them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from airflow.api_fastapi.core_api.security import get_user
 from airflow.configuration import conf
 from fastapi import Depends, HTTPException, status
 
+from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.core.persons import AIRFLOW, person
 
 DAG_ID = "bitbucket_compliance"
-CONNECTION_ID = "bitbucket_default"
 NO_LOGINS = (
     "Airflow runs without logins here (simple_auth_manager_all_admins), so nobody could tell who decided: "
     "give Airflow real logins first"
@@ -78,9 +78,10 @@ def decider(user: User, manager: Manager) -> Person:
 
 def connector(user: User, manager: Manager) -> Person:
     """May connect and disconnect Bitbucket."""
-    details = ConnectionDetails(conn_id=CONNECTION_ID)
-    if not manager.is_authorized_connection(method="PUT", details=details, user=user):
-        raise _refused(f"your login may not edit the connection {CONNECTION_ID}, which connecting needs")
+    for conn_id in connection_ids():
+        details = ConnectionDetails(conn_id=conn_id)
+        if not manager.is_authorized_connection(method="PUT", details=details, user=user):
+            raise _refused(f"your login may not edit the connection {conn_id}, which connecting needs")
     _refuse_without_logins()
     return signed_in(user)
 

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import requests
+from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from httpx import Response
 
 from compliance_console_app.permissions import Person
@@ -486,3 +488,63 @@ def test_nothing_is_purged_while_a_run_is_at_work_or_the_connection_is_connected
     answer = ann.post("/integrations/purge", data=form)
     assert answer.status_code == 409 and "disconnect first" in answer.text
     assert left(dsn)["landing.objects"] == before["landing.objects"] > 0
+
+
+# --- several connections ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def second(ann: Console, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch) -> Console:
+    """A browser beside two connections, of which the second one reads another workspace."""
+    monkeypatch.setenv("COMPLIANCE_BITBUCKET_CONNECTIONS", "bitbucket_default,bitbucket_beta")
+    given = bitbucket_connection(sandbox.url, "admin", auth="authorization_code", workspaces=["beta"])
+    monkeypatch.setenv("AIRFLOW_CONN_BITBUCKET_BETA", json.dumps(given))
+    return ann
+
+
+BETA = "/integrations?connection=bitbucket_beta"
+
+
+def test_each_connection_has_a_page_of_its_own_and_leads_to_the_others(second: Console) -> None:
+    first = second.get("/integrations").text
+    assert f"<dt>Workspaces</dt><dd>{DEMO}</dd>" in first and "integrations?connection=bitbucket_beta" in first
+    other = second.get(BETA).text
+    assert "<dt>Workspaces</dt><dd>beta</dd>" in other and "<code>bitbucket_beta</code>, authorization" in other
+    assert second.get("/integrations?connection=compliance_postgres").status_code == 404
+
+
+def test_a_person_connects_and_disconnects_the_second_connection_and_leaves_the_first_alone(
+    second: Console, runs: Runs, dsn: str
+) -> None:
+    left = second.submit("/integrations/connect?connection=bitbucket_beta", {}, on=BETA)
+    found = re.search(r'<a class="button" href="([^"]+)"', left.text)
+    assert found, left.text
+    assert come_back(second, unescape(found[1])).status_code == 303
+    assert runs.started == [("beta", "ann")], "the first run is one of the connection that was connected"
+    kept = [row["conn_id"] for row in rows(dsn, "SELECT conn_id FROM integration.connections")]
+    assert kept == ["bitbucket_beta"]
+    assert "not connected" in second.get("/integrations").text
+
+    path = "/integrations/disconnect?connection=bitbucket_beta"
+    done = second.submit(path, {"confirmed": "yes", "data": "keep"})
+    assert done.status_code == 303 and done.headers["location"].endswith("integrations?connection=bitbucket_beta")
+    assert rows(dsn, "SELECT conn_id FROM integration.connections") == []
+
+
+def test_a_workspace_is_synced_by_its_own_connection_alone(second: Console, runs: Runs) -> None:
+    wrong = second.submit("/integrations/sync", {"workspace": "beta"}, on="/integrations")
+    assert wrong.status_code == 404 and runs.started == []
+    second.submit("/integrations/sync?connection=bitbucket_beta", {"workspace": "beta"}, on=BETA)
+    assert runs.started == [("beta", "ann")]
+
+
+def test_whoever_may_not_edit_one_of_the_connections_connects_none(
+    second: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def may_edit(_: object, *, details: ConnectionDetails, **others: object) -> bool:
+        return details.conn_id != "bitbucket_beta"
+
+    token = second.token("/integrations")
+    monkeypatch.setattr(SimpleAuthManager, "is_authorized_connection", may_edit)
+    assert "your login may not edit the connection bitbucket_beta" in second.get("/integrations").text
+    assert second.post("/integrations/connect", data={"csrf_token": token}).status_code == 403

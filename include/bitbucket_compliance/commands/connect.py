@@ -1,4 +1,4 @@
-"""``connect``: have a person consent to the connection ``bitbucket_default``, where the console is not at hand."""
+"""``connect``: have a person consent to a connection to Bitbucket, where the console is not at hand."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from bitbucket_compliance.commands.command_line import PROGRAM, CommandError, Flag, command, port_or_any
 from bitbucket_compliance.commands.environment import (
-    BITBUCKET_CONN_ID,
-    BITBUCKET_CONNECTION,
     database,
     operator,
     require_bitbucket,
     vault_database,
 )
+from bitbucket_compliance.core.bitbucket import CONFIGURATION, CONNECTIONS, DEFAULT_CONNECTION, connection_ids
 from bitbucket_compliance.core.postgres_address import ConnectionUnreadable
 from bitbucket_compliance.core.printable import printable
 
@@ -56,18 +55,19 @@ class Answer:
     "connect",
     "let a person connect Bitbucket (auth authorization_code)",
     Flag("port", str(DEFAULT_PORT), "of the callback address on this machine", port_or_any, DEFAULT_PORT),
+    Flag("connection", DEFAULT_CONNECTION, "the Airflow connection, where there are several; the first if left out"),
     check=require_bitbucket,
 )
-def connect(port: int) -> None:
+def connect(port: int, connection: str) -> None:
     """Have a person consent in their browser and keep the tokens in the vault. Prints no token.
 
     Raises:
-        CommandError: the port is taken, the person refused or did not come back.
+        CommandError: there is no such connection, the port is taken, the person refused or did not come back.
         BitbucketError: Bitbucket or the vault refused; see ``bitbucket_cloud.auth.oauth.connect``.
     """
     from bitbucket_cloud.auth.vault.vault import TokenVault
 
-    connect_with(_settings(), TokenVault(vault_database()), port)
+    connect_with(_settings(connection or connection_ids()[0]), TokenVault(vault_database()), port)
 
 
 def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: float = CONSENT_SECONDS) -> None:
@@ -105,14 +105,15 @@ def _decides(scopes: frozenset[str] | None, workspaces: tuple[str, ...]) -> Iter
             yield f"as last judged in {row['workspace']}, {row['test_id']}: {row['summary']}"
 
 
-def _settings() -> Settings:
+def _settings(conn_id: str) -> Settings:
     """The connection, read by Airflow itself: JSON or URI, or one that it stores."""
     from airflow.sdk import BaseHook, Connection
 
     from bitbucket_cloud.settings import Settings
-    from bitbucket_compliance.core.bitbucket import CONFIGURATION
+    from bitbucket_compliance.core.airflow_errors import AirflowNotFoundException
 
-    value, conn_id = os.environ.get(BITBUCKET_CONNECTION, ""), BITBUCKET_CONN_ID
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    value = os.environ.get(variable, "")
     try:
         if value.lstrip().startswith("{"):
             connection = Connection.from_json(value, conn_id)
@@ -120,7 +121,11 @@ def _settings() -> Settings:
             connection = Connection.from_uri(value, conn_id) if value else BaseHook.get_connection(conn_id)
     except (ValueError, TypeError):
         raise ConnectionUnreadable(
-            f"{BITBUCKET_CONNECTION} can't be read: write JSON with conn_type, login, password and extra"
+            f"{variable} can't be read: write JSON with conn_type, login, password and extra"
+        ) from None
+    except AirflowNotFoundException:
+        raise CommandError(
+            f"there is no Airflow connection {conn_id}; {CONNECTIONS} lists those to Bitbucket"
         ) from None
     return Settings.from_connection(connection, CONFIGURATION)
 

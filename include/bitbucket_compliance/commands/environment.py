@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 from bitbucket_compliance.commands.command_line import CommandError
+from bitbucket_compliance.core.bitbucket import DEFAULT_CONNECTION, connection_ids
 from bitbucket_compliance.core.database import CONNECTION_ID, prepare, without_silence
 from bitbucket_compliance.core.errors import postgres_errors
 from bitbucket_compliance.core.persons import of_operating_system
@@ -19,8 +20,7 @@ from bitbucket_compliance.core.postgres_address import OWNER_CONNECTION, POSTGRE
 if TYPE_CHECKING:
     from bitbucket_cloud.database import Database
 
-BITBUCKET_CONN_ID: Final = "bitbucket_default"
-BITBUCKET_CONNECTION: Final = f"AIRFLOW_CONN_{BITBUCKET_CONN_ID.upper()}"
+BITBUCKET_CONNECTION: Final = f"AIRFLOW_CONN_{DEFAULT_CONNECTION.upper()}"
 
 
 def operator() -> str:
@@ -102,13 +102,16 @@ def database() -> Iterator[psycopg.Connection[dict[str, Any]]]:
 
 
 def require_bitbucket(**_: object) -> None:
-    """Raise CommandError unless there is a connection ``bitbucket_default``, in the environment or in Airflow."""
-    if not (os.environ.get(BITBUCKET_CONNECTION) or _airflow_knows(BITBUCKET_CONN_ID)):
-        raise CommandError(
-            f"there is no connection to Bitbucket: set {BITBUCKET_CONNECTION} with login (OAuth key), password (OAuth "
-            f"secret) and extra auth, or create {BITBUCKET_CONN_ID} in Airflow; the sandbox's own is looked after in "
-            "the console"
-        )
+    """Raise CommandError unless there is a connection to Bitbucket, in the environment or in Airflow."""
+    wanted = connection_ids()
+    variables = [f"AIRFLOW_CONN_{conn_id.upper()}" for conn_id in wanted]
+    if any(map(os.environ.get, variables)) or any(map(_airflow_knows, wanted)):
+        return
+    raise CommandError(
+        f"there is no connection to Bitbucket: set {' or '.join(variables)} with login (OAuth key), password (OAuth "
+        f"secret) and extra auth, or create {' or '.join(wanted)} in Airflow; the sandbox's own is looked after in the "
+        "console"
+    )
 
 
 def _airflow_knows(conn_id: str) -> bool:

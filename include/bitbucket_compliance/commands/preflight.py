@@ -48,14 +48,24 @@ def _results() -> Iterator[str]:
 def _bitbucket() -> Iterator[str]:
     """Each connection to Bitbucket: a few requests of it."""
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
-    from bitbucket_compliance.core.bitbucket import CONFIGURATION
+    from bitbucket_compliance.core.bitbucket import CONFIGURATION, connection_ids
+    from bitbucket_compliance.core.errors import ConnectionRefused, NothingConnected
     from bitbucket_compliance.tasks.connected import connected_settings
 
-    settings = connected_settings()
-    is_fine, sentence = BitbucketHook(settings.conn_id, CONFIGURATION).check()
-    if not is_fine:
-        raise _NotReady(f"{settings.conn_id}: {sentence}")
-    yield f"{settings.conn_id}: {sentence}"
+    problems = []
+    for conn_id in connection_ids():
+        try:
+            connected_settings(conn_id)
+        except (NothingConnected, ConnectionRefused) as problem:
+            problems.append(str(problem))
+            continue
+        is_fine, sentence = BitbucketHook(conn_id, CONFIGURATION).check()
+        if is_fine:
+            yield f"{conn_id}: {sentence}"
+        else:
+            problems.append(f"{conn_id}: {sentence}")
+    if problems:
+        raise _NotReady("; ".join(problems))
 
 
 def _keys() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""``webhooks``: register, repair, rotate or remove the webhooks of the connection ``bitbucket_default``."""
+"""``webhooks``: register, repair, rotate or remove the webhooks of the connections to Bitbucket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bitbucket_compliance.core.errors import PipelineError, one_line
         one_of("ensure", "rotate", "remove"),
         "ensure",
     ),
-    Flag("workspace", "slug", "one workspace; all of the connection where it is left out"),
+    Flag("workspace", "slug", "one workspace; all of the connections where it is left out"),
     Flag("reactivate", "1", "switch on what was switched off, too", switch, default=False, bare=True),
     check=require_bitbucket,
 )

@@ -1,4 +1,7 @@
-"""What this project tells the package ``bitbucket_cloud``: where its tables are, where secrets go, what to advise."""
+"""What this project tells the package ``bitbucket_cloud``: where its tables are, where secrets go, what to advise.
+
+And which connections to Bitbucket there are: each reads the workspaces that it names, with requests of its own.
+"""
 
 import os
 from collections.abc import Mapping
@@ -9,6 +12,9 @@ from bitbucket_compliance.core.database import CONNECTION_ID, PIPELINE_ROLE, log
 
 ORIGINS: Final = "COMPLIANCE_BITBUCKET_ORIGINS"
 MOST_PAGES: Final = "COMPLIANCE_MOST_PAGES"
+#: ids of the Airflow connections to Bitbucket, separated by commas
+CONNECTIONS: Final = "COMPLIANCE_BITBUCKET_CONNECTIONS"
+DEFAULT_CONNECTION: Final = "bitbucket_default"
 
 
 def configuration(environment: Mapping[str, str] = os.environ) -> Configuration:
@@ -34,6 +40,12 @@ def configuration(environment: Mapping[str, str] = os.environ) -> Configuration:
         to_repair="check the server and that the migrations were run",
         to_allow_more_pages=f"if it is meant to be that long, raise {MOST_PAGES}",
     )
+
+
+def connection_ids(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The Airflow connections to Bitbucket, each once; the first one also reads a workspace that none of them names."""
+    named = [name for part in environment.get(CONNECTIONS, "").split(",") if (name := part.strip())]
+    return tuple(dict.fromkeys(named)) or (DEFAULT_CONNECTION,)
 
 
 CONFIGURATION: Final = configuration()

@@ -17,6 +17,7 @@ from bitbucket_compliance.pipeline.run.lease import Airflow
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage import stage as staging
+from bitbucket_compliance.tasks.connected import connection_of
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry, skip_where_not_needed
 from bitbucket_compliance.tasks.local_files import local_places
 
@@ -122,7 +123,7 @@ def _reading_step(
         fail_without_retry(),
         skip_where_not_needed(),
         task_frame(step, workspace, run_id) as (connection, this_run),
-        bitbucket_client(**settings) as client,
+        bitbucket_client(connection_of(connection, this_run.workspace), **settings) as client,
     ):
         return body(connection, this_run, client)
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final
 
-from bitbucket_compliance.core.bitbucket import CONFIGURATION
+from bitbucket_compliance.core.bitbucket import CONFIGURATION, connection_ids
 from bitbucket_compliance.core.database import Connection, connect
 from bitbucket_compliance.core.errors import BitbucketUnavailable, PipelineError, postgres_errors
 from bitbucket_compliance.pipeline.extract.selection import announced_events
 from bitbucket_compliance.pipeline.run.identity import kept_as
 from bitbucket_compliance.security_tests.policies import policy_of
-from bitbucket_compliance.tasks.connected import connected_settings, skip_until_connected
+from bitbucket_compliance.tasks.connected import all_connected, connection_of, skip_until_connected
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry
 from bitbucket_compliance.tasks.webhook_report import registered_lines, removed_lines
 
@@ -57,7 +57,7 @@ def plan_task(action: str, workspace: str) -> list[str]:
         try:
             if action != "remove":
                 url_from()
-            connected_settings(needs_workspaces=action != "remove")
+            all_connected(needs_workspaces=action != "remove")
             return plan(action, workspace)
         except WebhooksOff as off:
             log.info("%s", off)
@@ -76,7 +76,7 @@ def plan(action: str, workspace: str = "") -> list[str]:
 
     Args:
         action: one of ``ACTIONS``.
-        workspace: one alone; empty: all of the connection. A new secret is for all of them in any case.
+        workspace: one alone; empty: all of each connection. A new secret is for all of its connection in any case.
 
     Raises:
         WebhooksOff: there is no address to deliver to; webhooks can be removed nevertheless.
@@ -87,14 +87,35 @@ def plan(action: str, workspace: str = "") -> list[str]:
         raise WebhooksRefused(f"action {action!r} is not known; it is one of {', '.join(ACTIONS)}")
     if action != "remove":
         url_from()
-    with bitbucket_client() as client:
-        from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
+    from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 
-        settings = client.settings
-        workspaces = _chosen(settings, "" if action == "rotate" else workspace.strip(), action)
-        if action == "rotate":
-            WebhookSecrets(_database()).rotate(settings.conn_id)
-    return workspaces
+    workspace = workspace.strip()
+    conn_ids = (_connection_of(workspace, action),) if workspace else _connected(action)
+    workspaces: list[str] = []
+    for conn_id in conn_ids:
+        with bitbucket_client(conn_id) as client:
+            workspaces += _chosen(client.settings, "" if action == "rotate" else workspace, action)
+            if action == "rotate":
+                WebhookSecrets(_database()).rotate(conn_id)
+    return list(dict.fromkeys(workspaces))
+
+
+def _connected(action: str) -> tuple[str, ...]:
+    """The connections to look after; of one alone its own error says what is wrong with it."""
+    if len(connection_ids()) == 1:
+        return connection_ids()
+    return tuple(settings.conn_id for settings in all_connected(needs_workspaces=action != "remove"))
+
+
+def _connection_of(workspace: str, action: str) -> str:
+    """The connection that reads a workspace; to remove webhooks, the one that they are recorded for."""
+    with postgres_errors(), closing(connect()) as connection:
+        if action == "remove":
+            query = "SELECT conn_id FROM integration.webhooks WHERE workspace = %s ORDER BY conn_id LIMIT 1"
+            recorded = connection.execute(query, (kept_as(connection, workspace),)).fetchone()
+            if recorded is not None:
+                return str(recorded["conn_id"])
+        return connection_of(connection, workspace)
 
 
 def _chosen(settings: Any, workspace: str, action: str) -> list[str]:
@@ -148,7 +169,8 @@ def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:
     with postgres_errors(), closing(connect()) as connection:
         events = announced_events(policy_of(connection, workspace))
         known = _known_repositories(connection, workspace)
-    with bitbucket_client() as client:
+        conn_id = connection_of(connection, workspace)
+    with bitbucket_client(conn_id) as client:
         repositories = known or _repositories_at_bitbucket(client, workspace)
         done = ensure(client, _database(), workspace, url, events, repositories, reactivate=reactivate)
     failed = next((one for one in done.outcomes if not one.repository_id and one.state == "failed"), None)
@@ -161,9 +183,9 @@ def _remove(workspace: str) -> list[str]:
     from bitbucket_cloud.webhooks.removal import remove
     from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 
-    with bitbucket_client() as client:
+    conn_id = _connection_of(workspace, "remove")
+    with bitbucket_client(conn_id) as client:
         done = remove(client, _database(), [workspace])
-        conn_id = client.settings.conn_id
         with postgres_errors(), closing(connect()) as connection:
             is_last = not _recorded(connection, conn_id)
         if is_last:

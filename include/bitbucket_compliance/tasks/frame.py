@@ -58,10 +58,11 @@ def triggering_person(dag_run: Any) -> str:
 
 
 @contextmanager
-def bitbucket_client(**settings: Any) -> Iterator[Any]:
-    """The client of the Bitbucket connection, whose errors become those of ``core.errors``.
+def bitbucket_client(conn_id: str, **settings: Any) -> Iterator[Any]:
+    """The client of a Bitbucket connection, whose errors become those of ``core.errors``.
 
     Args:
+        conn_id: see ``bitbucket_compliance.tasks.connected.connection_of``.
         settings: replace what the Airflow connection sets, as ``BitbucketHook.get_conn`` takes it.
 
     Raises:
@@ -75,7 +76,7 @@ def bitbucket_client(**settings: Any) -> Iterator[Any]:
     from bitbucket_compliance.pipeline.extract.fetch import wait_for_requests
 
     try:
-        with BitbucketHook(configuration=CONFIGURATION).get_conn(**settings) as client:
+        with BitbucketHook(conn_id, CONFIGURATION).get_conn(**settings) as client:
             yield client
     except (
         bitbucket.AuthenticationError,

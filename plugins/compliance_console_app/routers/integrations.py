@@ -18,11 +18,11 @@ from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.database import Database as BitbucketDatabase
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
+from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.core.errors import one_line
 from bitbucket_compliance.registry import purges
 from compliance_console_app.database import CONFIGURATION, Connection, Database, rows
 from compliance_console_app.permissions import (
-    CONNECTION_ID,
     Connector,
     Decider,
     Manager,
@@ -50,6 +50,27 @@ MOST_RUNS = 20
 Text = Annotated[str, Query(max_length=2000)]
 
 
+def _chosen(connection: Annotated[str, Query(max_length=250)] = "") -> str:
+    """The Airflow connection to Bitbucket that a page or a form is about; the first where none is named."""
+    known = connection_ids()
+    if connection and connection not in known:
+        raise HTTPException(404, detail="there is no such connection to Bitbucket")
+    return connection or known[0]
+
+
+Chosen = Annotated[str, Depends(_chosen)]
+
+
+def _which(conn_id: str) -> str:
+    """As an address names a connection: not at all where it is the first."""
+    return "" if conn_id == connection_ids()[0] else conn_id
+
+
+def _home(conn_id: str, path: str = "integrations") -> str:
+    """The page of a connection."""
+    return f"{path}?{urlencode({'connection': conn_id})}" if _which(conn_id) else path
+
+
 def _refusals(user: User, manager: Manager) -> dict[str, str]:
     """By permission, why this login lacks it (empty: it has it); a button that would be refused isn't shown."""
     found = {"connect": "", "decide": ""}
@@ -65,20 +86,24 @@ Refusals = Annotated[dict[str, str], Depends(_refusals)]
 
 
 @router.get("/integrations")
-def integrations(request: Request, person: Reader, database: Database, _: Selected, refusals: Refusals) -> HTMLResponse:
-    """The connection, its state, what it decides, and the way to connect it."""
-    view = connections.view(database)
+def integrations(
+    request: Request, person: Reader, database: Database, _: Selected, refusals: Refusals, conn_id: Chosen
+) -> HTMLResponse:
+    """A connection, its state, what it decides, and the way to connect it."""
+    view = connections.view(database, conn_id)
     syncs = connections.last_syncs(database, view.workspaces)
     return page(
         request,
         person,
         "integrations.html",
         view=view,
+        which=_which(conn_id),
+        others=[(other, _which(other)) for other in connection_ids() if other != conn_id],
         syncs=[{**sync, "under_way": dag_runs.under_way(sync["workspace"], whole=True)} for sync in syncs],
         decided_by=connections.decided_by(database, view.workspaces),
-        history=connections.history(database),
+        history=connections.history(database, conn_id),
         webhook_address=webhooks.address(),
-        webhooks=webhooks.health(database, view.workspaces),
+        webhooks=webhooks.health(database, view.workspaces, conn_id),
         data_access=connections.DATA_ACCESS,
         callback=callback_address(),
         refusals=refusals,
@@ -92,9 +117,9 @@ def integrations(request: Request, person: Reader, database: Database, _: Select
 
 
 @router.post("/integrations/connect")
-def connect(request: Request, person: Connector, database: Database, _: Form) -> HTMLResponse:
+def connect(request: Request, person: Connector, database: Database, conn_id: Chosen, _: Form) -> HTMLResponse:
     """Remember a state for this login and lead on to Bitbucket's authorization page."""
-    settings = _to_consent()
+    settings = _to_consent(conn_id)
     # Better to fail now than when the person comes back.
     TokenEncryption.from_environment(CONFIGURATION)
     state = oauth_states.begin(database, person, settings.conn_id, callback_address())
@@ -127,8 +152,8 @@ def callback(
     _register_webhooks(person, database, settings.workspaces)
     if not settings.workspaces:
         told = "Connected. No workspace is named: add its slug to workspaces of the Airflow connection, then Sync now."
-        return redirect(request, "integrations", told)
-    return _start(request, person, database, settings.workspaces, "Connected. The first run has started.")
+        return redirect(request, _home(settings.conn_id), told)
+    return _start(request, person, database, settings, settings.workspaces, "Connected. The first run has started.")
 
 
 def _register_webhooks(person: Person, database: Connection, workspaces: tuple[str, ...]) -> None:
@@ -146,40 +171,46 @@ def _not_granted(request: Request, person: Person, database: Connection, conn_id
     record(database, person, "connection.refused", conn_id, None, {"reason": reason})
     if reason == "access_denied":
         return redirect(
-            request, "integrations", "Not connected: access was denied on Bitbucket's page. Connect again to allow it."
+            request, _home(conn_id), "Not connected: access was denied on Bitbucket's page. Connect again to allow it."
         )
     return redirect(
-        request, "integrations", f"Not connected: Bitbucket answered with {reason}. Check the OAuth consumer."
+        request, _home(conn_id), f"Not connected: Bitbucket answered with {reason}. Check the OAuth consumer."
     )
 
 
 @router.post("/integrations/check")
-def check(request: Request, person: Connector, database: Database, _: Form) -> RedirectResponse:
+def check(request: Request, person: Connector, database: Database, conn_id: Chosen, _: Form) -> RedirectResponse:
     """Whether Bitbucket takes the connection, as Airflow holds it: the form has no fields that could lead elsewhere."""
     from bitbucket_cloud.hooks.bitbucket import BitbucketHook
 
-    _worked, told = BitbucketHook(CONNECTION_ID, CONFIGURATION).check()
-    record(database, person, "connection.checked", CONNECTION_ID, None, {"result": told})
-    return redirect(request, "integrations", told)
+    _worked, told = BitbucketHook(conn_id, CONFIGURATION).check()
+    record(database, person, "connection.checked", conn_id, None, {"result": told})
+    return redirect(request, _home(conn_id), told)
 
 
 # ---------------------------------------------------------------------------------------------------- runs
 
 
 @router.post("/integrations/sync")
-def sync(request: Request, person: Decider, database: Database, form: Form) -> Response:
+def sync(request: Request, person: Decider, database: Database, conn_id: Chosen, form: Form) -> Response:
     """Start a run of one of the connection's workspaces; where one is under way, show that one."""
     workspace = str(form.get("workspace") or "")
-    if workspace not in connections.settings().workspaces:
+    settings = connections.settings(conn_id)
+    if workspace not in settings.workspaces:
         raise HTTPException(404, detail="the connection names no such workspace")
     running = dag_runs.under_way(workspace, whole=True)
     if running is not None:
         return _watch(request, [running], f"A run of {workspace} is under way already.")
-    return _start(request, person, database, (workspace,), f"A run of {workspace} has started.")
+    return _start(request, person, database, settings, (workspace,), f"A run of {workspace} has started.")
 
 
 def _start(
-    request: Request, person: Person, database: Connection, workspaces: tuple[str, ...], message: str
+    request: Request,
+    person: Person,
+    database: Connection,
+    settings: Settings,
+    workspaces: tuple[str, ...],
+    message: str,
 ) -> RedirectResponse:
     runs = []
     for workspace in workspaces[:MOST_RUNS]:
@@ -190,7 +221,7 @@ def _start(
                 record(database, person, "run.started", workspace, None, {"run": run_id})
         except dag_runs.RunNotStarted as refusal:
             # What was done before stays done.
-            return redirect(request, "integrations", f"{message.split('.')[0]}. But: {refusal}")
+            return redirect(request, _home(settings.conn_id), f"{message.split('.')[0]}. But: {refusal}")
         runs.append(run_id)
     return _watch(request, runs, message)
 
@@ -220,19 +251,21 @@ def watch(
 
 
 @router.post("/integrations/webhooks")
-def change_webhooks(request: Request, person: Connector, database: Database, form: Form) -> RedirectResponse:
+def change_webhooks(
+    request: Request, person: Connector, database: Database, conn_id: Chosen, form: Form
+) -> RedirectResponse:
     """Register or repair the webhooks of a workspace, or give them a new secret."""
     workspace, action = str(form.get("workspace") or ""), str(form.get("action") or "")
     if action not in webhooks.ACTIONS:
         raise HTTPException(404, detail="webhooks are registered (ensure) or given a new secret (rotate)")
-    if workspace not in connections.settings().workspaces:
+    if workspace not in connections.settings(conn_id).workspaces:
         raise HTTPException(404, detail="the connection names no such workspace")
     if not webhooks.address():
         raise HTTPException(409, detail=f"webhooks are off: set {webhooks.URL_VARIABLE} first")
     run_id = dag_runs.start_webhooks(action, workspace, person)
     record(database, person, "webhook.asked_for", workspace, None, {"action": action, "run": run_id})
     told = f"The webhooks of {workspace} are being {webhooks.ACTIONS[action]}; look again in a minute."
-    return redirect(request, "integrations", told)
+    return redirect(request, _home(conn_id), told)
 
 
 @router.get("/integrations/webhooks/gaps")
@@ -255,27 +288,32 @@ def gaps(
 
 
 @router.get("/integrations/disconnect")
-def ask_disconnect(request: Request, person: Connector, database: Database, _: Selected) -> HTMLResponse:
+def ask_disconnect(
+    request: Request, person: Connector, database: Database, _: Selected, conn_id: Chosen
+) -> HTMLResponse:
     """What disconnecting does and what it leaves; asks once more."""
     return page(
         request,
         person,
         "integrations_disconnect.html",
-        view=connections.view(database),
-        webhooks=webhooks.registered(database),
+        view=connections.view(database, conn_id),
+        which=_which(conn_id),
+        webhooks=webhooks.registered(database, conn_id),
     )
 
 
 @router.post("/integrations/disconnect")
-def disconnect(request: Request, person: Connector, database: Database, form: Form) -> RedirectResponse:
+def disconnect(
+    request: Request, person: Connector, database: Database, conn_id: Chosen, form: Form
+) -> RedirectResponse:
     """Delete our webhooks, forget the tokens; what was read stays, unless a purge is asked for on a page of its own."""
     if form.get("confirmed") != "yes":
-        return redirect(request, "integrations/disconnect", "Tick the box to disconnect.")
-    before = connections.standing(database, CONNECTION_ID)
-    deleted, left = _remove_webhooks(person, database) if before else (0, ())
-    if not _vault().disconnect(CONNECTION_ID, person.name):
-        return redirect(request, "integrations", "There were no tokens: the connection was not connected.")
-    record(database, person, "connection.disconnected", CONNECTION_ID, before, {"status": "not_connected"})
+        return redirect(request, _home(conn_id, "integrations/disconnect"), "Tick the box to disconnect.")
+    before = connections.standing(database, conn_id)
+    deleted, left = _remove_webhooks(person, database, conn_id) if before else (0, ())
+    if not _vault().disconnect(conn_id, person.name):
+        return redirect(request, _home(conn_id), "There were no tokens: the connection was not connected.")
+    record(database, person, "connection.disconnected", conn_id, before, {"status": "not_connected"})
     told = (
         "Disconnected: the tokens are deleted here. Bitbucket keeps the grant until it is revoked there: Personal "
         "Bitbucket settings → App authorizations → Revoke, beside the name of the OAuth consumer."
@@ -284,21 +322,21 @@ def disconnect(request: Request, person: Connector, database: Database, form: Fo
         told = f"{deleted} webhook{'s' if deleted > 1 else ''} deleted at Bitbucket. {told}"
     if left:
         told = f"{told} But {'; '.join(left[:3])}{f'; and {len(left) - 3} more' if len(left) > 3 else ''}."
-    return redirect(request, "integrations/purge" if form.get("data") == "purge" else "integrations", told)
+    return redirect(request, "integrations/purge" if form.get("data") == "purge" else _home(conn_id), told)
 
 
-def _remove_webhooks(person: Person, database: Connection) -> tuple[int, tuple[str, ...]]:
+def _remove_webhooks(person: Person, database: Connection, conn_id: str) -> tuple[int, tuple[str, ...]]:
     """While there are tokens to do it with: how many went, and which are left; the secrets go in any case."""
-    known = webhooks.registered(database)
-    workspaces = webhooks.recorded(database)
+    known = webhooks.registered(database, conn_id)
+    workspaces = webhooks.recorded(database, conn_id)
     if not workspaces:
-        return 0, webhooks.forget_secret()
+        return 0, webhooks.forget_secret(conn_id)
     with suppress(connections.ConnectionUnusable):
-        workspaces = tuple(dict.fromkeys([*connections.settings().workspaces, *workspaces]))
-    deleted, left = webhooks.remove(workspaces)
-    left = (*left, *webhooks.forget_secret())
+        workspaces = tuple(dict.fromkeys([*connections.settings(conn_id).workspaces, *workspaces]))
+    deleted, left = webhooks.remove(conn_id, workspaces)
+    left = (*left, *webhooks.forget_secret(conn_id))
     after = {"deleted": deleted, "left": list(left)}
-    record(database, person, "webhook.removed", CONNECTION_ID, {"registered": known}, after)
+    record(database, person, "webhook.removed", conn_id, {"registered": known}, after)
     return deleted, left
 
 
@@ -308,7 +346,7 @@ def _remove_webhooks(person: Person, database: Connection) -> tuple[int, tuple[s
 @router.get("/integrations/purge")
 def ask_purge(request: Request, person: Connector, database: Database, _: Selected) -> HTMLResponse:
     """What a purge deletes of each workspace, counted, and those that wait for another person's decision."""
-    is_connected = connections.standing(database) is not None
+    is_connected = all(connections.standing(database, conn_id) is not None for conn_id in connection_ids())
     found = {} if is_connected else purge.workspaces(database)
     return page(
         request,
@@ -350,10 +388,21 @@ def decide_on_purge(
 
 
 def _may_be_purged(database: Connection, workspace: str) -> None:
-    if connections.standing(database) is not None:
+    if any(_may_bring_back(database, conn_id, workspace) for conn_id in connection_ids()):
         raise HTTPException(409, detail="disconnect first: the next run would bring the data back")
     if dag_runs.under_way(workspace) is not None:
         raise HTTPException(409, detail=f"a run of {workspace} is under way: wait until it is over")
+
+
+def _may_bring_back(database: Connection, conn_id: str, workspace: str) -> bool:
+    """Whether the next run could read a workspace with a connection: with the only one, or one that may name it."""
+    if connections.standing(database, conn_id) is None:
+        return False
+    try:
+        named = [name.lower() for name in connections.settings(conn_id).workspaces]
+    except connections.ConnectionUnusable:
+        return True
+    return len(connection_ids()) == 1 or workspace in named or any(name.startswith("{") for name in named)
 
 
 # ------------------------------------------------------------------------------------------------- helpers
@@ -369,7 +418,7 @@ def _base_url() -> str:
     return base.rstrip("/")
 
 
-def _to_consent(conn_id: str = CONNECTION_ID) -> Settings:
+def _to_consent(conn_id: str) -> Settings:
     settings = connections.settings(conn_id)
     if settings.auth != AUTHORIZATION_CODE:
         raise ConsentRefused(

@@ -18,7 +18,6 @@ from bitbucket_compliance.core.errors import PipelineError, one_line
 from bitbucket_compliance.pipeline.extract.preflight import bases_available
 from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app.database import Connection, row, rows
-from compliance_console_app.permissions import CONNECTION_ID
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class ConnectionUnusable(PipelineError):
     """The Airflow connection is not there, or a field of it can't be used."""
 
 
-def settings(conn_id: str = CONNECTION_ID) -> Settings:
+def settings(conn_id: str) -> Settings:
     """The connection as Airflow holds it, checked.
 
     Raises:
@@ -168,7 +167,7 @@ def settings(conn_id: str = CONNECTION_ID) -> Settings:
         ) from None
 
 
-def view(connection: Connection, conn_id: str = CONNECTION_ID) -> View:
+def view(connection: Connection, conn_id: str) -> View:
     """The connection's state for the page."""
     state = row(connection, "connections/state", {"conn_id": conn_id})
     known = dict(state) if state else {}
@@ -215,7 +214,7 @@ def _requests(connection: Connection, found: Settings) -> Requests:
     return Requests(int(use.get("requests") or 0), limit, use.get("paused_until"))
 
 
-def standing(connection: Connection, conn_id: str = CONNECTION_ID) -> dict[str, Any] | None:
+def standing(connection: Connection, conn_id: str) -> dict[str, Any] | None:
     """What the audit trail keeps of a connection; None: it has no tokens."""
     state = row(connection, "connections/state", {"conn_id": conn_id})
     return {name: state[name] for name in ("status", "connected_by", "scopes")} if state else None
@@ -234,6 +233,6 @@ def decided_by(connection: Connection, workspaces: tuple[str, ...]) -> dict[str,
     return found
 
 
-def history(connection: Connection, conn_id: str = CONNECTION_ID) -> list[dict[str, Any]]:
+def history(connection: Connection, conn_id: str) -> list[dict[str, Any]]:
     """What people and Bitbucket did to the connection, newest first; plain refreshes left out."""
     return rows(connection, "connections/history", {"conn_id": conn_id})

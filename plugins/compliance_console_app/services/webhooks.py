@@ -12,7 +12,6 @@ from typing import Any
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_compliance.core.errors import one_line
 from compliance_console_app.database import CONFIGURATION, Connection, row, rows
-from compliance_console_app.permissions import CONNECTION_ID
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ def address() -> str:
     return os.environ.get(URL_VARIABLE, "").strip()
 
 
-def health(connection: Connection, workspaces: Sequence[str], conn_id: str = CONNECTION_ID) -> list[Health]:
+def health(connection: Connection, workspaces: Sequence[str], conn_id: str) -> list[Health]:
     """For each workspace of the connection, in its order."""
     found = rows(connection, "webhooks/health", {"workspaces": list(workspaces), "conn_id": conn_id})
     return [_health(facts) for facts in found]
@@ -102,7 +101,7 @@ def _warnings(facts: dict[str, Any]) -> list[str]:
     return found
 
 
-def remove(workspaces: Sequence[str]) -> tuple[int, tuple[str, ...]]:
+def remove(conn_id: str, workspaces: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     """Delete our webhooks at Bitbucket; never fails, as whoever disconnects wants the tokens gone.
 
     Returns:
@@ -114,7 +113,7 @@ def remove(workspaces: Sequence[str]) -> tuple[int, tuple[str, ...]]:
 
     try:
         # A person waits: no long series of retries.
-        hook = BitbucketHook(CONNECTION_ID, CONFIGURATION)
+        hook = BitbucketHook(conn_id, CONFIGURATION)
         with hook.get_conn(retry_attempts=2, rate_limit_pauses=1) as client:
             done = remove_webhooks(client, Database.from_airflow(CONFIGURATION), workspaces)
     except Exception as error:  # whatever it is, it holds no disconnect up
@@ -122,13 +121,13 @@ def remove(workspaces: Sequence[str]) -> tuple[int, tuple[str, ...]]:
     return done.deleted, done.left
 
 
-def forget_secret() -> tuple[str, ...]:
+def forget_secret(conn_id: str) -> tuple[str, ...]:
     """Forget the connection's webhook secrets: no delivery is accepted any more; a sentence where that failed."""
     from bitbucket_cloud.database import Database
     from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 
     try:
-        WebhookSecrets(Database.from_airflow(CONFIGURATION)).forget(CONNECTION_ID)
+        WebhookSecrets(Database.from_airflow(CONFIGURATION)).forget(conn_id)
     except Exception as error:  # as above
         return (f"the webhook secret could not be deleted: {_said(error, 'it is still there')}",)
     return ()
@@ -140,13 +139,13 @@ def _said(error: Exception, what: str) -> str:
     return one_line(error) if isinstance(error, BitbucketError) else f"{what} ({type(error).__name__})"
 
 
-def recorded(connection: Connection, conn_id: str = CONNECTION_ID) -> tuple[str, ...]:
+def recorded(connection: Connection, conn_id: str) -> tuple[str, ...]:
     """Workspaces of which a webhook, or the refusal of one, is recorded; the connection may name them no more."""
     found = row(connection, "webhooks/recorded", {"conn_id": conn_id})
     return tuple(found["workspaces"] or ()) if found else ()
 
 
-def registered(connection: Connection, conn_id: str = CONNECTION_ID) -> int:
+def registered(connection: Connection, conn_id: str) -> int:
     """Webhooks that are recorded for the connection, in all its workspaces."""
     found = row(connection, "webhooks/recorded", {"conn_id": conn_id})
     return int(found["webhooks"]) if found else 0
