@@ -111,23 +111,15 @@ def _section(test: SecurityTest) -> Iterator[str]:
     for code, reason in test.every_reason.items():
         yield f"| `{code}` | {reason.status} | {_cell(reason.meaning)} | {_cell(reason.remediation or '')} |"
     yield ""
-    yield "| framework | controls | strength |"
-    yield "|---|---|---|"
-    yield from _controls(test)
+    yield "| framework | control | strength | beside what the test sees, the control |"
+    yield "|---|---|---|---|"
+    for control in test.controls:
+        yield f"| {control.framework.name} | {control.control} | {control.strength} | {_cell(control.note or '')} |"
 
 
 def _bases(test: SecurityTest) -> str:
     also = ["evidence"] if any(reason.basis == "evidence" for reason in test.reasons.values()) else []
     return ", ".join(f"`{basis}`" for basis in dict.fromkeys([*test.bases, *also]))
-
-
-def _controls(test: SecurityTest) -> Iterator[str]:
-    groups: dict[tuple[str, str], list[str]] = {}
-    for control in test.controls:
-        note = f" ({control.note})" if control.note else ""
-        groups.setdefault((control.framework.name, control.strength), []).append(control.control + note)
-    for (framework, strength), numbers in groups.items():
-        yield f"| {framework} | {_cell(', '.join(numbers))} | {strength} |"
 
 
 def _cell(text: str) -> str:

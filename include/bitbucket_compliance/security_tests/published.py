@@ -52,6 +52,7 @@ def catalogue_rows() -> dict[str, str]:
             "strength": control.strength,
             "source": control.framework.source,
             "note": control.note,
+            "title": control.title,
         }
         for test in CATALOGUE
         for control in test.controls

@@ -23,4 +23,4 @@ EXCEPT
 SELECT known.*
 FROM compliance.test_controls AS known
 ON CONFLICT (test_id, framework, control) DO UPDATE
-    SET strength = excluded.strength, source = excluded.source, note = excluded.note;
+    SET strength = excluded.strength, source = excluded.source, note = excluded.note, title = excluded.title;

@@ -5,7 +5,17 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from bitbucket_compliance.policy.model import Threshold, Weaker
-from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
+from bitbucket_compliance.security_tests.frameworks import (
+    CIS_SSC,
+    ISO_27001,
+    OSPS,
+    PCI_DSS,
+    SOC_2,
+    SP_800_53,
+    SSDF,
+    controls,
+    supporting,
+)
 from bitbucket_compliance.security_tests.model import Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import EVIDENCE_ACCEPTED, OF_MAIN_BRANCHES, restriction
 from bitbucket_compliance.security_tests.restriction_kinds import known_kinds
@@ -66,11 +76,37 @@ TEST = SecurityTest(
         **OF_MAIN_BRANCHES,
     },
     controls=(
-        *controls(SOC_2, "CC8.1", "CC6.1"),
-        *controls(ISO_27001, "A.8.4", "A.8.32"),
+        *supporting(
+            SOC_2,
+            **{
+                "CC6.1": "asks for the whole of logical access; who may push to the main branch is a part",
+                "CC8.1": "asks for the whole of change management; that nothing goes around it is a part",
+            },
+        ),
+        *supporting(
+            ISO_27001,
+            **{
+                "A.8.4": "asks for reading access too",
+                "A.8.32": "asks for the whole of change management; that nothing goes around it is a part",
+            },
+        ),
         *controls(CIS_SSC, "1.1.15", "1.1.16", "1.1.17"),
         *controls(OSPS, "OSPS-AC-03"),
-        *controls(SSDF, "PO.3.2", "PS.1"),
+        *supporting(
+            SSDF,
+            **{
+                "PO.3.2": "asks for hardened toolchains; rules of the main branch are a part",
+                "PS.1": "asks for code that is protected in every form; the main branch is one",
+            },
+        ),
+        *supporting(
+            SP_800_53,
+            **{
+                "CM-3": "asks for the whole of change control; that nothing goes around it is a part",
+                "CM-5": "asks for physical and logical restrictions of changes; those of the main branch are a part",
+            },
+        ),
+        *supporting(PCI_DSS, **{"6.5.1": "asks for documented procedures; that nothing goes around them is a part"}),
     ),
     cannot_see=(
         "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",

@@ -1,7 +1,16 @@
 """Bitbucket access should be removed for offboarded user."""
 
 from bitbucket_compliance.policy.model import Days, Threshold, Weaker
-from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
+from bitbucket_compliance.security_tests.frameworks import (
+    CIS_SSC,
+    ISO_27001,
+    PCI_DSS,
+    SOC_2,
+    SP_800_53,
+    SSDF,
+    controls,
+    supporting,
+)
 from bitbucket_compliance.security_tests.model import Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import OF_MEMBERS
 
@@ -84,11 +93,31 @@ TEST = SecurityTest(
         "app_user": Reason("not_applicable", "registry", "The member is an app: it stands on no roster."),
     },
     controls=(
-        *controls(SOC_2, "CC6.2", "CC6.3"),
-        *controls(ISO_27001, "A.5.18", "A.8.2"),
-        *controls(CIS_SSC, "1.3.1"),
-        *controls(OSPS, "OSPS-AC-02"),
-        *controls(SSDF, "PO.2", "PS.1"),
+        *supporting(
+            SOC_2,
+            **{
+                "CC6.2": "asks for registration and authorization too",
+                "CC6.3": "asks for access by role, and for changes of role too",
+            },
+        ),
+        *supporting(
+            ISO_27001,
+            **{
+                "A.5.18": "asks for granting and reviewing of access too",
+                "A.6.5": "asks for all duties that outlast employment; access is a part",
+                "A.8.2": "asks for privileged rights; membership of the workspace is the least of them",
+            },
+        ),
+        *supporting(CIS_SSC, **{"1.3.1": "asks for users who are inactive; the test sees those who left"}),
+        *supporting(SSDF, **{"PS.1": "asks for code that is protected in every form; who has access is a part"}),
+        *supporting(
+            SP_800_53,
+            **{
+                "AC-2(3)": "asks for accounts that expired or are inactive too",
+                "PS-4": "asks for interviews and returned property too",
+            },
+        ),
+        *controls(PCI_DSS, "8.2.5"),
     ),
     cannot_see=(
         "Whether the roster is right and whole: it is what HR declared.",

@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bitbucket_compliance.policy.model import Count, Threshold, Weaker
-from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, Control, controls
+from bitbucket_compliance.security_tests.frameworks import (
+    CIS_SSC,
+    ISO_27001,
+    OSPS,
+    PCI_DSS,
+    SOC_2,
+    SP_800_53,
+    SSDF,
+    controls,
+    supporting,
+)
 from bitbucket_compliance.security_tests.model import MergeRule, Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
     EVIDENCE_ACCEPTED,
@@ -118,10 +128,29 @@ TEST = SecurityTest(
         **OF_MAIN_BRANCHES,
     },
     controls=(
-        *controls(SOC_2, "CC8.1"),
-        *controls(ISO_27001, "A.5.3", "A.8.32"),
-        Control(CIS_SSC, "1.1.3", "supporting", "asks for two approvers; thresholds.min_approvals is 1 by default"),
+        *supporting(SOC_2, **{"CC8.1": "asks for the whole of change management; approval by a peer is a part"}),
+        *supporting(
+            ISO_27001,
+            **{
+                "A.5.3": "asks for every conflicting duty; author and approver of a change are one pair",
+                "A.8.28": "asks for principles of secure coding; a review is where they can be looked at",
+                "A.8.32": "asks for the whole of change management; approval by a peer is a part",
+            },
+        ),
+        *supporting(CIS_SSC, **{"1.1.3": "asks for two approvers; thresholds.min_approvals is 1 by default"}),
         *controls(OSPS, "OSPS-QA-07"),
+        *supporting(
+            SSDF, **{"PW.7": "asks for reviews that look for vulnerabilities; how thorough one was is not seen"}
+        ),
+        *supporting(
+            SP_800_53,
+            **{
+                "AC-5": "asks for every conflicting duty; author and approver of a change are one pair",
+                "CM-3": "asks for the whole of change control; approval by a peer is a part",
+                "SA-11(4)": "asks for reviews by stated methods; how thorough one was is not seen",
+            },
+        ),
+        *supporting(PCI_DSS, **{"6.2.3.1": "asks for reviewers who know secure coding, and for management's approval"}),
     ),
     cannot_see=(
         "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "

@@ -1,6 +1,15 @@
 """Bitbucket Pipelines should be enabled for vulnerability scanning."""
 
-from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, Control, controls
+from bitbucket_compliance.security_tests.frameworks import (
+    CIS_SSC,
+    ISO_27001,
+    OSPS,
+    PCI_DSS,
+    SOC_2,
+    SP_800_53,
+    SSDF,
+    supporting,
+)
 from bitbucket_compliance.security_tests.model import ApiCall, Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import OF_REPOSITORIES, RULES_NO_LONGER_READABLE
 
@@ -52,12 +61,37 @@ TEST = SecurityTest(
         **OF_REPOSITORIES,
     },
     controls=(
-        *controls(SOC_2, "CC8.1"),
-        Control(SOC_2, "CC7.1", "supporting", "asks for scanning itself, not for the means to run it"),
-        *controls(ISO_27001, "A.8.25"),
-        *controls(CIS_SSC, "2.3.1"),
-        *controls(OSPS, "OSPS-QA-06"),
-        *controls(SSDF, "PW.8.2"),
+        *supporting(
+            SOC_2,
+            **{
+                "CC7.1": "asks for scanning itself, not for the means to run it",
+                "CC8.1": "asks for tested changes, not for the means to test them",
+            },
+        ),
+        *supporting(
+            ISO_27001,
+            **{
+                "A.8.8": "asks for vulnerabilities that are found and treated, not for the means to find them",
+                "A.8.25": "asks for rules of the whole life cycle",
+            },
+        ),
+        *supporting(
+            CIS_SSC, **{"2.3.1": "asks for every build step as code; Pipelines are defined as code where used"}
+        ),
+        *supporting(
+            OSPS, **{"OSPS-QA-06": "asks for a test suite that runs; what a pipeline runs is the team's choice"}
+        ),
+        *supporting(SSDF, **{"PW.8.2": "asks for tests and their results, not for the means to run them"}),
+        *supporting(
+            SP_800_53,
+            **{
+                "RA-5": "asks for scanning itself, not for the means to run it",
+                "SA-11": "asks for tests and their results, not for the means to run them",
+            },
+        ),
+        *supporting(
+            PCI_DSS, **{"6.3.1": "asks for vulnerabilities that are identified, not for the means to find them"}
+        ),
     ),
     cannot_see=(
         "Whether any pipeline scans for vulnerabilities: its definition is source and never read.",

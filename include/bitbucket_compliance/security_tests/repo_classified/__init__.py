@@ -1,6 +1,6 @@
 """Code repo should be classified."""
 
-from bitbucket_compliance.security_tests.frameworks import ISO_27001, SOC_2, controls
+from bitbucket_compliance.security_tests.frameworks import ISO_27001, PCI_DSS, SOC_2, SP_800_53, controls, supporting
 from bitbucket_compliance.security_tests.model import ApiCall, Reason, SecurityTest
 
 TEST = SecurityTest(
@@ -42,8 +42,17 @@ TEST = SecurityTest(
         ),
     },
     controls=(
-        *controls(SOC_2, "CC6.1"),
-        *controls(ISO_27001, "A.5.12", "A.5.13"),
+        *supporting(SOC_2, **{"CC6.1": "asks for protection of what is sensitive; the classification says what is"}),
+        *controls(ISO_27001, "A.5.12"),
+        *supporting(ISO_27001, **{"A.5.13": "asks for labels on the information; the register labels repositories"}),
+        *supporting(
+            SP_800_53,
+            **{
+                "RA-2": "asks for categories of systems and their information; repositories are a part",
+                "CM-8": "asks for an inventory of all components; repositories are a part",
+            },
+        ),
+        *supporting(PCI_DSS, **{"6.3.2": "asks for components of third parties too"}),
     ),
     cannot_see=(
         "Whether a declared classification is right: that is its owner's statement.",

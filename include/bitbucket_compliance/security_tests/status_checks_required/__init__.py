@@ -1,7 +1,17 @@
 """Merging of code changes should require passing status-checks."""
 
 from bitbucket_compliance.policy.model import Count, Threshold, Weaker
-from bitbucket_compliance.security_tests.frameworks import CIS_SSC, ISO_27001, OSPS, SOC_2, SSDF, controls
+from bitbucket_compliance.security_tests.frameworks import (
+    CIS_SSC,
+    ISO_27001,
+    OSPS,
+    PCI_DSS,
+    SOC_2,
+    SP_800_53,
+    SSDF,
+    controls,
+    supporting,
+)
 from bitbucket_compliance.security_tests.model import MergeRule, Reason, SecurityTest
 from bitbucket_compliance.security_tests.reasons import (
     EVIDENCE_ACCEPTED,
@@ -85,11 +95,28 @@ TEST = SecurityTest(
         **OF_MAIN_BRANCHES,
     },
     controls=(
-        *controls(SOC_2, "CC8.1"),
-        *controls(ISO_27001, "A.8.25", "A.8.29", "A.8.32"),
+        *supporting(SOC_2, **{"CC8.1": "asks for the whole of change management; tests before a merge are a part"}),
+        *supporting(
+            ISO_27001,
+            **{
+                "A.8.25": "asks for rules of the whole life cycle",
+                "A.8.29": "asks for security testing; what a build checks is the team's choice",
+                "A.8.32": "asks for the whole of change management; tests before a merge are a part",
+            },
+        ),
         *controls(CIS_SSC, "1.1.9"),
         *controls(OSPS, "OSPS-QA-03"),
-        *controls(SSDF, "PO.4.1", "PS.1"),
+        *supporting(
+            SSDF, **{"PO.4.1": "asks for criteria of security checks; a required build is one that is enforced"}
+        ),
+        *supporting(
+            SP_800_53,
+            **{
+                "CM-3": "asks for the whole of change control; tests before a merge are a part",
+                "SA-11": "asks for a plan of tests and their results; that builds must pass is a part",
+            },
+        ),
+        *supporting(PCI_DSS, **{"6.5.1": "asks for documented procedures; tests before a merge are a part"}),
     ),
     cannot_see=(
         "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "

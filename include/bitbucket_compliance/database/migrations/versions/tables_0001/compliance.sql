@@ -463,13 +463,15 @@ CREATE TABLE compliance.test_controls (
     strength text NOT NULL CHECK (strength IN ('primary', 'supporting')),
     source text NOT NULL,
     note text,
+    title text NOT NULL,
     PRIMARY KEY (test_id, framework, control)
 );
 COMMENT ON TABLE compliance.test_controls IS 'Which control of which framework a test gives evidence for.';
 COMMENT ON COLUMN compliance.test_controls.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN compliance.test_controls.framework IS 'Framework with its edition.';
 COMMENT ON COLUMN compliance.test_controls.control IS 'Control as the framework numbers it.';
-COMMENT ON COLUMN compliance.test_controls.strength IS 'primary: the control asks for this; supporting: it is a part of what the control asks for.';
+COMMENT ON COLUMN compliance.test_controls.title IS 'As the framework words it: its title, or what it asks for where it has none.';
+COMMENT ON COLUMN compliance.test_controls.strength IS 'primary: the control asks for just this; supporting: it is a part of what the control asks for.';
 COMMENT ON COLUMN compliance.test_controls.source IS 'The document that the mapping rests on.';
 COMMENT ON COLUMN compliance.test_controls.note IS 'Where the control asks for more or other than the test sees.';
 
