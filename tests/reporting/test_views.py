@@ -477,3 +477,35 @@ def test_the_access_review_shows_somebody_in_charge_of_people_what_the_roster_sa
             ("{b}", "member", None, None, True, None, None),
             ("{c}", "member", "terminated", "account_id", False, "revoke", True),
         ]
+
+
+# --------------------------------------------------------------------------------------- controls
+
+
+@some
+@given(results=st.lists(RESULT, max_size=12))
+def test_a_control_stands_where_its_results_stand(database: Database, results: list[dict[str, Any]]) -> None:
+    with undone(database):
+        severities = publish_catalogue(database)
+        insert_results(database, results, severities)
+        shown = database.execute("SELECT * FROM compliance.control_status").fetchall()
+        mapped = database.execute("SELECT * FROM compliance.test_controls").fetchall()
+        current = database.execute("SELECT * FROM compliance.current_results").fetchall()
+    assert {row["workspace"] for row in shown} == {"acme", "other"}
+    for row in shown:
+        tests = {
+            one["test_id"] for one in mapped if (one["framework"], one["control"]) == (row["framework"], row["control"])
+        }
+        own = [one for one in current if one["workspace"] == row["workspace"] and one["test_id"] in tests]
+        own = [one for one in own if one["status"] != "not_applicable"]
+        known = [one for one in own if one["status"] in ("passing", "failing") and not one["is_stale"]]
+        good = [one for one in known if one["status"] == "passing" and not one["bypassed"]]
+        if not known:
+            state = "not observed"
+        elif not good:
+            state = "did not operate"
+        else:
+            state = "operated" if len(good) == len(own) else "operated with exceptions"
+        assert (row["state"], row["effective"]) == (state, len(good)), (row, own)
+        assert row["failing"] == sum(one["status"] == "failing" for one in own)
+        assert row["undecided"] == sum(one["status"] in ("pending", "error") for one in own)

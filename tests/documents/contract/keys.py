@@ -7,6 +7,7 @@ RESULT = ("workspace", "test_id", "subject_id")
 #: Columns that name one row of each view.
 VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "access_review": ("workspace", "member_id"),
+    "control_status": ("workspace", "framework", "control"),
     "current_results": RESULT,
     "decided_by": ("workspace", "test_id"),
     "daily_trend": ("day", "workspace", "test_id", "severity"),
