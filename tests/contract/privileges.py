@@ -52,6 +52,7 @@ integration.request_budgets        SIUD     SIUD    -      -      -      -
 integration.request_ledger         SIUD     SIUD    -      -      -      -
 integration.publications           S        S       -      -      -      -
 # the record is written by functions alone
+integration.record_batches         -        -       -      -      -      -
 integration.record_rows            -        -       -      -      -      -
 integration.record_links           -        -       -      -      -      -
 integration.workspace_renamings    S        S       -      -      -      -
@@ -103,6 +104,7 @@ integration.keep_findings          -        -       -      -      -      -
 integration.keep_history           -        -       -      -      -      -
 integration.note_publication       x        -       -      -      -      -
 integration.rename_workspace       x        -       -      -      -      -
+integration.record_batch           -        -       -      -      -      -
 integration.note_record            -        -       -      -      -      -
 integration.recorded_tables        -        -       -      -      -      -
 integration.row_digest             -        -       -      -      -      -

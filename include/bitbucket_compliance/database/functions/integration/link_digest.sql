@@ -26,5 +26,6 @@ AS $digest$
             )
         )
     FROM integration.record_rows AS noted
-    WHERE noted.workspace = of_workspace AND noted.link = of_link
+    INNER JOIN integration.record_batches AS batches ON noted.batch = batches.batch
+    WHERE noted.workspace = of_workspace AND batches.workspace = of_workspace AND batches.link = of_link
 $digest$;

@@ -4,14 +4,30 @@ CREATE FUNCTION integration.note_record() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
 AS $note$
 BEGIN
-    INSERT INTO integration.record_rows (workspace, relation, row_key, digest)
+    INSERT INTO integration.record_rows (workspace, batch, relation, row_key, digest)
+    WITH bodies AS (
+        SELECT
+            to_jsonb(written) AS body,
+            coalesce(to_jsonb(written) ->> 'workspace', '') AS workspace
+        FROM written
+    ),
+
+    batches AS MATERIALIZED (
+        SELECT
+            named.workspace,
+            integration.record_batch(named.workspace) AS batch
+        FROM (SELECT DISTINCT bodies.workspace FROM bodies) AS named
+    )
+
     SELECT
-        coalesce(bodies.body ->> 'workspace', ''),
+        bodies.workspace,
+        batches.batch,
         recorded.relation,
         integration.row_key(bodies.body, recorded.key_columns),
         integration.row_digest(bodies.body, recorded.left_out)
     FROM integration.recorded_tables() AS recorded
-    CROSS JOIN (SELECT to_jsonb(written) AS body FROM written) AS bodies
+    CROSS JOIN bodies
+    INNER JOIN batches ON bodies.workspace = batches.workspace
     WHERE recorded.relation = format('%s.%s', tg_table_schema, tg_table_name);
     RETURN null;
 END

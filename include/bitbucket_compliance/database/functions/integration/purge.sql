@@ -14,9 +14,10 @@ BEGIN
     END IF;
     FOR one IN SELECT integration.purgeable_tables() LOOP
         -- The record keeps that they were there.
-        INSERT INTO integration.record_rows (workspace, relation, row_key)
+        INSERT INTO integration.record_rows (workspace, batch, relation, row_key)
         SELECT DISTINCT
             noted.workspace,
+            integration.record_batch(of_workspace),
             noted.relation,
             noted.row_key
         FROM integration.record_rows AS noted

@@ -19,9 +19,12 @@ BEGIN
         ORDER BY links.link DESC
         LIMIT 1;
         next_link := coalesce(newest.link, 0) + 1;
-        UPDATE integration.record_rows AS noted SET link = next_link
-        WHERE noted.workspace = chain AND noted.link IS null;
-        GET DIAGNOSTICS rows_sealed = ROW_COUNT;
+        UPDATE integration.record_batches AS batches SET link = next_link
+        WHERE batches.workspace = chain AND batches.link IS null;
+        SELECT count(*) INTO rows_sealed
+        FROM integration.record_rows AS noted
+        INNER JOIN integration.record_batches AS batches ON noted.batch = batches.batch
+        WHERE noted.workspace = chain AND batches.workspace = chain AND batches.link = next_link;
         CONTINUE WHEN rows_sealed = 0;
         at := clock_timestamp();
         INSERT INTO integration.record_links (workspace, link, run_id, sealed_at, row_count, digest)

@@ -30,8 +30,13 @@ BEGIN
             lag(links.digest) OVER in_order AS before,
             row_number() OVER in_order AS place,
             (
-                SELECT count(*) FROM integration.record_rows AS noted
-                WHERE noted.workspace = of_workspace AND noted.link = links.link
+                SELECT count(*)
+                FROM integration.record_rows AS noted
+                INNER JOIN integration.record_batches AS batches ON noted.batch = batches.batch
+                WHERE
+                    noted.workspace = of_workspace
+                    AND batches.workspace = of_workspace
+                    AND batches.link = links.link
             ) AS found
         FROM integration.record_links AS links
         WHERE links.workspace = of_workspace
@@ -45,13 +50,17 @@ BEGIN
     ORDER BY checked.link;
 
     RETURN QUERY
-    SELECT noted.relation, noted.row_key, noted.link, null::timestamptz, 'it names a link that is not in the chain'
+    SELECT noted.relation, noted.row_key, batches.link, null::timestamptz, 'it names a link that is not in the chain'
     FROM integration.record_rows AS noted
+    LEFT JOIN integration.record_batches AS batches
+        ON noted.batch = batches.batch AND noted.workspace = batches.workspace
     WHERE
         noted.workspace = of_workspace
-        AND noted.link IS NOT null
-        AND noted.link NOT IN (
-            SELECT links.link FROM integration.record_links AS links WHERE links.workspace = of_workspace
+        AND (
+            batches.batch IS null
+            OR batches.link NOT IN (
+                SELECT links.link FROM integration.record_links AS links WHERE links.workspace = of_workspace
+            )
         )
     ORDER BY noted.row_number;
 
@@ -59,8 +68,10 @@ BEGIN
         RETURN QUERY EXECUTE format(
             $compare$
             WITH newest AS (
-                SELECT DISTINCT ON (noted.row_key) noted.row_key, noted.digest, noted.link
+                SELECT DISTINCT ON (noted.row_key) noted.row_key, noted.digest, batches.link
                 FROM integration.record_rows AS noted
+                LEFT JOIN integration.record_batches AS batches
+                    ON noted.batch = batches.batch AND noted.workspace = batches.workspace
                 WHERE noted.workspace = $1 AND noted.relation = $2
                 ORDER BY noted.row_key, noted.row_number DESC
             ),

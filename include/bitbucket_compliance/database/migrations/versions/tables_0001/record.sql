@@ -1,29 +1,40 @@
 -- Purpose: the record that shows tampering: a digest of every row that a verdict, a finding, a decision or a population
 -- rests on, sealed into a chain by each publication. Written by functions alone: no role holds rights on these tables.
 
+CREATE TABLE integration.record_batches (
+    batch bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace text NOT NULL,
+    link bigint
+);
+CREATE INDEX record_batches_by_link ON integration.record_batches (workspace, link);
+COMMENT ON TABLE integration.record_batches IS
+'What one transaction wrote of one workspace: sealed as a whole, so that sealing touches no row of the record.';
+COMMENT ON COLUMN integration.record_batches.batch IS 'Its number.';
+COMMENT ON COLUMN integration.record_batches.workspace IS
+'Workspace slug; empty: what belongs to none, such as a roster or a policy.';
+COMMENT ON COLUMN integration.record_batches.link IS 'Link of the workspace''s chain that seals it; null: the next one will.';
+
+-- No index by key: only whoever verifies looks for keys, and for all of them.
 CREATE TABLE integration.record_rows (
     row_number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     workspace text NOT NULL,
+    batch bigint NOT NULL,
     relation text NOT NULL,
     row_key text NOT NULL,
     digest bytea,
-    noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    link bigint
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX record_rows_by_key ON integration.record_rows (workspace, relation, row_key, row_number DESC)
-INCLUDE (digest);
-CREATE INDEX record_rows_to_seal ON integration.record_rows (workspace) WHERE link IS null;
-CREATE INDEX record_rows_by_link ON integration.record_rows (workspace, link);
+CREATE INDEX record_rows_by_batch ON integration.record_rows (workspace, batch);
 COMMENT ON TABLE integration.record_rows IS
 'A digest of each recorded row as it was written, and again as it was changed: what a row says today must have the newest one.';
 COMMENT ON COLUMN integration.record_rows.row_number IS 'Order in which they were noted.';
-COMMENT ON COLUMN integration.record_rows.workspace IS 'Workspace slug; empty: what belongs to none, such as a roster or a policy.';
+COMMENT ON COLUMN integration.record_rows.workspace IS 'As record_batches.workspace.';
+COMMENT ON COLUMN integration.record_rows.batch IS 'The batch that it belongs to.';
 COMMENT ON COLUMN integration.record_rows.relation IS 'Table, with its schema.';
 COMMENT ON COLUMN integration.record_rows.row_key IS 'Values of its primary key without the workspace, as a JSON array.';
 COMMENT ON COLUMN integration.record_rows.digest IS
 'SHA-256 of the row; see integration.row_digest. Null: it was deleted by a purge that two persons decided.';
 COMMENT ON COLUMN integration.record_rows.noted_at IS 'When, by the server''s clock.';
-COMMENT ON COLUMN integration.record_rows.link IS 'Link of the workspace''s chain that seals it; null: the next one will.';
 
 CREATE TABLE integration.record_links (
     workspace text NOT NULL,
