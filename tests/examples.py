@@ -1,4 +1,4 @@
-"""How many examples a property tries: a few in each run, all of them at night."""
+"""How many examples a property tries: a few in each run, all of them where somebody asks for it."""
 
 from __future__ import annotations
 
