@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import psycopg
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import connect
@@ -18,6 +17,7 @@ from bitbucket_compliance.registry.imports import import_file
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 from sandbox.process import SandboxServer
+from tests.sessions import HandedOn
 
 DEMO = "demo-workspace"
 _runs = itertools.count(1)
@@ -113,7 +113,7 @@ class Pipeline:
 
     def query(self, statement: str, values: Sequence[object] = ()) -> list[dict[str, Any]]:
         """Rows of one statement."""
-        with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
+        with HandedOn.to(self.dsn, row_factory=dict_row) as connection:
             return connection.execute(statement, values).fetchall()
 
     def verdicts(self, workspace: str = DEMO) -> dict[tuple[str, str], tuple[str, str | None, str]]:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from local.postgres import EmbeddedPostgres
+from tests.examples import examples
 from tests.pipeline.board import CODES, PEERS, Board, Database, Judged, Row, assert_whole, database_for_boards
 
 PUBLICATIONS = 7
@@ -21,7 +22,7 @@ BASES = ["configuration", "behaviour", "evidence"]
 seeds = st.integers(0, 2**32 - 1).map(Random)
 
 quick = settings(
-    max_examples=50,
+    max_examples=examples(50),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],

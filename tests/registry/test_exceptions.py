@@ -25,6 +25,7 @@ from bitbucket_compliance.pipeline.publish.publish import reopen
 from bitbucket_compliance.registry import persons
 from bitbucket_compliance.registry.exceptions import ExceptionRequest, RecordedException, decide, end_of_day, request
 from local.postgres import EmbeddedPostgres
+from tests.examples import examples
 from tests.pipeline.board import PEERS, Board, Database, Judged, assert_whole, database_for_boards
 from tests.policies import put_in_force
 
@@ -748,7 +749,7 @@ class Machine:
 
 
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

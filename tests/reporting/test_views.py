@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from bitbucket_compliance.security_tests import CATALOGUE
 from tests.conftest import Database
+from tests.examples import examples
 from tests.reporting.histories import (
     STATUSES,
     WEIGHTS,
@@ -30,7 +31,7 @@ from tests.reporting.histories import (
 )
 
 some = settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -20,10 +20,11 @@ from psycopg.rows import dict_row
 from bitbucket_compliance.pipeline.fill import fill
 from bitbucket_compliance.security_tests import BY_ID
 from tests.conftest import Database
+from tests.examples import examples
 from tests.security_tests.builders import NOW, TODAY, UNREADABLE, Repository, World, days_ago, identity
 
 quick = settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
@@ -352,7 +353,7 @@ def members_of_row(
     return [n for n, member in enumerate(members) if is_member(n, member[0], email, their_id, confirmed)]
 
 
-seeded = settings(quick, max_examples=150)
+seeded = settings(quick, max_examples=examples(150))
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from local.postgres import EmbeddedPostgres
+from tests.examples import examples
 from tests.pipeline.board import CODES, PEERS, Board, Database, Judged, Row, assert_whole, database_for_boards
 
 pytestmark = pytest.mark.slow
@@ -199,7 +200,7 @@ def connection(postgres: EmbeddedPostgres) -> Iterator[Database]:
 
 
 @settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate, Phase.shrink],

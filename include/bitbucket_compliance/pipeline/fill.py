@@ -34,6 +34,9 @@ WHERE
     )
 """
 
+#: by file, what its query calls its columns: asking plans the whole query, and no file changes while a process lasts
+_columns: dict[str, list[str]] = {}
+
 
 def fill(
     connection: Connection,
@@ -55,8 +58,10 @@ def fill(
         only_adds: a row whose key is there already is an error, as in a table of history.
     """
     query = sql.SQL(sql_text(path).decode().rstrip().removesuffix(";"))
-    empty = connection.execute(sql.SQL("SELECT * FROM ({}) AS given LIMIT 0").format(query), keys)
-    columns = [column.name for column in empty.description or ()]
+    if path not in _columns:
+        empty = connection.execute(sql.SQL("SELECT * FROM ({}) AS given LIMIT 0").format(query), keys)
+        _columns[path] = [column.name for column in empty.description or ()]
+    columns = _columns[path]
     key = [row["attname"] for row in connection.execute(_KEY_COLUMNS, {"table": table})]
     name = sql.Identifier(*table.split("."))
     forget = sql.SQL(_FORGET).format(

@@ -186,6 +186,9 @@ def _matches(connection: Connection, run: Run) -> dict[str, Any]:
     mailboxes = thresholds.domains_without_dots, thresholds.domains_without_tags
     tables = Tables(connection, run.workspace, run.started_at, thresholds)
     people = with_row_keys(as_one_mailbox(tables.read("roster"), *mailboxes))
+    if people.empty:
+        names = ("matched_members", "matched_by", "employed", "employed_rosters", "employed_lines")
+        return {**{name: [] for name in names}, "roster_precedence": thresholds.roster_precedence}
     members, emails = tables.read("members"), as_one_mailbox(tables.read("member_emails"), *mailboxes)
     found = how_matched(people, members, emails)
     rows = rows_of_one_member(people, members[members["member_type"] != "app_user"], emails)
