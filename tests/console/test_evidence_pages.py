@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,20 @@ def test_evidence_is_handed_in_accepted_by_somebody_else_and_withdrawn(
     ]
     [told] = world.rows("SELECT before, after FROM integration.console_audit WHERE action = 'evidence.accepted'")
     assert (told["before"]["status"], told["after"]["status"]) == ("submitted", "accepted")
+
+
+def test_the_reviewer_sees_the_picture_and_what_it_would_cover(world: Published, ada: Console, bo: Console) -> None:
+    path = handed_in(ada)
+    text = bo.get(path).text
+    [source] = re.findall(r'<img class="shown" src="([^"]+)"', text)
+    picture = bo.get(f"/evidence/{source.removeprefix('../').removeprefix('evidence/')}")
+    assert picture.status_code == 200 and picture.headers["content-type"] == "image/png"
+    assert "It would cover 1 subject, among them 0 of 0 failing." in text
+    assert "What it would cover now" in text and f">{WORKSPACE}</a>" in text.partition('id="would-cover"')[2]
+    assert 'value="accept"' in text
+    assert world.rows("SELECT 1 FROM registry.evidence_subjects") == []
+    own = ada.get(path).text
+    assert "Not for you to accept or reject" in own and 'value="accept"' not in own
 
 
 def test_rejecting_says_why_and_keeps_what_was_typed(world: Published, ada: Console, bo: Console) -> None:
@@ -240,7 +255,7 @@ def test_names_of_files_and_targets_are_escaped_everywhere(world: Published, ada
     )
     for page in (path, "/evidence"):
         shown = ada.get(page).text
-        assert "<img" not in shown
+        assert "<img src=x" not in shown
         assert "<b>pay" not in shown
         assert "&lt;img src=x onerror=alert(1)&gt;.png" in shown
 

@@ -92,6 +92,41 @@ def test_the_owner_of_a_risk_does_not_accept_it(world: Published, ada: Console, 
     assert world.rows("SELECT 1 FROM registry.exception_decisions") == []
 
 
+def test_the_reviewer_sees_what_it_would_cover_and_its_owner_no_button(
+    world: Published, ada: Console, bo: Console
+) -> None:
+    world.repository("ledger", "CORE")
+    world.repository("green", "CORE", failing=False)
+    world.result(TEST, "repository", "green", "passing")
+    path = asked(ada, scope="pattern", target="*")
+    before = world.rows("SELECT 1 FROM registry.exception_subjects")
+    text = bo.get(path).text
+    failing = world.rows("SELECT subject_name FROM compliance.results WHERE test_id = %s AND status = 'failing'", TEST)
+    assert f"It would cover {len(failing)} of {len(failing)} failing." in text
+    listed = text.partition('id="would-cover"')[2]
+    assert all(f">{row['subject_name']}</a>" in listed for row in failing) and ">green</a>" not in listed
+    assert "failing</span>" in listed and '<span class="tag high">high</span>' in listed
+    assert 'value="accept"' in text
+    assert world.rows("SELECT 1 FROM registry.exception_subjects") == before == []
+    own = ada.get(path).text
+    assert "Not for you to accept or reject" in own
+    assert 'value="accept"' not in own and 'value="reject"' not in own and 'value="withdraw"' in own
+
+
+def test_asking_for_what_does_not_fail_says_so(world: Published, ada: Console) -> None:
+    world.repository("green", "CORE", failing=False)
+    world.result(TEST, "repository", "green", "passing")
+    text = ada.get(asked(ada, target="green")).text
+    assert "failing subjects none is in its scope, so there is nothing to accept now" in text
+
+
+def test_the_owner_of_a_risk_is_chosen_from_those_who_are_known(world: Published, ada: Console, bo: Console) -> None:
+    bo.get("/")
+    text = ada.get("/exceptions/new").text
+    choices = text.partition('<select id="owner"')[2].partition("</select>")[0]
+    assert '<option value="airflow:bo">' in choices and '<option value="airflow:ada">' in choices
+
+
 def test_rejecting_says_why_and_is_final(world: Published, ada: Console, bo: Console) -> None:
     path = asked(ada)
     assert "say why you reject it" in problem(decide(bo, path, "reject"))

@@ -113,7 +113,7 @@ def ask_for_exception(visitor: Visitor, test_id: str) -> str:
     name = subject.inner_text()
     subject.click()
     page.get_by_role("link", name="Ask to accept the risk").click()
-    page.get_by_label("Owner of the risk").fill("owner")
+    page.get_by_label("Owner of the risk").select_option("airflow:owner")
     page.get_by_label("Why it is to be accepted").fill("Its rules come with the move to the new project.")
     page.get_by_role("button", name="Ask for the exception").click()
     page.wait_for_url(re.compile(r"/compliance/exceptions/[0-9a-f-]{36}$"))

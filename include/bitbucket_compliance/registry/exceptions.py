@@ -257,6 +257,18 @@ def _some(names: Sequence[str], wanted: str) -> str:
 # --------------------------------------------------------------------- decide
 
 
+def would_cover(connection: Connection, exception_id: str) -> list[dict[str, Any]]:
+    """What an exception would cover if it were accepted now, by the rule of accepting; nothing of it is kept.
+
+    Returns:
+        ``subject_id``, ``subject_name``, ``status`` and ``severity`` of each failing subject in its scope.
+    """
+    key = {"exception_id": exception_id}
+    with connection.transaction(force_rollback=True):
+        run_sql(connection, "registry/freeze_exception.sql", key)
+        return run_sql(connection, "registry/exception_would_cover.sql", key).fetchall()
+
+
 def decide(
     connection: Connection, exception_id: str, decision: str, *, decided_by: str, reason: str | None = None
 ) -> RecordedException:

@@ -12,7 +12,9 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import PipelineError, one_line
+from bitbucket_compliance.core.persons import why_not_another
 from bitbucket_compliance.security_tests import CATALOGUE
+from bitbucket_compliance.security_tests.policies import policy_of
 from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.services.workspaces import Selected
@@ -36,6 +38,9 @@ class Kind:
         refusal: what ``decide`` raises where it can't be decided so.
         decide: accepts, rejects or withdraws one.
         told: from the decision and what ``decide`` gave, the message for the person.
+        would_cover: what one that waits would cover if it were accepted now; raises ``refusal`` where it can't be.
+        stake: by whom one was asked for, or who owns it: none of them accepts or rejects it.
+        waits: the status of one that waits.
     """
 
     name: str
@@ -44,6 +49,9 @@ class Kind:
     refusal: type[PipelineError]
     decide: Callable[..., Any]
     told: Callable[[str, Any], str]
+    would_cover: Callable[[Connection, str], list[dict[str, Any]]]
+    stake: tuple[str, ...]
+    waits: str
 
     def found(self, connection: Connection, key: str) -> dict[str, Any]:
         """One of them; 404 where there is none."""
@@ -119,6 +127,50 @@ def add_pages(router: APIRouter, kind: Kind) -> None:
         return redirect(request, f"{kind.path}/{key}", kind.told(decision, decided))
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What one that waits would cover now.
+
+    Attributes:
+        subjects: each with name, status and severity. failing: how many of the test fail in the workspace.
+        problem: why it would cover nothing.
+    """
+
+    subjects: list[dict[str, Any]]
+    failing: int
+    problem: str = ""
+
+    @property
+    def shown(self) -> list[dict[str, Any]]:
+        """As many as a page shows."""
+        return self.subjects[:SHOWN]
+
+    @property
+    def told(self) -> str:
+        """``16 of 40 failing, 3 critical``."""
+        failing = [one for one in self.subjects if one["status"] == "failing"]
+        critical = sum(one["severity"] == "critical" for one in failing)
+        told = f"{len(failing)} of {self.failing} failing"
+        return f"{told}, {critical} critical" if critical else told
+
+
+def _preview(kind: Kind, connection: Connection, found: dict[str, Any], key: str) -> Preview:
+    about = {"workspace": found["workspace"], "test_id": found["test_id"]}
+    failing = row(connection, "decisions/failing", about)
+    try:
+        subjects, problem = kind.would_cover(connection, key), ""
+    except kind.refusal as refused:
+        subjects, problem = [], one_line(refused)
+    return Preview(subjects, failing["failing"] if failing else 0, problem)
+
+
+def _not_for(person: Person, kind: Kind, connection: Connection, found: dict[str, Any]) -> str:
+    """Why this person may neither accept nor reject it; empty: they may."""
+    if policy_of(connection, found["workspace"]).thresholds.allow_self_review:
+        return ""
+    return why_not_another(person.id, [found[name] for name in kind.stake]) or ""
+
+
 def _details(
     kind: Kind,
     request: Request,
@@ -130,12 +182,16 @@ def _details(
     problem: str = "",
     typed_reason: str = "",
 ) -> Response:
+    found = kind.found(connection, key)
+    waits = found["status"] == kind.waits
     return page(
         request,
         person,
         f"{kind.path}_details.html",
         status_code=409 if problem else 200,
-        **{kind.name: kind.found(connection, key)},
+        **{kind.name: found},
+        preview=_preview(kind, connection, found, key) if waits else None,
+        not_for_you=_not_for(person, kind, connection, found) if waits and may_decide else "",
         subjects=rows(connection, f"{kind.path}/subjects", {"key": key, "limit": SHOWN}),
         may_decide=may_decide,
         problem=problem,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import EvidenceRefused, PipelineError, one_line
-from bitbucket_compliance.registry.evidence import OUTCOMES, SCOPES, Decided, decide, open_evidence, submit
+from bitbucket_compliance.registry.evidence import OUTCOMES, SCOPES, Decided, decide, open_evidence, submit, would_cover
 from compliance_console_app.database import Connection, Database, row
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.routers.decisions import TEST_TITLES, Kind, add_pages
@@ -42,6 +42,9 @@ KIND = Kind(
     refusal=EvidenceRefused,
     decide=decide,
     told=_told,
+    would_cover=would_cover,
+    stake=("submitted_by",),
+    waits="submitted",
 )
 
 

@@ -16,6 +16,7 @@ from bitbucket_compliance.registry.exceptions import (
     RecordedException,
     decide,
     end_of_day,
+    would_cover,
 )
 from bitbucket_compliance.registry.exceptions import request as request_exception
 from compliance_console_app.database import Connection, Database
@@ -55,6 +56,9 @@ KIND = Kind(
     refusal=ExceptionRefused,
     decide=decide,
     told=_told,
+    would_cover=would_cover,
+    stake=("owner", "requested_by"),
+    waits="requested",
 )
 
 

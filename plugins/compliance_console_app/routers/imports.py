@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import ImportRefused, PipelineError, RosterShrank, one_line
@@ -17,7 +17,7 @@ from compliance_console_app.services.declared_files import KINDS, DeclaredFile, 
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web.carried import packed, signed, unpacked
 from compliance_console_app.web.fields import one, typed, upload
-from compliance_console_app.web.forms import Form
+from compliance_console_app.web.forms import Form, carries_file
 from compliance_console_app.web.listing import Listing, PageNumber, Text
 from compliance_console_app.web.pages import page, redirect
 
@@ -80,7 +80,7 @@ def preview(request: Request, person: Decider, connection: Database, _: Selected
     return _preview(request, person, file, seen, missing=missing)
 
 
-@router.post("/imports")
+@router.post("/imports", dependencies=[Depends(carries_file)])
 def take(request: Request, person: Decider, connection: Database, _: Selected, form: Form) -> Response:
     """Import the file of a preview, as it was shown."""
     stated = typed(form, *STATED)

@@ -1,6 +1,6 @@
 """Evidence: submitted, accepted or rejected by somebody else, expired or withdrawn. Rule: design.md §5."""
 
-from bitbucket_compliance.registry.evidence.decide import OUTCOMES, Decided, decide
+from bitbucket_compliance.registry.evidence.decide import OUTCOMES, Decided, decide, would_cover
 from bitbucket_compliance.registry.evidence.open_file import KeptFile, open_evidence
 from bitbucket_compliance.registry.evidence.rows import listed
 from bitbucket_compliance.registry.evidence.rules import SCOPES
@@ -18,4 +18,5 @@ __all__ = [
     "listed",
     "open_evidence",
     "submit",
+    "would_cover",
 ]

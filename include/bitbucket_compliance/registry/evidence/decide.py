@@ -15,7 +15,7 @@ from bitbucket_compliance.core.persons import why_not_another
 from bitbucket_compliance.policy.model import Policy, Thresholds
 from bitbucket_compliance.registry import persons
 from bitbucket_compliance.registry.evidence.mfa_export import unmatched_lines
-from bitbucket_compliance.registry.evidence.rows import insert_decision, locked_evidence
+from bitbucket_compliance.registry.evidence.rows import insert_decision, locked_evidence, state_of
 from bitbucket_compliance.registry.evidence.rules import text
 from bitbucket_compliance.security_tests import BY_ID
 from bitbucket_compliance.security_tests.policies import policy_of
@@ -65,6 +65,23 @@ def decide(
         subjects, lines = _freeze(connection, row, policy.thresholds) if decision == "accept" else (0, [])
         insert_decision(connection, row, OUTCOMES[decision], decided_by, reason, policy, self_review=is_alone)
     return Decided(row["evidence_id"], OUTCOMES[decision], subjects, tuple(lines))
+
+
+def would_cover(connection: Connection, evidence_id: str) -> list[dict[str, Any]]:
+    """What evidence that waits would cover if it were accepted now, by the rule of accepting; nothing of it is kept.
+
+    Returns:
+        ``subject_id``, ``subject_name``, ``status`` and ``severity`` of each subject; none for an export, whose rows
+        are matched by every run.
+
+    Raises:
+        EvidenceRefused: it is past its validity, or would cover nothing.
+    """
+    with connection.transaction(force_rollback=True):
+        row = state_of(connection, evidence_id)
+        _freeze(connection, row, policy_of(connection, row["workspace"]).thresholds)
+        key = {"evidence_id": row["evidence_id"]}
+        return run_sql(connection, "registry/evidence/would_cover.sql", key).fetchall()
 
 
 def _may_be_withdrawn(row: Mapping[str, Any]) -> None:
