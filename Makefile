@@ -16,6 +16,7 @@ OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults sequences dashboards
 SQL_LINTED := .local/sql-linted
 REPORTING := include/bitbucket_compliance/reporting
 EXPORTS := $(REPORTING)/exports
+WORKERS_LOCK := include/distributions/workers
 LOCK := $(PYTHON_BIN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" --upgrade
 export PYTHONPATH := $(CURDIR)/include:$(CURDIR)/plugins
@@ -133,7 +134,7 @@ test-console: setup ## the console in a headless Chromium: connect, first run, e
 
 audit: setup ## bandit over the code, and known vulnerabilities of what the locks name, where their database can be reached
 	@$(PYTHON_BIN) -m bandit --quiet --severity-level medium --recursive dags include plugins
-	@$(PYTHON_BIN) -m tests.audit requirements.txt $(EXPORTS)/requirements.txt
+	@$(PYTHON_BIN) -m tests.audit requirements.txt $(WORKERS_LOCK)/requirements.txt $(EXPORTS)/requirements.txt
 
 sbom: setup ## the software bill of materials of what a server runs, as CycloneDX: [OUT=sbom.json]
 	@$(PYTHON_BIN) -m uv tool run --quiet --from cyclonedx-bom==7.5.0 \
@@ -159,6 +160,8 @@ dist: setup ## build the wheels of the provider and of the pipeline, for a team'
 lock: setup ## renew every requirements.txt from the requirements.in beside it
 	@$(LOCK) --output-file requirements.txt requirements.in
 	@$(LOCK) --constraints requirements.txt --output-file $(EXPORTS)/requirements.txt $(EXPORTS)/requirements.in
+	@$(LOCK) --constraints requirements.txt $$(sed -n 's/^\([a-z0-9_.-]*\)==.*/--no-emit-package \1/p' requirements.txt) \
+		--output-file $(WORKERS_LOCK)/requirements.txt $(WORKERS_LOCK)/requirements.in
 	@$(LOCK) --constraints requirements.txt --constraints $(EXPORTS)/requirements.txt \
 		--output-file tests/requirements.txt tests/requirements.in
 	@for folder in tests/documents/contract $(REPORTING)/dashboards; do \

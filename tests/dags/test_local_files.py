@@ -40,6 +40,7 @@ def test_which_executors_have_several_machines(executors: str, expected: bool) -
         ({DOCS: "s3://bucket/docs"}, set()),
         ({DOCS: "s3://bucket/docs", EVIDENCE: "file:///opt/evidence", EXPORTS: "/opt/exports"}, {EVIDENCE, EXPORTS}),
         ({DOCS: "file:///opt/docs", EVIDENCE: "gs://bucket/evidence"}, {DOCS}),
+        ({"COMPLIANCE_FOLDER": "/srv/files", DOCS: "s3://bucket/docs"}, {EVIDENCE, EXPORTS}),
     ],
 )
 def test_a_place_that_only_one_worker_sees_is_named(environment: dict[str, str], named: set[str]) -> None:

@@ -29,6 +29,7 @@ from local.postgres import RUNNING_ROLE, EmbeddedPostgres
 from sandbox.process import SandboxServer
 from tests.install import FOLDER, ROOT, VERSIONS
 from tests.install.build import build
+from tests.install.load import LOGIN, PASSWORD
 
 WORKSPACE = "demo-workspace"
 DEMO_DATA = ROOT / "include" / "sandbox" / "demo_data"
@@ -114,6 +115,8 @@ def settings(team: Team, sandbox: str) -> dict[str, str]:
     """A server's environment: no setting of another Airflow, nothing of this repository on the path."""
     others = ("AIRFLOW", "COMPLIANCE", "PYTHON", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+    passwords = team.home / "passwords.json"
+    passwords.write_text(json.dumps({LOGIN: PASSWORD}))
     dags = team.home / "dags"
     dags.mkdir()
     (dags / "compliance.py").write_text(ONE_LINE)
@@ -122,7 +125,8 @@ def settings(team: Team, sandbox: str) -> dict[str, str]:
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__FERNET_KEY": new_fernet_key(),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{LOGIN}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__API_AUTH__JWT_SECRET": "a" * 64,
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         # Connections that Airflow stores lead to what the deployment allows.

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+LOGIN, PASSWORD = "ann", "for-as-long-as-the-test"
 #: pages of the console that ask the database
 PAGES = ("", "tests", "repositories", "members", "evidence", "exceptions", "policies", "imports", "runs", "audit")
 DAGS = {
@@ -72,8 +73,8 @@ def console() -> list[str]:
     with TestClient(create_app(apps="core"), base_url="http://localhost") as client:
         if (status := client.get("/compliance/").status_code) != 401:
             wrong.append(f"the console answers {status} to somebody who is not signed in")
-        token = client.get("/auth/token").json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
+        signed_in = client.post("/auth/token", json={"username": LOGIN, "password": PASSWORD})
+        client.headers["Authorization"] = f"Bearer {signed_in.json()['access_token']}"
         for name in PAGES:
             answer = client.get(f"/compliance/{name}")
             if answer.status_code != 200:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from bitbucket_compliance.database.receiver_login import LOGIN as RECEIVER_LOGIN
 from bitbucket_compliance.reporting.dashboards.login import LOGIN
 from local.environment import ROOT
 from local.postgres import RUNNING_ROLE
-from tests.server_lock import IMAGE_FOLDERS
+from local.processes import free_port
+from tests.server_lock import IMAGE_FOLDERS, LOCKS
 
 COMPOSE = ROOT / "docker-compose.yaml"
 SCHEMA = Path(__file__).parent / "compose_spec" / "compose-spec.json"
@@ -140,8 +143,10 @@ def test_what_is_written_lies_in_memory_or_in_a_volume_of_the_services_that_use_
     ]
     assert used["airflow-dag-processor"] == used["airflow-triggerer"] == ["airflow-logs:/opt/airflow/logs"]
     assert [name for name, volumes in used.items() if "airflow-exports:/opt/airflow/exports" in volumes] == [
-        "airflow-scheduler"
+        "airflow-scheduler",
+        "airflow-worker",
     ]
+    assert used["airflow-worker"] == used["airflow-scheduler"], "either runs the tasks"
     for name in ("airflow-init", "webhook-receiver", "webhook-login", "superset-login"):
         assert used[name] == [], name
 
@@ -168,6 +173,46 @@ def test_airflows_metadata_is_reached_by_airflow_alone_and_reaches_nothing() -> 
     }
     assert DOCUMENT["networks"]["metadata"] == {"internal": True}
     assert "ports" not in SERVICES["postgres-metadata"]
+
+
+def test_workers_are_as_many_as_wanted_and_know_nothing_of_airflows_metadata() -> None:
+    worker = SERVICES["airflow-worker"]
+    assert worker["deploy"] == {"replicas": "${AIRFLOW_WORKERS:-2}"}
+    assert "ports" not in worker and "container_name" not in worker, "which only one of them could have"
+    assert "METADATA_POSTGRES_PASSWORD" not in json.dumps(worker)
+    assert "postgres-metadata" not in _reached_from("airflow-worker")
+
+
+def test_the_queue_is_reached_by_scheduler_and_workers_alone_and_has_a_password() -> None:
+    assert _reached_from("redis") == {"airflow-scheduler", "airflow-worker"}
+    assert DOCUMENT["networks"]["queue"] == {"internal": True}
+    program = SERVICES["redis"]["command"][-1]
+    assert "requirepass" in program and "${" not in program, "it would stand in the list of processes"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_the_queue_starts_as_it_is_written_and_asks_for_the_password(tmp_path: Path) -> None:
+    port = free_port()
+    program = SERVICES["redis"]["command"][-1].replace("$$", "$").replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+    environment = os.environ | {"REDISCLI_AUTH": "a-password"}
+    start = ["sh", "-euc", f"{program.strip()} --port {port}"]
+    server = subprocess.Popen(start, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        ask = ["redis-cli", "-p", str(port), "ping"]
+        deadline = time.monotonic() + 20
+        while (told := _said(ask, environment)) != "PONG" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert told == "PONG"
+        assert _said(ask, {"PATH": os.environ["PATH"]}).startswith("NOAUTH")
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _said(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def test_images_are_named_by_variables_that_can_hold_a_digest() -> None:
@@ -257,7 +302,7 @@ def test_the_image_is_built_from_the_lock_and_files_that_exist(service: str) -> 
 
 
 def test_a_servers_image_holds_neither_the_commands_of_one_machine_nor_the_sandbox() -> None:
-    assert _copied("airflow-scheduler") == {"requirements.txt", *IMAGE_FOLDERS}
+    assert _copied("airflow-scheduler") == {*LOCKS, *IMAGE_FOLDERS}
     sandbox = SERVICES["sandbox"]
     assert sandbox["volumes"] == ["./include/sandbox:/opt/pipeline/include/sandbox:ro"]
     others = [str(service.get("volumes", [])) for service in SERVICES.values() if service is not sandbox]
@@ -267,6 +312,8 @@ def test_a_servers_image_holds_neither_the_commands_of_one_machine_nor_the_sandb
 @pytest.mark.slow
 @pytest.mark.parametrize("command", _commands(), ids=" ".join)
 def test_every_command_exists(command: list[str], tmp_path: Path) -> None:
+    if "celery" in command:
+        pytest.skip("Celery is in the image alone: make test-server-lock installs its lock and asks for this command")
     program = [sys.executable, "-m", "airflow", *command[1:]] if command[0] == "airflow" else command
     program = [sys.executable if word == "python" else word for word in program]
     done = subprocess.run(

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.server_lock import IMAGE_FOLDERS
+from tests.server_lock import IMAGE_FOLDERS, LOCKS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,17 +22,21 @@ def main() -> int:
         home = Path(folder)
         python = str(home / "venv" / "bin" / "python")
         install = ["uv", "pip", "install", "--quiet", "--python", python, "--no-deps", "--require-hashes"]
+        locks = [part for lock in LOCKS for part in ("--requirement", str(ROOT / lock))]
         steps = [
             [sys.executable, "-m", "venv", str(home / "venv")],
             # Nothing is resolved, and nothing taken without its hash: what pip does for the image, but faster.
-            [sys.executable, "-m", *install, "--requirement", str(ROOT / "requirements.txt")],
+            [sys.executable, "-m", *install, *locks],
             [python, "-m", "pip", "check", "--disable-pip-version-check"],
             [python, str(Path(__file__).with_name("load.py")), str(home / "pipeline")],
+            [python, "-m", "airflow", "celery", "worker", "--help"],
         ]
         for source in IMAGE_FOLDERS:
             shutil.copytree(ROOT / source, home / "pipeline" / source, ignore=shutil.ignore_patterns("__pycache__"))
         for step in steps:
-            done = subprocess.run(step, env=_environment(home), cwd=home, check=False)
+            # What a command would be told of itself is of no interest.
+            out = subprocess.DEVNULL if "--help" in step else None
+            done = subprocess.run(step, env=_environment(home), cwd=home, stdout=out, check=False)
             if done.returncode != 0:
                 print(f"failed: {' '.join(step)}", file=sys.stderr)
                 return 1
