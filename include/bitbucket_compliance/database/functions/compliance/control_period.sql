@@ -5,8 +5,9 @@ CREATE FUNCTION compliance.control_period(in_workspace text, first_day date, las
 RETURNS TABLE (
     framework text, control text, control_title text, tests text[], strength text, state text, days integer,
     days_observed integer, days_not_observed integer, days_with_failures integer, days_with_undecided integer,
-    most_subjects bigint, findings_opened bigint, fixed_in_time bigint, fixed_late bigint, ended_otherwise bigint, open_at_end bigint,
-    overdue_at_end bigint, accepted_at_end bigint, changes bigint, changes_against bigint, changes_unknown bigint
+    most_subjects bigint, findings_opened bigint, fixed_in_time bigint, fixed_late bigint, ended_otherwise bigint,
+    open_at_end bigint, overdue_at_end bigint, accepted_at_end bigint, changes bigint, changes_against bigint,
+    changes_unknown bigint
 )
 LANGUAGE sql STABLE
 AS $period$
