@@ -32,8 +32,8 @@ def test_the_page_shows_each_statement_with_the_answer_it_gives_to_somebody_with
     assert TARGET.read_text(encoding="utf-8") == document(given), "docs/queries.md is not current: run `make docs`"
 
 
-def test_there_are_ten_questions_and_each_is_one_statement() -> None:
-    assert len(queries()) == 10
+def test_there_are_eleven_questions_and_each_is_one_statement() -> None:
+    assert len(queries()) == 11
     for query in queries():
         assert query.question.endswith("?"), query.name
         assert query.statement.count(";") == 1 and query.statement.endswith(";"), query.name

@@ -54,7 +54,9 @@ def given(makefile: Path, name: str, by_environment: bool, *options: str) -> tup
 
 
 @pytest.mark.parametrize("by_environment", [False, True])
-@pytest.mark.parametrize("name", sorted(name for name, command in COMMANDS.items() if command.flags))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, command in COMMANDS.items() if command.flags and command.is_for_make)
+)
 def test_a_value_reaches_a_command_as_it_was_typed(makefile: Path, name: str, by_environment: bool) -> None:
     arguments, values = given(makefile, name, by_environment)
     assert arguments == [name]
