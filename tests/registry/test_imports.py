@@ -555,7 +555,7 @@ def test_two_columns_of_one_meaning_that_differ_are_refused(take: Take, connecti
 
 def test_a_last_day_that_is_past_does_not_overrule_the_status_and_is_told(take: Take, connection: Database) -> None:
     said = take("roster", "email,status,end_date\na@x.io,active,2024-01-31\nb@x.io,active,2999-01-31\n")
-    assert "1 people belong here by their status though their last day is past" in said
+    assert "people who belong here by their status though their last day is past: 1" in said
     assert said.endswith("line 2")
     assert people(connection)[0] == ("a@x.io", "active", date(2024, 1, 31))
 

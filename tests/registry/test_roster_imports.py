@@ -98,7 +98,7 @@ def test_a_row_that_can_not_be_used_is_told_and_kept_and_the_others_are_taken(ta
     told = list(taken.lines())
     assert told[0] == "imported: roster declared.csv: 31 people"
     assert told[1].startswith("refused: declared.csv: line 32: column status: 'gone fishing' is unknown; known: active")
-    assert "1 row can't be used and stay in the import's record" in told[2]
+    assert "rows that can't be used: 1; the import's record keeps them" in told[2]
     [row] = database.execute("SELECT * FROM registry.refused_rows").fetchall()
     assert (row["import_id"], row["line"], row["email"]) == (taken.import_id, 32, "a@x.io")
     assert row["problems"][0].startswith("column status: is unknown")
@@ -140,7 +140,7 @@ def test_the_policy_says_how_many_bad_rows_are_too_many(
 def test_rows_of_one_person_that_contradict_each_other_are_counted(take: Take) -> None:
     taken = take(people("a@x.io,active", "a@x.io,terminated", "b@x.io,terminated", "b@x.io,terminated"))
     [told] = [line for line in taken.lines() if "contradict each other" in line]
-    assert "rows of 1 people contradict" in told and told.endswith("line 32, 33")
+    assert "people whose rows contradict each other: 1" in told and told.endswith("line 32, 33")
 
 
 def test_what_stands_in_a_file_makes_no_line_of_its_own(take: Take) -> None:

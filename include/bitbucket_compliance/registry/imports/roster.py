@@ -88,21 +88,21 @@ class Roster:
             if len(self.bad.found) > PROBLEMS_SHOWN:
                 yield f"refused: {name}: {len(self.bad.found) - PROBLEMS_SHOWN} more bad values"
             yield (
-                f"noted: {name}: {_number(len(self.refused), 'row')} can't be used and stay in the import's record; "
-                "nobody whom they name passes before they are mended"
+                f"noted: {name}: rows that can't be used: {len(self.refused)}; the import's record keeps them, and "
+                "nobody whom one names passes before it is mended"
             )
         ended = [person.line for person in self.people if person.status != "terminated" and _is_past(person, today)]
         if ended:
             yield (
-                f"noted: {name}: {len(ended)} people belong here by their status though their last day is past; the "
-                f"status counts: {counted_in} {_shown(ended)}"
+                f"noted: {name}: people who belong here by their status though their last day is past: {len(ended)}; "
+                f"the status counts: {counted_in} {_shown(ended)}"
             )
         contradicting = _contradicting(self.people)
         if contradicting:
             lines = sorted({line for lines in contradicting for line in lines})
             yield (
-                f"noted: {name}: rows of {len(contradicting)} people contradict each other; who belongs here by one "
-                f"of them belongs here: {counted_in} {_shown(lines)}"
+                f"noted: {name}: people whose rows contradict each other: {len(contradicting)}; who belongs here by "
+                f"one of them belongs here: {counted_in} {_shown(lines)}"
             )
 
 
@@ -146,10 +146,6 @@ def _contradicting(people: Sequence[Person]) -> list[list[int]]:
 
 def _shown(lines: Sequence[int]) -> str:
     return ", ".join(map(str, lines[:LINES_SHOWN])) + (" and more" if len(lines) > LINES_SHOWN else "")
-
-
-def _number(count: int, of_what: str) -> str:
-    return f"{count} {of_what}{'' if count == 1 else 's'}"
 
 
 def _is_past(person: Person, today: date) -> bool:
