@@ -87,7 +87,7 @@ def test_an_upgrade_mends_the_catalogue_and_touches_no_row_that_is_as_it_should_
     with psycopg.connect(pipeline.dsn) as connection:
         connection.execute("UPDATE compliance.tests SET severity = 'medium' WHERE test_id = 'repo_classified'")
         connection.execute("UPDATE compliance.reason_codes SET remediation = 'Nothing' WHERE status = 'failing'")
-        connection.execute("INSERT INTO compliance.test_controls VALUES ('old', 'F', 'C', 'primary', 's', null)")
+        connection.execute("INSERT INTO compliance.test_controls VALUES ('old', 'F', 'C', 'primary', 's', null, 't')")
         connection.execute("DELETE FROM compliance.reason_codes WHERE test_id = 'repo_classified'")
     upgrade(pipeline.dsn)
     for table in tables:
