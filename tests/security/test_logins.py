@@ -87,6 +87,10 @@ def test_a_whole_run_the_commands_and_housekeeping_write_as_the_pipeline_and_as_
         "DELETE objects",
         "DELETE expectation_results",
         "DELETE gate_outcomes",
+        "INSERT record_batches",
+        "UPDATE record_batches",
+        "INSERT record_rows",
+        "INSERT record_links",
     }
     assert writers() == {"compliance_pipeline"} | by_guarded_functions
 
