@@ -108,6 +108,18 @@ main_branches AS MATERIALIZED (
     SELECT branches.*
     FROM staging.main_branches AS branches
     WHERE branches.workspace = %(workspace)s
+),
+
+-- Joined, not looked for row by row: that would read all branches for each pull request.
+into_main_branch AS (
+    SELECT DISTINCT dated.object_key
+    FROM dated
+    INNER JOIN main_branches
+        ON
+            dated.repository_id = main_branches.repository_id
+            AND dated.destination_branch = main_branches.main_branch
+            AND dated.merged_on >= main_branches.since
+            AND (main_branches.until IS null OR dated.merged_on < main_branches.until)
 )
 
 SELECT
@@ -126,16 +138,8 @@ SELECT
     dated.updated_on,
     dated.merged_after,
     dated.merged_on,
-    coalesce(dated.was_into_main_branch, false)
-    OR EXISTS (
-        SELECT 1
-        FROM main_branches
-        WHERE
-            main_branches.repository_id = dated.repository_id
-            AND main_branches.main_branch = dated.destination_branch
-            AND dated.merged_on >= main_branches.since
-            AND (main_branches.until IS null OR dated.merged_on < main_branches.until)
-    ) AS into_main_branch,
+    coalesce(dated.was_into_main_branch, false) OR into_main_branch.object_key IS NOT null AS into_main_branch,
     dated.data_as_of
 FROM dated
-LEFT JOIN approvals ON dated.object_key = approvals.object_key;
+LEFT JOIN approvals ON dated.object_key = approvals.object_key
+LEFT JOIN into_main_branch ON dated.object_key = into_main_branch.object_key;

@@ -12,15 +12,21 @@ RETURNS TABLE (
 )
 LANGUAGE sql STABLE
 AS $reviewed_merges$
-    WITH judged AS (
+    -- Worked out once: in the place of an argument it would be asked for every approval.
+    WITH nobodys_peers AS MATERIALIZED (
+        SELECT judging.not_peers(in_workspace, not_peers) AS accounts
+    ),
+
+    judged AS (
         SELECT
             merges.*,
             merges.is_certain AND merges.review = 'none' AS is_broken,
             merges.is_certain AND merges.review IN ('enough', 'none') AS counts,
             merges.review = 'undecided' OR (NOT merges.is_certain AND merges.review = 'none') AS is_undecided
-        FROM
-            judging.merges(
-                in_workspace, only_subjects, window_start, min_approvals, judging.not_peers(in_workspace, not_peers)
+        FROM nobodys_peers
+        CROSS JOIN
+            LATERAL judging.merges(
+                in_workspace, only_subjects, window_start, min_approvals, nobodys_peers.accounts
             ) AS merges
     )
 
