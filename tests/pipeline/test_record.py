@@ -191,6 +191,20 @@ def test_a_record_that_was_worked_out_anew_has_another_digest(
     assert heads(judged)[ACME]["digest"] != noted["digest"], "what was noted elsewhere shows it"
 
 
+#: what an operator looks into and no verdict, decision or population rests on
+NOT_RECORDED = {"integration.connection_events", "integration.console_audit", "integration.notifications_sent"}
+
+
+def test_whatever_takes_new_rows_only_is_recorded(pipeline: Pipeline) -> None:
+    guarded = pipeline.query(
+        "SELECT DISTINCT nspname || '.' || relname AS name FROM pg_trigger"
+        " INNER JOIN pg_class ON tgrelid = pg_class.oid INNER JOIN pg_namespace ON relnamespace = pg_namespace.oid"
+        " WHERE tgname = 'rows_are_never_changed' AND nspname <> 'quality'"
+    )
+    recorded = {row["relation"] for row in pipeline.query("SELECT relation FROM integration.recorded_tables()")}
+    assert {row["name"] for row in guarded} - recorded == NOT_RECORDED
+
+
 def test_no_role_writes_into_the_record(judged: Pipeline) -> None:
     with psycopg.connect(judged.dsn) as connection:
         for role in (b"compliance_pipeline", b"compliance_console", b"compliance_reader"):

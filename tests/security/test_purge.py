@@ -69,6 +69,9 @@ def test_two_persons_purge_once_and_the_trail_names_both(world: Published, tmp_p
     assert is_there(world)
     _, deleted = decide(world.database, purge.purge_id, "accept", decided_by=REVIEWER)
     assert deleted > 0 and not is_there(world)
+    assert world.rows("SELECT * FROM integration.verify_record(%s)", WORKSPACE) == [], (
+        "the record keeps that it was there"
+    )
     with pytest.raises(PurgeRefused, match="decided already"):
         decide(world.database, purge.purge_id, "accept", decided_by=REVIEWER)
     assert world.audited() == [(OWNER, "purge.asked_for"), (REVIEWER, "purge.accepted"), (REVIEWER, "data.purged")]

@@ -40,6 +40,11 @@ EXPORTED: Final = (
     "compliance.exception_subjects",
     "compliance.evidence",
     "compliance.runs",
+    "compliance.changes",
+    "compliance.repository_history",
+    "compliance.daily_observations",
+    "compliance.stale_periods",
+    "compliance.record_links",
     "registry.policy_history",
 )
 
