@@ -58,8 +58,11 @@ BEGIN
         noted.workspace = of_workspace
         AND (
             batches.batch IS null
-            OR batches.link NOT IN (
-                SELECT links.link FROM integration.record_links AS links WHERE links.workspace = of_workspace
+            OR (
+                batches.link IS NOT null
+                AND batches.link NOT IN (
+                    SELECT links.link FROM integration.record_links AS links WHERE links.workspace = of_workspace
+                )
             )
         )
     ORDER BY noted.row_number;
