@@ -58,7 +58,7 @@ COMMENT ON COLUMN compliance.changes.merged_after IS
 COMMENT ON COLUMN compliance.changes.merged_on IS
 'When it counts as merged: its last update when it was first read as merged, or the merge itself where it was looked up. For a push: when the webhook told of it.';
 COMMENT ON COLUMN compliance.changes.approved_by IS
-'Persons who had approved when it was first read as merged, uuids with braces, the author included; null: not sent. An approval that is given later adds nothing.';
+'Persons who had approved when it was first read as merged with those who took part, uuids with braces, the author included; null: they were not sent yet. An approval that is given later adds nothing.';
 COMMENT ON COLUMN compliance.changes.peer_approvals IS
 'Of these, how many are neither the author nor an account of the policy''s not_peers; null: not known.';
 COMMENT ON COLUMN compliance.changes.peer_reviewed IS
