@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as NotInTime
 
 from tests.dashboards.world import Served
 
-PATIENCE = 60_000  # ms: two cores draw thirteen charts
+PATIENCE = 180_000  # ms: two cores draw thirteen charts, beside whatever else runs there
 
 
 @dataclass
@@ -42,7 +43,12 @@ class Dashboard:
     def open(self) -> None:
         """Load it and wait until every chart is drawn."""
         self.page.goto(self.server.page)
-        self.page.locator(".header-line").first.wait_for()
+        try:
+            self.page.locator(".header-line").first.wait_for()
+        except NotInTime as error:
+            shown = self.page.locator("body").inner_text()
+            log = self.server.superset.log.read_text(encoding="utf-8")[-3000:]
+            raise AssertionError(f"no chart was drawn; refused: {self.refused}; shown: {shown}; log: {log}") from error
         self.settle()
 
     def settle(self) -> None:
