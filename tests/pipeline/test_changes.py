@@ -57,6 +57,13 @@ def test_every_merge_in_the_window_is_recorded_with_who_did_what(pipeline: Pipel
     assert changes(pipeline) == recorded, "another reading tells nothing new"
 
 
+def test_builds_that_nobody_asked_for_are_not_known_and_no_failure(pipeline: Pipeline, acme: SandboxServer) -> None:
+    whole_run(pipeline, acme)
+    unasked = [row for row in changes(pipeline) if row["builds"] is None]
+    assert unasked, "the rules decide here, so builds are not asked for"
+    assert {row["status_checks_passed"] for row in unasked} == {None}
+
+
 def test_an_approval_that_is_given_after_the_merge_makes_no_review(pipeline: Pipeline, acme: SandboxServer) -> None:
     [repository] = acme.state.workspaces[0].repositories
     act(acme, "create_pull_request", author="person-0")

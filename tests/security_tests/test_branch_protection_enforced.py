@@ -177,6 +177,12 @@ def test_the_reason_names_who_is_exempt_from_all_push_restrictions_that_match(wo
     assert len(verdict["detail"]["exempt_users"]) == 3
 
 
+@pytest.mark.parametrize("kinds", [("push", "force", "delete"), ("push", "force"), ()])
+def test_where_nobody_is_exempt_the_reason_says_nothing_of_it(world: World, kinds: tuple[str, ...]) -> None:
+    protected(world.repository(), *kinds)
+    assert "xempt" not in judged(world)["reason"]
+
+
 @pytest.mark.parametrize(("policy", "fails"), [
     ({}, False), ({"max_push_exempt_users": 2}, False), ({"max_push_exempt_users": 1}, True),
     ({"max_push_exempt_groups": 1}, False), ({"max_push_exempt_groups": 0}, True),

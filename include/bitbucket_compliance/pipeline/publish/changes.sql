@@ -27,7 +27,8 @@ merged AS (
         CASE
             WHEN builds.builds < %(min_passing_builds)s OR builds.builds_failed > 0 THEN false
             WHEN builds.builds_in_progress = 0 THEN true
-            WHEN reviewed.merged_on <= %(published_at)s - interval '2 days' THEN false
+            -- null: nobody asked for its builds, since the rules decided
+            WHEN builds.builds IS NOT null AND reviewed.merged_on <= %(published_at)s - interval '2 days' THEN false
         END AS status_checks_passed,
         false AS forced,
         false AS removed

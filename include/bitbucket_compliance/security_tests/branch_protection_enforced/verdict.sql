@@ -122,7 +122,7 @@ SELECT
             THEN
                 format('Restrictions on %%s: ', main_branch)
                 || array_to_string(required, ', ') || '.'
-                || coalesce(format(' Exempt from those on pushing: %%s.', exempt), '')
+                || coalesce(' Exempt from those on pushing: ' || exempt || '.', '')
         WHEN 'too_many_exempt'
             THEN
                 format(
@@ -138,7 +138,7 @@ SELECT
         WHEN 'missing_protection'
             THEN
                 format('No restriction on %%s against: %%s.', main_branch, array_to_string(missing, ', '))
-                || coalesce(format(' Exempt from those on pushing: %%s.', exempt), '')
+                || coalesce(' Exempt from those on pushing: ' || exempt || '.', '')
         ELSE
             judging.repository_reason(
                 reason_code,
