@@ -146,6 +146,13 @@ def test_a_change_without_review_is_an_exception_also_where_every_rule_was_in_fo
     assert story.told(EVERY_DAY)["state"] == "operated with exceptions"
 
 
+def test_a_change_of_which_it_is_not_known_is_an_exception(story: Story) -> None:
+    story.was("{a}", "passing", 0)
+    story.changed(1, 3.5, reviewed=None)
+    row = story.told(EVERY_DAY)
+    assert (row["state"], row["changes_unknown"]) == ("operated with exceptions", 1)
+
+
 def test_a_control_of_which_nothing_passed_did_not_operate(story: Story) -> None:
     story.was("{a}", "failing", 0)
     assert story.told(EVERY_DAY)["state"] == "did not operate"

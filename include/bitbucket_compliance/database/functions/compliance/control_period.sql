@@ -189,7 +189,8 @@ AS $period$
                 observation.days_observed = period.days
                 AND observation.days_with_failures = 0
                 AND observation.days_with_undecided = 0
-                AND coalesce(controls.changes_against, 0) = 0
+                -- a change of which nobody knows is no proof either
+                AND coalesce(controls.changes_against, 0) + coalesce(controls.changes_unknown, 0) = 0
                 THEN 'operated'
             ELSE 'operated with exceptions'
         END,
@@ -220,7 +221,7 @@ AS $period$
 $period$;
 
 COMMENT ON FUNCTION compliance.control_period(text, date, date) IS
-'Each control of each framework over a period of days (UTC): observed or not, failures, findings, changes, and its state: operated (observed on every day, every subject decided, nothing failed), operated with exceptions, did not operate (nothing passed on any observed day), not observed.';
+'Each control of each framework over a period of days (UTC): observed or not, failures, findings, changes, and its state: operated (observed on every day, every subject and every change decided, nothing failed), operated with exceptions, did not operate (nothing passed on any observed day), not observed.';
 
 GRANT EXECUTE ON FUNCTION compliance.control_period(text, date, date)
 TO compliance_pipeline, compliance_console, compliance_reader;
