@@ -151,7 +151,7 @@ def test_after_a_deferral_one_request_tries_and_another_429_defers_for_longer_at
     fake.on("/workspaces/acme", reply(429, LIMITED))
     deferred = []
     for _ in range(3):
-        client = worker(rate_limit_wait=0.02, rate_limit_pauses=0)
+        client = worker(rate_limit_wait=0.5, rate_limit_pauses=0)
         before = len(fake.api())
         with ThreadPoolExecutor(8) as threads:
             calls = [threads.submit(ask, client) for _ in range(8)]
@@ -159,7 +159,7 @@ def test_after_a_deferral_one_request_tries_and_another_429_defers_for_longer_at
         assert all(isinstance(error, errors.RateLimited) for error in refused)
         if deferred:
             assert client.requests_sent <= 2 and len(fake.api()) - before <= 2
-        database.execute("UPDATE integration.request_budgets SET pauses_in_a_row = pauses_in_a_row + 7")
+        database.execute("UPDATE integration.request_budgets SET pauses_in_a_row = pauses_in_a_row + 3")
         row = row_of(database)
         deferred.append((row["paused_until"] - row["paused_at"]).total_seconds())
         over(database)
