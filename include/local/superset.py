@@ -23,6 +23,8 @@ VENV: Final = env.ROOT / ".venv-superset"
 
 #: the address of the results, where the user runs the Postgres
 RESULTS: Final = "COMPLIANCE_DASHBOARD_POSTGRES"
+#: where a browser finds Airflow, for links to the console
+CONSOLE: Final = "COMPLIANCE_CONSOLE_URL"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Superset:
             "SUPERSET_ADMIN_PASSWORD": self.admin_password,
             "SUPERSET_VIEWER_PASSWORD": self.viewer_password,
             RESULTS: self.results,
+            CONSOLE: os.environ.get(CONSOLE, ""),
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
             # Its own libraries' remarks about each other.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,24 @@ pytestmark = pytest.mark.slow
 
 CHARTS = [
     "Score",
+    "Undecided",
     "Failing",
     "Overdue",
-    "Undecided",
     "Out of date",
+    "Bypassed",
+    "Shown as of",
     "Score over time",
     "Failing by severity over time",
+    "Not known over time",
+    "Ends within 30 days",
     "Pass rate of each test",
     "Open findings by age",
     "Worst repositories",
     "Members to review",
     "Not decided, and why",
     "Open findings",
+    "Controls",
+    "Runs",
 ]
 
 
@@ -51,7 +58,7 @@ def test_every_chart_is_there_and_none_failed(opened: Dashboard) -> None:
     assert opened.refused == []
     assert opened.page.locator(".ant-alert-error, [data-test=chart-error]").count() == 0
     assert opened.page.get_by_text("No results were returned").count() == 0
-    drawn = ("Score over time", "Failing by severity over time", "Open findings by age")
+    drawn = ("Score over time", "Failing by severity over time", "Not known over time", "Open findings by age")
     assert all(opened.chart(name).locator("canvas").count() for name in drawn)
 
 
@@ -62,6 +69,7 @@ def test_score_failing_overdue_and_undecided_are_those_of_workspace_score(opened
     assert opened.number("Overdue") == str(row["overdue"])
     assert opened.number("Undecided") == str(row["pending"] + row["error"])
     assert opened.number("Out of date") == str(row["stale"])
+    assert opened.number("Bypassed") == str(row["bypassed"])
     assert row["failing"] > row["overdue"] > 0
 
 
@@ -109,6 +117,40 @@ def test_what_was_not_decided_is_shown_with_its_reason_and_the_way_out(opened: D
 def test_a_name_with_markup_is_shown_and_not_obeyed(opened: Dashboard) -> None:
     names = [row[2] for row in opened.table("Open findings")]
     assert "<b>Oskar</b> Pell" in names
+
+
+def test_a_row_leads_to_its_page_in_the_console(opened: Dashboard) -> None:
+    links = opened.chart("Open findings").locator("tbody a")
+    address = links.first.get_attribute("href") or ""
+    assert re.fullmatch(r"http://localhost:8080/compliance/tests/[a-z_]+/%7B[0-9a-f-]+%7D\?workspace=[a-z-]+", address)
+
+
+def test_it_says_as_of_which_run(opened: Dashboard, ask: Ask) -> None:
+    expected = ask("SELECT workspace, run_id FROM compliance.runs WHERE status = 'published' ORDER BY finished_at DESC")
+    (shown,) = opened.table("Shown as of")
+    assert (shown[0], shown[3]) == (expected[0]["workspace"], expected[0]["run_id"])
+
+
+def test_controls_are_those_of_control_status(opened: Dashboard, ask: Ask) -> None:
+    expected = ask("SELECT framework, control, state FROM compliance.control_status ORDER BY 1, 2 LIMIT 10")
+    shown = opened.table("Controls")
+    assert [(row[0], row[1], row[4]) for row in shown] == [tuple(row.values()) for row in expected]
+
+
+def test_what_ends_soon_is_shown_the_next_first(opened: Dashboard, ask: Ask) -> None:
+    expected = ask("SELECT kind, results FROM compliance.expiring ORDER BY ends_at")
+    shown = opened.table("Ends within 30 days")
+    assert expected and [(row[0], row[5]) for row in shown] == [(row["kind"], str(row["results"])) for row in expected]
+
+
+def test_a_phone_is_sent_to_the_console(server: Served, new_page: Callable[[], Page]) -> None:
+    page = new_page()
+    page.set_viewport_size({"width": 390, "height": 844})
+    shown = Dashboard(page, server)
+    shown.sign_in("viewer", "viewer-password")
+    shown.open()
+    note = page.evaluate("getComputedStyle(document.querySelector('.dashboard-content'), '::before').content")
+    assert "console" in note
 
 
 def test_nothing_is_fetched_from_outside_this_machine(opened: Dashboard) -> None:

@@ -14,6 +14,7 @@ VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "evidence": ("evidence_id",),
     "exception_subjects": ("exception_id", "subject_id"),
     "exceptions": ("exception_id",),
+    "expiring": ("kind", "id", "workspace"),
     "findings": ("finding_id",),
     "members_to_review": ("workspace", "member_id"),
     "open_findings": RESULT,

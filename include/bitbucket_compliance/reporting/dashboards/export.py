@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from prepare import CONSOLE, console_url
+
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
 SLUG: Final = "compliance"
 NO_ADDRESS: Final = "postgresql+psycopg2://"
@@ -69,6 +71,7 @@ def _without_place_and_time(name: str, value: dict[str, Any]) -> dict[str, Any]:
         value["sqlalchemy_uri"] = NO_ADDRESS
         value.pop("password", None)
     if name.startswith("datasets/"):
+        value["sql"] = (value["sql"] or "").replace(console_url(), CONSOLE)
         value["columns"].sort(key=lambda column: str(column["column_name"]))
         value["metrics"].sort(key=lambda metric: str(metric["metric_name"]))
     if name.startswith("charts/"):

@@ -8,7 +8,8 @@ In, from the environment, beside what superset_config.py reads:
 `COMPLIANCE_DASHBOARD_POSTGRES` address of the results, with a login that has the role compliance_reader only;
 `SUPERSET_HOME`                 folder that remembers which files were imported;
 `SUPERSET_ADMIN_PASSWORD`       password of the login `admin`;
-`SUPERSET_VIEWER_PASSWORD`      password of the login `viewer`, which looks and changes nothing; empty: no such login.
+`SUPERSET_VIEWER_PASSWORD`      password of the login `viewer`, which looks and changes nothing; empty: no such login;
+`COMPLIANCE_CONSOLE_URL`        where a browser finds Airflow, for links to the console; empty: http://localhost:8080.
 
 Out: exit code 0, or 1 with one line on standard error.
 """
@@ -17,12 +18,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
 DATABASE_FILE: Final = "databases/Compliance.yaml"
+#: stands in the files for the address of Airflow
+CONSOLE: Final = "{console}"
 VIEWER_ROLE: Final = "Compliance viewer"
 # What Superset's own role for readers may write of what others see.
 NOT_FOR_VIEWERS: Final = ("Chart", "Dashboard", "Tag", "Theme", "UserRegistrationsRestAPI")
@@ -55,13 +59,27 @@ def main() -> int:
     return 0
 
 
+def console_url() -> str:
+    """Where a browser finds Airflow and so the console.
+
+    Raises SystemExit where COMPLIANCE_CONSOLE_URL is no plain address: it stands in the SQL of a dataset.
+    """
+    url = os.environ.get("COMPLIANCE_CONSOLE_URL", "").rstrip("/") or "http://localhost:8080"
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:/_\[\]~-]+", url):
+        raise SystemExit("error: COMPLIANCE_CONSOLE_URL: write https://airflow.example.com")
+    return url
+
+
 def assets_at(address: str) -> dict[str, str]:
-    """The asset files by name, with the address of the results filled in: no file names it."""
+    """The asset files by name, with the addresses of the results and of Airflow filled in: no file names them."""
     import yaml
 
     # In order, so that charts get the same numbers everywhere.
     paths = sorted(ASSETS.rglob("*.yaml"))
-    contents = {path.relative_to(ASSETS).as_posix(): path.read_text("utf-8") for path in paths}
+    console = console_url()
+    contents = {
+        path.relative_to(ASSETS).as_posix(): path.read_text("utf-8").replace(CONSOLE, console) for path in paths
+    }
     database = yaml.safe_load(contents[DATABASE_FILE])
     database["sqlalchemy_uri"] = _sqlalchemy_address(address)
     contents[DATABASE_FILE] = yaml.safe_dump(database, sort_keys=False)
@@ -123,8 +141,8 @@ def _take_assets(admin: Any) -> None:
 
 
 def _checksum() -> str:
-    """Of all asset files, without the address."""
-    digest = hashlib.sha256()
+    """Of all asset files, and of the address of the console."""
+    digest = hashlib.sha256(console_url().encode())
     for path in sorted(ASSETS.rglob("*.yaml")):
         digest.update(f"{path.relative_to(ASSETS)}\0".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -50,7 +50,9 @@ SELECT
     results.status = 'passing' AND NOT results.is_stale AND coalesce(results.bypassed, 0) = 0 AS is_effective,
     CASE results.status WHEN 'passing' THEN weights.weight ELSE 0 END AS weighted_passing,
     CASE WHEN results.status IN ('passing', 'failing') THEN weights.weight ELSE 0 END AS weighted_decided,
-    results.data_as_of
+    results.data_as_of,
+    '/compliance/tests/' || results.test_id || '/' || replace(replace(results.subject_id, '{', '%7B'), '}', '%7D')
+    || '?workspace=' || results.workspace AS console_path
 FROM compliance.current_results AS results
 INNER JOIN compliance.severity_weights AS weights ON results.severity = weights.severity
 LEFT JOIN compliance.repositories AS repositories
@@ -106,5 +108,7 @@ COMMENT ON COLUMN compliance.result_overview.weighted_passing IS
 'The weight where it passes, else 0: the sum over any rows, divided by that of weighted_decided, is their score.';
 COMMENT ON COLUMN compliance.result_overview.weighted_decided IS 'The weight where it passes or fails, else 0.';
 COMMENT ON COLUMN compliance.result_overview.data_as_of IS 'When the data that decided was read.';
+COMMENT ON COLUMN compliance.result_overview.console_path IS
+'Its page in the console, below the address of Airflow''s API server.';
 
 GRANT SELECT ON compliance.result_overview TO compliance_pipeline, compliance_console, compliance_reader;
