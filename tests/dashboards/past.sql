@@ -101,3 +101,33 @@ WHERE
     AND results.failing_since IS NOT null;
 
 ALTER TABLE compliance.result_history ENABLE TRIGGER USER;
+
+-- A risk that is accepted for ten more days.
+WITH asked AS (
+    INSERT INTO registry.exceptions
+    (workspace, test_id, scope, target, owner, reason, expires_at, requested_by)
+    SELECT
+        results.workspace,
+        results.test_id,
+        'subject' AS scope,
+        results.subject_id AS target,
+        'airflow:olga' AS owner,
+        'It is replaced next week.' AS reason,
+        date_trunc('day', now()) + interval '10 days' AS expires_at,
+        'airflow:anna' AS requested_by
+    FROM compliance.results AS results
+    WHERE results.status = 'failing'
+    ORDER BY results.test_id, results.subject_id
+    LIMIT 1
+    RETURNING exception_id
+)
+
+INSERT INTO registry.exception_decisions (exception_id, decision, decided_by, policy_version)
+SELECT
+    asked.exception_id,
+    'accepted' AS decision,
+    'airflow:bert' AS decided_by,
+    max(policies.policy_version) AS policy_version
+FROM asked
+CROSS JOIN registry.policy_versions AS policies
+GROUP BY asked.exception_id;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tempfile
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def main() -> None:
         postgres = EmbeddedPostgres(Path(folder) / "postgres")
         try:
             postgres.start()
+            os.environ["COMPLIANCE_FOLDER"] = folder  # evidence files of the demo
             upgrade(postgres.uri())
             fill(postgres.uri())
             with served(postgres.uri(), Path(folder)) as server, sync_playwright() as playwright:

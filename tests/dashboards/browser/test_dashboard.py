@@ -148,7 +148,7 @@ def test_a_phone_is_sent_to_the_console(server: Served, new_page: Callable[[], P
     page.set_viewport_size({"width": 390, "height": 844})
     shown = Dashboard(page, server)
     shown.sign_in("viewer", "viewer-password")
-    shown.open()
+    page.locator(".dashboard-content").wait_for()
     note = page.evaluate("getComputedStyle(document.querySelector('.dashboard-content'), '::before').content")
     assert "console" in note
 
