@@ -17,7 +17,7 @@ from local.dashboard import PAGE, SUPERSET
 from local.processes import end, free_port
 from local.superset import Superset
 from sandbox.process import SandboxServer
-from tests.harness import Pipeline, bitbucket_connection
+from tests.harness import Pipeline, bitbucket_connection, without_gates
 
 PAST = Path(__file__).parent / "past.sql"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -26,7 +26,7 @@ CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-netwo
 
 def fill(dsn: str) -> None:
     """Judge the demo workspace once in the migrated database at ``dsn``, and give it two months of a past."""
-    with pytest.MonkeyPatch.context() as patch, SandboxServer(workload="demo") as server:
+    with pytest.MonkeyPatch.context() as patch, without_gates(), SandboxServer(workload="demo") as server:
 
         def connect_to(sandbox: SandboxServer, grant: str = "admin", **extra: object) -> None:
             connection = bitbucket_connection(sandbox.url, grant, **extra)

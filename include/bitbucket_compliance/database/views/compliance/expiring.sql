@@ -34,7 +34,17 @@ SELECT
     exceptions.test_id,
     tests.test_title,
     exceptions.scope,
-    exceptions.target AS targets,
+    coalesce(
+        (
+            SELECT max(results.subject_name) FROM compliance.current_results AS results
+            WHERE
+                exceptions.scope = 'subject'
+                AND results.workspace = exceptions.workspace
+                AND results.test_id = exceptions.test_id
+                AND results.subject_id = exceptions.target
+        ),
+        exceptions.target
+    ) AS targets,
     exceptions.owner AS person,
     exceptions.expires_at AS ends_at,
     exceptions.subjects_covered AS results
@@ -51,7 +61,7 @@ COMMENT ON COLUMN compliance.expiring.workspace IS
 COMMENT ON COLUMN compliance.expiring.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN compliance.expiring.test_title IS 'Title of the test.';
 COMMENT ON COLUMN compliance.expiring.scope IS 'What it is about: workspace, project, repository, members, subject or pattern.';
-COMMENT ON COLUMN compliance.expiring.targets IS 'Project keys, repositories, people or the pattern it names; empty: see scope.';
+COMMENT ON COLUMN compliance.expiring.targets IS 'Project keys, repositories, people or the pattern it names, by their names; empty: see scope.';
 COMMENT ON COLUMN compliance.expiring.person IS 'Who submitted the evidence, or who owns the risk.';
 COMMENT ON COLUMN compliance.expiring.ends_at IS 'From when on it holds up nothing any more.';
 COMMENT ON COLUMN compliance.expiring.results IS 'Current results that rest on the evidence, or whose risk the exception accepts.';
