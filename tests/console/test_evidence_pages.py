@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from httpx import Response
+from pypdf import PdfWriter
+from pypdf.generic import DecodedStreamObject, NameObject
 
 from tests.conftest import Database
 from tests.console.conftest import Console, OpenConsole
 from tests.console.world import HOSTILE, WORKSPACE, Published, message, problem
-from tests.registry.files import bomb, document, export, opens_with, picture, with_metadata
+from tests.registry.files import bomb, document, export, opened, opens_with, picture, with_metadata
 
 PNG = ("shot.png", picture(), "image/png")
 
@@ -297,3 +299,30 @@ def test_what_postgres_can_not_take_is_refused_before_it_gets_there(world: Publi
 def test_evidence_that_is_not_there_is_told_so(world: Published, ada: Console, name: str) -> None:
     for path in (f"/evidence/{name}", f"/evidence/{name}/file"):
         assert ada.get(path).status_code in (404, 422)
+
+
+def _red(writer: PdfWriter) -> None:
+    """Paint the left half of the first page."""
+    content = DecodedStreamObject()
+    content.set_data(b"1 0 0 rg 0 0 100 100 re f")
+    writer.pages[0][NameObject("/Contents")] = writer._add_object(content)
+
+
+def test_a_document_is_shown_page_by_page(world: Published, ada: Console) -> None:
+    path = handed_in(ada, ("rules.pdf", document(2, change=_red), "application/pdf"))
+    assert f"{path.removeprefix('/')}/pages/1" in ada.get(path).text
+    assert "Page 2 of 2" in ada.get(f"{path}/pages?page=2").text
+    first = ada.get(f"{path}/pages/1")
+    assert first.headers["content-type"] == "image/png"
+    shown = opened(first.content)
+    assert (shown.size, shown.getpixel((10, 10)), shown.getpixel((300, 10))) == ((350, 175), (255, 0, 0), (255,) * 3)
+    for missing in (f"{path}/pages/3", f"{path}/pages?page=3"):
+        answer = ada.get(missing)
+        assert answer.status_code == 404
+        assert "rules.pdf has 2 pages, none with the number 3" in answer.text
+
+
+def test_a_picture_has_no_pages(world: Published, ada: Console) -> None:
+    answer = ada.get(f"{handed_in(ada)}/pages")
+    assert answer.status_code == 404
+    assert "only a PDF document has pages" in answer.text

@@ -6,17 +6,20 @@ import re
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Request
+from pydantic import PositiveInt
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import EvidenceRefused, PipelineError, one_line
 from bitbucket_compliance.registry.evidence import OUTCOMES, SCOPES, Decided, decide, open_evidence, submit, would_cover
+from bitbucket_compliance.registry.evidence_files.apart import draw_page
+from bitbucket_compliance.registry.evidence_files.types import PDF
 from compliance_console_app.database import Connection, Database, row
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.routers.decisions import TEST_TITLES, Kind, add_pages
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web.fields import typed, upload
 from compliance_console_app.web.forms import Form
-from compliance_console_app.web.listing import Text
+from compliance_console_app.web.listing import PageNumber, Text
 from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
@@ -89,6 +92,48 @@ def download(person: Reader, connection: Database, may_decide: MayDecide, eviden
         raise HTTPException(403, detail="this file lists people: whoever decides on evidence may download it")
     kept = open_evidence(connection, str(evidence_id))
     return Response(kept.content, headers=kept.headers)
+
+
+@router.get("/evidence/{evidence_id}/pages")
+def pages(
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    evidence_id: UUID,
+    number: PageNumber = 1,
+) -> Response:
+    """A document page by page, so that whoever decides sees what it shows."""
+    count, _ = _page(connection, str(evidence_id), number)
+    found = KIND.found(connection, str(evidence_id))
+    return page(request, person, "evidence_pages.html", evidence=found, number=number, count=count)
+
+
+@router.get("/evidence/{evidence_id}/pages/{page_number}")
+def page_picture(person: Reader, connection: Database, evidence_id: UUID, page_number: PositiveInt) -> Response:
+    """One page of a document, drawn as a picture by the process that opens uploaded files."""
+    _, picture = _page(connection, str(evidence_id), page_number)
+    return Response(picture, media_type="image/png")
+
+
+def _page(connection: Connection, evidence_id: str, number: int) -> tuple[int, bytes]:
+    """How many pages a document has, and one of them as a picture.
+
+    Raises:
+        HTTPException: 404, it is no PDF document, or has no such page; 422, it can't be drawn.
+        PipelineError: the file can't be looked at now.
+    """
+    KIND.found(connection, evidence_id)
+    kept = open_evidence(connection, evidence_id)
+    if kept.media_type != PDF.media_type:
+        raise HTTPException(404, detail="only a PDF document has pages")
+    try:
+        count, picture = draw_page(kept.name, kept.content, number)
+    except EvidenceRefused as refused:
+        raise HTTPException(422, detail=one_line(refused)) from None
+    if not picture:
+        raise HTTPException(404, detail=f"{kept.name} has {count} pages, none with the number {number}")
+    return count, picture
 
 
 def _submitted(

@@ -102,7 +102,20 @@ def _read_table(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], by
     return {"header": read.header, "header_line": read.header_line}, json.dumps(read.rows).encode()
 
 
-_JOBS = {"clean": _clean, "read_export": _read_export, "read_table": _read_table}
+def _draw_page(job: dict[str, Any], content: bytes) -> tuple[dict[str, Any], bytes]:
+    from bitbucket_compliance.registry.evidence_files.pdf_pages import load_library, picture_of_page
+    from bitbucket_compliance.registry.evidence_files.unfit import UnfitFile
+
+    load_library()
+    _open_nothing_more()
+    try:
+        pages, picture = picture_of_page(content, job["number"])
+    except UnfitFile as unfit:
+        return {"unfit": str(unfit)}, b""
+    return {"pages": pages}, picture
+
+
+_JOBS = {"clean": _clean, "read_export": _read_export, "read_table": _read_table, "draw_page": _draw_page}
 
 
 def _open_nothing_more() -> None:

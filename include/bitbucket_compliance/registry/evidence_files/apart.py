@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
 import bitbucket_compliance
-from bitbucket_compliance.core.errors import ImportRefused, InspectionUnavailable
+from bitbucket_compliance.core.errors import EvidenceRefused, ImportRefused, InspectionUnavailable
 from bitbucket_compliance.registry.evidence_files.checks import LARGEST_FILE, checked_name, refused, sha256_of
 from bitbucket_compliance.registry.evidence_files.limits import BROKEN, SECONDS, TOO_LONG, TOO_MUCH_MEMORY
 from bitbucket_compliance.registry.evidence_files.types import BY_MEDIA_TYPE, CleanFile, Export, ExportRow
@@ -61,6 +61,22 @@ def clean_file(name: str, content: bytes) -> CleanFile:
     if "unfit" in answer:
         raise refused(name, answer["unfit"])
     return CleanFile(name, BY_MEDIA_TYPE[answer["media_type"]], cleaned, sha256_of(cleaned), sha256_of(content))
+
+
+def draw_page(name: str, content: bytes, number: int) -> tuple[int, bytes]:
+    """How many pages a stored PDF has, and page ``number``, from 1 on, as a PNG picture; empty: there is no such page.
+
+    Raises:
+        EvidenceRefused: it can't be drawn.
+        InspectionUnavailable: it can't be looked at now.
+    """
+    try:
+        answer, picture = _answer({"job": "draw_page", "number": number}, content)
+    except _GaveUp as reason:
+        raise EvidenceRefused(f"{name} can't be shown here, download it: it {reason}") from None
+    if "unfit" in answer:
+        raise EvidenceRefused(f"{name} {answer['unfit']}")
+    return answer["pages"], picture
 
 
 def read_export(name: str, content: bytes) -> Export:
