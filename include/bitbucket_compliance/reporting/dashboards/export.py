@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from prepare import CONSOLE, console_url
+from prepare import CONSOLE, console_url  # type: ignore[import-not-found]  # beside it, where Superset runs
 
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
 SLUG: Final = "compliance"
