@@ -15,6 +15,8 @@ VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "exception_subjects": ("exception_id", "subject_id"),
     "exceptions": ("exception_id",),
     "findings": ("finding_id",),
+    "joiners": ("workspace", "member_id", "first_seen_at"),
+    "leavers": ("leaver_id",),
     "members_to_review": ("workspace", "member_id"),
     "open_findings": RESULT,
     "policies": ("policy_version",),
