@@ -99,6 +99,7 @@ integration.request_use            S        S       -      -      -      -
 integration.webhook_health         S        S       -      -      -      -
 integration.*                      S        -       -      -      -      -
 compliance.access_review           -        -       -      S      -      -
+compliance.access_review_history   -        -       -      S      -      -
 compliance.leavers                 S        -       -      S      -      -
 compliance.*                       S        S       S      -      -      -
 """
