@@ -42,13 +42,13 @@ def test_all_of_them_have_one_shape(database: Database) -> None:
 
 
 def test_evidence_is_submitted_accepted_and_expires_unless_it_was_withdrawn_before(database: Database) -> None:
-    for number, captured in ((1, "current_date - 200"), (2, "current_date - 5"), (3, "current_date - 200")):
+    for number, age in ((1, 200), (2, 5), (3, 200)):
         database.execute(
-            "INSERT INTO registry.evidence (evidence_id, test_id, scope, workspace, kind, captured_on, submitted_by,"  # type: ignore[arg-type]
+            "INSERT INTO registry.evidence (evidence_id, test_id, scope, workspace, kind, captured_on, submitted_by,"
             " submitted_at, file_name, file_sha256, note) VALUES"
-            f" (%s, 'workspace_mfa_enforced', 'workspace', 'acme', 'screenshot', {captured}, 'airflow:ada',"
+            " (%s, 'workspace_mfa_enforced', 'workspace', 'acme', 'screenshot', current_date - %s, 'airflow:ada',"
             " now() - interval '190 days', 'a.png', 'f00d', 'settings page')",
-            (f"{NIL[:-1]}{number}",),
+            (f"{NIL[:-1]}{number}", age),
         )
         database.execute(
             "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, decided_at, policy_version)"
@@ -56,8 +56,8 @@ def test_evidence_is_submitted_accepted_and_expires_unless_it_was_withdrawn_befo
             (f"{NIL[:-1]}{number}",),
         )
     database.execute(
-        "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, decided_at, reason, policy_version)"
-        " VALUES (%s, 'withdrawn', 'airflow:eve', now() - interval '188 days', 'wrong page', 'p')",
+        "INSERT INTO registry.evidence_decisions (evidence_id, decision, decided_by, decided_at, reason,"
+        " policy_version) VALUES (%s, 'withdrawn', 'airflow:eve', now() - interval '188 days', 'wrong page', 'p')",
         (f"{NIL[:-1]}3",),
     )
     rows = told(database, "evidence", "subject", "kind", "who", "reason")

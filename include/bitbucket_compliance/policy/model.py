@@ -101,6 +101,9 @@ class Thresholds(_Strict):
 
     behaviour_window_days: PositiveDays = 90
     """Pull requests merged and pipelines run in so many days count as behaviour."""
+    population_days: Annotated[PositiveDays, Weaker.WHEN_LOWER] = 90
+    """A repository's first reading reaches so many days back for the population of changes; never less than
+    `behaviour_window_days`."""
     behaviour_sample: Annotated[int, Field(ge=1, le=50), Weaker.WHEN_LOWER] = 5
     """So many of the newest merged pull requests are asked for their builds."""
     behaviour_min_sample: Annotated[int, Field(ge=1, le=1000), Weaker.WHEN_LOWER] = 3

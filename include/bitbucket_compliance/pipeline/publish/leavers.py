@@ -38,8 +38,11 @@ class Leaver(NamedTuple):
     problem: str | None = None
 
 
-def note_leavers(connection: Connection, run: Run, keys: Mapping[str, Any]) -> None:
-    """Bring ``compliance.leaver_records`` in line with the rosters in force; joins the transaction."""
+def note_leavers(connection: Connection, run: Run, keys: Mapping[str, Any]) -> int:
+    """Bring ``compliance.leaver_records`` in line with the rosters in force; joins the transaction.
+
+    Returns how many persons the rosters say have left.
+    """
     import pandas as pd
 
     thresholds = run.policy.thresholds
@@ -68,6 +71,7 @@ def note_leavers(connection: Connection, run: Run, keys: Mapping[str, Any]) -> N
         "grace_days": thresholds["offboarding_grace_days"],
     }
     run_sql(connection, "pipeline/publish/leavers.sql", {**keys, **given})
+    return len(found)
 
 
 def leavers(
