@@ -106,6 +106,7 @@ compliance.*                       S        S       S      -      -      -
 _FUNCTIONS = """
 compliance.results_as_of           x        x       x      -      -      -
 compliance.control_period          x        x       x      -      -      -
+compliance.completeness            x        x       x      -      -      -
 compliance.score                   x        x       x      -      -      -
 integration.keep_findings          -        -       -      -      -      -
 integration.keep_history           -        -       -      -      -      -
