@@ -74,6 +74,11 @@ compliance.finding_records         SI       S       -      -      -      -
 # what is not known yet of a change may become known
 compliance.changes                 SIU      S       S      -      -      -
 compliance.repository_history      SI       S       S      -      -      -
+compliance.member_history          SI       S       S      -      -      -
+# of somebody who left more may become known
+compliance.leaver_records          SI       -       -      -      -      -
+compliance.member_addresses        SI       -       -      -      -      -
+compliance.population_counts       SI       S       S      -      -      -
 compliance.stale_records           SI       -       -      -      -      -
 compliance.results                 SIUD     S       -      -      -      -
 # the catalogue is an upgrade's to write
@@ -94,11 +99,17 @@ integration.request_use            S        S       -      -      -      -
 integration.webhook_health         S        S       -      -      -      -
 integration.*                      S        -       -      -      -      -
 compliance.access_review           -        -       -      S      -      -
+compliance.access_review_history   -        -       -      S      -      -
+compliance.leavers                 S        -       -      S      -      -
 compliance.*                       S        S       S      -      -      -
 """
 _FUNCTIONS = """
 compliance.results_as_of           x        x       x      -      -      -
 compliance.control_period          x        x       x      -      -      -
+compliance.completeness            x        x       x      -      -      -
+compliance.population              x        x       x      -      -      -
+compliance.sample                  x        x       x      -      -      -
+compliance.sample_size             x        x       x      -      -      -
 compliance.score                   x        x       x      -      -      -
 integration.keep_findings          -        -       -      -      -      -
 integration.keep_history           -        -       -      -      -      -

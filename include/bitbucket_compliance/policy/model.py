@@ -70,6 +70,16 @@ Hours = Annotated[float, Field(ge=0, le=720)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+SampleItems = Annotated[int, Field(ge=1, le=1000)]
+SampleSize = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}|more): ([1-9]\d{0,5}|([1-9]\d?|100) %)$")]
+
+
+def _ends_with_more(lines: list[str]) -> list[str]:
+    if not lines or not lines[-1].startswith("more: "):
+        raise ValueError('the last line says what of larger populations, such as "more: 25"')
+    return lines
+
+
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -101,6 +111,9 @@ class Thresholds(_Strict):
 
     behaviour_window_days: PositiveDays = 90
     """Pull requests merged and pipelines run in so many days count as behaviour."""
+    population_days: Annotated[PositiveDays, Weaker.WHEN_LOWER] = 90
+    """A repository's first reading reaches so many days back for the population of changes; never less than
+    `behaviour_window_days`."""
     behaviour_sample: Annotated[int, Field(ge=1, le=50), Weaker.WHEN_LOWER] = 5
     """So many of the newest merged pull requests are asked for their builds."""
     behaviour_min_sample: Annotated[int, Field(ge=1, le=1000), Weaker.WHEN_LOWER] = 3
@@ -138,6 +151,20 @@ class Thresholds(_Strict):
     """Runs that answer webhooks may send this share of the hour's requests."""
     events_kept_days: Annotated[PositiveDays, Weaker.WHEN_LOWER] = 90
     """Events of webhooks are kept for so many days."""
+    sample_sizes: Annotated[list[SampleSize], AfterValidator(_ends_with_more), Weaker.WHEN_CHANGED] = [
+        "5: 100 %",
+        "50: 5",
+        "250: 10 %",
+        "more: 25",
+    ]
+    """Samples of populations of up to so many rows have so many, or such a share, rounded up: the first line that the
+    population fits into counts, and the last one says what of `more`."""
+    sample_items_daily: Annotated[SampleItems, Weaker.WHEN_LOWER] = 25
+    """Samples have so many rows where somebody says that the control operates daily."""
+    sample_items_weekly: Annotated[SampleItems, Weaker.WHEN_LOWER] = 10
+    """The same where it operates weekly."""
+    sample_items_monthly: Annotated[SampleItems, Weaker.WHEN_LOWER] = 3
+    """The same where it operates monthly."""
     max_data_age_hours: Annotated[float, Field(ge=0, le=87_600), Weaker.WHEN_HIGHER] = 48
     """A verdict may be relied on for so many hours after its data was read."""
     due_days_critical: Annotated[Days, Weaker.WHEN_HIGHER] = 7

@@ -6,6 +6,11 @@ RESULT = ("workspace", "test_id", "subject_id")
 
 #: Columns that name one row of each view.
 VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
+    "access_review_history": ("entry_id",),
+    "classification_history": ("entry_id",),
+    "evidence_history": ("entry_id",),
+    "exception_history": ("entry_id",),
+    "policy_history": ("entry_id",),
     "access_review": ("workspace", "member_id"),
     "control_status": ("workspace", "framework", "control"),
     "current_results": RESULT,
@@ -16,6 +21,8 @@ VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "exceptions": ("exception_id",),
     "expiring": ("kind", "id", "workspace"),
     "findings": ("finding_id",),
+    "joiners": ("workspace", "member_id", "first_seen_at"),
+    "leavers": ("leaver_id",),
     "members_to_review": ("workspace", "member_id"),
     "open_findings": RESULT,
     "policies": ("policy_version",),

@@ -9,6 +9,7 @@ from bitbucket_compliance.core.database import Connection, as_json, refresh_stat
 from bitbucket_compliance.core.locks import lock_results
 from bitbucket_compliance.pipeline.fill import fill, forget_left
 from bitbucket_compliance.pipeline.judge.judge import judged_subjects
+from bitbucket_compliance.pipeline.publish.leavers import note_leavers
 from bitbucket_compliance.pipeline.publish.readiness import require_answers
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import RUNS_KEPT, Run
@@ -74,14 +75,23 @@ def publish(connection: Connection, run: Run) -> Publication:
     run_sql(connection, "pipeline/publish/close_repository_history.sql", keys)
     opening = "pipeline/publish/open_repository_history.sql"
     fill(connection, "compliance.repository_history", opening, keys, only_adds=True)
-    run_sql(connection, "pipeline/publish/changes.sql", {**run.policy.thresholds.model_dump(), **keys})
+    of_changes = {**run.policy.thresholds.model_dump(), **keys, "window_start": run.population_start}
+    run_sql(connection, "pipeline/publish/changes.sql", of_changes)
     _fill(connection, "daily_observations", keys)
     if subjects is None:
         keys_of_members = {**keys, **_matches(connection, run)}
+        # by the members that were published before, who tell when somebody was seen last
+        run_sql(connection, "pipeline/publish/close_member_history.sql", keys)
+        opening = "pipeline/publish/open_member_history.sql"
+        fill(connection, "compliance.member_history", opening, keys_of_members, only_adds=True)
         for table in ("members", "member_employment"):
             _fill(connection, table, keys_of_members, may_go="kept.workspace = %(workspace)s")
+        keys["leavers"] = note_leavers(connection, run, keys)
     if not run.incremental:
         run_sql(connection, "pipeline/run/events/note_gaps.sql", keys)
+    if subjects is None:
+        keys["population_start"] = run.population_start
+        run_sql(connection, "pipeline/publish/population_counts.sql", keys)
     run_sql(connection, "pipeline/run/events/answer.sql", keys)
     run_sql(connection, "pipeline/publish/run.sql", keys)
     run_sql(connection, "pipeline/publish/forget_old_runs.sql", {**keys, "runs_kept": RUNS_KEPT})

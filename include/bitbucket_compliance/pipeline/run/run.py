@@ -64,6 +64,13 @@ class Run:
         return self.started_at - timedelta(days=self.policy.thresholds.behaviour_window_days)
 
     @property
+    def population_start(self) -> datetime:
+        """The instant from which on merged pull requests belong to the population of changes."""
+        thresholds = self.policy.thresholds
+        days = max(thresholds.population_days, thresholds.behaviour_window_days)
+        return self.started_at - timedelta(days=days)
+
+    @property
     def today(self) -> date:
         """The day the run started on, in the policy's time zone."""
         return self.policy.thresholds.day_of(self.started_at)

@@ -22,6 +22,7 @@ def upgrade() -> None:
         "tables_0001/quality.sql",
         "tables_0001/compliance.sql",
         "tables_0001/changes.sql",
+        "tables_0001/populations.sql",
         "tables_0001/record.sql",
         "tables_0001/console.sql",
     )

@@ -15,6 +15,7 @@ SELECT
     items.main_branch,
     items.non_production,
     items.read_signature LIKE '%%+evidence' AS has_project_evidence,
+    %(full_refresh)s OR items.cause = 'never_read' AS is_first_reading,
     coalesce(repositories.size = 0, false) AS is_without_content,
     checks.checks AS remembered_checks,
     totals.total,

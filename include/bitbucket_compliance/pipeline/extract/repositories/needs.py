@@ -85,6 +85,7 @@ class Repository:
     """What is known of one repository while its chunk is read: no more than decides what else to ask.
 
     Attributes:
+        is_first_reading: whether its list of merged pull requests reaches back as far as the population of changes.
         is_without_content: whether Bitbucket says that its size is nothing.
         has_project_evidence: whether people's evidence about its project may stand in for its rules.
         remembered_checks: the merge checks that were seen last, as long as they decide where none can be seen now.
@@ -101,6 +102,7 @@ class Repository:
     slug: str
     main_branch: str | None
     non_production: bool
+    is_first_reading: bool = False
     is_without_content: bool = False
     has_project_evidence: bool = False
     remembered_checks: list[Check] | None = None
@@ -200,7 +202,9 @@ class Needs:
         """What is asked of every repository, as far as it was not asked before."""
         for resource in self._always:
             if resource.name not in repository.outcomes:
-                query = resource.query(self._run.window_start) if resource.query else None
+                # the population of changes reaches back once
+                since = self._run.population_start if repository.is_first_reading else self._run.window_start
+                query = resource.query(since) if resource.query else None
                 yield self._call(resource, repository, params=query)
 
     def next_calls(self, repository: Repository) -> Iterator[Call]:

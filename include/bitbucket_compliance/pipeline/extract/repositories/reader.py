@@ -72,7 +72,12 @@ class ChunkReader:
         self._pending: dict[Future[CallResult], Repository] = {}
         self._came_back: SimpleQueue[Future[CallResult]] = SimpleQueue()
         self._progress_at = time.monotonic()
-        keys = {**run.keys, "chunk": chunk, "oldest_merge_checks": run.oldest_merge_checks_to_rely_on}
+        keys = {
+            **run.keys,
+            "chunk": chunk,
+            "oldest_merge_checks": run.oldest_merge_checks_to_rely_on,
+            "full_refresh": run.full_refresh,
+        }
         rows = run_sql(connection, f"{_SQL}/chunk_items.sql", keys).fetchall()
         self._total = rows[0]["total"] if rows else 0
         self._done = rows[0]["before"] if rows else 0
@@ -82,6 +87,7 @@ class ChunkReader:
                 row["slug"],
                 row["main_branch"],
                 row["non_production"],
+                is_first_reading=row["is_first_reading"],
                 is_without_content=row["is_without_content"],
                 has_project_evidence=row["has_project_evidence"],
                 remembered_checks=_remembered(row["remembered_checks"]),

@@ -31,6 +31,13 @@ def expectations(thresholds: Thresholds) -> tuple[Expectation, ...]:
             "the database put its rows back from a backup",
         ),
         no_rows(
+            "population_differences",
+            "every population has in its table what was read, and nothing else, or the reason is known",
+            "critical",
+            "somebody wrote to these tables past the pipeline, or something that was read got lost: make verify names "
+            "what is not as it was; have an administrator of the database put it back from a backup",
+        ),
+        no_rows(
             "verdict_mismatches",
             "there is one verdict for each subject of each enabled test, and no other",
             "holds_back",
