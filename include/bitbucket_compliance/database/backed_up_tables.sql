@@ -12,8 +12,8 @@ SELECT
             AND NOT columns.attisdropped
             AND columns.attgenerated = ''
     ) AS columns,
-    ARRAY(
-        SELECT DISTINCT other_schemas.nspname || '.' || others.relname
+    (
+        SELECT coalesce(array_agg(DISTINCT other_schemas.nspname || '.' || others.relname), '{}')
         FROM pg_constraint AS keys
         INNER JOIN pg_class AS others ON keys.confrelid = others.oid
         INNER JOIN pg_namespace AS other_schemas ON others.relnamespace = other_schemas.oid

@@ -8,7 +8,6 @@ webhooks, logins that are under way and the leases of runs are left out; passwor
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -118,7 +117,7 @@ def write(address: PostgresAddress, path: Path) -> Backup:
             tables = tuple(_copy_out(connection, table, file) for table in _tables(connection.cursor()))
             made = Backup(revision, made_at, tables, dict(_sequences(connection)))
             file.writestr(MANIFEST, json.dumps({"format": FORMAT, **asdict(made)}, indent=1))
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     except OSError as error:
         raise BackupRefused(f"{path} can't be written: {error.strerror or error}") from error
     finally:
@@ -237,5 +236,6 @@ def _copy_in(cursor: Cursor, table: Table, file: zipfile.ZipFile) -> None:
         raise BackupRefused(f"the backup is damaged: {table.name} can't be read ({error}); nothing was made") from error
     if cursor.rowcount != table.rows:
         raise BackupRefused(
-            f"the backup is damaged: {table.name} has {cursor.rowcount} rows, {table.rows} were written; nothing was made"
+            f"the backup is damaged: {table.name} has {cursor.rowcount} rows, {table.rows} were written; "
+            "nothing was made"
         )
