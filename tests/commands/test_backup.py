@@ -115,7 +115,7 @@ def test_a_restored_database_answers_as_the_first_one_did_and_goes_on_from_there
         connection.execute("UPDATE compliance.result_history SET reason = 'another'")
     restored = Pipeline(new_server, pipeline.connect_to)
     restored.run(sandbox)
-    assert restored.query("SELECT status FROM compliance.runs ORDER BY published_at DESC LIMIT 1") == [
+    assert restored.query("SELECT status FROM compliance.runs ORDER BY started_at DESC LIMIT 1") == [
         {"status": "published"}
     ]
     assert restored.verdicts(DEMO) == pipeline.verdicts(DEMO)
