@@ -7,6 +7,7 @@ RESULT = ("workspace", "test_id", "subject_id")
 #: Columns that name one row of each view.
 VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "access_review": ("workspace", "member_id"),
+    "alerts": ("alert", "workspace", "subject"),
     "control_status": ("workspace", "framework", "control"),
     "current_results": RESULT,
     "decided_by": ("workspace", "test_id"),
@@ -17,9 +18,11 @@ VIEW_KEYS: Mapping[str, tuple[str, ...]] = {
     "findings": ("finding_id",),
     "members_to_review": ("workspace", "member_id"),
     "open_findings": RESULT,
+    "operations": ("workspace",),
     "policies": ("policy_version",),
     "record_links": ("workspace", "link"),
     "result_overview": RESULT,
+    "run_steps": ("run_id", "step"),
     "runs": ("run_id",),
     "severity_weights": ("severity",),
     "stale_periods": (*RESULT, "stale_from"),
