@@ -9,27 +9,15 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from local.postgres import EmbeddedPostgres
 from tests.conftest import ROOT, Database
-from tests.databases import create, drop
 from tests.harness import Pipeline
 from tests.pipeline.small import ACME
-from tests.reporting.notifications.conftest import two_runs as two_runs
 
 
 @pytest.fixture
-def judged(pipeline: Pipeline, postgres: EmbeddedPostgres, two_runs: str) -> Pipeline:
-    """A workspace with two published runs, the second of which changed verdicts."""
-    name = pipeline.dsn.partition("?")[0].rpartition("/")[2]
-    drop(postgres, name)
-    create(postgres, name, two_runs)
-    return pipeline
-
-
-@pytest.fixture
-def judged_database(judged: Pipeline) -> Iterator[Database]:
+def judged_database(news: Pipeline) -> Iterator[Database]:
     """An open connection to it; every statement commits by itself."""
-    with psycopg.connect(judged.dsn, autocommit=True, row_factory=dict_row) as connection:
+    with psycopg.connect(news.dsn, autocommit=True, row_factory=dict_row) as connection:
         yield connection
 
 
