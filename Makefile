@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -199,6 +199,12 @@ explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT
 
 export: setup ## write the results to a file: FORMAT=ocsf|ocsf-array|oscal|csv|csv-excel|parquet [WORKSPACE=slug] [AT=2026-03-31] [RUN=run_id] [OUT=folder]
 	@$(LOCAL) export
+
+backup: setup ## write everything that the results' Postgres holds, but for tokens and webhook secrets, to a file: TO=backup.zip
+	@$(LOCAL) backup
+
+restore: setup ## make roles, schema and every row of a backup in a new, empty database: FROM=backup.zip
+	@$(LOCAL) restore
 
 upgrade: setup ## bring the schema of the results' Postgres up to date
 	@$(LOCAL) upgrade

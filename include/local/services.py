@@ -119,9 +119,14 @@ def around(command: Command) -> Iterator[None]:
     with (
         Services() as services,
         _fresh_keys_for(command.name),
-        environment_of(usable(services.connections(needs_bitbucket=False))),
+        environment_of(_prepared(command.name, services.connections(needs_bitbucket=False))),
     ):
         yield
+
+
+def _prepared(command: str, connections: Connections) -> Connections:
+    """The same, with a current schema; `restore` makes it itself."""
+    return connections if command == "restore" else usable(connections)
 
 
 @contextlib.contextmanager

@@ -89,6 +89,7 @@ def test_every_dag_file_loads_without_connections_or_database(parsed: dict[str, 
         "export_results",
         "housekeeping",
         "notification_digest",
+        "operations_alerts",
         "registry_import",
         "roster_refresh",
     }

@@ -14,6 +14,7 @@ from bitbucket_compliance.tasks import (
     bitbucket_webhooks,
     housekeeping,
     notification_digest,
+    operations_alerts,
     roster_refresh,
 )
 from local import airflow_run, services
@@ -87,6 +88,7 @@ def test_a_connection_that_waits_for_a_persons_consent_is_skipped_and_one_that_l
         housekeeping.reopen_expired,
         housekeeping.forget_old,
         notification_digest.notify,
+        operations_alerts.tell,
         lambda: roster_refresh.refresh_roster(None),
     ],
 )

@@ -21,6 +21,7 @@ DAGS = {
     "export_results",
     "housekeeping",
     "notification_digest",
+    "operations_alerts",
     "registry_import",
     "roster_refresh",
 }

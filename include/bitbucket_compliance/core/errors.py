@@ -47,6 +47,10 @@ class MigrationRefused(PipelineError):
     """The database can't be brought to the schema of this version; nothing was changed."""
 
 
+class BackupRefused(PipelineError):
+    """A backup can't be written there, or can't be restored; nothing was changed."""
+
+
 class SchemaMissing(PipelineError):
     """The database was not migrated."""
 

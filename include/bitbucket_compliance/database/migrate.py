@@ -1,6 +1,6 @@
 """Bring a database to the schema of this version: roles, tables by migration, views and functions by file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +28,13 @@ _MIGRATION_LOCK = 7_160_002
 Cursor = psycopg.Cursor[Any]
 
 
-def upgrade(dsn: str, folder: Path = DATABASE, *, catalogue: Mapping[str, str] | None = None) -> None:
+def upgrade(
+    dsn: str,
+    folder: Path = DATABASE,
+    *,
+    catalogue: Mapping[str, str] | None = None,
+    fill: Callable[[Cursor], None] | None = None,
+) -> None:
     """Bring the database at ``dsn`` (a ``postgresql://`` URL) to the newest schema, all or nothing.
 
     Views and functions are dropped before a migration runs and made anew after it, in the same transaction: readers
@@ -37,6 +43,7 @@ def upgrade(dsn: str, folder: Path = DATABASE, *, catalogue: Mapping[str, str] |
     Args:
         catalogue: rows of the tables that ``catalogue/`` fills, as JSON by the table's name; None: they stay as is.
         folder: holds ``migrations/``, ``views/`` and ``functions/``.
+        fill: brings rows into tables that this call makes, in the same transaction.
 
     Raises:
         MigrationRefused: the login may not do it, the database holds the schema of another version, something that
@@ -57,6 +64,9 @@ def upgrade(dsn: str, folder: Path = DATABASE, *, catalogue: Mapping[str, str] |
                 objects.drop_all(cursor)
                 command.upgrade(config, "head")
                 files.create_all(cursor)
+                cursor.execute((DATABASE / "backup_grants.sql").read_bytes())
+            if fill:
+                fill(cursor)
             for table in _CATALOGUE if catalogue else ():
                 cursor.execute((DATABASE / f"catalogue/{table}.sql").read_bytes(), catalogue)
     finally:
@@ -105,6 +115,15 @@ def bring_up(owner: PostgresAddress, running: PostgresAddress, catalogue: Mappin
         MigrationRefused, PostgresUnavailable: as ``upgrade``.
     """
     upgrade(owner.dsn, catalogue=catalogue)
+    let_in(owner, running)
+
+
+def let_in(owner: PostgresAddress, running: PostgresAddress) -> None:
+    """Let the login that runs step into its roles, where it is not the one that migrates.
+
+    Raises:
+        MigrationRefused: the login that migrates may not do that.
+    """
     if owner.user != running.user:
         try:
             ensure_running_login(owner.dsn, running.user, running.password)

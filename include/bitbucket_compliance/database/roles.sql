@@ -12,7 +12,8 @@ DECLARE
         'compliance_console',
         'compliance_receiver',
         'compliance_reader',
-        'compliance_people_reader'
+        'compliance_people_reader',
+        'compliance_backup'
     ];
     role_name text;
     wanted text;
@@ -28,7 +29,7 @@ BEGIN
     END IF;
     -- Not inherited: a session has the rights of one of these roles when it steps into it, and no others.
     FOREACH role_name IN ARRAY ARRAY[
-        'compliance_vault', 'compliance_receiver', 'compliance_pipeline', 'compliance_console'
+        'compliance_vault', 'compliance_receiver', 'compliance_pipeline', 'compliance_console', 'compliance_backup'
     ] LOOP
         IF current_setting('server_version_num')::integer < 160000 THEN
             -- Whether a membership is inherited is the login's own property there.

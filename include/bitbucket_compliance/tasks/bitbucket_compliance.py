@@ -2,21 +2,27 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeVar
 
+import psycopg
+
 from bitbucket_compliance.core.airflow_errors import AirflowFailException
-from bitbucket_compliance.core.database import Connection
+from bitbucket_compliance.core.database import Connection, connect
+from bitbucket_compliance.core.errors import PipelineError
 from bitbucket_compliance.pipeline import extract
 from bitbucket_compliance.pipeline.gate import gate as gates
 from bitbucket_compliance.pipeline.judge import judge as judging
 from bitbucket_compliance.pipeline.publish import publish as publishing
 from bitbucket_compliance.pipeline.run import lifecycle
+from bitbucket_compliance.pipeline.run.identity import workspace_of
 from bitbucket_compliance.pipeline.run.lease import Airflow
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage import stage as staging
+from bitbucket_compliance.tasks import metrics
 from bitbucket_compliance.tasks.connected import connection_of
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry, skip_where_not_needed
 from bitbucket_compliance.tasks.local_files import local_places
@@ -54,8 +60,18 @@ def end_run(workspace: str, run_id: str) -> None:
     """
     with fail_without_retry():
         failed = lifecycle.finish_run(workspace, run_id)
+    _report_metrics(workspace, run_id)
     if failed:
         raise AirflowFailException(failed)
+
+
+def _report_metrics(workspace: str, run_id: str) -> None:
+    """Send the workspace's figures to Airflow's metrics; the run has ended, and nothing here changes how."""
+    try:
+        with closing(connect()) as connection:
+            metrics.report(connection, workspace_of(connection, run_id, workspace))
+    except (PipelineError, psycopg.Error) as error:
+        log.warning("figures could not be sent to Airflow's metrics: %s", error)
 
 
 def preflight(workspace: str, run_id: str) -> None:

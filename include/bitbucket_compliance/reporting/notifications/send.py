@@ -44,6 +44,18 @@ def send(changes: Sequence[Change], settings: Settings, records: Mapping[str, st
         records: newest digest of each workspace's record; those of the changes' workspaces are told.
 
     Raises:
+        NotificationNotSent, DestinationRefused: see ``send_message``.
+    """
+    send_message(settings, lambda escape: render(changes, escape, records))
+
+
+def send_message(settings: Settings, compose: Callable[[Callable[[str], str]], Message]) -> None:
+    """Send a message through the connection of the settings.
+
+    Args:
+        compose: gives the message, every value in it escaped by what it is called with.
+
+    Raises:
         NotificationNotSent: it did not go out, or there is no connection of this id and of a known type.
         DestinationRefused: the connection is stored in Airflow and leads elsewhere than the configuration allows.
     """
@@ -60,8 +72,8 @@ def send(changes: Sequence[Change], settings: Settings, records: Mapping[str, st
             f"connection {settings.conn_id} is of type {connection.conn_type}: choose slackwebhook, smtp or http",
             retryable=False,
         )
-    escape, send_message = channel
-    send_message(connection, settings, render(changes, escape, records))
+    escape, deliver = channel
+    deliver(connection, settings, compose(escape))
 
 
 def _send_to_slack(connection: Connection, settings: Settings, message: Message) -> None:
