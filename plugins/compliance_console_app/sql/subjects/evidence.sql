@@ -15,10 +15,10 @@ FROM compliance.evidence AS evidence
 LEFT JOIN compliance.tests AS tests ON evidence.test_id = tests.test_id
 WHERE
     evidence.evidence_id = any(%(evidence_ids)s::uuid[])
-    OR evidence.evidence_id = any(ARRAY(
+    OR evidence.evidence_id IN (
         SELECT covered.evidence_id
         FROM registry.evidence_subjects AS covered
         WHERE covered.workspace = %(workspace)s AND covered.subject_id = %(subject_id)s
-    ))
+    )
 ORDER BY evidence.captured_on DESC, evidence.evidence_id ASC
 LIMIT %(limit)s;

@@ -26,6 +26,6 @@ FROM compliance.exceptions AS exceptions
 LEFT JOIN compliance.tests AS tests ON exceptions.test_id = tests.test_id
 LEFT JOIN compliance.exception_endings AS endings
     ON exceptions.exception_id = endings.exception_id AND endings.subject_id = %(subject_id)s
-WHERE exceptions.exception_id = any(ARRAY(SELECT about.exception_id FROM about))
+WHERE exceptions.exception_id IN (SELECT about.exception_id FROM about)
 ORDER BY exceptions.requested_at DESC
 LIMIT %(limit)s;

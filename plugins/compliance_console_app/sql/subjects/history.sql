@@ -1,5 +1,5 @@
--- Purpose: every interval of the verdicts on one subject since a moment, test by test, the oldest first. An interval with
--- reason code removed_or_invisible or test_disabled says that nothing was published then.
+-- Purpose: every interval of the verdicts on one subject since a moment, test by test, the oldest first. An interval
+-- with reason code removed_or_invisible or test_disabled says that nothing was published then.
 
 SELECT
     history.test_id,

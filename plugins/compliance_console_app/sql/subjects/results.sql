@@ -1,5 +1,5 @@
--- Purpose: every verdict on one subject, those on the whole workspace after them; a test without one tells whether it is
--- switched off.
+-- Purpose: every verdict on one subject, those on the whole workspace after them; a test without one tells whether
+-- it is switched off.
 
 SELECT
     tests.test_id,
