@@ -24,6 +24,7 @@ from compliance_console_app.routers import (
     repositories,
     runs,
     static,
+    subjects,
     tests,
 )
 from compliance_console_app.web import errors
@@ -34,6 +35,7 @@ ROUTERS = (
     tests,
     repositories,
     members,
+    subjects,
     evidence,
     exceptions,
     policies,

@@ -138,7 +138,7 @@ def test_every_subject_stands_on_exactly_one_page(
     pages = 0
     while path:
         text = console.get(path).text
-        found = re.findall(r'<th scope="row"><a href="\.\./tests/repo_classified/([^"]+)"', text)
+        found = re.findall(r'<th scope="row"><a href="\.\./repositories/([^"]+)"', text)
         assert 0 < len(found) <= 50
         seen += found
         pages += 1

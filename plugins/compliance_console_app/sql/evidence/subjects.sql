@@ -2,6 +2,7 @@
 
 SELECT
     covered.subject_type,
+    covered.subject_id,
     coalesce(covered.subject_name, covered.subject_id) AS subject_name
 FROM registry.evidence_subjects AS covered
 WHERE covered.evidence_id = %(key)s::uuid

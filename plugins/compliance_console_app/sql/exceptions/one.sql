@@ -3,6 +3,7 @@
 SELECT
     exceptions.*,
     coalesce(tests.test_title, exceptions.test_id) AS test_title,
+    tests.subject_type,
     coalesce(results.subject_name, exceptions.target) AS target_name
 FROM compliance.exceptions AS exceptions
 LEFT JOIN compliance.tests AS tests ON exceptions.test_id = tests.test_id
