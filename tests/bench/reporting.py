@@ -122,7 +122,7 @@ def make_history(dsn: str, size: Size) -> None:
         _declare(connection, policy)
         # A file holds several statements, which only a client-side cursor sends with values.
         cursor = psycopg.ClientCursor(connection)
-        for name in ("history.sql", "exceptions.sql", "changes.sql"):
+        for name in ("history.sql", "exceptions.sql", "changes.sql", "declared.sql"):
             cursor.execute((YEAR / name).read_bytes(), values)
         connection.commit()
         connection.autocommit = True

@@ -22,7 +22,7 @@ SELECT
     excepted.subject_id,
     'airflow:owner@example.com',
     'Replaced this year.',
-    now() + interval '90 days',
+    now() + interval '25 days',
     'airflow:owner@example.com'
 FROM bench.excepted AS excepted;
 
@@ -45,7 +45,7 @@ SELECT
 FROM bench.excepted AS excepted;
 
 UPDATE compliance.results AS results
-SET exception_id = excepted.exception_id, exception_expires_at = now() + interval '90 days'
+SET exception_id = excepted.exception_id, exception_expires_at = now() + interval '25 days'
 FROM bench.excepted AS excepted
 WHERE results.test_id = excepted.test_id AND results.subject_id = excepted.subject_id;
 
