@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -13,6 +13,8 @@ LOCAL := $(PYTHON_BIN) -m local
 WORKERS ?= $(shell $(or $(wildcard .venv/bin/python),python3) -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)))')
 PYTEST = $(PYTHON_BIN) -m pytest --numprocesses $(WORKERS) --dist worksteal
 OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults sequences dashboards/browser console_browser security/live)
+OF_PAGES := tests/console
+OF_DAGS := tests/dags tests/commands
 SQL_LINTED := .local/sql-linted
 REPORTING := include/bitbucket_compliance/reporting
 EXPORTS := $(REPORTING)/exports
@@ -102,7 +104,14 @@ check-units:
 	@$(PYTHON_BIN) -m pytest -q --numprocesses 2 --dist worksteal $(OF_MAKE_TEST) -m "not database and not slow"
 
 test: check ## set-up, check, and every test that the targets below don't name
-	@$(PYTEST) $(OF_MAKE_TEST) $(addprefix --ignore=tests/,local documents security) -m "database or slow"
+	@$(PYTEST) $(OF_MAKE_TEST) $(addprefix --ignore=,$(OF_PAGES) $(OF_DAGS)) $(addprefix --ignore=tests/,local documents security) \
+		-m "database or slow"
+
+test-pages: setup ## the console, page by page, over HTTP against a database
+	@$(PYTEST) $(OF_PAGES) -m "database or slow"
+
+test-dags: setup ## DAGs in a real Airflow, and the operators' commands
+	@$(PYTEST) $(OF_DAGS) -m "database or slow"
 
 test-local: setup ## the embedded Postgres, set-up, the local commands, compose, the data contract
 	@$(PYTEST) tests/local tests/documents -m "database or slow"

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
+from structlog.contextvars import bound_contextvars
 
 from bitbucket_compliance.core.airflow_errors import AirflowFailException
 from bitbucket_compliance.core.database import Connection, connect
@@ -22,7 +23,7 @@ from bitbucket_compliance.pipeline.run.lease import Airflow
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage import stage as staging
-from bitbucket_compliance.tasks import metrics
+from bitbucket_compliance.tasks import lineage, metrics
 from bitbucket_compliance.tasks.connected import connection_of
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry, skip_where_not_needed
 from bitbucket_compliance.tasks.local_files import local_places
@@ -123,7 +124,13 @@ def gate(workspace: str, run_id: str, name: str) -> None:
 
 def judge(workspace: str, run_id: str, test_id: str) -> None:
     """Judge by one security test."""
-    _step(test_id, workspace, run_id, lambda connection, this_run: judging.judge(connection, this_run, test_id))
+    _step(
+        test_id,
+        workspace,
+        run_id,
+        lambda connection, this_run: judging.judge(connection, this_run, test_id),
+        is_test=True,
+    )
 
 
 def publish(workspace: str, run_id: str) -> dict[str, Any]:
@@ -134,20 +141,26 @@ def publish(workspace: str, run_id: str) -> dict[str, Any]:
 def _reading_step(
     step: str, workspace: str, run_id: str, body: Callable[[Connection, Run, Any], T], **settings: Any
 ) -> T:
-    """A step that asks Bitbucket; ``settings`` are those of ``bitbucket_client``."""
+    """A step that asks Bitbucket; ``settings`` are those of ``bitbucket_client``. Log lines carry what it works on."""
     with (
+        bound_contextvars(workspace=workspace, run=run_id, step=step),
         fail_without_retry(),
         skip_where_not_needed(),
         task_frame(step, workspace, run_id) as (connection, this_run),
         bitbucket_client(connection_of(connection, this_run.workspace), **settings) as client,
     ):
-        return body(connection, this_run, client)
+        done = body(connection, this_run, client)
+        lineage.note(connection, step)
+        return done
 
 
-def _step(step: str, workspace: str, run_id: str, body: Callable[[Connection, Run], T]) -> T:
+def _step(step: str, workspace: str, run_id: str, body: Callable[[Connection, Run], T], *, is_test: bool = False) -> T:
     with (
+        bound_contextvars(workspace=workspace, run=run_id, step=step),
         fail_without_retry(),
         skip_where_not_needed(),
         task_frame(step, workspace, run_id) as (connection, this_run),
     ):
-        return body(connection, this_run)
+        done = body(connection, this_run)
+        lineage.note(connection, step, is_test=is_test)
+        return done
