@@ -14,6 +14,7 @@ from bitbucket_webhooks.database import Database as WebhookDatabase
 from compliance_console_app.database import CONFIGURATION, Pool
 from compliance_console_app.routers import (
     audit,
+    changes,
     evidence,
     exceptions,
     imports,
@@ -36,6 +37,7 @@ ROUTERS = (
     repositories,
     members,
     subjects,
+    changes,
     evidence,
     exceptions,
     policies,

@@ -31,6 +31,7 @@ NAVIGATION = (
     ("tests", "Tests"),
     ("repositories", "Repositories"),
     ("members", "Members"),
+    ("changes", "Changes"),
     ("evidence", "Evidence"),
     ("exceptions", "Exceptions"),
     ("policies", "Policy"),

@@ -1,0 +1,386 @@
+-- Purpose: everything that changed in a workspace between two moments, one page of it: verdicts (what each was at the
+-- first moment and is at the second), findings, repositories and members that came or went, decisions, policy.
+
+WITH window_intervals AS MATERIALIZED (
+    SELECT DISTINCT ON (history.test_id, history.subject_id)
+        history.test_id,
+        history.subject_type,
+        history.subject_id,
+        history.subject_name,
+        history.status,
+        history.reason_code,
+        history.reason,
+        history.valid_from,
+        history.reason_code NOT IN ('removed_or_invisible', 'test_disabled') AS is_there
+    FROM compliance.result_history AS history
+    WHERE
+        history.workspace = %(workspace)s
+        AND history.valid_from > %(since)s::timestamptz
+        AND history.valid_from <= %(until)s::timestamptz
+    ORDER BY history.test_id ASC, history.subject_id ASC, history.valid_from DESC
+),
+
+standing_before AS MATERIALIZED (
+    SELECT
+        history.test_id,
+        history.subject_id,
+        history.status,
+        history.reason_code
+    FROM compliance.result_history AS history
+    WHERE
+        history.workspace = %(workspace)s
+        AND history.valid_from <= %(since)s::timestamptz
+        AND (history.valid_to IS null OR history.valid_to > %(since)s::timestamptz)
+        AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+),
+
+verdicts AS (
+    SELECT
+        after.valid_from AS at,
+        'verdict' AS kind,
+        after.subject_type,
+        after.subject_id,
+        coalesce(after.subject_name, after.subject_id) AS name,
+        after.test_id,
+        earlier.status AS was,
+        CASE WHEN after.is_there THEN after.status END AS became,
+        CASE WHEN after.is_there THEN after.reason ELSE replace(after.reason_code, '_', ' ') END AS why,
+        null AS person,
+        null AS ref
+    FROM window_intervals AS after
+    LEFT JOIN standing_before AS earlier
+        ON after.test_id = earlier.test_id AND after.subject_id = earlier.subject_id
+    WHERE
+        earlier.status IS DISTINCT FROM CASE WHEN after.is_there THEN after.status END
+        OR (after.is_there AND earlier.reason_code <> after.reason_code)
+),
+
+findings AS (
+    SELECT
+        moments.at,
+        'finding' AS kind,
+        found.subject_type,
+        found.subject_id,
+        coalesce(found.subject_name, found.subject_id) AS name,
+        found.test_id,
+        moments.was,
+        moments.became,
+        moments.why,
+        found.ended_by AS person,
+        null AS ref
+    FROM compliance.finding_records AS found
+    CROSS JOIN
+        LATERAL (
+            VALUES
+            (
+                found.found_at, null, CASE WHEN found.reopened_as IS null THEN 'opened' ELSE 'opened again' END,
+                replace(found.reason_code, '_', ' ') || ', due ' || (found.due_at AT TIME ZONE 'UTC')::date
+            ),
+            (found.ended_at, 'open', replace(found.ended_because, '_', ' '), replace(found.ended_reason_code, '_', ' '))
+        ) AS moments (at, was, became, why)
+    WHERE
+        found.workspace = %(workspace)s
+        AND moments.at > %(since)s::timestamptz
+        AND moments.at <= %(until)s::timestamptz
+),
+
+repository_states AS MATERIALIZED (
+    SELECT
+        history.repository_id,
+        coalesce(history.slug, history.repository_id) AS name,
+        history.valid_from,
+        history.valid_to,
+        history.valid_from <= %(since)s::timestamptz
+        AND coalesce(history.valid_to > %(since)s::timestamptz, true) AS is_before,
+        history.valid_from <= %(until)s::timestamptz
+        AND coalesce(history.valid_to > %(until)s::timestamptz, true) AS is_after,
+        concat_ws(
+            ', ', history.slug, 'project ' || history.project_key, history.visibility,
+            coalesce(replace(history.classification, '_', ' '), 'unclassified'), history.sensitivity,
+            'owner ' || history.owner, 'main branch ' || history.default_branch
+        ) AS told
+    FROM compliance.repository_history AS history
+    WHERE history.workspace = %(workspace)s
+),
+
+repositories_before AS (
+    SELECT * FROM repository_states WHERE is_before
+),
+
+repositories_after AS (
+    SELECT * FROM repository_states WHERE is_after
+),
+
+repository_changes AS (
+    SELECT
+        coalesce(after.valid_from, earlier.valid_to) AS at,
+        'repository' AS kind,
+        'repository' AS subject_type,
+        coalesce(after.repository_id, earlier.repository_id) AS subject_id,
+        coalesce(after.name, earlier.name) AS name,
+        null AS test_id,
+        earlier.told AS was,
+        after.told AS became,
+        CASE
+            WHEN earlier.repository_id IS null THEN 'new in the inventory'
+            WHEN after.repository_id IS null THEN 'left the inventory'
+            ELSE 'was changed'
+        END AS why,
+        null AS person,
+        null AS ref
+    FROM repositories_before AS earlier
+    FULL OUTER JOIN repositories_after AS after ON earlier.repository_id = after.repository_id
+    WHERE earlier.told IS DISTINCT FROM after.told
+),
+
+members_before AS (
+    SELECT DISTINCT subject_id FROM standing_before
+),
+
+-- A member came whom no test knew at the first moment, and went whom none knows at the second.
+member_changes AS (
+    SELECT
+        max(after.valid_from) AS at,
+        'member' AS kind,
+        'member' AS subject_type,
+        after.subject_id,
+        coalesce(max(after.subject_name), after.subject_id) AS name,
+        null AS test_id,
+        CASE WHEN NOT bool_or(after.is_there) THEN 'member' END AS was,
+        CASE WHEN bool_or(after.is_there) THEN 'member' END AS became,
+        CASE WHEN bool_or(after.is_there) THEN 'new in the workspace' ELSE 'left the workspace' END AS why,
+        null AS person,
+        null AS ref
+    FROM window_intervals AS after
+    LEFT JOIN members_before AS earlier ON after.subject_id = earlier.subject_id
+    WHERE after.subject_type = 'member' AND after.reason_code <> 'test_disabled'
+    GROUP BY after.subject_id
+    HAVING bool_or(after.is_there) = bool_and(earlier.subject_id IS null)
+),
+
+decisions AS (
+    SELECT
+        moments.at,
+        'decision' AS kind,
+        null AS subject_type,
+        null AS subject_id,
+        'evidence ' || coalesce(handed_in.file_name, handed_in.evidence_id::text) AS name,
+        handed_in.test_id,
+        null AS was,
+        moments.became,
+        moments.why,
+        moments.person,
+        'evidence/' || handed_in.evidence_id AS ref
+    FROM registry.evidence AS handed_in
+    CROSS JOIN
+        LATERAL (
+            SELECT
+                handed_in.submitted_at AS at,
+                'handed in' AS became,
+                handed_in.note AS why,
+                handed_in.submitted_by::text AS person
+            UNION ALL
+            SELECT
+                decided.decided_at,
+                decided.decision,
+                decided.reason,
+                decided.decided_by::text
+            FROM registry.evidence_decisions AS decided
+            WHERE decided.evidence_id = handed_in.evidence_id
+        ) AS moments
+    WHERE handed_in.workspace IS null OR handed_in.workspace = lower(%(workspace)s)
+    UNION ALL
+    SELECT
+        moments.at,
+        'decision',
+        null,
+        null,
+        'exception for ' || asked.scope || CASE WHEN asked.scope = 'subject' THEN '' ELSE ' ' || asked.target END,
+        asked.test_id,
+        null,
+        moments.became,
+        moments.why,
+        moments.person,
+        'exceptions/' || asked.exception_id
+    FROM registry.exceptions AS asked
+    CROSS JOIN
+        LATERAL (
+            SELECT
+                asked.requested_at AS at,
+                'asked for' AS became,
+                asked.reason AS why,
+                asked.requested_by::text AS person
+            UNION ALL
+            SELECT
+                decided.decided_at,
+                decided.decision,
+                decided.reason,
+                decided.decided_by::text
+            FROM registry.exception_decisions AS decided
+            WHERE decided.exception_id = asked.exception_id
+            UNION ALL
+            SELECT
+                min(endings.ended_at),
+                'ended for ' || count(*) || ' subjects',
+                replace(endings.cause, '_', ' '),
+                null
+            FROM compliance.exception_endings AS endings
+            WHERE endings.exception_id = asked.exception_id
+            GROUP BY endings.cause
+        ) AS moments
+    WHERE asked.workspace = %(workspace)s
+    UNION ALL
+    SELECT
+        declared.valid_from,
+        'decision',
+        null,
+        null,
+        'classification of ' || declared.target_type || ' ' || declared.target,
+        null,
+        null,
+        coalesce(
+            replace(declared.classification, '_', ' ')
+            || coalesce(', ' || declared.sensitivity, '') || coalesce(', owner ' || declared.owner, ''),
+            'taken back'
+        ),
+        declared.file_name,
+        declared.set_by,
+        'repositories'
+    FROM registry.classification_history AS declared
+    WHERE declared.workspace IS null OR declared.workspace = lower(%(workspace)s)
+    UNION ALL
+    SELECT
+        reviews.reviewed_at,
+        'decision',
+        'member',
+        reviews.member_id,
+        'access of ' || coalesce(reviews.display_name, reviews.member_id),
+        null,
+        null,
+        CASE reviews.decision WHEN 'keep' THEN 'kept' ELSE 'to be revoked' END,
+        reviews.reason,
+        reviews.reviewed_by::text,
+        null
+    FROM registry.access_reviews AS reviews
+    WHERE reviews.workspace = %(workspace)s
+    UNION ALL
+    SELECT
+        imports.imported_at,
+        'decision',
+        null,
+        null,
+        'import of ' || coalesce(imports.roster_name || ', ', '') || imports.file_name,
+        null,
+        null,
+        imports.row_count || ' rows of '
+        || CASE imports.kind WHEN 'mfa' THEN 'two-step verification' ELSE imports.kind END,
+        null,
+        imports.imported_by,
+        'imports'
+    FROM registry.imports AS imports
+),
+
+policy_changes AS (
+    SELECT
+        states.set_at AS at,
+        'policy' AS kind,
+        null AS subject_type,
+        null AS subject_id,
+        'policy ' || states.override_id AS name,
+        null AS test_id,
+        null AS was,
+        CASE WHEN states.lowers = '{}' THEN 'set' ELSE 'proposed' END AS became,
+        states.reason AS why,
+        states.set_by::text AS person,
+        'policies' AS ref
+    FROM registry.policy_states AS states
+    WHERE states.workspace = lower(%(workspace)s)
+    UNION ALL
+    SELECT
+        states.decided_at,
+        'policy',
+        null,
+        null,
+        'policy ' || states.override_id,
+        null,
+        null,
+        states.status,
+        states.decision_reason,
+        states.decided_by::text,
+        'policies'
+    FROM registry.policy_states AS states
+    WHERE states.workspace = lower(%(workspace)s) AND states.decided_at IS NOT null
+    UNION ALL
+    SELECT
+        versions.started_at,
+        'policy',
+        null,
+        null,
+        'policy in force',
+        null,
+        versions.was,
+        versions.policy_version,
+        'from this run on',
+        null,
+        'policies/' || versions.policy_version
+    FROM (
+        SELECT
+            runs.started_at,
+            runs.policy_version,
+            lag(runs.policy_version) OVER (ORDER BY runs.started_at) AS was
+        FROM compliance.runs AS runs
+        WHERE runs.workspace = %(workspace)s AND runs.status = 'published'
+    ) AS versions
+    WHERE versions.was <> versions.policy_version
+),
+
+everything AS (
+    SELECT * FROM verdicts
+    UNION ALL
+    SELECT * FROM findings
+    UNION ALL
+    SELECT * FROM repository_changes
+    UNION ALL
+    SELECT * FROM member_changes
+    UNION ALL
+    SELECT *
+    FROM (
+        SELECT * FROM decisions
+        UNION ALL
+        SELECT * FROM policy_changes
+    ) AS decided
+    WHERE decided.at > %(since)s::timestamptz AND decided.at <= %(until)s::timestamptz
+),
+
+counted AS (
+    SELECT
+        everything.*,
+        count(*) FILTER (WHERE everything.kind = 'verdict') OVER () AS verdicts,
+        count(*) FILTER (WHERE everything.kind = 'finding') OVER () AS findings,
+        count(*) FILTER (WHERE everything.kind = 'repository') OVER () AS repositories,
+        count(*) FILTER (WHERE everything.kind = 'member') OVER () AS members,
+        count(*) FILTER (WHERE everything.kind = 'decision') OVER () AS decisions,
+        count(*) FILTER (WHERE everything.kind = 'policy') OVER () AS policies
+    FROM everything
+    WHERE
+        %(search)s::text = ''
+        OR strpos(lower(everything.name), lower(%(search)s)) > 0
+        OR strpos(lower(everything.why), lower(%(search)s)) > 0
+),
+
+shown AS (
+    SELECT
+        counted.*,
+        count(*) OVER () AS total
+    FROM counted
+    WHERE %(kind)s::text = '' OR counted.kind = %(kind)s
+    ORDER BY counted.at DESC, counted.kind ASC, counted.name ASC, counted.test_id ASC
+    LIMIT %(limit)s::bigint OFFSET %(offset)s
+)
+
+SELECT
+    shown.*,
+    tests.test_title
+FROM shown
+LEFT JOIN compliance.tests AS tests ON shown.test_id = tests.test_id
+ORDER BY shown.at DESC, shown.kind ASC, shown.name ASC, shown.test_id ASC;
