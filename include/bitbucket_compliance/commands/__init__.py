@@ -12,6 +12,7 @@ from bitbucket_compliance.commands import (
     exceptions,
     explain,
     export,
+    grants,
     imports,
     judge,
     policy,

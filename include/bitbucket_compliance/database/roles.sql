@@ -12,7 +12,9 @@ DECLARE
         'compliance_console',
         'compliance_receiver',
         'compliance_reader',
-        'compliance_people_reader'
+        'compliance_people_reader',
+        'compliance_limited_reader',
+        'compliance_auditor'
     ];
     role_name text;
     wanted text;
