@@ -35,6 +35,7 @@ registry.people                    SI       I       -      -      -      -
 registry.policy_versions           SI       SI      -      -      -      -
 registry.access_reviews            -        I       -      -      -      -
 registry.access_review_sign_offs   -        SI      -      -      -      -
+registry.reading_grant*            SI       -       -      -      -      -
 registry.purged                    -        S       -      -      -      -
 registry.purge*                    -        SI      -      -      -      -
 registry.*                         SI       SI      -      -      -      -
@@ -92,6 +93,7 @@ landing.*                          S        -       -      -      -      -
 staging.*                          S        -       -      -      -      -
 quality.*                          S        -       -      -      -      -
 registry.roster                    S        -       -      -      -      -
+registry.reading_grants_in_force   S        -       -      -      -      -
 registry.newest_access_reviews     -        -       -      -      -      -
 registry.*                         S        S       -      -      -      -
 integration.connections            S        S       -      -      SIUD   -

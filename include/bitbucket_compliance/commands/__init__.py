@@ -13,6 +13,7 @@ from bitbucket_compliance.commands import (
     exceptions,
     explain,
     export,
+    grants,
     imports,
     judge,
     policy,

@@ -13,6 +13,8 @@ DECLARE
         'compliance_receiver',
         'compliance_reader',
         'compliance_people_reader',
+        'compliance_limited_reader',
+        'compliance_auditor',
         'compliance_backup'
     ];
     role_name text;

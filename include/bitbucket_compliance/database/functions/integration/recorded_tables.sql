@@ -40,6 +40,8 @@ AS $tables$
         ('registry.purge_decisions', ARRAY['decision_id'], '{}'),
         ('registry.purged', ARRAY['purge_id'], '{}'),
         ('registry.purges', ARRAY['purge_id'], '{}'),
+        ('registry.reading_grant_endings', ARRAY['grant_id'], '{}'),
+        ('registry.reading_grants', ARRAY['grant_id'], '{}'),
         ('registry.refused_rows', ARRAY['import_id', 'line'], '{}'),
         ('registry.roster_mappings', ARRAY['mapping_version'], '{}')
     ) AS given (relation, key_columns, left_out)

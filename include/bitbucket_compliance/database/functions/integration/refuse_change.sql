@@ -36,6 +36,8 @@ BEGIN
         'registry.purge_decisions',
         'registry.purged',
         'registry.purges',
+        'registry.reading_grant_endings',
+        'registry.reading_grants',
         'registry.refused_rows',
         'registry.roster_mappings'
     ] LOOP

@@ -23,6 +23,7 @@ def upgrade() -> None:
         "tables_0001/compliance.sql",
         "tables_0001/changes.sql",
         "tables_0001/populations.sql",
+        "tables_0001/reading_grants.sql",
         "tables_0001/record.sql",
         "tables_0001/console.sql",
     )

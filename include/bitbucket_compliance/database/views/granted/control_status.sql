@@ -1,0 +1,15 @@
+-- Purpose: compliance.control_status of the workspaces that were granted to the login that asks.
+
+CREATE VIEW granted.control_status WITH (security_barrier) AS
+SELECT published.*
+FROM compliance.control_status AS published
+WHERE
+    EXISTS (
+        SELECT 1
+        FROM registry.reading_grants_in_force AS held
+        WHERE
+            held.login = session_user
+            AND published.workspace = held.workspace
+    );
+
+GRANT SELECT ON granted.control_status TO compliance_limited_reader;

@@ -1,0 +1,18 @@
+-- Purpose: compliance.joiners of the workspaces that were granted to the login that asks, within the period that was
+-- granted.
+
+CREATE VIEW granted.joiners WITH (security_barrier) AS
+SELECT published.*
+FROM compliance.joiners AS published
+WHERE
+    EXISTS (
+        SELECT 1
+        FROM registry.reading_grants_in_force AS held
+        WHERE
+            held.login = session_user
+            AND published.workspace = held.workspace
+            AND published.first_seen_at >= held.starts_at
+            AND published.first_seen_at < held.ends_at
+    );
+
+GRANT SELECT ON granted.joiners TO compliance_auditor, compliance_limited_reader;

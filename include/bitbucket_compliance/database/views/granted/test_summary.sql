@@ -1,0 +1,15 @@
+-- Purpose: compliance.test_summary of the workspaces that were granted to the login that asks.
+
+CREATE VIEW granted.test_summary WITH (security_barrier) AS
+SELECT published.*
+FROM compliance.test_summary AS published
+WHERE
+    EXISTS (
+        SELECT 1
+        FROM registry.reading_grants_in_force AS held
+        WHERE
+            held.login = session_user
+            AND published.workspace = held.workspace
+    );
+
+GRANT SELECT ON granted.test_summary TO compliance_limited_reader;

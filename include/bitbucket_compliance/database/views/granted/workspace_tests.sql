@@ -1,0 +1,15 @@
+-- Purpose: compliance.workspace_tests of the workspaces that were granted to the login that asks.
+
+CREATE VIEW granted.workspace_tests WITH (security_barrier) AS
+SELECT published.*
+FROM compliance.workspace_tests AS published
+WHERE
+    EXISTS (
+        SELECT 1
+        FROM registry.reading_grants_in_force AS held
+        WHERE
+            held.login = session_user
+            AND published.workspace = held.workspace
+    );
+
+GRANT SELECT ON granted.workspace_tests TO compliance_limited_reader;
