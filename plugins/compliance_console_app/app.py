@@ -14,6 +14,7 @@ from bitbucket_webhooks.database import Database as WebhookDatabase
 from compliance_console_app.database import CONFIGURATION, Pool
 from compliance_console_app.routers import (
     audit,
+    elsewhere,
     evidence,
     exceptions,
     imports,
@@ -65,6 +66,8 @@ def create_app() -> FastAPI:
         app.include_router(module.router)
     app.state.webhooks = WebhookDatabase(_address, lambda: WebhookEncryption.from_environment(CONFIGURATION))
     app.include_router(webhooks(app.state.webhooks))
+    # The last one: it takes every address that no other page has.
+    app.include_router(elsewhere.router)
     app.add_middleware(SecurityHeaders)
     # Bitbucket brings code and state there.
     app.add_middleware(SecretsOutOfLogs, path=integrations.CALLBACK.removeprefix("/compliance"))
