@@ -15,6 +15,7 @@ from compliance_console_app.database import CONFIGURATION, Pool
 from compliance_console_app.routers import (
     audit,
     changes,
+    elsewhere,
     evidence,
     exceptions,
     imports,
@@ -69,6 +70,8 @@ def create_app() -> FastAPI:
         app.include_router(module.router)
     app.state.webhooks = WebhookDatabase(_address, lambda: WebhookEncryption.from_environment(CONFIGURATION))
     app.include_router(webhooks(app.state.webhooks))
+    # The last one: it takes every address that no other page has.
+    app.include_router(elsewhere.router)
     app.add_middleware(SecurityHeaders)
     # Bitbucket brings code and state there.
     app.add_middleware(SecretsOutOfLogs, path=integrations.CALLBACK.removeprefix("/compliance"))

@@ -15,7 +15,7 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails, DagDetails
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.configuration import conf
-from fastapi import Depends, HTTPException, status
+from fastapi import Depends, HTTPException, Request, status
 
 from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.core.persons import AIRFLOW, person
@@ -52,7 +52,13 @@ def auth_manager() -> BaseAuthManager[Any]:
     return get_auth_manager()
 
 
-User = Annotated[BaseUser, Depends(get_user)]
+def whoever_asks(request: Request, user: Annotated[BaseUser, Depends(get_user)]) -> BaseUser:
+    """Whose token the request carries; noted on it, so that an error's page can say who is signed in."""
+    request.state.person = signed_in(user)
+    return user
+
+
+User = Annotated[BaseUser, Depends(whoever_asks)]
 Manager = Annotated[BaseAuthManager[Any], Depends(auth_manager)]
 
 

@@ -260,7 +260,7 @@ def test_three_thousand_members_are_cut_by_the_database(world: Published, databa
         (WORKSPACE,),
     )
     text = ada.get("/members?sort=last_accessed").text
-    assert "1–50 of 3000" in text
+    assert "1–50 of 3,000" in text
     assert ("member-3000" in text, "member-0001" in text) == (True, False)
     assert len(exported(ada)) == 3000
 

@@ -59,7 +59,7 @@ def test_ten_thousand_repositories_are_filtered_sorted_and_cut_by_the_database(w
     world.many(10_000)
     entry(world, "pattern", "repo-000*", "non_production")
     first = ada.get("/repositories")
-    assert (len(_ROW.findall(first.text)), "1–50 of 10000" in first.text) == (50, True)
+    assert (len(_ROW.findall(first.text)), "1–50 of 10,000" in first.text) == (50, True)
     assert len(first.content) < 150_000
     assert shown(ada, sort="-name")[:2] == ["repo-10000", "repo-09999"]
     assert shown(ada, page=200)[-1] == "repo-10000"

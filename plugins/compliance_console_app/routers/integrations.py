@@ -107,8 +107,6 @@ def integrations(
         data_access=connections.DATA_ACCESS,
         callback=callback_address(),
         refusals=refusals,
-        # Bitbucket's page can't be shown in a frame, and Airflow's opens no other tab.
-        is_framed=request.headers.get("sec-fetch-dest") == "iframe",
         own_address=f"{_base_url()}/compliance/integrations",
     )
 

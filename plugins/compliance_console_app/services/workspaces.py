@@ -6,12 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 
 from bitbucket_compliance.core.errors import PersonUnclear
 from bitbucket_compliance.registry import persons
 from compliance_console_app.database import WITH_THE_ROUTE, Database, rows
 from compliance_console_app.permissions import SignedIn
+from compliance_console_app.services import frame
 
 COOKIE = "compliance_workspace"
 
@@ -25,13 +26,25 @@ class Selection:
 
 
 def selected(request: Request, connection: Database, person: SignedIn) -> Selection:
-    """The workspace of this request; ``page`` shows it in the selector. Whoever sees a page is known from then on."""
+    """The workspace of this request; ``page`` shows it in the selector. Whoever sees a page is known from then on.
+
+    Raises:
+        HTTPException: 404; the address asks for a workspace that has no results. Those of another one are never shown
+            in its place.
+    """
     with suppress(PersonUnclear):
         persons.note(connection, person.id)
     known = tuple(row["workspace"] for row in rows(connection, "workspaces/list"))
-    asked = request.query_params.get("workspace") or request.cookies.get(COOKIE) or ""
-    name = asked if asked in known else next(iter(known), "")
+    asked = request.query_params.get("workspace")
+    if asked and asked not in known:
+        request.state.selection = Selection("", known)
+        request.state.frame = frame.around(connection, "")
+        there = f"there are results of {', '.join(known)}" if known else "no workspace has published results yet"
+        raise HTTPException(404, detail=f"there is no workspace {ascii(asked)[:80]} here; {there}")
+    remembered = asked or request.cookies.get(COOKIE) or ""
+    name = remembered if remembered in known else next(iter(known), "")
     request.state.selection = Selection(name, known)
+    request.state.frame = frame.around(connection, name)
     return Selection(name, known)
 
 

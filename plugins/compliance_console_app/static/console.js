@@ -8,3 +8,43 @@
   follow();
   window.addEventListener("storage", follow);
 })();
+
+// What the pages do more comfortably with a script; each works without.
+document.addEventListener("DOMContentLoaded", () => {
+  const menus = () => document.querySelectorAll('details[name="menu"][open]');
+  document.addEventListener("click", (event) => {
+    for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of menus()) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+  for (const zone of document.querySelectorAll("[data-zone]"))
+    zone.textContent = `; your clock: ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+
+  // Choosing a workspace or a time needs no button more.
+  for (const select of document.querySelectorAll(".selector select"))
+    select.addEventListener("change", () => select.value && select.form.submit());
+
+  // Select all of a table, and say how many are ticked where the actions are.
+  for (const all of document.querySelectorAll("input[data-all]")) {
+    all.hidden = false;
+    const boxes = [...all.closest("table").querySelectorAll('tbody input[type="checkbox"]')];
+    const told = all.form ? all.form.querySelectorAll("[data-ticked]") : [];
+    const tell = () => {
+      const count = boxes.filter((box) => box.checked).length;
+      all.checked = count === boxes.length;
+      all.indeterminate = count > 0 && !all.checked;
+      for (const place of told) place.textContent = count ? `${count} ticked` : "";
+    };
+    all.addEventListener("change", () => {
+      for (const box of boxes) box.checked = all.checked;
+      tell();
+    });
+    for (const box of boxes) box.addEventListener("change", tell);
+    tell();
+  }
+});

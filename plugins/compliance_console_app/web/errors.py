@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_compliance.core.errors import PipelineError, one_line
 from compliance_console_app.web.headers import SECURITY
-from compliance_console_app.web.pages import page
+from compliance_console_app.web.pages import page, sign_in_address
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ def can_be_asked_for(request: Request) -> None:
 
 def _told(request: Request, status_code: int, text: str) -> HTMLResponse:
     title = TITLES.get(status_code, "Something went wrong")
-    return page(
-        request, None, "error.html", status_code=status_code, title=title, text=text, sign_in=status_code == 401
-    )
+    person = getattr(request.state, "person", None)
+    sign_in = sign_in_address(request) if status_code == 401 else ""
+    return page(request, person, "error.html", status_code=status_code, title=title, text=text, sign_in=sign_in)
 
 
 async def _http(request: Request, error: Exception) -> HTMLResponse:

@@ -42,6 +42,19 @@ class Listing:
         return max(1, -(-self.total // self._rows))
 
     @property
+    def jumps(self) -> list[int | None]:
+        """Pages that links lead to: the first, those around this one, the last; None where some are left out."""
+        if self.pages == 1:
+            return []
+        near = {1, self.pages, *range(self.number - 2, self.number + 3)}
+        found: list[int | None] = []
+        for number in sorted(one for one in near if 1 <= one <= self.pages):
+            if found and number != (found[-1] or 0) + 1:
+                found.append(None)
+            found.append(number)
+        return found
+
+    @property
     def first(self) -> int:
         """Place of the first row that is shown, counted from one; 0 where there is none."""
         return min((self.number - 1) * self._rows + 1, self.total)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 from airflow.configuration import conf
 from fastapi import Request
@@ -19,27 +20,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from compliance_console_app.permissions import Person
 from compliance_console_app.services import workspaces
+from compliance_console_app.services.frame import Frame
 from compliance_console_app.services.workspaces import Selection
-from compliance_console_app.web import forms, signing
+from compliance_console_app.web import forms, navigation, signing, tables
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 MESSAGE_COOKIE = "compliance_message"
 MESSAGE_SECONDS = 60
 NOTHING = "\N{EN DASH}"
-NAVIGATION = (
-    ("", "Overview"),
-    ("tests", "Tests"),
-    ("repositories", "Repositories"),
-    ("members", "Members"),
-    ("changes", "Changes"),
-    ("evidence", "Evidence"),
-    ("exceptions", "Exceptions"),
-    ("policies", "Policy"),
-    ("imports", "Imports"),
-    ("integrations", "Integrations"),
-    ("runs", "Runs"),
-    ("audit", "Audit"),
-)
 
 
 def page(
@@ -47,9 +35,10 @@ def page(
 ) -> HTMLResponse:
     """Render a template of ``templates/`` for this request.
 
-    Templates know, besides ``values``: ``person``, ``path``, ``message``, ``selection`` (of ``workspaces``),
-    ``url(path, **query)``, ``airflow_url(path)``, ``csrf_field()``, and the filters ``moment``, ``ago``, ``day``,
-    ``words``.
+    Templates know, besides ``values``: ``person``, ``path``, ``message``, ``selection`` (of ``workspaces``), ``frame``
+    (of ``services.frame``), ``is_framed`` (Airflow shows the page within its own), ``url(path, **query)``,
+    ``airflow_url(path)``, ``csrf_field()``, and the filters ``moment``, ``second``, ``ago``, ``day``, ``last_day``,
+    ``number``, ``words``.
     """
     selection: Selection = getattr(request.state, "selection", Selection("", ()))
     message = _message(request)
@@ -66,7 +55,12 @@ def page(
         "selection": selection,
         "message": message,
         "path": inner_path(request),
-        "navigation": NAVIGATION,
+        "home": navigation.HOME,
+        "navigation": navigation.GROUPS,
+        "is_current": navigation.is_current,
+        "frame": getattr(request.state, "frame", Frame()),
+        "is_framed": is_framed(request),
+        "now": datetime.now(UTC),
         **values,
     }
     response = HTMLResponse(_environment().get_template(name).render(context), status_code=status_code)
@@ -113,6 +107,19 @@ def airflow_address(request: Request, path: str) -> str:
     return "../" * (inner_path(request).count("/") + 1) + path
 
 
+def is_framed(request: Request) -> bool:
+    """Whether Airflow shows the page within its own: its frame lets no link out, and opens no other tab."""
+    return request.headers.get("sec-fetch-dest") == "iframe"
+
+
+def sign_in_address(request: Request) -> str:
+    """Airflow's login, which leads back to the page that was asked for."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    # Bitbucket's code and state are of use once, so that page is not opened again.
+    asked = f"{request.url.path}{query}" if request.method == "GET" and "code=" not in query else cookie_path(request)
+    return airflow_address(request, "api/v2/auth/login") + f"?{urlencode({'next': asked})}"
+
+
 def inner_path(request: Request) -> str:
     """The path of this request below the console's root, without a leading slash."""
     path = str(request.scope["path"])
@@ -155,13 +162,37 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(moment=moment, ago=ago, day=day, words=words)
+    environment.filters.update(
+        moment=moment,
+        second=second,
+        ago=ago,
+        day=day,
+        last_day=last_day,
+        number=number,
+        words=words,
+        labelled=tables.labelled,
+    )
     return environment
 
 
 def moment(value: datetime | None) -> str:
     """``2026-03-31 14:05 UTC``."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if value else NOTHING
+
+
+def second(value: datetime | None) -> str:
+    """``2026-03-31 14:05:09 UTC``, where the order of two moments matters."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if value else NOTHING
+
+
+def last_day(value: datetime | None, zone: str = "UTC") -> str:
+    """``2027-01-31`` of what ends with that day in a zone, as it was typed: the end itself is the next midnight."""
+    return (value - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date().isoformat() if value else NOTHING
+
+
+def number(value: float | None) -> str:
+    """``12,345``."""
+    return NOTHING if value is None else f"{value:,}"
 
 
 def day(value: date | datetime | None) -> str:

@@ -1,0 +1,67 @@
+"""The pages of the navigation. A new page is one line here, in the group that it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page of the navigation.
+
+    Attributes:
+        path: below the console's root. label: its name.
+        waits: which count of ``services.frame`` (``sql/frame/waiting.sql``) stands beside it; empty: none.
+        what_waits: what that counts, for whoever can't see where it stands.
+    """
+
+    path: str
+    label: str
+    waits: str = ""
+    what_waits: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pages that belong together."""
+
+    label: str
+    entries: tuple[Entry, ...]
+
+
+HOME = Entry("", "Overview")
+GROUPS = (
+    Group(
+        "Results",
+        (Entry("tests", "Tests"), Entry("changes", "Changes")),
+    ),
+    Group(
+        "Inventory",
+        (
+            Entry("repositories", "Repositories"),
+            Entry("members", "Members", "access", "access to review"),
+        ),
+    ),
+    Group(
+        "Decisions",
+        (
+            Entry("evidence", "Evidence", "evidence", "to review"),
+            Entry("exceptions", "Exceptions", "exceptions", "to decide"),
+            Entry("policies", "Policy", "policies", "to decide"),
+        ),
+    ),
+    Group(
+        "Operations",
+        (
+            Entry("integrations", "Integrations"),
+            Entry("imports", "Imports"),
+            Entry("runs", "Runs"),
+            Entry("audit", "Audit"),
+        ),
+    ),
+)
+
+
+def is_current(entry: Entry, path: str) -> bool:
+    """Whether a page lies at the entry, or below it."""
+    return path == entry.path or (bool(entry.path) and path.startswith(f"{entry.path}/"))
