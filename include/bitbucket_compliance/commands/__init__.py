@@ -7,6 +7,7 @@ imported.
 # ruff: noqa: F401
 
 from bitbucket_compliance.commands import (
+    audit,
     connect,
     evidence,
     exceptions,
