@@ -7,7 +7,11 @@ imported.
 # ruff: noqa: F401
 
 from bitbucket_compliance.commands import (
+<<<<<<< HEAD
     backup,
+=======
+    audit,
+>>>>>>> package
     connect,
     evidence,
     exceptions,

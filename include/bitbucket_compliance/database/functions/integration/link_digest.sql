@@ -1,6 +1,7 @@
 -- Purpose: the digest of a link: SHA-256 of a text in UTF-8 whose lines are the digest of the link before (hex; empty
--- for the first), the place of the link, when it was sealed (UTC, microseconds), and of each row its number, table, key
--- and digest (hex; "purged" where a purge deleted it), with a space between them.
+-- for the first), the place of the link, when it was sealed (UTC, microseconds), and of each row its number, table, the
+-- SHA-256 of its key (hex: a key may name a person, and the chain is shown to readers who may not see persons) and its
+-- digest (hex; "purged" where a purge deleted it), with a space between them.
 
 CREATE FUNCTION integration.link_digest(of_workspace text, of_link bigint, at timestamptz, before bytea) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
@@ -15,7 +16,8 @@ AS $digest$
                     string_agg(
                         format(
                             E'\n%s %s %s %s',
-                            noted.row_number, noted.relation, noted.row_key,
+                            noted.row_number, noted.relation,
+                            encode(sha256(convert_to(noted.row_key, 'UTF8')), 'hex'),
                             coalesce(encode(noted.digest, 'hex'), 'purged')
                         ),
                         '' ORDER BY noted.row_number

@@ -46,3 +46,5 @@ AS $tables$
         ('registry.roster_mappings', ARRAY['mapping_version'], '{}')
     ) AS given (relation, key_columns, left_out)
 $tables$;
+
+GRANT EXECUTE ON FUNCTION integration.recorded_tables() TO compliance_pipeline;

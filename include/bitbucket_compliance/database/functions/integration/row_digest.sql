@@ -6,3 +6,5 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 AS $digest$
     SELECT sha256(convert_to((body - left_out)::text, 'UTF8'))
 $digest$;
+
+GRANT EXECUTE ON FUNCTION integration.row_digest(jsonb, text[]) TO compliance_pipeline;

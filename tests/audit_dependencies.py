@@ -1,4 +1,4 @@
-"""Known vulnerabilities of what the locks name: `make audit`.
+"""Known vulnerabilities of what the locks name: `make audit-dependencies`.
 
 Where no database of advisories can be reached nothing was audited, and it says so; one known vulnerability fails it.
 """

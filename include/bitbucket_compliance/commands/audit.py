@@ -1,0 +1,49 @@
+"""``audit``: write what an auditor signs off from, with a program that checks it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from bitbucket_compliance.commands.command_line import CommandError, Flag, command, day, switch, workspace
+from bitbucket_compliance.commands.environment import database
+from bitbucket_compliance.core.configured_folders import place
+
+TARGET: Final = "COMPLIANCE_EXPORT_TARGET"
+
+
+@command(
+    "audit",
+    "write what an auditor signs off from, with a program that checks it",
+    Flag("workspace", "slug", "the workspace", workspace, required=True),
+    Flag("from", "2026-01-01", "first day of the period (UTC)", day, required=True),
+    Flag("to", "2026-06-30", "last day of the period, it counts", day, required=True),
+    Flag("seed", "text", "what samples are drawn by; the digest of the population where it is left out"),
+    Flag(
+        "framework", "name", "controls of one framework, as compliance.test_controls names it; all where it is left out"
+    ),
+    Flag("people", "1", "name persons, and put files of evidence in; else each person is a pseudonym", switch, False),
+    Flag("out", "folder", f"where to write; what {TARGET} names where it is left out"),
+)
+def audit(*, workspace: str, to: date, seed: str, framework: str, people: bool, out: str, **flags: date) -> int:
+    """Write the package and print where; exit code 1 where something in it is not as it should be.
+
+    Raises:
+        CommandError: no folder is named.
+        AuditRefused: there is no such workspace, framework or period.
+    """
+    from bitbucket_compliance.registry.evidence_files.store import read_kept
+    from bitbucket_compliance.reporting.audit.model import AuditRequest
+    from bitbucket_compliance.reporting.audit.package import package
+
+    target = out or place(TARGET, "exports")
+    if not target or "://" in target:
+        raise CommandError(f"--out is missing: name the folder to write to ({TARGET} names none of this machine)")
+    request = AuditRequest(workspace, flags["from"], to, seed.strip(), framework.strip(), people)
+    with database() as connection:
+        made = package(connection, request, Path(target).expanduser().absolute(), read_kept)
+    print(f"{made.folder}\n{made.zip}\n  manifest.json: sha256 {made.manifest_sha256}")
+    for problem in made.problems:
+        print(f"  not as it should be: {problem}")
+    return 1 if made.problems else 0

@@ -1,0 +1,123 @@
+"""The parts that are tables: each is streamed from Postgres into a CSV file, and its columns into the dictionary."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import sql
+
+from bitbucket_compliance.core.database import Connection
+from bitbucket_compliance.reporting.audit.files import PackageFolder
+from bitbucket_compliance.reporting.audit.parts import Part
+from bitbucket_compliance.reporting.audit.pseudonyms import Pseudonyms
+
+_COMMENTS: Final = (
+    "SELECT attname, col_description(attrelid, attnum) AS comment FROM pg_attribute"
+    " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+)
+_TYPES: Final = "SELECT oid, format_type(oid, null) AS name FROM pg_type WHERE oid = ANY(%s)"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as the dictionary tells it."""
+
+    name: str
+    type: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it was written: file below the package, columns, how many rows."""
+
+    part: Part
+    file: str
+    columns: tuple[Column, ...]
+    rows: int
+
+
+def write_table(
+    connection: Connection,
+    folder: PackageFolder,
+    part: Part,
+    keys: Mapping[str, Any],
+    pseudonyms: Pseudonyms | None,
+    file: str = "",
+) -> Table:
+    """Write one part; cells are what Postgres writes in JSON: times in ISO 8601 and UTC, lists and objects as JSON.
+
+    Args:
+        pseudonyms: None where persons are named.
+        file: ``data/<name>.csv`` where it is empty.
+    """
+    columns = _columns(connection, part, keys)
+    name = file or f"data/{part.name}.csv"
+    rows = 0
+    with folder.create(name) as out:
+        out.write(_csv_line([column.name for column in columns]))
+        for line in _lines(connection, part, columns, keys):
+            rows += 1
+            out.write(line if pseudonyms is None else _hidden(bytes(line), part, columns, pseudonyms))
+    return Table(part, name, columns, rows)
+
+
+def write_dictionary(folder: PackageFolder, tables: list[Table]) -> None:
+    """Write what each column of each table means."""
+    with folder.create("data/dictionary.csv") as out:
+        out.write(_csv_line(["file", "column", "type", "meaning"]))
+        for table in tables:
+            for column in table.columns:
+                out.write(_csv_line([table.file, column.name, column.type, column.meaning]))
+
+
+def _columns(connection: Connection, part: Part, keys: Mapping[str, Any]) -> tuple[Column, ...]:
+    asked = connection.execute(sql.SQL("SELECT * FROM ({}) AS part LIMIT 0").format(_query(part)), keys)
+    described = asked.description or []
+    types = {
+        row["oid"]: row["name"]
+        for row in connection.execute(_TYPES, ([column.type_code for column in described],)).fetchall()
+    }
+    comments = dict(part.columns)
+    if part.describes:
+        for row in connection.execute(_COMMENTS, (part.describes,)):
+            comments.setdefault(row["attname"], row["comment"] or "")
+    return tuple(Column(column.name, types[column.type_code], comments.get(column.name, "")) for column in described)
+
+
+def _lines(
+    connection: Connection, part: Part, columns: tuple[Column, ...], keys: Mapping[str, Any]
+) -> Iterator[memoryview | bytes]:
+    cells = sql.SQL(", ").join(sql.SQL("body ->> {}").format(sql.Literal(column.name)) for column in columns)
+    statement = sql.SQL(
+        "COPY (SELECT {} FROM (SELECT to_jsonb(part) AS body FROM ({}) AS part) AS rows) TO STDOUT (FORMAT csv)"
+    )
+    with connection.cursor() as cursor, cursor.copy(statement.format(cells, _query(part)), keys) as copy:
+        yield from copy
+
+
+def _query(part: Part) -> sql.SQL:
+    return sql.SQL(part.query.decode())  # type: ignore[arg-type]
+
+
+def _hidden(line: bytes, part: Part, columns: tuple[Column, ...], pseudonyms: Pseudonyms) -> bytes:
+    text = line.decode()
+    if not part.persons:
+        return pseudonyms.hide(text).encode()
+    [cells] = csv.reader(io.StringIO(text, newline=""))
+    return _csv_line(
+        [
+            pseudonyms.of(cell) if cell and column.name in part.persons else pseudonyms.hide(cell)
+            for column, cell in zip(columns, cells, strict=True)
+        ]
+    )
+
+
+def _csv_line(cells: list[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()

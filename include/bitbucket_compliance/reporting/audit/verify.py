@@ -1,0 +1,314 @@
+"""Check an audit package, with nothing but Python 3.9 or later: python3 verify.py [--head SHA256]
+
+It works out again: the digest of every file, the record's chain from its first link to its newest, the digest of every
+recorded row, that the tables hold just what the record holds of the period, and which changes a sample draws. It ends
+with 0 where all fits, or with 1 and a line for each thing that does not.
+
+--head: a digest that was noted down earlier, from a message or an export: it has to stand in the chain.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SHOWN = 20
+csv.field_size_limit(1 << 30)
+
+
+class Problems:
+    """What does not fit."""
+
+    def __init__(self):
+        self.count = 0
+
+    def add(self, text):
+        """Print it, unless many were."""
+        self.count += 1
+        if self.count <= SHOWN:
+            print("does not fit: " + text)
+        elif self.count == SHOWN + 1:
+            print("more is not shown")
+
+
+def opened(name):
+    """A table of the package, row by row as dictionaries."""
+    with open(os.path.join(HERE, name), encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def check_files(manifest, problems):
+    """Every file is the one that the manifest names, and there is no other."""
+    named = {one["path"]: one for one in manifest["files"]}
+    for path, one in sorted(named.items()):
+        digest, size = hashlib.sha256(), 0
+        try:
+            with open(os.path.join(HERE, path), "rb") as file:
+                while True:
+                    block = file.read(1 << 20)
+                    if not block:
+                        break
+                    digest.update(block)
+                    size += len(block)
+        except OSError:
+            problems.add("file %s is missing" % path)
+            continue
+        if digest.hexdigest() != one["sha256"] or size != one["bytes"]:
+            problems.add("file %s is not the one that the manifest names" % path)
+    for folder, below, files in os.walk(HERE):
+        below[:] = [name for name in below if name != "__pycache__"]
+        for file in files:
+            path = os.path.relpath(os.path.join(folder, file), HERE).replace(os.sep, "/")
+            if path not in named and path != "manifest.json":
+                problems.add("file %s is not named in the manifest" % path)
+
+
+def check_chain(chain, head, problems):
+    """Work the links of a chain out; returns the newest digest of each row by table and key, and all links' digests."""
+    links = {int(row["link"]): row for row in opened("data/links.csv") if row["chain"] == chain}
+    newest, found, counts = {}, {}, {}
+    digests, before = [], ""
+    current, running = None, None
+
+    def close():
+        if current is not None:
+            found[current] = running.hexdigest()
+
+    def begin(link):
+        text = "%s\n%d\n%s" % (links[link - 1]["digest"] if link - 1 in links else "", link, links[link]["sealed_at"])
+        return hashlib.sha256(text.encode())
+
+    with open(os.path.join(HERE, "record", chain + ".tsv"), "rb") as file:
+        for line in file:
+            link, number, relation, key, digest = line.rstrip(b"\n").split(b"\t")
+            newest.setdefault(relation, {})[bytes.fromhex(key.decode())] = digest
+            if link == b"\\N":
+                continue
+            link = int(link)
+            if link not in links:
+                problems.add("chain %s: a row names link %d, which is missing" % (chain, link))
+                continue
+            if link != current:
+                close()
+                current, running = link, begin(link)
+                counts[link] = 0
+            counts[link] += 1
+            running.update(b"\n" + b" ".join((number, relation, key, digest)))
+    close()
+    for place, link in enumerate(sorted(links), 1):
+        row = links[link]
+        digests.append(row["digest"])
+        if link != place:
+            problems.add("chain %s: link %d is missing" % (chain, place))
+            break
+        if counts.get(link, 0) != int(row["row_count"]):
+            problems.add(
+                "chain %s: link %d sealed %s rows, %d are there" % (chain, link, row["row_count"], counts.get(link, 0))
+            )
+        elif found.get(link) != row["digest"]:
+            problems.add("chain %s: what link %d sealed is not what it was" % (chain, link))
+        before = row["digest"]
+    if head and head["digest"] != before:
+        problems.add("chain %s: its newest link is not the one that the manifest names" % chain)
+    return newest, digests
+
+
+def plain(value):
+    """A value of JSON as a cell shows it."""
+    if value is None:
+        return ""
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, sort_keys=True)
+    return str(value)
+
+
+def same(cell):
+    """A cell, where it holds JSON in the form of ``plain``."""
+    if cell[:1] in ("[", "{"):
+        try:
+            return json.dumps(json.loads(cell, parse_float=str), sort_keys=True)
+        except ValueError:
+            return cell
+    return cell
+
+
+def short(cells):
+    """A digest of cells, for comparing."""
+    return hashlib.blake2b("\x1f".join(cells).encode(), digest_size=16).digest()
+
+
+class Part:
+    """A table of the package that shows rows of the record."""
+
+    def __init__(self, name, about):
+        self.name, self.file, self.recorded = name, about["file"], about["recorded"]
+        self.rows = about["rows"]
+        with open(os.path.join(HERE, self.file), encoding="utf-8", newline="") as file:
+            self.header = next(csv.reader(file))
+        self.columns = None
+        self.expected, self.count = {}, 0
+
+    def take(self, key, starts, ends, body, period):
+        """A row of the record: whether it belongs to the period, and what it says."""
+        if not starts < period["ends_at"] or (ends and ends < period["starts_at"]):
+            return
+        self.count += 1
+        if not key:
+            return
+        if body is None:
+            self.expected[key] = None
+            return
+        values = json.loads(body, parse_float=str)
+        if self.columns is None:
+            self.columns = [one for one in self.header if one in values]
+        self.expected[key] = short([plain(values[one]) for one in self.columns])
+
+    def check(self, people, problems):
+        """Compare the table with what the record says."""
+        count = 0
+        for row in opened(self.file):
+            count += 1
+            if not self.expected:
+                continue
+            key = json.dumps([row[one] for one in self.recorded["key"]], ensure_ascii=False)
+            if key not in self.expected:
+                problems.add("%s: row %s is not in the record, or twice in the table" % (self.file, key))
+                continue
+            known = self.expected.pop(key)
+            if people and known is not None and known != short([same(row[one]) for one in self.columns]):
+                problems.add("%s: row %s does not say what the record says" % (self.file, key))
+        for key in self.expected:
+            problems.add("%s: row %s is in the record and missing in the table" % (self.file, key))
+        if count != self.count or count != self.rows:
+            problems.add(
+                "%s: it has %d rows, the record %d, the manifest %d" % (self.file, count, self.count, self.rows)
+            )
+
+
+def check_rows(manifest, newest, problems):
+    """Every row is as it was recorded, none is missing, and the tables show them."""
+    parts = [Part(name, about) for name, about in manifest["parts"].items() if about.get("recorded")]
+    by_relation = {part.recorded["relation"].encode(): part for part in parts}
+    unseen = 0
+    with open(os.path.join(HERE, "record", "today.tsv"), "rb") as file:
+        for line in file:
+            chain, relation, key, key_digest, digest, starts, ends, body = line.rstrip(b"\n").split(b"\t")
+            if b"\\" in line:
+                key, body = key.replace(b"\\\\", b"\\"), body if body == b"\\N" else body.replace(b"\\\\", b"\\")
+            body = None if body == b"\\N" else body
+            name = "%s %s" % (relation.decode(), key.decode() or key_digest.decode())
+            if key and hashlib.sha256(key).hexdigest().encode() != key_digest:
+                problems.add("%s: its key is not the one that its digest says" % name)
+            if body is None:
+                unseen += 1
+            elif hashlib.sha256(body).hexdigest().encode() != digest:
+                problems.add("%s: what it says has another digest" % name)
+            noted = newest[chain.decode()].get(relation, {}).pop(bytes.fromhex(key_digest.decode()), None)
+            if noted is None:
+                problems.add("%s: it is there and was never recorded" % name)
+            elif noted != digest:
+                problems.add("%s: it is not as it was recorded" % name)
+            part = by_relation.get(relation)
+            if part and chain.decode() in part.recorded["chains"]:
+                ends = "" if ends == b"\\N" else ends.decode()
+                part.take(key.decode(), starts.decode(), ends, body, manifest["period"])
+    for chain in newest:
+        for relation, keys in newest[chain].items():
+            for key, digest in keys.items():
+                if digest != b"purged":
+                    problems.add("%s %s: it was recorded and is gone" % (relation.decode(), key.hex()))
+    for part in parts:
+        part.check(manifest["people"], problems)
+    return unseen
+
+
+def check_sample(manifest, problems):
+    """Draw the sample again."""
+    about = manifest["samples"]["changes"]
+    population = []
+    for row in opened(about["population_file"]):
+        if row["in_scope"] == "true":
+            population.append((row["sample_key"], row["row_digest"], row["change_key"]))
+    population.sort()
+    if about["seed_is_the_populations"]:
+        seed = hashlib.sha256("\n".join(digest for _, digest, _ in population).encode()).hexdigest()
+        if seed != about["seed"]:
+            problems.add("samples: the seed is not the digest of the population")
+    if len(population) != about["population"]:
+        problems.add(
+            "samples: the population has %d changes, the manifest says %d" % (len(population), about["population"])
+        )
+    size = next((least, share) for most, least, share in about["sizes"] if most is None or len(population) <= most)
+    size = min(len(population), size[0] if size[1] is None else -(-len(population) * size[1] // 100))
+    drawn = sorted(
+        (hashlib.sha256(("%s:%s" % (about["seed"], key)).encode()).hexdigest(), key, change)
+        for key, _, change in population
+    )[:size]
+    shown = [(row["draw_digest"], row["sample_key"], row["change_key"]) for row in opened(about["file"])]
+    if shown != drawn:
+        wrong = [key for _, key, _ in shown if key not in {key for _, key, _ in drawn}]
+        problems.add(
+            "samples: what the seed draws is another sample" + (", %s is not among it" % wrong[0] if wrong else "")
+        )
+
+
+def check_evidence(manifest, problems):
+    """Each file of evidence is the one that was handed in."""
+    if not manifest["people"]:
+        return
+    for row in opened("data/evidence.csv"):
+        path = manifest["evidence"].get(row["evidence_id"])
+        if path is None:
+            continue
+        with open(os.path.join(HERE, path), "rb") as file:
+            if hashlib.sha256(file.read()).hexdigest() != row["file_sha256"]:
+                problems.add("evidence %s: its file is not the one that was handed in" % row["evidence_id"])
+
+
+def main(arguments):
+    """The exit code."""
+    wanted = arguments[1].lower() if len(arguments) == 2 and arguments[0] == "--head" else None
+    if arguments and wanted is None:
+        print(__doc__)
+        return 2
+    problems = Problems()
+    with open(os.path.join(HERE, "manifest.json"), "rb") as file:
+        content = file.read()
+    manifest = json.loads(content)
+    if manifest["format"] != 1:
+        print("this verify.py reads packages of format 1, and this one is of another")
+        return 2
+    unseen, digests = 0, []
+    try:
+        check_files(manifest, problems)
+        newest = {}
+        for chain in ("workspace", "shared"):
+            newest[chain], links = check_chain(chain, manifest["chains"].get(chain), problems)
+            digests += links
+        unseen = check_rows(manifest, newest, problems)
+        check_sample(manifest, problems)
+        check_evidence(manifest, problems)
+    except (OSError, ValueError, KeyError, StopIteration) as error:
+        problems.add("the package can't be read (%s: %s)" % (type(error).__name__, error))
+    for text in manifest["problems"]:
+        problems.add(text)
+    if wanted and wanted not in digests:
+        problems.add("%s stands in no chain: the record was written anew, or it was noted of another database" % wanted)
+    print("manifest.json: sha256 %s" % hashlib.sha256(content).hexdigest())
+    for chain, head in manifest["chains"].items():
+        print("chain %s: link %d, sha256 %s" % (chain, head["link"], head["digest"]))
+    if unseen:
+        print("of %d rows the package holds the digest alone, as the database worked it out" % unseen)
+    if problems.count:
+        print("%d thing%s not fit" % (problems.count, " does" if problems.count == 1 else "s do"))
+        return 1
+    print("all fits")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
