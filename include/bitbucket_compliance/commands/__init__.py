@@ -7,11 +7,8 @@ imported.
 # ruff: noqa: F401
 
 from bitbucket_compliance.commands import (
-<<<<<<< HEAD
-    backup,
-=======
     audit,
->>>>>>> package
+    backup,
     connect,
     evidence,
     exceptions,
