@@ -92,14 +92,13 @@ def list_workspace(workspace: str, run_id: str) -> None:
 
 def plan_reading(workspace: str, run_id: str) -> list[int]:
     """Choose the repositories that are due and split them into chunks; returns the numbers of the chunks."""
-    return _reading_step(
-        "plan_reading",
-        workspace,
-        run_id,
-        lambda connection, this_run, client: extract.plan_reading(
-            connection, this_run, client.limiter, client.settings.workspaces
-        ),
-    )
+
+    def plan(connection: Connection, this_run: Run, client: Any) -> list[int]:
+        chunks = extract.plan_reading(connection, this_run, client.limiter, client.settings.workspaces)
+        client.limiter.expect(extract.planned_requests(connection, this_run))
+        return chunks
+
+    return _reading_step("plan_reading", workspace, run_id, plan)
 
 
 def read_chunk(workspace: str, run_id: str, chunk: int) -> None:
@@ -147,7 +146,9 @@ def _reading_step(
         fail_without_retry(),
         skip_where_not_needed(),
         task_frame(step, workspace, run_id) as (connection, this_run),
-        bitbucket_client(connection_of(connection, this_run.workspace), **settings) as client,
+        bitbucket_client(
+            connection_of(connection, this_run.workspace), spender=this_run.workspace, **settings
+        ) as client,
     ):
         done = body(connection, this_run, client)
         lineage.note(connection, step)

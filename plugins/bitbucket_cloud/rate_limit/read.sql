@@ -8,7 +8,8 @@ SELECT
     budgets.paused_until,
     coalesce(budgets.pauses_in_a_row, 0) AS pauses_in_a_row,
     coalesce(used.bins, '{}') AS bins,
-    coalesce(used.requests, '{}') AS requests
+    coalesce(used.requests, '{}') AS requests,
+    coalesce(shares.spenders, '{}') AS spenders
 FROM (SELECT coalesce(%(now)s::timestamptz, clock_timestamp()) AS moment) AS clock
 LEFT JOIN integration.request_budgets AS budgets ON budgets.consumer = %(consumer)s
 CROSS JOIN LATERAL (
@@ -17,4 +18,15 @@ CROSS JOIN LATERAL (
         array_agg(ledger.requests) AS requests
     FROM integration.request_ledger AS ledger
     WHERE ledger.consumer = %(consumer)s AND ledger.bin > clock.moment - make_interval(secs => %(window)s)
-) AS used;
+) AS used
+CROSS JOIN LATERAL (
+    SELECT
+        jsonb_object_agg(
+            share.spender,
+            jsonb_build_object(
+                'seen_at', share.seen_at, 'wanted', share.wanted, 'bins', share.bins, 'requests', share.requests
+            )
+        ) AS spenders
+    FROM integration.request_shares AS share
+    WHERE share.consumer = %(consumer)s
+) AS shares;
