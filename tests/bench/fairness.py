@@ -2,7 +2,8 @@
 
 A schedule starts all runs, and workers take them up one after the other, ``BETWEEN_STARTS`` seconds apart, large ones
 first. Each sends as fast as eight connections at 100 ms allow. A run that gets no request comes back when the ledger
-says. Waiting is the time from a run's start to its last request, less what requests themselves take. ``make bench-fairness``.
+says. Waiting is the time from a run's start to its last request, less what requests themselves take. ``make bench-
+fairness``.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ measured against the user id). A request is booked before it is sent, so that al
 limit; the ledger never counts fewer requests than Bitbucket does.
 
 Spenders share an hour. Each says on whose behalf it sends (a name) and how many requests it still means to send, once
-it knows. What each may have of the rolling hour is the max-min fair share of what it has sent and still means to send:
-small demands are met whole, what is left is split evenly among the larger ones. What somebody does not need is free for the
-others, and nobody is held below its share. Requests without a spender are held by the limit alone.
+it knows. What each may have of the rolling hour is the max-min fair share of what it has sent and still means to
+send: small demands are met whole, what is left is split evenly among the larger ones. What somebody does not need is
+free for the others, and nobody is held below its share. Requests without a spender are held by the limit alone.
 
 Requests for tokens go to another host, which does
 not count them, and are not booked: a token can be refreshed when no request is left.
