@@ -22,9 +22,9 @@ shared AS (
         changed.requests
     FROM
         jsonb_to_recordset(%(spenders)s::jsonb)
-            AS changed (spender text, seen_at timestamptz, wanted int, bins bigint [], requests int [])
+            AS changed (spender text, seen_at timestamptz, wanted int, bins bigint[], requests int[])
     ON CONFLICT (consumer, spender) DO UPDATE
-    SET seen_at = excluded.seen_at, wanted = excluded.wanted, bins = excluded.bins, requests = excluded.requests
+        SET seen_at = excluded.seen_at, wanted = excluded.wanted, bins = excluded.bins, requests = excluded.requests
 )
 
 UPDATE integration.request_budgets AS budgets
