@@ -1,6 +1,10 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies clean
+=======
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks bench-fairness screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore clean
+>>>>>>> ops
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -193,6 +197,9 @@ bench-console: setup ## time every page of the console over 10,000 repositories 
 
 bench-webhooks: setup ## time from a webhook's delivery to the published verdict, and a burst of 1,000 (OPTIONS="--singles 3")
 	@$(PYTHON_BIN) -m tests.bench.webhooks $${OPTIONS:-}
+
+bench-fairness: setup ## how long workspaces that share a consumer's requests wait, by simulation, with shares and without
+	@$(PYTHON_BIN) -m tests.bench.fairness
 
 screenshots-console: setup ## take the pictures of docs/console.md anew
 	@$(PYTHON_BIN) -m tests.console_browser.screenshots

@@ -19,7 +19,8 @@ EVENTS = Asset(
     watchers=[
         AssetWatcher(
             name="waiting_events",
-            # A burst is one run: it begins when nothing came for some seconds, or the first has waited long enough.
+            # The first event is answered at once. Those that follow within a minute are one run: it begins when nothing
+            # came for some seconds, or the first of them has waited long enough.
             trigger=WebhookEventTrigger(
                 "compliance_postgres",
                 quiet_seconds=5.0,

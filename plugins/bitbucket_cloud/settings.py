@@ -67,6 +67,7 @@ class Settings:
         rate_limit_wait: seconds of the first pause after a 429; doubles up to 60.
         rate_limit_pauses: pauses in a row that are waited for; a further 429 becomes an error that says when to
             come back.
+        spender: on whose behalf requests are sent; spenders share the hour fairly. Empty: nobody's.
         configuration: what the installation decides for all connections.
         is_stored: whether Airflow stores the connection, where people may edit it: its key is then bound to the
             addresses that it was used with first. One that comes from the environment is configuration.
@@ -87,6 +88,7 @@ class Settings:
     retry_wait: float = 1.0
     rate_limit_wait: float = 1.0
     rate_limit_pauses: int = 5
+    spender: str = ""
     configuration: Configuration = field(default=DEFAULTS, repr=False)
     is_stored: bool = False
 

@@ -51,6 +51,7 @@ integration.refused_listings       SIU      SIU     -      -      -      -
 integration.pushes                 SD       -       -      -      -      I
 integration.request_budgets        SIUD     SIUD    -      -      -      -
 integration.request_ledger         SIUD     SIUD    -      -      -      -
+integration.request_shares         SIUD     SIUD    -      -      -      -
 integration.publications           S        S       -      -      -      -
 # the record is written by functions alone
 integration.record_batches         -        -       -      -      -      -

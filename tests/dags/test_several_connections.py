@@ -53,6 +53,28 @@ def test_a_run_is_started_for_each_workspace_of_each_connection(dsn: str, monkey
     assert planned() == ["acme", "acme-labs", "beta"]
 
 
+def test_the_oldest_verdicts_are_renewed_first_and_a_share_is_kept_for_each_workspace(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    for slug, age, requests in (("acme", 1, 900), ("acme-labs", 30, 20)):
+        database.execute(
+            "INSERT INTO integration.runs (run_id, workspace, started_at, finished_at, status, policy_version, plan)"
+            " VALUES (%s, %s, now(), now() - make_interval(hours => %s), 'published', 'p',"
+            " jsonb_build_object('requests', %s::int))",
+            (slug, slug, age, requests),
+        )
+    connect(monkeypatch, DEFAULT, workspaces=["acme", "acme-labs", "new"])
+    connect(monkeypatch, SECOND, workspaces=["beta"])
+    assert planned() == ["new", "beta", "acme-labs", "acme"]
+    kept = database.execute("SELECT spender, wanted FROM integration.request_shares").fetchall()
+    assert {row["spender"]: row["wanted"] for row in kept} == {
+        "acme": 900,
+        "acme-labs": 20,
+        "new": None,
+        "beta": None,
+    }
+
+
 def test_a_bad_connection_holds_up_no_other_and_is_told(
     dsn: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,9 +15,11 @@ from typing import LiteralString
 
 import psycopg
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from bitbucket_compliance.__main__ import main as operate
 from bitbucket_compliance.core import lock_waits
 from bitbucket_compliance.core.database import Connection, connect
 from bitbucket_compliance.core.errors import (
@@ -34,7 +36,7 @@ from local.postgres import EmbeddedPostgres
 from local.postgres_cluster import ADMIN_ROLE
 from sandbox.process import SandboxServer
 from tests.harness import Pipeline, bitbucket_connection
-from tests.pipeline.small import ACME, FAST, extract, small_state, statuses, whole_run, write_csv
+from tests.pipeline.small import ACME, FAST, extract, small_state, start, statuses, whole_run, write_csv
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a generic SQLDatasource")
 
@@ -111,8 +113,14 @@ def test_no_transaction_is_open_while_bitbucket_is_waited_for(
 
 
 @pytest.fixture
-def pooler(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[int]:
-    """The port of a PgBouncer in session mode before the server, with the settings that it is delivered with."""
+def pool_mode() -> str:
+    """How long PgBouncer lends a session."""
+    return "session"
+
+
+@pytest.fixture
+def pooler(postgres: EmbeddedPostgres, tmp_path: Path, pool_mode: str) -> Iterator[int]:
+    """The port of a PgBouncer before the server, with the settings that it is delivered with."""
     program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         pytest.skip("PgBouncer is not installed (Debian's package pgbouncer)")
@@ -128,7 +136,7 @@ def pooler(postgres: EmbeddedPostgres, tmp_path: Path) -> Iterator[int]:
     settings.write_text(
         f"[databases]\n* = host={address['host']} port={address['port']}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = plain\nauth_file = {users}\npool_mode = session\n"
+        f"auth_type = plain\nauth_file = {users}\npool_mode = {pool_mode}\n"
     )
     account = _other_account(folder, users, settings)
     process = subprocess.Popen(
@@ -167,12 +175,31 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("PgBouncer does not listen")
 
 
-def test_a_whole_run_works_behind_a_pooler(
-    pooler: int, pipeline: Pipeline, server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def behind(pooler: int, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The database through the pooler, named by ``compliance_postgres``."""
     address = conninfo_to_dict(pipeline.dsn)
     behind = f"postgresql://{address['user']}:{address['password']}@127.0.0.1:{pooler}/{address['dbname']}"
     monkeypatch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", behind)
+    return behind
+
+
+@pytest.mark.parametrize("pool_mode", ["transaction"])
+def test_a_pooler_in_transaction_mode_is_refused_before_anything_is_read(
+    behind: str, pipeline: Pipeline, server: SandboxServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.connect_to(server, "admin", **FAST)
+    run_id = start(ACME)
+    with pytest.raises(AirflowFailException, match="a pooler in transaction mode stands before the server"):
+        tasks.preflight(ACME, run_id)
+    assert pipeline.query("SELECT 1 FROM landing.calls") == []
+    assert operate(["preflight"]) == 1
+    assert "error: compliance_postgres: a pooler in transaction mode" in capsys.readouterr().out
+
+
+def test_a_whole_run_works_behind_a_pooler(
+    behind: str, pipeline: Pipeline, server: SandboxServer, tmp_path: Path
+) -> None:
     take_roster(pipeline, tmp_path)
     pipeline.run(server, ACME, gates=True)
     assert_right(pipeline)

@@ -77,3 +77,21 @@ def test_the_plan_of_a_workspace_knows_the_others_of_its_connection(
     assert f"500 an hour are shared with 2 other workspaces of the connection, which take about {daily}" in caplog.text
     for workspace in (ACME, BETA):
         pipeline.release(workspace)
+
+
+def test_a_run_takes_its_share_alone_and_wants_no_more_once_it_has_ended(pipeline: Pipeline, serve: Serve) -> None:
+    server = serve(small_state(3))
+    pipeline.connect_to(server, "admin", **FAST, workspaces=[ACME], requests_per_hour=500)
+    run_id = start(ACME)
+    tasks.preflight(ACME, run_id)
+    tasks.list_workspace(ACME, run_id)
+    [unknown] = pipeline.query("SELECT * FROM integration.request_shares")
+    assert (unknown["spender"], unknown["wanted"]) == (ACME, None)
+    tasks.plan_reading(ACME, run_id)
+    [planned] = pipeline.query("SELECT * FROM integration.request_shares")
+    [plan] = pipeline.query("SELECT plan FROM integration.runs")
+    assert planned["wanted"] == plan["plan"]["requests"] > 0
+    pipeline.release(ACME)
+    [ended] = pipeline.query("SELECT * FROM integration.request_shares")
+    [sent] = pipeline.query("SELECT sum(requests) AS requests FROM integration.request_ledger")
+    assert ended["wanted"] == 0 and sum(ended["requests"]) == sent["requests"] > 0

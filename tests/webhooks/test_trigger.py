@@ -89,16 +89,41 @@ def test_events_that_came_before_it_listened_are_found(dsn: str, database: Datab
     assert sorted(found, key=str) == [{"workspace": "acme", "events": 3}, {"workspace": "beta", "events": 1}]
 
 
-def test_a_burst_is_one_announcement_when_it_is_over(dsn: str, database: Database) -> None:
+def test_the_first_of_a_burst_is_announced_at_once_and_all_others_together_when_it_is_over(
+    dsn: str, database: Database
+) -> None:
     async def during(fired: Fired) -> None:
+        await asyncio.sleep(0.3)
+        insert(database)
+        await asyncio.wait_for(until(fired, 1), 1.0)
+        # A run answers it while others come.
+        database.execute("UPDATE integration.webhook_events SET run_id = 'run', handled_at = now()")
         for _ in range(10):
             insert(database, count=20)
             await asyncio.sleep(0.1)
-        assert fired == []
-        await until(fired, 1)
+        assert len(fired) == 1
+        await until(fired, 2)
         await asyncio.sleep(1.5)
 
-    assert listen(during, trigger(quiet=1.0, longest=30)) == [{"workspace": "acme", "events": 200}]
+    assert listen(during, trigger(quiet=1.0, longest=30)) == [
+        {"workspace": "acme", "events": 1},
+        {"workspace": "acme", "events": 200},
+    ]
+
+
+def test_after_a_minute_of_rest_the_next_event_is_announced_at_once_again(dsn: str, database: Database) -> None:
+    insert(database)
+    database.execute(
+        "UPDATE integration.webhook_events SET handled_at = now(), received_at = now() - interval '2 minutes',"
+        " announced_at = now() - interval '61 seconds'"
+    )
+
+    async def during(fired: Fired) -> None:
+        await asyncio.sleep(0.3)
+        insert(database)
+        await asyncio.wait_for(until(fired, 1), 1.0)
+
+    assert listen(during, trigger(quiet=30, longest=60)) == [{"workspace": "acme", "events": 1}]
 
 
 def test_a_burst_without_end_is_announced_after_the_longest_wait(dsn: str, database: Database) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from bitbucket_compliance.commands.command_line import command, spelled
-from bitbucket_compliance.commands.environment import database
+from bitbucket_compliance.commands.environment import database, results_address
 from bitbucket_compliance.core.errors import PipelineError, one_line
 from bitbucket_compliance.core.printable import printable
 
@@ -37,9 +37,12 @@ def preflight() -> int:
 
 def _results() -> Iterator[str]:
     """The Postgres of the results, its schema and its catalogue."""
+    from bitbucket_compliance.core.own_session import require_own_session
     from bitbucket_compliance.security_tests.published import require_catalogue
 
     with database() as connection:
+        connection.commit()
+        require_own_session(connection, results_address().dsn)
         require_catalogue(connection)
         info = connection.info
         yield f"compliance_postgres: database {info.dbname} on {info.host}, schema and catalogue of this version"

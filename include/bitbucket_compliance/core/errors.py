@@ -43,6 +43,10 @@ class PostgresFull(PipelineError):
     retryable = True
 
 
+class PoolerRefused(PipelineError):
+    """A pooler in transaction mode stands before Postgres: a session's role and settings would be another's."""
+
+
 class MigrationRefused(PipelineError):
     """The database can't be brought to the schema of this version; nothing was changed."""
 

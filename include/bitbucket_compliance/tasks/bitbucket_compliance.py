@@ -11,8 +11,10 @@ import psycopg
 from structlog.contextvars import bound_contextvars
 
 from bitbucket_compliance.core.airflow_errors import AirflowFailException
-from bitbucket_compliance.core.database import Connection, connect
+from bitbucket_compliance.core.database import CONNECTION_ID, Connection, connect
 from bitbucket_compliance.core.errors import PipelineError
+from bitbucket_compliance.core.own_session import require_own_session
+from bitbucket_compliance.core.postgres_address import PostgresAddress
 from bitbucket_compliance.pipeline import extract
 from bitbucket_compliance.pipeline.gate import gate as gates
 from bitbucket_compliance.pipeline.judge import judge as judging
@@ -76,8 +78,14 @@ def _report_metrics(workspace: str, run_id: str) -> None:
 
 
 def preflight(workspace: str, run_id: str) -> None:
-    """Learn what the grant allows, and warn of what one worker alone would see."""
+    """Learn what the grant allows, and warn of what one worker alone would see.
+
+    A pooler that lends sessions by the transaction is refused here, before anything is read.
+    """
     from airflow.configuration import conf
+
+    with fail_without_retry(), closing(connect()) as connection:
+        require_own_session(connection, PostgresAddress.of_connection(CONNECTION_ID).dsn)
 
     for told in local_places(conf.get("core", "executor", fallback="")):
         log.warning("%s", told)
@@ -92,14 +100,13 @@ def list_workspace(workspace: str, run_id: str) -> None:
 
 def plan_reading(workspace: str, run_id: str) -> list[int]:
     """Choose the repositories that are due and split them into chunks; returns the numbers of the chunks."""
-    return _reading_step(
-        "plan_reading",
-        workspace,
-        run_id,
-        lambda connection, this_run, client: extract.plan_reading(
-            connection, this_run, client.limiter, client.settings.workspaces
-        ),
-    )
+
+    def plan(connection: Connection, this_run: Run, client: Any) -> list[int]:
+        chunks = extract.plan_reading(connection, this_run, client.limiter, client.settings.workspaces)
+        client.limiter.expect(extract.planned_requests(connection, this_run))
+        return chunks
+
+    return _reading_step("plan_reading", workspace, run_id, plan)
 
 
 def read_chunk(workspace: str, run_id: str, chunk: int) -> None:
@@ -147,7 +154,9 @@ def _reading_step(
         fail_without_retry(),
         skip_where_not_needed(),
         task_frame(step, workspace, run_id) as (connection, this_run),
-        bitbucket_client(connection_of(connection, this_run.workspace), **settings) as client,
+        bitbucket_client(
+            connection_of(connection, this_run.workspace), spender=this_run.workspace, **settings
+        ) as client,
     ):
         done = body(connection, this_run, client)
         lineage.note(connection, step)

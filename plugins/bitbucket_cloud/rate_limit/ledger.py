@@ -2,18 +2,26 @@
 
 Bitbucket counts the requests of an hour for each identity (support.atlassian.com, API request limits: 1,000 an hour,
 measured against the user id). A request is booked before it is sent, so that all processes together stay below the
-limit; the ledger never counts fewer requests than Bitbucket does. Requests for tokens go to another host, which does
+limit; the ledger never counts fewer requests than Bitbucket does.
+
+Spenders share an hour. Each says on whose behalf it sends (a name) and how many requests it still means to send, once
+it knows. What each may have of the rolling hour is the max-min fair share of what it has sent and still means to
+send: small demands are met whole, what is left is split evenly among the larger ones. What somebody does not need is
+free for the others, and nobody is held below its share. Requests without a spender are held by the limit alone.
+
+Requests for tokens go to another host, which does
 not count them, and are not booked: a token can be refreshed when no request is left.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +50,10 @@ WINDOW = 3600.0 + BIN + PERMIT_LIFE + TRAVEL
 STATED_FOR = timedelta(hours=1)
 #: What NearLimit says to be used already: "less than 20 % is left".
 NEAR_LIMIT = 0.8
+#: How long the share of a spender that shows no sign of life is kept for it.
+ALIVE = timedelta(minutes=90)
+#: Seconds until a spender that has had its share looks whether there is more for it.
+LOOK_AGAIN = 300.0
 #: Seconds between two deletions of old bins.
 PRUNE_EVERY = 3600.0
 
@@ -50,10 +62,11 @@ _SQL = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Permits:
-    """Requests that were booked together and not sent: the start of their bin, and how many."""
+    """Requests that were booked together and not sent: the start of their bin, how many, and for whom."""
 
     bin: datetime
     requests: int
+    spender: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,30 @@ def consumer_of(settings: Settings) -> str:
 
 
 @dataclass
+class _Spender:
+    """What is known of a spender.
+
+    Attributes:
+        seen_at: when it last asked for requests.
+        wanted: requests that it still means to send; None: not known yet, taken for more than there are.
+        bins: what it booked, by the start of the bin, of the bins that still count.
+    """
+
+    seen_at: datetime
+    wanted: int | None = None
+    bins: dict[datetime, int] = field(default_factory=dict)
+
+    @property
+    def sent(self) -> int:
+        return sum(self.bins.values())
+
+    @property
+    def demand(self) -> float:
+        """Of the rolling hour: what it sent and still means to send."""
+        return math.inf if self.wanted is None else self.sent + self.wanted
+
+
+@dataclass
 class _Consumer:
     """What is kept of one consumer, as it was read at ``moment``.
 
@@ -105,6 +142,7 @@ class _Consumer:
         stated_limit, stated_at: requests an hour as Bitbucket's headers stated them, and when.
         paused_at, paused_until: the newest pause.
         pauses_in_a_row: pauses since the last success.
+        spenders: those who said on whose behalf they send, by name.
     """
 
     moment: datetime
@@ -114,9 +152,31 @@ class _Consumer:
     paused_at: datetime | None = None
     paused_until: datetime | None = None
     pauses_in_a_row: int = 0
+    spenders: dict[str, _Spender] = field(default_factory=dict)
 
     def copy(self) -> _Consumer:
-        return replace(self, bins=dict(self.bins))
+        spenders = {name: replace(one, bins=dict(one.bins)) for name, one in self.spenders.items()}
+        return replace(self, bins=dict(self.bins), spenders=spenders)
+
+    def spender(self, name: str) -> _Spender:
+        """That of a name, which shows a sign of life."""
+        found = self.spenders.setdefault(name, _Spender(self.moment))
+        found.seen_at = self.moment
+        return found
+
+    def allowance(self, name: str, limit: int, wanted: int) -> int:
+        """How many more requests of the rolling hour a spender may book, as far as its share goes; may be below 0."""
+        own = self.spender(name)
+        live = {other: one for other, one in self.spenders.items() if one.seen_at > self.moment - ALIVE}
+        left: float = limit - (self.used - sum(one.sent for one in live.values()))
+        own_demand = max(own.demand, own.sent + wanted)
+        demands = sorted([own_demand, *(one.demand for other, one in live.items() if other != name)])
+        for number, demand in enumerate(demands):
+            level = left / (len(demands) - number)
+            if demand > level:
+                return int(min(own_demand, max(level, 1.0))) - own.sent
+            left -= demand
+        return int(own_demand) - own.sent
 
     @property
     def used(self) -> int:
@@ -133,11 +193,22 @@ class _Consumer:
             return self.stated_limit if self.stated_at > self.moment - STATED_FOR else own
         return own
 
-    def book(self, requests: int) -> Permits:
+    def seconds_until_share_changes(self, name: str) -> float:
+        """Until what a spender booked first counts no longer; sooner, for the others may need less meanwhile."""
+        ends = [
+            (start - self.moment).total_seconds() + WINDOW for start, sent in self.spender(name).bins.items() if sent
+        ]
+        return max(1.0, min([LOOK_AGAIN, *ends]))
+
+    def book(self, requests: int, spender: str = "") -> Permits:
         start = datetime.fromtimestamp(self.moment.timestamp() // BIN * BIN, UTC)
         if requests:
             self.bins[start] = self.bins.get(start, 0) + requests
-        return Permits(start, requests)
+            if spender:
+                one = self.spender(spender)
+                one.bins[start] = one.bins.get(start, 0) + requests
+                one.wanted = None if one.wanted is None else max(0, one.wanted - requests)
+        return Permits(start, requests, spender)
 
     def give_back(self, unsent: list[Permits]) -> None:
         """Take permits out of their bins again; the list is emptied, so that a repeat takes nothing out twice."""
@@ -145,6 +216,10 @@ class _Consumer:
             permits = unsent.pop()
             if permits.bin in self.bins:
                 self.bins[permits.bin] = max(0, self.bins[permits.bin] - permits.requests)
+            one = self.spenders.get(permits.spender)
+            if one is not None and permits.bin in one.bins:
+                one.bins[permits.bin] = max(0, one.bins[permits.bin] - permits.requests)
+                one.wanted = None if one.wanted is None else one.wanted + permits.requests
 
     def seconds_until_free(self, requests: int, limit: int) -> float:
         """Until so many requests are free, if no others are booked; 0 where they are already."""
@@ -158,6 +233,8 @@ class _Consumer:
     def forget_old_bins(self) -> None:
         first = self.moment - timedelta(seconds=WINDOW)
         self.bins = {start: requests for start, requests in self.bins.items() if start > first}
+        for one in self.spenders.values():
+            one.bins = {start: requests for start, requests in one.bins.items() if start > first}
 
 
 class Ledger(ABC):
@@ -204,29 +281,50 @@ class Ledger(ABC):
             # A datetime counts microseconds: a shorter wait would not move the clock.
             self._sleep(max(seconds, 0.001))
 
-    def reserve(self, wanted: int, own_limit: int | None, unsent: Sequence[Permits] = ()) -> Booking:
+    def reserve(self, wanted: int, own_limit: int | None, unsent: Sequence[Permits] = (), spender: str = "") -> Booking:
         """Book up to ``wanted`` requests.
 
         Args:
             wanted: how many, at least 1.
             own_limit: requests an hour where Bitbucket states none; None books whatever is wanted.
             unsent: permits of earlier bookings that come back with this one.
+            spender: on whose behalf; no more than its share is booked.
         """
         coming_back = list(unsent)
 
         def work(consumer: _Consumer) -> Booking:
             consumer.give_back(coming_back)
             limit = consumer.limit(own_limit)
-            granted = wanted if limit is None else max(0, min(wanted, limit - consumer.used))
-            permits = consumer.book(granted)
+            free = wanted if limit is None else max(0, min(wanted, limit - consumer.used))
+            share = consumer.allowance(spender, limit, wanted) if spender and limit is not None else wanted
+            granted = max(0, min(free, share))
+            permits = consumer.book(granted, spender)
             use = Use(consumer.used, limit)
             if granted or limit is None:
                 return Booking(permits, use, consumer.pause)
+            if share <= 0:
+                again = consumer.seconds_until_share_changes(spender)
+                return Booking(permits, use, consumer.pause, again, again)
             quarter = max(1, min(limit // 4, 250))
+            if spender and (still := consumer.spender(spender).wanted) is not None:
+                quarter = max(1, min(quarter, still))
             waits = [consumer.seconds_until_free(requests, limit) for requests in (1, quarter)]
             return Booking(permits, use, consumer.pause, *waits)
 
         return self._change(work)
+
+    def expect(self, spender: str, requests: int) -> None:
+        """Keep how many requests a spender still means to send, from now on."""
+        self.expect_all({spender: requests})
+
+    def expect_all(self, expected: Mapping[str, int | None]) -> None:
+        """The same of several; None: it is not known, and an even share is kept."""
+
+        def work(consumer: _Consumer) -> None:
+            for spender, requests in expected.items():
+                consumer.spender(spender).wanted = requests
+
+        self._change(work)
 
     def give_back(self, unsent: Sequence[Permits]) -> None:
         """Take permits that were never used out of the ledger again."""
@@ -287,6 +385,15 @@ class Ledger(ABC):
         self._change(work)
 
 
+def _bins(starts: Sequence[int], requests: Sequence[int]) -> dict[datetime, int]:
+    """Requests by the start of their bin, from starts in seconds since 1970."""
+    return dict(zip((datetime.fromtimestamp(start, UTC) for start in starts), requests, strict=True))
+
+
+def _spender(seen_at: str, wanted: int | None, bins: Sequence[int], requests: Sequence[int]) -> _Spender:
+    return _Spender(datetime.fromisoformat(seen_at).astimezone(UTC), wanted, _bins(bins, requests))
+
+
 class MemoryLedger(Ledger):
     """A ledger of this process alone, for a client without a database."""
 
@@ -344,13 +451,34 @@ class PostgresLedger(Ledger):
 
     def _read(self, connection: Connection) -> _Consumer:
         row = dict(one_row(self._run(connection, "read.sql", window=WINDOW)))
-        starts = [datetime.fromtimestamp(start, UTC) for start in row.pop("bins")]
-        return _Consumer(bins=dict(zip(starts, row.pop("requests"), strict=True)), **row)
+        spenders = {name: _spender(**one) for name, one in row.pop("spenders").items()}
+        bins = _bins(row.pop("bins"), row.pop("requests"))
+        consumer = _Consumer(bins=bins, spenders=spenders, **row)
+        consumer.forget_old_bins()
+        return consumer
 
     def _save(self, connection: Connection, before: _Consumer, after: _Consumer) -> None:
         changed = {start: count for start, count in after.bins.items() if count != before.bins.get(start)}
-        row = {name: value for name, value in vars(after).items() if name not in ("bins", "moment")}
-        self._run(connection, "save.sql", bins=list(changed), requests=list(changed.values()), **row)
+        row = {name: value for name, value in vars(after).items() if name not in ("bins", "moment", "spenders")}
+        spenders = [
+            {
+                "spender": name,
+                "seen_at": one.seen_at.isoformat(),
+                "wanted": one.wanted,
+                "bins": [int(start.timestamp()) for start in one.bins],
+                "requests": list(one.bins.values()),
+            }
+            for name, one in after.spenders.items()
+            if one != before.spenders.get(name)
+        ]
+        self._run(
+            connection,
+            "save.sql",
+            bins=list(changed),
+            requests=list(changed.values()),
+            spenders=json.dumps(spenders),
+            **row,
+        )
 
     def _prune(self, connection: Connection) -> None:
         if self.seconds() - self._pruned_at > PRUNE_EVERY:

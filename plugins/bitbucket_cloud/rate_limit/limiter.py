@@ -71,6 +71,7 @@ class RateLimiter:
         self.pauses = Pauses(settings, ledger)
         self._conn_id = settings.conn_id
         self._own_limit = settings.requests_per_hour or None
+        self._spender = settings.spender
         self._ledger = ledger
         self._is_told_limit = settings.auth == ACCESS_TOKEN
         self._stated: int | None = None
@@ -101,6 +102,15 @@ class RateLimiter:
         """Requests that may be sent now; None: no limit. Raises as ``limit`` does."""
         use = self._ledger.use(self._own_limit)
         return None if use.limit is None else max(0, use.limit - use.used + self._in_stock())
+
+    def expect(self, requests: int) -> None:
+        """Say how many requests the client's spender still means to send: its share of the hour follows from that.
+
+        Raises:
+            DatabaseUnavailable: the ledger can't be reached.
+        """
+        if self._spender:
+            self._ledger.expect(self._spender, requests)
 
     def acquire(self) -> Entry:
         """Wait until a request may be sent, and spend a permit on it; the entry is passed to ``settle`` afterwards.
@@ -183,7 +193,7 @@ class RateLimiter:
     def close(self) -> None:
         """Give back the permits that weren't used, and the connection to the ledger."""
         with self._lock:
-            unsent = [Permits(block.bin, block.left) for block in self._blocks]
+            unsent = [Permits(block.bin, block.left, self._spender) for block in self._blocks]
             self._blocks.clear()
         # Without the ledger they stay counted: too many are safe.
         with contextlib.suppress(DatabaseUnavailable):
@@ -224,7 +234,9 @@ class RateLimiter:
         """Reserve a block, handing in what is left of old ones; the caller holds ``_refilling``."""
         # Before the booking, so that no permit is older than it seems.
         born = self._ledger.seconds()
-        booking = self._ledger.reserve(self._wanted(), self._own_limit, self._take_old(born - PERMIT_LIFE))
+        booking = self._ledger.reserve(
+            self._wanted(), self._own_limit, self._take_old(born - PERMIT_LIFE), self._spender
+        )
         granted, use = booking.permits.requests, booking.use
         with self._lock:
             if granted:
@@ -243,13 +255,20 @@ class RateLimiter:
         with self._lock:
             old = [block for block in self._blocks if block.born <= oldest and block.left]
             self._blocks = deque(block for block in self._blocks if block.born > oldest and block.left)
-            unsent = [Permits(block.bin, block.left) for block in old]
+            unsent = [Permits(block.bin, block.left, self._spender) for block in old]
             for block in old:
                 block.left = 0
             return unsent
 
     def _used_up(self, booking: Booking) -> RateLimited:
         resume_at = self._ledger.now() + timedelta(seconds=booking.resume_in)
+        if booking.use.limit is not None and booking.use.used < booking.use.limit:
+            return RateLimited(
+                f"{self._spender} has had its share of the {booking.use.limit} requests that Airflow connection "
+                f"{self._conn_id} may send in an hour; the rest is kept for others who share them; it asks again at "
+                f"{resume_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
+                resume_at=resume_at,
+            )
         return RateLimited(
             f"Airflow connection {self._conn_id} has used {booking.use.used} of the {booking.use.limit} requests it "
             f"may send in an hour; it can go on at {resume_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",

@@ -6,9 +6,9 @@ requests as the connection allows. Each may raise ``WaitForRequests`` when the h
 it goes on where it stopped.
 """
 
-from bitbucket_compliance.pipeline.extract.plan.plan import plan_reading
+from bitbucket_compliance.pipeline.extract.plan.plan import plan_reading, planned_requests
 from bitbucket_compliance.pipeline.extract.preflight import preflight
 from bitbucket_compliance.pipeline.extract.repositories.reader import read_chunk
 from bitbucket_compliance.pipeline.extract.workspace import list_workspace
 
-__all__ = ["list_workspace", "plan_reading", "preflight", "read_chunk"]
+__all__ = ["list_workspace", "plan_reading", "planned_requests", "preflight", "read_chunk"]

@@ -85,6 +85,7 @@ def finish_run(workspace: str, run_id: str) -> str | None:
         workspace = workspace_of(connection, run_id, workspace)
         keys = {"workspace": workspace, "run_id": run_id}
         give_lease_back(connection, workspace, run_id)
+        run_sql(connection, "pipeline/run/want_no_more.sql", keys)
         closed = run_sql(connection, "pipeline/run/close_run.sql", keys).fetchone()
         release_events(connection, workspace, run_id)
     if closed is None or closed["status"] in ("published", "superseded"):

@@ -1,5 +1,6 @@
--- Purpose: the workspaces whose events wait, and for which of them a run is to be asked for now: when none came for so
--- many seconds, or the first has been waiting for so many, and no run of the workspace is at work.
+-- Purpose: the workspaces whose events wait, and for which of them a run is to be asked for now: at once where none was
+-- asked for within a minute, else when none came for so many seconds, or the first has been waiting for so many; and no
+-- run of the workspace is at work.
 
 CREATE FUNCTION integration.announce_events(
     quiet_seconds double precision, longest_seconds double precision, silent_seconds double precision
@@ -27,6 +28,14 @@ AS $announced$
             (
                 waiting.last_at <= clock_timestamp() - make_interval(secs => quiet_seconds)
                 OR waiting.first_at <= clock_timestamp() - make_interval(secs => longest_seconds)
+                OR NOT EXISTS (
+                    SELECT 1
+                    FROM integration.webhook_events AS earlier
+                    WHERE
+                        earlier.workspace = waiting.workspace
+                        AND earlier.received_at > clock_timestamp() - interval '15 minutes'
+                        AND earlier.announced_at > clock_timestamp() - interval '1 minute'
+                )
             )
             -- After a disconnect nobody could answer them; a polling run takes them in when it is connected again.
             AND EXISTS (

@@ -136,6 +136,12 @@ def plan_reading(connection: Connection, run: Run, budget: Budget, workspaces: S
     return list(range(max((row["last_chunk"] for row in planned), default=0) + 1))
 
 
+def planned_requests(connection: Connection, run: Run) -> int:
+    """The requests that the run's plan estimates."""
+    query = "SELECT (plan ->> 'requests')::integer AS requests FROM integration.runs WHERE run_id = %s"
+    return int(one_row(connection.execute(query, (run.run_id,)))["requests"])
+
+
 def _shared(connection: Connection, run: Run, workspaces: Sequence[str]) -> Shared:
     others = sorted({kept_as(connection, named) for named in workspaces} - {run.workspace})
     taken = one_row(run_sql(connection, f"{_SQL}/shared.sql", {**run.keys, "workspaces": others}))

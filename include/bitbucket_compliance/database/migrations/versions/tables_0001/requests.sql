@@ -37,6 +37,25 @@ COMMENT ON COLUMN integration.request_budgets.paused_until IS 'Until when no pro
 COMMENT ON COLUMN integration.request_budgets.pauses_in_a_row IS 'Pauses since the last success.';
 COMMENT ON COLUMN integration.request_budgets.updated_at IS 'When the row was last written or locked.';
 
+CREATE TABLE integration.request_shares (
+    consumer text NOT NULL,
+    spender text NOT NULL,
+    seen_at timestamptz NOT NULL,
+    wanted int CHECK (wanted >= 0),
+    bins bigint[] NOT NULL DEFAULT '{}',
+    requests int[] NOT NULL DEFAULT '{}',
+    PRIMARY KEY (consumer, spender)
+);
+COMMENT ON TABLE integration.request_shares IS
+'What each spender, a workspace, has booked of a consumer''s rolling hour and still means to send: its share follows from that.';
+COMMENT ON COLUMN integration.request_shares.consumer IS 'As in request_ledger.';
+COMMENT ON COLUMN integration.request_shares.spender IS 'On whose behalf requests are sent.';
+COMMENT ON COLUMN integration.request_shares.seen_at IS
+'When it last asked for requests; a share is kept for 90 minutes after that.';
+COMMENT ON COLUMN integration.request_shares.wanted IS 'Requests that it still means to send; null: not known yet.';
+COMMENT ON COLUMN integration.request_shares.bins IS 'Starts of the ten seconds in which it booked, in seconds since 1970.';
+COMMENT ON COLUMN integration.request_shares.requests IS 'Requests booked in each of them.';
+
 CREATE TABLE integration.refused_listings (
     consumer text,
     path text,
@@ -69,5 +88,6 @@ COMMENT ON COLUMN integration.key_origins.bound_at IS 'When.';
 
 GRANT SELECT, INSERT, UPDATE ON TABLE integration.refused_listings, integration.key_origins
 TO compliance_pipeline, compliance_console;
-GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.request_ledger, integration.request_budgets
+GRANT SELECT, INSERT, UPDATE, DELETE
+ON TABLE integration.request_ledger, integration.request_budgets, integration.request_shares
 TO compliance_pipeline, compliance_console;

@@ -1,0 +1,52 @@
+"""The files for Kubernetes name variables, Secrets and commands that there are."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from bitbucket_compliance import commands as _commands  # noqa: F401 - registers them
+from bitbucket_compliance.commands.command_line import COMMANDS, INSTALLED
+from tests.conftest import ROOT
+
+FOLDER = ROOT / "docs/kubernetes"
+VALUES: dict[str, Any] = yaml.safe_load((FOLDER / "values.yaml").read_text())
+JOB: dict[str, Any] = yaml.safe_load((FOLDER / "upgrade_job.yaml").read_text())
+README = (FOLDER / "README.md").read_text()
+
+
+def container() -> dict[str, Any]:
+    [only] = JOB["spec"]["template"]["spec"]["containers"]
+    return dict(only)
+
+
+def test_every_variable_is_one_that_the_project_reads() -> None:
+    named = [one["envName"] for one in VALUES["secret"]] + [one["name"] for one in VALUES["env"] + container()["env"]]
+    known = (ROOT / "docker-compose.yaml").read_text()
+    assert [name for name in named if not re.search(rf"^ +{name}:", known, re.MULTILINE)] == []
+    assert len({one["envName"] for one in VALUES["secret"]}) == len(VALUES["secret"])
+
+
+def test_no_secret_stands_in_the_values_and_each_is_told_of() -> None:
+    secrets = {one["secretName"] for one in VALUES["secret"]}
+    secrets |= {one["valueFrom"]["secretKeyRef"]["name"] for one in container()["env"]}
+    secrets |= {VALUES[name] for name in ("fernetKeySecretName", "apiSecretKeySecretName", "jwtSecretName")}
+    secrets.add(VALUES["data"]["metadataSecretName"])
+    assert [name for name in secrets if f"`{name}`" not in README] == []
+    assert not {one["name"] for one in VALUES["env"]} & {"COMPLIANCE_VAULT_KEY", "COMPLIANCE_WEBHOOK_KEY"}
+
+
+def test_the_login_that_migrates_is_for_the_job_alone() -> None:
+    assert "OWNER" not in (FOLDER / "values.yaml").read_text()
+    program, command = container()["command"]
+    assert program == INSTALLED and command in COMMANDS
+
+
+def test_nothing_that_has_to_last_is_written_to_a_pods_disk_and_every_pod_has_a_size() -> None:
+    places = {one["name"]: one["value"] for one in VALUES["env"]}
+    for name in ("COMPLIANCE_EVIDENCE_URL", "COMPLIANCE_EXPORT_TARGET", "COMPLIANCE_DATA_DOCS_URL"):
+        assert places[name].startswith("s3://"), name
+    for pod in ("workers", "scheduler", "dagProcessor", "triggerer", "apiServer"):
+        assert VALUES[pod]["resources"]["limits"]["memory"], pod
