@@ -194,7 +194,7 @@ sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORK
 verify: setup ## whether everything that was published and decided is as it was recorded: [WORKSPACE=slug] [HEAD=sha256]
 	@$(LOCAL) verify
 
-grant-auditor: setup ## let a database login read a workspace, or list who may: [LOGIN=name WORKSPACE=slug [FROM=2026-01-01] [TO=2026-06-30] [REVOKE=1]]
+grant-auditor: setup ## let a database login read a workspace, or list who may: [LOGIN=name] [WORKSPACE=slug] [FROM=2026-01-01] [TO=2026-06-30] [REVOKE=yes]
 	@$(LOCAL) grant-auditor
 
 explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT=name [AT=2026-03-31] [WORKSPACE=slug]
