@@ -1,10 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies clean
-=======
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks bench-fairness screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore clean
->>>>>>> ops
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -210,7 +206,7 @@ sandbox: setup ## the stand-in for Bitbucket alone, on port 8990 or PORT=n (WORK
 verify: setup ## whether everything that was published and decided is as it was recorded: [WORKSPACE=slug] [HEAD=sha256]
 	@$(LOCAL) verify
 
-grant-auditor: setup ## let a database login read a workspace, or list who may: [LOGIN=name WORKSPACE=slug [FROM=2026-01-01] [TO=2026-06-30] [REVOKE=1]]
+grant-auditor: setup ## let a database login read a workspace, or list who may: [LOGIN=name] [WORKSPACE=slug] [FROM=2026-01-01] [TO=2026-06-30] [REVOKE=yes]
 	@$(LOCAL) grant-auditor
 
 audit: setup ## write what an auditor signs off from, with a program that checks it: WORKSPACE=slug FROM=2026-01-01 TO=2026-06-30 [SEED=text] [FRAMEWORK=name] [PEOPLE=1] [OUT=folder]
