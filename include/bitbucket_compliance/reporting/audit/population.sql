@@ -1,5 +1,5 @@
--- Purpose: how many changes of the period a sample is drawn from, and the digest of them all: SHA-256 of their digests in
--- the order of their keys, a line each.
+-- Purpose: how many changes of the period a sample is drawn from, and the digest of them all: SHA-256 of their digests
+-- in the order of their keys, a line each.
 
 SELECT
     count(*) AS population,
@@ -9,7 +9,7 @@ SELECT
                 coalesce(
                     string_agg(
                         drawn.row_digest, E'\n'
-                        ORDER BY drawn.sample_key COLLATE "C", drawn.row_digest COLLATE "C"
+                        ORDER BY convert_to(drawn.sample_key, 'UTF8'), decode(drawn.row_digest, 'hex')
                     ),
                     ''
                 ),

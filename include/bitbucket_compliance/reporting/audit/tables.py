@@ -91,7 +91,7 @@ def _columns(connection: Connection, part: Part, keys: Mapping[str, Any]) -> tup
 
 def _lines(
     connection: Connection, part: Part, columns: tuple[Column, ...], keys: Mapping[str, Any]
-) -> Iterator[memoryview | bytes]:
+) -> Iterator[bytes | bytearray | memoryview]:
     cells = sql.SQL(", ").join(sql.SQL("body ->> {}").format(sql.Literal(column.name)) for column in columns)
     statement = sql.SQL(
         "COPY (SELECT {} FROM (SELECT to_jsonb(part) AS body FROM ({}) AS part) AS rows) TO STDOUT (FORMAT csv)"
@@ -101,7 +101,7 @@ def _lines(
 
 
 def _query(part: Part) -> sql.SQL:
-    return sql.SQL(part.query.decode())  # type: ignore[arg-type]
+    return sql.SQL(part.query.decode())
 
 
 def _hidden(line: bytes, part: Part, columns: tuple[Column, ...], pseudonyms: Pseudonyms) -> bytes:
