@@ -36,14 +36,14 @@ def audit_package(
     from bitbucket_compliance.reporting.audit.model import AuditRefused, AuditRequest
     from bitbucket_compliance.reporting.audit.package import package
 
-    try:
-        days = date.fromisoformat(first_day.strip()), date.fromisoformat(last_day.strip())
-    except ValueError:
-        told = printable(f"{first_day[:40]} to {last_day[:40]}")
-        raise AuditRefused(f"from and to: {told}: write both days as 2026-03-31") from None
-    request = AuditRequest(workspace.strip().lower(), *days, seed.strip(), framework.strip(), people == "True")
-    folder = target_folder(target.strip())
     with tempfile.TemporaryDirectory(prefix="audit-") as own, compliance_postgres() as connection:
+        try:
+            days = date.fromisoformat(first_day.strip()), date.fromisoformat(last_day.strip())
+        except ValueError:
+            told = printable(f"{first_day[:40]} to {last_day[:40]}")
+            raise AuditRefused(f"from and to: {told}: write both days as 2026-03-31") from None
+        request = AuditRequest(workspace.strip().lower(), *days, seed.strip(), framework.strip(), people == "True")
+        folder = target_folder(target.strip())
         # Only a folder of this machine can be renamed into its place.
         is_local = isinstance(folder, PosixPath)
         made = package(connection, request, folder if is_local else Path(own), read_kept)

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-
 from airflow.sdk.exceptions import AirflowFailException
 
 from bitbucket_compliance.tasks.audit_package import audit_package

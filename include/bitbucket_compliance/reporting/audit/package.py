@@ -17,6 +17,7 @@ from bitbucket_compliance.core.database import Connection, configure, one_row, r
 from bitbucket_compliance.core.errors import EvidenceStoreUnavailable
 from bitbucket_compliance.reporting.audit.files import PackageFolder, zipped
 from bitbucket_compliance.reporting.audit.model import FORMAT, AuditRefused, AuditRequest
+from bitbucket_compliance.reporting.audit.oscal import write_oscal
 from bitbucket_compliance.reporting.audit.page import page
 from bitbucket_compliance.reporting.audit.parts import PARTS, Part
 from bitbucket_compliance.reporting.audit.pseudonyms import Pseudonyms
@@ -115,6 +116,7 @@ class _Writer:
         sample, about_sample = self._sample()
         write_dictionary(self.folder, [*tables, sample])
         write_record(self.connection, self.folder, self.keys, people=self.request.people)
+        write_oscal(self.connection, self.folder, self.request, now, self.pseudonyms)
         evidence = self._evidence()
         chains = self._chains()
         about = {
