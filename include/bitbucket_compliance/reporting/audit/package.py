@@ -248,6 +248,9 @@ def _check(connection: Connection, request: AuditRequest) -> datetime:
     ]
     if request.framework and request.framework not in frameworks:
         raise AuditRefused(f"framework {request.framework!r} is unknown; there are: {', '.join(frameworks)}")
+    may = "SELECT has_table_privilege('compliance.member_employment', 'SELECT') AS may"
+    if request.people and not one_row(connection.execute(may))["may"]:
+        raise AuditRefused("this role may not see people's data: leave PEOPLE out, or use a role that may")
     if os.sep in request.workspace:
         raise AuditRefused(f"{request.workspace!r} is no workspace slug")
     return now
