@@ -78,11 +78,12 @@ def _package(dsn: str, out: Path, flags: list[str], goals: Goals) -> None:
     size = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
     [archive] = out.glob("*.zip")
     print(f"{flags[-1]}: {size / 2**20:,.0f} MB, zip {archive.stat().st_size / 2**20:,.0f} MB")
+    print(f"{flags[-1]}: package: {seconds:.0f} s, {memory:,.0f} MB", flush=True)
     goals.add(f"{flags[-1]}: package: seconds", seconds, 120)
     goals.add(f"{flags[-1]}: package: memory of the process, MB", memory, 300)
     seconds, memory = _timed([sys.executable, "-I", "-S", str(folder / "verify.py")], dict(os.environ))
     goals.add(f"{flags[-1]}: verify.py: seconds", seconds, 30)
-    print(f"{flags[-1]}: verify.py takes {memory:,.0f} MB")
+    print(f"{flags[-1]}: verify.py: {seconds:.0f} s, {memory:,.0f} MB", flush=True)
 
 
 def _timed(program: list[str], environment: dict[str, str]) -> tuple[float, float]:
