@@ -120,9 +120,11 @@ integration.note_publication       x        -       -      -      -      -
 integration.rename_workspace       x        -       -      -      -      -
 integration.record_batch           -        -       -      -      -      -
 integration.note_record            -        -       -      -      -      -
-integration.recorded_tables        -        -       -      -      -      -
-integration.row_digest             -        -       -      -      -      -
+integration.recorded_tables        x        -       -      -      -      -
+integration.row_digest             x        -       -      -      -      -
 integration.row_key                -        -       -      -      -      -
+integration.record_lines           x        -       -      -      -      -
+integration.record_today           x        -       -      -      -      -
 integration.link_digest            -        -       -      -      -      -
 integration.seal_record            x        x       -      -      -      -
 integration.verify_record          x        x       -      -      -      -

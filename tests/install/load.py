@@ -18,6 +18,7 @@ DAGS = {
     "bitbucket_events",
     "bitbucket_schedule",
     "bitbucket_webhooks",
+    "audit_package",
     "export_results",
     "housekeeping",
     "notification_digest",

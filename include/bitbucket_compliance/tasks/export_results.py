@@ -27,11 +27,11 @@ def export_results(name: str, workspace: str, at: str, run_id: str, target: str)
     from bitbucket_compliance.reporting.exports.snapshot.read import ExportRequest
 
     with compliance_postgres() as connection:
-        folder = _folder(target.strip())
+        folder = target_folder(target.strip())
         return [one.file for one in export(connection, name, ExportRequest(workspace, at, run_id), folder)]
 
 
-def _folder(wanted: str) -> Path:
+def target_folder(wanted: str) -> Path:
     """A folder of the worker's, or a place in an object store: it has the methods of a Path, whatever is behind it.
 
     Raises:

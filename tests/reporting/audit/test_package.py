@@ -19,6 +19,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from bitbucket_compliance.core.database import connect
+from bitbucket_compliance.registry.evidence.submit import submit
 from bitbucket_compliance.registry.evidence_files.store import read_kept
 from bitbucket_compliance.reporting.audit.model import AuditRefused, AuditRequest
 from bitbucket_compliance.reporting.audit.package import Packaged, package, size_of
@@ -28,6 +29,7 @@ from sandbox.process import SandboxServer
 from tests.databases import copied
 from tests.harness import Pipeline, bitbucket_connection
 from tests.pipeline.small import ACME, small_state, whole_run, write_csv
+from tests.registry.files import picture
 
 TODAY = datetime.now(UTC).date()
 Intruder = psycopg.Connection[dict[str, Any]]
@@ -51,6 +53,16 @@ def judged(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory)
         whole_run(pipeline, server)
         states = [(f"person-{n}@example.com", "No") for n in range(3)]
         pipeline.take("mfa", write_csv(folder / "mfa.csv", "Email,Two-step verification", states))
+        with connect() as connection:
+            submit(
+                connection,
+                ("shot.png", picture()),
+                test_id="workspace_mfa_enforced",
+                workspace=ACME,
+                captured_on=TODAY,
+                submitted_by="os:tester",
+                note="what Person 1 sees",
+            )
         server.state.workspaces[0].repositories[1].restrictions = []
         whole_run(pipeline, server)
         yield pipeline
@@ -246,6 +258,29 @@ def test_a_file_that_the_manifest_does_not_name_is_found(whole: Path, tmp_path: 
     (folder / "more.txt").write_text("one more")
     code, told = verify(folder)
     assert code == 1 and "index.html is not the one" in told and "more.txt is not named" in told
+
+
+def test_a_swapped_file_of_evidence_is_found(whole: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(whole, tmp_path / "copy"))
+    [kept] = (folder / "evidence").glob("*.png")
+    name = f"evidence/{kept.name}"
+    kept.write_text("before")  # a picture is no text that could be changed
+    rewrite(folder, name, lambda _: "another file")
+    code, told = verify(folder)
+    assert code == 1 and "its file is not the one that was handed in" in told, told
+
+
+def test_a_file_of_evidence_that_was_swapped_in_the_store_is_found(judged: Pipeline, tmp_path: Path) -> None:
+    [row] = judged.query("SELECT storage_url FROM registry.evidence WHERE storage_url LIKE '%%.png'", [])
+    kept = Path(row["storage_url"].removeprefix("file://"))
+    before = kept.read_bytes()
+    kept.write_bytes(picture() + b"another")
+    try:
+        found = made(tmp_path)
+    finally:
+        kept.write_bytes(before)
+    code, told = verify(found.folder)
+    assert code == 1 and "was changed" in told and found.problems, told
 
 
 def test_a_chosen_seed_draws_another_sample_and_is_redrawn(tmp_path: Path, judged: Pipeline) -> None:

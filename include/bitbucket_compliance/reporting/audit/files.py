@@ -32,7 +32,7 @@ class Output:
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._digest, self.bytes = file, hashlib.sha256(), 0
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Add bytes."""
         self._file.write(data)
         self._digest.update(data)

@@ -17,6 +17,7 @@ from bitbucket_compliance.core.database import Connection, configure, one_row, r
 from bitbucket_compliance.core.errors import EvidenceStoreUnavailable
 from bitbucket_compliance.reporting.audit.files import PackageFolder, zipped
 from bitbucket_compliance.reporting.audit.model import FORMAT, AuditRefused, AuditRequest
+from bitbucket_compliance.reporting.audit.oscal import write_oscal
 from bitbucket_compliance.reporting.audit.page import page
 from bitbucket_compliance.reporting.audit.parts import PARTS, Part
 from bitbucket_compliance.reporting.audit.pseudonyms import Pseudonyms
@@ -115,6 +116,7 @@ class _Writer:
         sample, about_sample = self._sample()
         write_dictionary(self.folder, [*tables, sample])
         write_record(self.connection, self.folder, self.keys, people=self.request.people)
+        write_oscal(self.connection, self.folder, self.request, now, self.pseudonyms)
         evidence = self._evidence()
         chains = self._chains()
         about = {
@@ -246,6 +248,9 @@ def _check(connection: Connection, request: AuditRequest) -> datetime:
     ]
     if request.framework and request.framework not in frameworks:
         raise AuditRefused(f"framework {request.framework!r} is unknown; there are: {', '.join(frameworks)}")
+    may = "SELECT has_table_privilege('compliance.member_employment', 'SELECT') AS may"
+    if request.people and not one_row(connection.execute(may))["may"]:
+        raise AuditRefused("this role may not see people's data: leave PEOPLE out, or use a role that may")
     if os.sep in request.workspace:
         raise AuditRefused(f"{request.workspace!r} is no workspace slug")
     return now

@@ -1,24 +1,7 @@
--- Purpose: how many changes of the period a sample is drawn from, and the digest of them all: SHA-256 of their digests in
--- the order of their keys, a line each.
+-- Purpose: how many changes of the period a sample is drawn from, and the digest of them all: SHA-256 of their digests
+-- in the order of their keys, a line each.
 
-SELECT
-    count(*) AS population,
-    encode(
-        sha256(
-            convert_to(
-                coalesce(
-                    string_agg(
-                        drawn.row_digest, E'\n'
-                        ORDER BY drawn.sample_key COLLATE "C", drawn.row_digest COLLATE "C"
-                    ),
-                    ''
-                ),
-                'UTF8'
-            )
-        ),
-        'hex'
-    ) AS digest
-FROM (
+WITH drawn AS MATERIALIZED (
     SELECT
         changes.repository_id || CASE changes.kind
             WHEN 'pull_request' THEN '#' || changes.pull_request_id
@@ -31,4 +14,23 @@ FROM (
         AND changes.in_scope
         AND changes.merged_on >= %(starts_at)s
         AND changes.merged_on < %(ends_at)s
-) AS drawn;
+)
+
+SELECT
+    count(*) AS population,
+    encode(
+        sha256(
+            convert_to(
+                coalesce(
+                    string_agg(
+                        drawn.row_digest, E'\n'
+                        ORDER BY convert_to(drawn.sample_key, 'UTF8'), decode(drawn.row_digest, 'hex')
+                    ),
+                    ''
+                ),
+                'UTF8'
+            )
+        ),
+        'hex'
+    ) AS digest
+FROM drawn;

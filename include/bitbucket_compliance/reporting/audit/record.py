@@ -58,7 +58,7 @@ def write_record(connection: Connection, folder: PackageFolder, keys: Mapping[st
                 _copy(connection, statement, values, out)
 
 
-def _copy(connection: Connection, statement: sql.Composable, values: Mapping[str, Any], out: Output) -> None:
+def _copy(connection: Connection, statement: sql.SQL | sql.Composed, values: Mapping[str, Any], out: Output) -> None:
     with connection.cursor() as cursor, cursor.copy(statement, values) as copy:
         for line in copy:
             out.write(line)

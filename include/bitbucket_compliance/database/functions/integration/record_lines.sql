@@ -1,5 +1,5 @@
--- Purpose: what the record of a workspace holds (empty: of what belongs to none), for whoever works its links out again:
--- each row that was noted, in the order in which links seal them; those that no link seals yet come last.
+-- Purpose: what the record of a workspace holds (empty: of what belongs to none), for whoever works its links out
+-- again: each row that was noted, in the order in which links seal them; those that no link seals yet come last.
 
 CREATE FUNCTION integration.record_lines(of_workspace text)
 RETURNS TABLE (link bigint, row_number bigint, relation text, key_sha256 text, digest text)

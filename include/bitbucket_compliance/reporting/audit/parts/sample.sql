@@ -1,12 +1,13 @@
--- Purpose: the changes that a seed draws from the population: the first ones in the order of SHA-256 of seed, colon, key.
+-- Purpose: the changes that a seed draws from the population: the first ones in the order of SHA-256 of seed, colon and
+-- key.
 
 SELECT
-    row_number() OVER (ORDER BY drawn.draw_digest, drawn.sample_key, drawn.change_key) AS place,
+    row_number() OVER in_order AS place,
     drawn.*
 FROM (
     SELECT
         keyed.*,
-        encode(sha256(convert_to(%(seed)s || ':' || keyed.sample_key, 'UTF8')), 'hex') COLLATE "C" AS draw_digest
+        encode(sha256(convert_to(%(seed)s || ':' || keyed.sample_key, 'UTF8')), 'hex') AS draw_digest
     FROM (
         SELECT
             changes.*,
@@ -22,5 +23,10 @@ FROM (
             AND changes.merged_on < %(ends_at)s
     ) AS keyed
 ) AS drawn
-ORDER BY drawn.draw_digest, drawn.sample_key COLLATE "C", drawn.change_key COLLATE "C"
+WINDOW
+    in_order AS (
+        ORDER BY
+            decode(drawn.draw_digest, 'hex'), convert_to(drawn.sample_key, 'UTF8'), convert_to(drawn.change_key, 'UTF8')
+    )
+ORDER BY place
 LIMIT %(size)s;

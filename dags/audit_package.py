@@ -1,0 +1,59 @@
+"""Write an audit package for a workspace and a period: what an auditor signs off from, and a program that checks it.
+
+At or below the folder or object store that ``COMPLIANCE_EXPORT_TARGET`` names.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Param, task
+
+from bitbucket_compliance.tasks import callbacks
+
+with DAG(
+    dag_id="audit_package",
+    description="Write what an auditor signs off from for a workspace and a period, with a program that checks it.",
+    schedule=None,
+    catchup=False,
+    # It runs only when somebody asks; a paused one would leave them waiting.
+    is_paused_upon_creation=False,
+    max_active_runs=1,
+    params={
+        "workspace": Param(type="string", minLength=1, description="Slug of the workspace"),
+        "from": Param(type="string", format="date", description="First day of the period (UTC)"),
+        "to": Param(type="string", format="date", description="Last day of the period, it counts"),
+        "seed": Param("", type="string", description="What samples are drawn by; empty: the digest of the population"),
+        "framework": Param("", type="string", description="Controls of one framework; empty: of all"),
+        "people": Param(
+            False, type="boolean", description="Name persons and put files of evidence in; else each is a pseudonym"
+        ),
+        "target": Param("", type="string", description="Folder below COMPLIANCE_EXPORT_TARGET; empty: there"),
+    },
+    default_args={
+        "owner": "compliance",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "execution_timeout": timedelta(hours=1),
+        "on_failure_callback": callbacks.report_failure,
+    },
+    tags=["compliance"],
+    doc_md=__doc__,
+) as dag:
+
+    @task(doc_md="Read in one transaction, written under a temporary name, then renamed; the log says where it is.")
+    def write_package(
+        workspace: str, first_day: str, last_day: str, seed: str, framework: str, people: str, target: str
+    ) -> str:
+        from bitbucket_compliance.tasks import audit_package as tasks
+
+        return tasks.audit_package(workspace, first_day, last_day, seed, framework, people, target)
+
+    write_package(
+        workspace="{{ params.workspace }}",
+        first_day="{{ params['from'] }}",
+        last_day="{{ params.to }}",
+        seed="{{ params.seed }}",
+        framework="{{ params.framework }}",
+        people="{{ params.people }}",
+        target="{{ params.target }}",
+    )
