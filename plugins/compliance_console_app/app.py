@@ -17,6 +17,7 @@ from compliance_console_app.routers import (
     elsewhere,
     evidence,
     exceptions,
+    findings,
     imports,
     integrations,
     members,
@@ -32,6 +33,7 @@ from compliance_console_app.web.headers import SecretsOutOfLogs, SecurityHeaders
 
 ROUTERS = (
     overview,
+    findings,
     tests,
     repositories,
     members,

@@ -33,7 +33,10 @@ HOME = Entry("", "Overview")
 GROUPS = (
     Group(
         "Results",
-        (Entry("tests", "Tests"),),
+        (
+            Entry("findings", "Findings", "overdue", "overdue"),
+            Entry("tests", "Tests"),
+        ),
     ),
     Group(
         "Inventory",
