@@ -31,8 +31,8 @@ def world(database: Database) -> Published:
         database.execute(
             "INSERT INTO compliance.finding_records (finding_id, workspace, test_id, subject_type, subject_id,"
             " subject_name, severity, found_at, reason_code, due_at, policy_version, run_id)"
-            " VALUES (gen_random_uuid(), %s, 'branch_protection_enforced', 'repository', %s, %s, 'high', now() - %s::interval, 'r',"
-            " now() + %s::interval, 'p', 'run')",
+            " VALUES (gen_random_uuid(), %s, 'branch_protection_enforced', 'repository', %s, %s, 'high',"
+            " now() - %s::interval, 'r', now() + %s::interval, 'p', 'run')",
             (WORKSPACE, identity(slug), slug, found, due),
         )
     return made

@@ -23,8 +23,6 @@ ENTRIES = 50
 # Postgres' bigint.
 _MOST = 2**63 - 1
 
-#: subjects of one act that the page names
-NAMES = 100
 # A uuid of Bitbucket stands in braces.
 _ID = re.compile(r"\{[0-9a-f-]{36}\}|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 
@@ -51,7 +49,7 @@ def trail(
     chosen = {"actor": actor, "action": action, "about": about.strip(), "since": since, "until": until}
     if form == "csv":
         return csv_answer.csv_answer("audit", "", rows(database, "audit/entries", chosen))
-    found = rows(database, "audit/page", {**chosen, "older_than": older_than, "entries": ENTRIES + 1, "names": NAMES})
+    found = rows(database, "audit/page", {**chosen, "older_than": older_than, "entries": ENTRIES + 1})
     shown = found[:ENTRIES]
     choices = row(database, "audit/choices") or {}
     names = _names(database, shown)
@@ -77,12 +75,8 @@ def trail(
 
 def _names(database: Connection, entries: list[dict[str, Any]]) -> dict[str, str]:
     """By id, what people call what these entries are about."""
-    ids = {
-        found
-        for entry in entries
-        for part in ("subjects", "before", "after")
-        for found in _ID.findall(str(entry[part]))
-    }
+    told = [str(entry[part]) for entry in entries for part in ("subjects", "before", "after")]
+    ids = {found for text in told for found in _ID.findall(text)}
     return {found["id"]: found["name"] for found in rows(database, "audit/names", {"ids": sorted(ids)})} if ids else {}
 
 

@@ -4,8 +4,6 @@
 WITH named AS (
     SELECT
         people.line,
-        people.email,
-        people.account_id,
         people.two_step,
         members.display_name,
         members.role
@@ -20,6 +18,7 @@ WITH named AS (
         WHERE
             found.workspace = %(workspace)s
             AND (found.account_id = people.account_id OR lower(emails.email) = lower(people.email))
+        ORDER BY found.member_id
         LIMIT 1
     ) AS members ON true
     WHERE people.evidence_id = %(key)s::uuid
