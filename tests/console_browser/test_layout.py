@@ -14,7 +14,8 @@ from tests.console_browser.world import Airflow
 LISTS = ("tests/branch_protection_enforced", "findings", "repositories", "members", "runs", "audit")
 LONGER = (
     "UPDATE compliance.results SET reason = repeat('w', 90), subject_name = repeat('w', 90) WHERE status = 'failing'",
-    "UPDATE compliance.repositories SET name = repeat('w', 90), owner = repeat('w', 90), default_branch = repeat('w', 90)",
+    "UPDATE compliance.repositories SET name = repeat('w', 90), owner = repeat('w', 90)",
+    "UPDATE compliance.repositories SET default_branch = repeat('w', 90)",
     "UPDATE compliance.members SET display_name = repeat('w', 90)",
 )
 # Cells of a table that lie outside of the window, or are not shown though they say something; cards have no header.

@@ -8,11 +8,12 @@ SELECT
     ) AS gone,
     (
         SELECT count(*)
-        FROM compliance.open_findings AS findings
+        FROM compliance.findings AS findings
         WHERE
             findings.workspace = %(workspace)s
+            AND findings.ended_at IS null
             AND findings.due_at BETWEEN now() AND now() + interval '7 days'
-            AND findings.exception_id IS null
+            AND NOT findings.accepted
     ) AS soon,
     (
         SELECT count(*)
