@@ -6,7 +6,7 @@ SELECT
             SELECT true
             FROM registry.repository_classification AS standing
             WHERE standing.workspace = %(workspace)s
-            LIMIT 1
+            LIMIT 1 -- noqa: AM09
         ),
         false
     ) AS classification,
