@@ -18,6 +18,7 @@ from compliance_console_app.routers import (
     elsewhere,
     evidence,
     exceptions,
+    findings,
     imports,
     integrations,
     members,
@@ -34,6 +35,7 @@ from compliance_console_app.web.headers import SecretsOutOfLogs, SecurityHeaders
 
 ROUTERS = (
     overview,
+    findings,
     tests,
     repositories,
     members,

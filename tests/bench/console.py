@@ -39,7 +39,7 @@ REPETITIONS = 5
 FOLLOWED = 4
 PREFIX = "/compliance"
 #: of a file that is handed out, of a sign-out, and the like nothing is measured
-PASSED_OVER = re.compile(r"/static/|/download|/export|/file|/connect|/callback|\.csv")
+PASSED_OVER = re.compile(r"/static/|/download|/export|/file|/connect|/callback|\.csv|format=csv")
 LINK = re.compile(r'(?:href|action)="([^"#]+)')
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -12,7 +14,9 @@ from psycopg.rows import dict_row
 
 from compliance_console_app.permissions import Person
 from compliance_console_app.services.audit import record
+from tests.conftest import Database
 from tests.console.conftest import OpenConsole
+from tests.console.world import Published
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -91,3 +95,42 @@ def test_entries_are_never_changed_not_even_by_the_owner_of_the_table(
         with psycopg.connect(dsn) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(f"SET ROLE {role}")  # type: ignore[arg-type]
             connection.execute(statement)  # type: ignore[arg-type]
+
+
+def test_what_was_done_at_once_is_one_entry_and_the_csv_has_each(
+    open_console: OpenConsole, as_console: psycopg.Connection[dict[str, Any]]
+) -> None:
+    for number in range(120):
+        record(as_console, Person("ann"), "classification.declared", f"repository {number:03}", None, {"owner": "x"})
+    record(as_console, Person("bob"), "classification.declared", "repository 120", None, {"owner": "x"})
+    as_console.commit()
+    console = open_console("viewer")
+    page = console.get("/audit").text
+    assert page.count("<time ") == 2
+    assert "120 at once: repository 000" in page and "repository 099" in page and "repository 119" not in page
+    table = list(csv.DictReader(io.StringIO(console.get("/audit?actor=airflow:ann&format=csv").text)))
+    assert len(table) == 120 and table[0]["subject"] == "repository 119"
+
+
+def test_the_trail_is_narrowed_by_days(
+    open_console: OpenConsole, as_console: psycopg.Connection[dict[str, Any]]
+) -> None:
+    record(as_console, Person("ann"), "test.done", "today's", None, None)
+    as_console.commit()
+    today, before = datetime.now(UTC).date(), datetime.now(UTC).date() - timedelta(days=1)
+    console = open_console("viewer")
+    assert "today&#39;s" in console.get(f"/audit?since={today}&until={today}").text
+    assert "today&#39;s" in console.get("/audit?since=&until=").text
+    assert "today&#39;s" not in console.get(f"/audit?until={before}").text
+    assert console.get("/audit?since=2026-13-01").status_code == 422
+
+
+def test_ids_are_shown_as_names(
+    open_console: OpenConsole, as_console: psycopg.Connection[dict[str, Any]], database: Database
+) -> None:
+    payments = Published(database).repository("payments")
+    record(as_console, Person("ann"), "exception.requested", f"{payments} of a test", None, {"target": payments})
+    as_console.commit()
+    page = open_console("viewer").get("/audit").text
+    assert "repository payments of a test" in page and "target: repository payments" in page
+    assert payments not in page

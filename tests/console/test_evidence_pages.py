@@ -230,6 +230,8 @@ def test_a_store_that_can_not_be_written_loses_nothing_that_was_typed(
 def test_an_export_names_its_members_and_tells_what_it_matches(world: Published, ada: Console, bo: Console) -> None:
     world.member("Mia", account_id="1")
     path = handed_in(ada, ("users.csv", export("mia@example.com,1,yes"), "text/csv"), test_id="user_mfa_enabled")
+    before = bo.get(path).text
+    assert "1 row: 0 without two-step verification; 1 name a member of acme." in before and ">Mia</td>" in before
     decide(bo, path, "accept")
     shown = bo.get(path)
     assert "The 1 rows of the export" in shown.text

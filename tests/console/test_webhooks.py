@@ -115,8 +115,8 @@ def test_a_webhook_that_delivers_is_shown_with_its_events(open_console: OpenCons
     text = shown(open_console("op"))
     assert '<span class="status passing">active</span>' in text
     assert "1 minute ago" in text
-    assert '<td class="number">2</td>' in text
-    assert '<td class="number">1, since' in text
+    assert 'class="number">2</td>' in text
+    assert 'class="number">1, since' in text
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from bitbucket_compliance.security_tests.policies import policy_of
 from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web import csv_answer
 from compliance_console_app.web.fields import one
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber, Text
@@ -86,11 +87,15 @@ def add_pages(router: APIRouter, kind: Kind) -> None:
         test_id: Text = "",
         status: Text = "",
         number: PageNumber = 1,
+        form: csv_answer.Form = "",
     ) -> Response:
         """To review, ending within 14 days, and the history, of which one page."""
         listing = Listing(kind.path, {"test_id": test_id, "status": status}, number=number)
         top = {"workspace": selection.name, "test_id": "", "status": "", "limit": SHOWN, "offset": 0}
         filtered = {**top, **listing.chosen, **listing.parameters}
+        if form == "csv":
+            everything = {**filtered, **replace(listing, number=1, size=None).parameters, "section": "history"}
+            return csv_answer.csv_answer(kind.path, selection.name, rows(connection, f"{kind.path}/list", everything))
         history = rows(connection, f"{kind.path}/list", {**filtered, "section": "history"})
         return page(
             request,
@@ -110,7 +115,7 @@ def add_pages(router: APIRouter, kind: Kind) -> None:
         request: Request, person: Reader, connection: Database, selection: Selected, may_decide: MayDecide, key: UUID
     ) -> Response:
         """One of them: what it is about, what it covers, what became of it."""
-        return _details(kind, request, person, connection, str(key), may_decide=may_decide)
+        return _details(kind, request, person, connection, str(key), selection.name, may_decide=may_decide)
 
     @router.post(f"/{kind.path}/{{key}}/decision")
     def decide_on(
@@ -123,7 +128,9 @@ def add_pages(router: APIRouter, kind: Kind) -> None:
             decided = kind.decide(connection, str(key), decision, decided_by=person.id, reason=reason or None)
         except kind.refusal as refused:
             problem = one_line(refused)
-            return _details(kind, request, person, connection, str(key), problem=problem, typed_reason=reason)
+            return _details(
+                kind, request, person, connection, str(key), selection.name, problem=problem, typed_reason=reason
+            )
         return redirect(request, f"{kind.path}/{key}", kind.told(decision, decided))
 
 
@@ -177,6 +184,7 @@ def _details(
     person: Person,
     connection: Connection,
     key: str,
+    workspace: str,
     *,
     may_decide: bool = True,
     problem: str = "",
@@ -184,6 +192,8 @@ def _details(
 ) -> Response:
     found = kind.found(connection, key)
     waits = found["status"] == kind.waits
+    lists_people = may_decide and found.get("kind") == "mfa_export"
+    about = {"key": key, "workspace": workspace, "limit": SHOWN}
     return page(
         request,
         person,
@@ -193,6 +203,7 @@ def _details(
         preview=_preview(kind, connection, found, key) if waits else None,
         not_for_you=_not_for(person, kind, connection, found) if waits and may_decide else "",
         subjects=rows(connection, f"{kind.path}/subjects", {"key": key, "limit": SHOWN}),
+        people=rows(connection, "evidence/people", about) if lists_people else [],
         may_decide=may_decide,
         problem=problem,
         typed_reason=typed_reason,

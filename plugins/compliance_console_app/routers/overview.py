@@ -1,4 +1,4 @@
-"""Overview: the score, the tests, the trend, what changed and what can't be decided."""
+"""Overview: what waits for whom, the score, the tests, the trend, what changed and what can't be decided."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from starlette.responses import HTMLResponse
 from compliance_console_app.database import Database, rows
 from compliance_console_app.permissions import Reader
 from compliance_console_app.services import connections
-from compliance_console_app.services.trend import chart
+from compliance_console_app.services.frame import Frame
+from compliance_console_app.services.queue import first_steps, queue
+from compliance_console_app.services.trend import by_day, chart, moved
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web.pages import page
 
@@ -24,14 +26,19 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
     asked = {"workspace": selection.name}
     tests = rows(connection, "overview/tests", asked)
     trend = rows(connection, "overview/trend", {**asked, "days": TREND_DAYS})
+    days = by_day(trend)
+    frame: Frame = request.state.frame
     return page(
         request,
         person,
         "overview.html",
         total=tests[0] if tests else None,
         tests=tests,
-        days=trend,
-        chart=chart(trend),
+        days=days,
+        chart=chart(days),
+        moved=moved(trend),
+        queue=queue(connection, selection.name, frame) if tests else [],
+        first_steps=first_steps(connection, selection.name) if tests else [],
         changes=rows(connection, "overview/changes", {**asked, "limit": CHANGES_SHOWN}),
         undecided=rows(connection, "overview/undecided", asked),
         sync=next(iter(connections.last_syncs(connection, (selection.name,))), None),

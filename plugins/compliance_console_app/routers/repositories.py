@@ -22,6 +22,7 @@ from compliance_console_app.database import Connection, Database, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.services import audit
 from compliance_console_app.services.workspaces import Selected, Selection
+from compliance_console_app.web import csv_answer
 from compliance_console_app.web.fields import one, page_number, several, typed
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber, Text, known_sort
@@ -54,10 +55,14 @@ def inventory(
     visibility: Text = "",
     sort: Text = "name",
     number: PageNumber = 1,
+    form: csv_answer.Form = "",
 ) -> Response:
     """A page of the inventory, filtered and sorted."""
     chosen = dict(zip(FILTER, (search.strip(), project, classification, sensitivity, visibility), strict=True))
     listing = Listing("repositories", chosen, known_sort(sort, SORTS, "name"), number)
+    if form == "csv":
+        found = _listed(connection, selection.name, replace(listing, number=1, size=None))
+        return csv_answer.csv_answer("repositories", selection.name, found)
     return _inventory(request, person, connection, selection, listing, may_decide=may_decide)
 
 

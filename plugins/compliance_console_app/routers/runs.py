@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from bitbucket_compliance.pipeline.gate.data_docs import LOCAL, base_address
 from compliance_console_app.database import Database, row, rows
 from compliance_console_app.permissions import DAG_ID, Reader
 from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web import csv_answer
 from compliance_console_app.web.listing import Listing, PageNumber
 from compliance_console_app.web.pages import page
 
@@ -24,10 +26,19 @@ DOCS_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-anc
 
 @router.get("/runs")
 def runs(
-    request: Request, person: Reader, connection: Database, selection: Selected, number: PageNumber = 1
-) -> HTMLResponse:
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    number: PageNumber = 1,
+    form: csv_answer.Form = "",
+) -> Response:
     """A page of the workspace's runs."""
     listing = Listing("runs", {}, number=number)
+    if form == "csv":
+        everything = replace(listing, number=1, size=None).parameters
+        found = rows(connection, "runs/list", {"workspace": selection.name, **everything})
+        return csv_answer.csv_answer("runs", selection.name, found)
     found = rows(connection, "runs/list", {"workspace": selection.name, **listing.parameters})
     return page(request, person, "runs.html", runs=found, listing=listing.of(found))
 

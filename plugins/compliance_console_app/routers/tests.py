@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from bitbucket_compliance.security_tests import BY_ID
 from compliance_console_app.database import Database, row, rows
 from compliance_console_app.permissions import Reader
 from compliance_console_app.services.remedies import filled_in
 from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web import csv_answer
 from compliance_console_app.web.listing import Listing, PageNumber, Text
 from compliance_console_app.web.pages import page
 
@@ -42,11 +44,16 @@ def test(
     words: Text = "",
     sort: Sort = "status",
     number: PageNumber = 1,
-) -> HTMLResponse:
+    form: csv_answer.Form = "",
+) -> Response:
     """One test: its subjects, filtered, sorted, a page of them."""
     asked = {"workspace": selection.name, "test_id": test_id}
     found = _known(row(connection, "tests/one", asked))
     listing = Listing(f"tests/{test_id}", {"status": status, "words": words.strip()}, sort, number)
+    if form == "csv":
+        everything = replace(listing, number=1, size=None).parameters
+        subjects = rows(connection, "tests/subjects", {**asked, **listing.chosen, **everything})
+        return csv_answer.csv_answer(test_id, selection.name, subjects)
     subjects = rows(connection, "tests/subjects", {**asked, **listing.chosen, **listing.parameters})
     return page(
         request,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import groupby, pairwise
 from typing import Any
 
 WIDTH, HEIGHT = 720, 220
@@ -42,6 +44,50 @@ class Chart:
     left: int = LEFT
     right: int = WIDTH - RIGHT
     bottom: int = HEIGHT - BOTTOM
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What moved the score last.
+
+    Attributes:
+        by: points, up or down. on: the first day of the score as it is.
+        tests: of each test that took part its title, and how many more pass and fail than on the day before.
+    """
+
+    by: float
+    on: date
+    tests: tuple[tuple[str, int, int], ...]
+
+
+def by_day(tests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Day, score and failures of all tests together; from where each test stood, oldest first."""
+    found = []
+    for day, group in groupby(tests, key=lambda row: row["day"]):
+        rows = list(group)
+        decided = sum(row["weighted_decided"] for row in rows)
+        score = round(100.0 * sum(row["weighted_passing"] for row in rows) / decided, 1) if decided else None
+        found.append({"day": day, "score": score, "failing": sum(row["failing"] for row in rows)})
+    return found
+
+
+def moved(tests: Sequence[dict[str, Any]]) -> Moved | None:
+    """The newest move of the score; None: it never moved."""
+    days = [day for day in by_day(tests) if day["score"] is not None]
+    for before, after in reversed(list(pairwise(days))):
+        if before["score"] != after["score"]:
+            stood, stands = (
+                {row["test_id"]: row for row in tests if row["day"] == day["day"]} for day in (before, after)
+            )
+            none = {"passing": 0, "failing": 0}
+            titles = {test_id: row["test_title"] for test_id, row in {**stood, **stands}.items()}
+            changes = [
+                (title, *(stands.get(key, none)[name] - stood.get(key, none)[name] for name in ("passing", "failing")))
+                for key, title in titles.items()
+            ]
+            took_part = tuple((title, more, worse) for title, more, worse in changes if more or worse)
+            return Moved(round(after["score"] - before["score"], 1), after["day"], took_part)
+    return None
 
 
 def chart(days: Sequence[dict[str, Any]]) -> Chart | None:

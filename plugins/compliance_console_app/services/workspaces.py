@@ -36,7 +36,8 @@ def selected(request: Request, connection: Database, person: SignedIn) -> Select
         persons.note(connection, person.id)
     known = tuple(row["workspace"] for row in rows(connection, "workspaces/list"))
     asked = request.query_params.get("workspace")
-    if asked and asked not in known:
+    # Pages below Integrations are about a connection: theirs may be a workspace that nothing was published of yet.
+    if asked and asked not in known and "/integrations/" not in request.scope["path"]:
         request.state.selection = Selection("", known)
         request.state.frame = frame.around(connection, "")
         there = f"there are results of {', '.join(known)}" if known else "no workspace has published results yet"

@@ -33,7 +33,14 @@ HOME = Entry("", "Overview")
 GROUPS = (
     Group(
         "Results",
+<<<<<<< HEAD
         (Entry("tests", "Tests"), Entry("changes", "Changes")),
+=======
+        (
+            Entry("findings", "Findings", "overdue", "overdue"),
+            Entry("tests", "Tests"),
+        ),
+>>>>>>> frame
     ),
     Group(
         "Inventory",

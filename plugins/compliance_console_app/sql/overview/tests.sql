@@ -8,6 +8,8 @@ SELECT
     summary.failing,
     summary.pending,
     summary.error,
+    summary.not_applicable,
+    summary.passing + summary.failing + summary.pending + summary.error + summary.not_applicable AS subjects,
     summary.score,
     tests.description,
     tests.manual,

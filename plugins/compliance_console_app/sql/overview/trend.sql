@@ -1,9 +1,12 @@
--- Purpose: the score of a workspace at the end of each of the newest days, with what failed.
+-- Purpose: where each test of a workspace stood at the end of each of the newest days.
 SELECT
     trend.day,
-    sum(trend.failing)::integer AS failing,
-    round(100.0 * sum(trend.weighted_passing) / nullif(sum(trend.weighted_decided), 0), 1)::float AS score
+    trend.test_id,
+    coalesce(trend.test_title, trend.test_id) AS test_title,
+    trend.passing::integer AS passing,
+    trend.failing::integer AS failing,
+    trend.weighted_passing::bigint AS weighted_passing,
+    trend.weighted_decided::bigint AS weighted_decided
 FROM compliance.daily_trend AS trend
 WHERE trend.workspace = %(workspace)s AND trend.day > (now() AT TIME ZONE 'UTC')::date - %(days)s::integer
-GROUP BY trend.day
-ORDER BY trend.day
+ORDER BY trend.day, trend.test_id
