@@ -33,14 +33,11 @@ HOME = Entry("", "Overview")
 GROUPS = (
     Group(
         "Results",
-<<<<<<< HEAD
-        (Entry("tests", "Tests"), Entry("changes", "Changes")),
-=======
         (
             Entry("findings", "Findings", "overdue", "overdue"),
             Entry("tests", "Tests"),
+            Entry("changes", "Changes"),
         ),
->>>>>>> frame
     ),
     Group(
         "Inventory",
