@@ -1111,6 +1111,13 @@ def test_an_expectation_that_can_not_be_evaluated_stops_publication_and_is_tried
 # Every further expectation of the gate of results, with a statement that breaks it for one subject.
 RESULTS_BROKEN = (
     (
+        "every population has in its table what was read, and nothing else, or the reason is known",
+        "INSERT INTO compliance.changes (workspace, repository_id, kind, change_key, merged_on, forced, removed,"
+        " policy_version, first_run_id, recorded_at)"
+        " VALUES ('acme', '{made-up}', 'pull_request', '1', now(), false, false, 'p', 'no such run', now())",
+        "{made-up} 1",
+    ),
+    (
         "every verdict has its verdict_key",
         "INSERT INTO judged.verdicts SELECT workspace, run_id, test_id, subject_type, null, null, status, basis,"
         " reason_code, reason, detail, facts, data_as_of, evaluated_at FROM judged.verdicts"
