@@ -28,7 +28,7 @@ def shown(console: Console, **query: object) -> list[str]:
     """The names on the page."""
     answer = console.get("/repositories", params={key: str(value) for key, value in query.items()})
     assert answer.status_code == 200, answer.text
-    return _ROW.findall(answer.text)
+    return [re.sub("<[^>]+>", "", name) for name in _ROW.findall(answer.text)]
 
 
 def declare(console: Console, *ids: str, **fields: object) -> Response:

@@ -76,8 +76,11 @@ def test_a_contract_is_read_back_as_it_was_written(database: Database) -> None:
 
 ALTERATIONS = {
     "ALTER TABLE compliance.repositories ADD COLUMN stars integer": ("2.4.0", "repositories.stars: added (minor)"),
-    "ALTER TABLE compliance.repositories DROP COLUMN language": ("3.0.0", "repositories.language: removed (major)"),
-    "ALTER TABLE compliance.repositories ALTER COLUMN language TYPE varchar(9)": (
+    "ALTER TABLE compliance.repositories DROP COLUMN language CASCADE": (
+        "3.0.0",
+        "repositories.language: removed (major)",
+    ),
+    "DROP VIEW granted.repositories; ALTER TABLE compliance.repositories ALTER COLUMN language TYPE varchar(9)": (
         "3.0.0",
         "repositories.language: type text became character varying(9) (major)",
     ),
@@ -85,7 +88,7 @@ ALTERATIONS = {
         "2.3.5",
         "tests.severity: described otherwise (patch)",
     ),
-    "DROP VIEW compliance.undecided": ("3.0.0", "undecided: removed (major)"),
+    "DROP VIEW compliance.undecided CASCADE": ("3.0.0", "undecided: removed (major)"),
     "REVOKE SELECT ON compliance.findings FROM compliance_reader": ("3.0.0", "findings: removed (major)"),
     "GRANT SELECT ON compliance.results TO compliance_reader": ("2.4.0", "results: added (minor)"),
     "DROP FUNCTION compliance.results_as_of(timestamptz)": (
@@ -239,7 +242,7 @@ def test_a_login_that_has_the_role_alone_finds_the_database_as_its_contract_says
 
 #: What is done to the database, by the relation whose rule finds it, and the words in which the tool says so.
 BROKEN = {
-    "repositories": ("ALTER TABLE compliance.repositories DROP COLUMN language", "language"),
+    "repositories": ("ALTER TABLE compliance.repositories DROP COLUMN language CASCADE", "language"),
     "tests": ("UPDATE compliance.tests SET severity = 'dreadful'", "severity"),
     "test_summary": (
         "CREATE OR REPLACE FUNCTION compliance.score(passing numeric, failing numeric) RETURNS numeric"
