@@ -32,6 +32,7 @@ NAVIGATION = (
     ("repositories", "Repositories"),
     ("members", "Members"),
     ("changes", "Changes"),
+    ("controls", "Controls"),
     ("evidence", "Evidence"),
     ("exceptions", "Exceptions"),
     ("policies", "Policy"),
