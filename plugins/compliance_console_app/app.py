@@ -15,6 +15,7 @@ from compliance_console_app.database import CONFIGURATION, Pool
 from compliance_console_app.routers import (
     audit,
     changes,
+    controls,
     elsewhere,
     evidence,
     exceptions,
@@ -41,6 +42,7 @@ ROUTERS = (
     members,
     subjects,
     changes,
+    controls,
     evidence,
     exceptions,
     policies,

@@ -37,6 +37,7 @@ GROUPS = (
             Entry("findings", "Findings", "overdue", "overdue"),
             Entry("tests", "Tests"),
             Entry("changes", "Changes"),
+            Entry("controls", "Controls"),
         ),
     ),
     Group(

@@ -1,0 +1,165 @@
+"""Controls: where those of a framework stand, now or over a period, and what each rests on."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from starlette.responses import Response
+
+from compliance_console_app.database import Connection, Database, rows
+from compliance_console_app.permissions import Reader
+from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web.downloads import csv_file
+from compliance_console_app.web.listing import Listing, PageNumber, Text
+from compliance_console_app.web.moments import begin_of, day_of, end_of
+from compliance_console_app.web.pages import page
+
+router = APIRouter()
+
+STATES = {
+    "operated": "passing",
+    "operated with exceptions": "pending",
+    "did not operate": "failing",
+    "not observed": "not_applicable",
+}
+MOST_SHOWN = 50
+LONGEST_DAYS = 800
+Named = Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+NOW_COLUMNS = (
+    "framework", "control", "control_title", "strength", "state", "tests", "effective", "failing", "undecided",
+    "stale", "bypassed", "overdue", "accepted",
+)  # fmt: skip
+PERIOD_COLUMNS = (
+    "framework", "control", "control_title", "strength", "state", "tests", "days", "days_observed",
+    "days_not_observed", "days_with_failures", "days_with_undecided", "most_subjects", "findings_opened",
+    "fixed_in_time", "fixed_late", "ended_otherwise", "open_at_end", "overdue_at_end", "accepted_at_end", "changes",
+    "changes_against", "changes_unknown",
+)  # fmt: skip
+
+
+@router.get("/controls")
+def controls(
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    framework: Text = "",
+    since: Text = "",
+    until: Text = "",
+) -> Response:
+    """The controls of a framework: as they stand, and over the period where one is asked for."""
+    frameworks = _frameworks(connection)
+    chosen = _known(framework, frameworks)
+    period = _period(since, until)
+    return page(
+        request,
+        person,
+        "controls.html",
+        frameworks=frameworks,
+        framework=chosen,
+        period=period,
+        since=since,
+        until=until,
+        controls=_found(connection, selection.name, chosen, period),
+        states=STATES,
+    )
+
+
+@router.get("/controls.csv")
+def export(
+    person: Reader, connection: Database, selection: Selected, framework: Text = "", since: Text = "", until: Text = ""
+) -> Response:
+    """The same as a file."""
+    chosen, period = _known(framework, _frameworks(connection)), _period(since, until)
+    found = _found(connection, selection.name, chosen, period)
+    return csv_file("controls", selection.name or "none", PERIOD_COLUMNS if period else NOW_COLUMNS, found)
+
+
+@router.get("/controls/one")
+def control(
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    framework: Named,
+    control: Named,
+    since: Text = "",
+    until: Text = "",
+    number: PageNumber = 1,
+) -> Response:
+    """One control: its tests, what was found, what went around rules, and the evidence behind it."""
+    asked = {"workspace": selection.name, "framework": framework, "control": control}
+    tests = rows(connection, "controls/tests", asked)
+    if not tests:
+        raise HTTPException(404, detail="no test gives evidence for such a control")
+    period = _period(since, until)
+    of_tests = {**asked, "test_ids": [test["test_id"] for test in tests], "limit": MOST_SHOWN}
+    begins, ends = begin_of(since, "since"), end_of(until, "until") or datetime.now(UTC)
+    chosen = {"framework": framework, "control": control, "since": since, "until": until}
+    listing = Listing("controls/one", chosen, number=number)
+    window = {"since": begins or ends, "until": ends}
+    findings = rows(connection, "controls/findings", {**of_tests, **listing.parameters, **window})
+    states = _found(connection, selection.name, framework, period)
+    return page(
+        request,
+        person,
+        "control.html",
+        framework=framework,
+        control=control,
+        title=tests[0]["control_title"],
+        state=next((one for one in states if one["control"] == control), None),
+        states=STATES,
+        period=period,
+        since=since,
+        until=until,
+        tests=tests,
+        findings=findings,
+        listing=listing.of(findings),
+        bypasses=rows(connection, "controls/bypasses", of_tests),
+        evidence=rows(connection, "controls/evidence", of_tests),
+    )
+
+
+def _frameworks(connection: Connection) -> list[str]:
+    return [found["framework"] for found in rows(connection, "controls/frameworks")]
+
+
+def _known(asked: str, frameworks: list[str]) -> str:
+    """The framework asked for, or the first where none is.
+
+    Raises:
+        HTTPException: 404, there is no such framework.
+    """
+    if not asked:
+        return frameworks[0] if frameworks else ""
+    if asked not in frameworks:
+        raise HTTPException(404, detail=f"no framework is called {asked[:60]}; choose {', '.join(frameworks)}")
+    return asked
+
+
+def _period(since: str, until: str) -> tuple[date, date] | None:
+    """First and last day; None: as it stands now.
+
+    Raises:
+        HTTPException: 422, a day is missing or can't be read, or the period ends before it begins or is too long.
+    """
+    first, last = day_of(since, "since"), day_of(until, "until")
+    if first is None and last is None:
+        return None
+    if first is None:
+        raise HTTPException(422, detail="since is missing: give the first day of the period")
+    last = last or datetime.now(UTC).date()
+    if not first <= last <= first + timedelta(days=LONGEST_DAYS):
+        raise HTTPException(422, detail=f"a period ends after it begins, and within {LONGEST_DAYS} days")
+    return first, last
+
+
+def _found(
+    connection: Connection, workspace: str, framework: str, period: tuple[date, date] | None
+) -> list[dict[str, Any]]:
+    asked: dict[str, Any] = {"workspace": workspace, "framework": framework}
+    if period is None:
+        return rows(connection, "controls/now", asked)
+    return rows(connection, "controls/period", {**asked, "first_day": period[0], "last_day": period[1]})
