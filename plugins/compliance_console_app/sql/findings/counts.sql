@@ -1,4 +1,5 @@
--- Purpose: how many open findings of a workspace are overdue, due soon, new and accepted, and what they are filtered by.
+-- Purpose: how many open findings of a workspace are overdue, due soon, new and accepted, and what they are filtered
+-- by.
 
 WITH choices AS (
     SELECT

@@ -1,4 +1,5 @@
--- Purpose: open findings of a workspace across tests: overdue, due soon, new, accepted, or all; filtered, sorted, a page.
+-- Purpose: open findings of a workspace across tests: overdue, due soon, new, accepted, or all; filtered, sorted, a
+-- page.
 
 WITH found AS (
     SELECT
