@@ -302,7 +302,7 @@ class Ledger(ABC):
             use = Use(consumer.used, limit)
             if granted or limit is None:
                 return Booking(permits, use, consumer.pause)
-            if share <= 0:
+            if share <= 0 < free:
                 again = consumer.seconds_until_share_changes(spender)
                 return Booking(permits, use, consumer.pause, again, again)
             quarter = max(1, min(limit // 4, 250))

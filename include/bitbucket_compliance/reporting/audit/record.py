@@ -22,6 +22,7 @@ from bitbucket_compliance.reporting.audit.parts import PARTS
 _PERSONS_IN_KEYS: Final = frozenset(
     (
         "compliance.exception_endings",
+        "compliance.member_history",
         "compliance.result_history",
         "registry.evidence_subjects",
         "registry.exception_subjects",
