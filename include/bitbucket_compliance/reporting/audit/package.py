@@ -112,7 +112,7 @@ class _Writer:
                 (name for name, is_thing in named.items() if not is_thing),
                 (name for name, is_thing in named.items() if is_thing),
             )
-        tables = [self._table(part) for part in PARTS]
+        tables = [self._table(part) for part in PARTS if self.request.people or not part.names_people]
         sample, about_sample = self._sample()
         write_dictionary(self.folder, [*tables, sample])
         write_record(self.connection, self.folder, self.keys, people=self.request.people)

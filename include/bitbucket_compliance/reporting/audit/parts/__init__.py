@@ -44,6 +44,8 @@ class Part:
         persons: columns whose value is a person's name in free form; known names, addresses, logins and ids of accounts
             are found in every column.
         recorded: where it shows rows of the record.
+        names_people: whether it makes no sense, or tells of employment, without naming persons: a package without
+            them leaves it out.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Part:
     columns: Mapping[str, str] = field(default_factory=dict)
     persons: tuple[str, ...] = ()
     recorded: Recorded | None = None
+    names_people: bool = False
 
     @property
     def query(self) -> bytes:
@@ -119,6 +122,46 @@ PARTS: Final = (
         },
         recorded=Recorded("compliance.changes", ("repository_id", "kind", "change_key"), "merged_on", "merged_on"),
     ),
+    Part(
+        "completeness",
+        "How whole each population is on each day",
+        columns={
+            "day": "Day of the period, UTC.",
+            "population": "repositories, members, pull_requests, direct_pushes or leavers.",
+            "is_whole": "Whether all that there was is shown to be there.",
+            "not_whole_because": "Why not, as an array.",
+            "run_id": "The last whole run of the day; empty: none was published on it.",
+            "counted_at": "When it counted.",
+            "said": "How many Bitbucket, or the roster, said there are; empty: neither did.",
+            "read": "How many the run knows of.",
+            "in_table": "How many stand in the table after it was published.",
+            "shown_whole_by": "size or last_page: how Bitbucket showed that there is no more.",
+            "differences": "What was read and is not in the table, or the reverse, with the reason.",
+            "unexplained": "Of these, how many without a reason.",
+            "reaches_back_to": "From when on changes are in the population.",
+            "scopes_granted": "Scopes of the connection in that run.",
+            "identity_role": "Role of the connection's identity.",
+            "subjects_in_error": "Subjects of which something could not be collected at the end of the day.",
+            "subjects_without_permission": "Subjects of which something may not be read.",
+        },
+    ),
+    Part("joiners", "Who became a member", "compliance.joiners"),
+    Part("leavers", "Who left, and what became of their access", "compliance.leavers", names_people=True),
+    Part(
+        "members",
+        "Who was a member",
+        "compliance.member_history",
+        recorded=Recorded("compliance.member_history", ("member_id", "valid_from"), "valid_from", "valid_to"),
+    ),
+    Part("access_review_history", "Reviews of access", "compliance.access_review_history", names_people=True),
+    Part(
+        "classification_history",
+        "How repositories were classified",
+        "compliance.classification_history",
+    ),
+    Part("evidence_history", "Decisions about evidence", "compliance.evidence_history", persons=("subject",)),
+    Part("exception_history", "Decisions about accepted risks", "compliance.exception_history"),
+    Part("policy_history", "Changes of the policy", "compliance.policy_history"),
     Part(
         "exceptions",
         "Risks that somebody accepted, or was asked to accept",

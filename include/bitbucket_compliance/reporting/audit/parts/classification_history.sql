@@ -1,0 +1,8 @@
+-- Purpose: what was declared about repositories up to the end of the period.
+
+SELECT history.*
+FROM compliance.classification_history AS history
+WHERE
+    (history.workspace = %(workspace)s OR history.workspace IS null)
+    AND history.happened_at < %(ends_at)s
+ORDER BY history.happened_at, history.entry_id;
