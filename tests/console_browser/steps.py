@@ -112,7 +112,7 @@ def ask_for_exception(visitor: Visitor, test_id: str) -> str:
     subject = page.locator("tbody th a").first
     name = subject.inner_text()
     subject.click()
-    page.get_by_role("link", name="Ask to accept the risk").click()
+    page.locator(f"#{test_id}").get_by_role("link", name="Ask to accept the risk").click()
     page.get_by_label("Owner of the risk").select_option("airflow:owner")
     page.get_by_label("Why it is to be accepted").fill("Its rules come with the move to the new project.")
     page.get_by_role("button", name="Ask for the exception").click()

@@ -322,7 +322,7 @@ policy_changes AS (
         versions.policy_version,
         'from this run on',
         null,
-        'policies/' || versions.policy_version
+        'policies'
     FROM (
         SELECT
             runs.started_at,
