@@ -102,7 +102,7 @@ integration.request_use            S        S       -      -      -      -
 integration.webhook_health         S        S       -      -      -      -
 integration.*                      S        -       -      -      -      -
 compliance.access_review           -        -       -      S      -      -
-compliance.access_review_history   -        -       -      S      -      -
+compliance.access_review_history   S        -       -      S      -      -
 compliance.leavers                 S        -       -      S      -      -
 compliance.*                       S        S       S      -      -      -
 """

@@ -60,4 +60,4 @@ COMMENT ON COLUMN compliance.access_review_history.reason IS 'Why; null: nothing
 COMMENT ON COLUMN compliance.access_review_history.entry_id IS
 'Names the row: what happened, and the id of what it happened to.';
 
-GRANT SELECT ON compliance.access_review_history TO compliance_people_reader;
+GRANT SELECT ON compliance.access_review_history TO compliance_pipeline, compliance_people_reader;
