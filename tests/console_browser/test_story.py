@@ -158,6 +158,7 @@ def test_the_page_stands_in_airflows_own_navigation(story: Story, visitor: Enter
     page.get_by_role("link", name="Compliance", exact=True).click()
     inside = page.frame_locator("iframe")
     expect(inside.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+    inside.locator(".groups summary", has_text="Results").click()
     inside.get_by_role("link", name="Tests", exact=True).click()
     expect(inside.get_by_role("heading", name="Tests", level=1)).to_be_visible()
 
