@@ -6,16 +6,17 @@ Addresses, passwords and times stay out: the files say the same wherever they we
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-from prepare import CONSOLE, console_url  # type: ignore[import-not-found]  # beside it, where Superset runs
-
 ASSETS: Final = Path(__file__).resolve().parent / "assets"
 SLUG: Final = "compliance"
 NO_ADDRESS: Final = "postgresql+psycopg2://"
+#: stands in the files for the address of Airflow; prepare.py fills it in
+CONSOLE: Final = "{console}"
 NO_TIME: Final = "2026-01-01T00:00:00+00:00"
 
 
@@ -71,7 +72,8 @@ def _without_place_and_time(name: str, value: dict[str, Any]) -> dict[str, Any]:
         value["sqlalchemy_uri"] = NO_ADDRESS
         value.pop("password", None)
     if name.startswith("datasets/"):
-        value["sql"] = (value["sql"] or "").replace(console_url(), CONSOLE)
+        address = os.environ.get("COMPLIANCE_CONSOLE_URL", "").rstrip("/") or "http://localhost:8080"
+        value["sql"] = (value["sql"] or "").replace(address, CONSOLE)
         value["columns"].sort(key=lambda column: str(column["column_name"]))
         value["metrics"].sort(key=lambda metric: str(metric["metric_name"]))
     if name.startswith("charts/"):
