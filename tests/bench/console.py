@@ -138,7 +138,7 @@ def found(client: TestClient) -> Iterator[str]:
             target = urlsplit(urljoin(f"http://console.test{path}", unescape(link)))
             there = target.path + (f"?{target.query}" if target.query else "")
             is_page = target.netloc == "console.test" and target.path.startswith(f"{PREFIX}/")
-            if is_page and there not in seen and not PASSED_OVER.search(target.path):
+            if is_page and there not in seen and not PASSED_OVER.search(there):
                 seen.add(there)
                 waiting.append(there)
 

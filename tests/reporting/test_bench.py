@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.bench import reporting
@@ -88,3 +90,18 @@ def test_the_keys_that_the_contract_states_name_one_row_each_and_required_column
             empty.add(relation.name)
     assert wrong == []
     assert sorted(empty - {"exception_endings"}) == [], "a key is tried on rows"
+
+
+def test_the_consoles_trend_is_that_of_the_published_view(year: Database) -> None:
+    console = Path(__file__).parents[2] / "plugins/compliance_console_app/sql/overview/trend.sql"
+    [shown] = year.execute("SELECT current_date - min(day) AS days FROM compliance.daily_trend").fetchall()
+    for days in (7, shown["days"] + 10):
+        values = {"workspace": reporting.WORKSPACE, "days": days}
+        published = year.execute(
+            "SELECT day, test_id, passing, failing, weighted_passing, weighted_decided FROM compliance.daily_trend"
+            " WHERE workspace = %(workspace)s AND day > (now() AT TIME ZONE 'UTC')::date - %(days)s::integer",
+            values,
+        ).fetchall()
+        trend = year.execute(console.read_bytes(), values).fetchall()
+        keys = published[0].keys()
+        assert sorted(tuple(row[key] for key in keys) for row in trend) == sorted(tuple(r.values()) for r in published)
