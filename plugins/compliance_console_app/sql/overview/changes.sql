@@ -28,12 +28,17 @@ moved AS (
         earlier.status AS was
     FROM compliance.result_history AS history
     CROSS JOIN newest
-    LEFT JOIN compliance.result_history AS earlier
-        ON
-            history.workspace = earlier.workspace
-            AND history.test_id = earlier.test_id
-            AND history.subject_id = earlier.subject_id
-            AND history.valid_from = earlier.valid_to
+    -- One look into the index for each of the few: what is new since one moment can't be estimated.
+    LEFT JOIN LATERAL (
+        SELECT before.status
+        FROM compliance.result_history AS before
+        WHERE
+            before.workspace = history.workspace
+            AND before.test_id = history.test_id
+            AND before.subject_id = history.subject_id
+            AND before.valid_to = history.valid_from
+        LIMIT 1 -- noqa: AM09
+    ) AS earlier ON true
     WHERE
         history.workspace = %(workspace)s
         AND history.valid_from >= newest.started_at

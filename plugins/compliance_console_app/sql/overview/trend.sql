@@ -12,13 +12,15 @@ intervals AS (
         history.severity,
         history.status,
         greatest((history.valid_from AT TIME ZONE 'UTC')::date, period.first_day) AS from_day,
-        (history.valid_to AT TIME ZONE 'UTC')::date AS to_day
+        (history.valid_to AT TIME ZONE 'UTC')::date AS to_day,
+        count(*) AS subjects
     FROM compliance.result_history AS history
     CROSS JOIN period
     WHERE
         history.workspace = %(workspace)s
         AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
-        AND (history.valid_to IS null OR (history.valid_to AT TIME ZONE 'UTC')::date > period.first_day)
+        AND (history.valid_to IS null OR history.valid_to > period.first_day::timestamp AT TIME ZONE 'UTC')
+    GROUP BY history.test_id, history.severity, history.status, from_day, to_day
 ),
 
 moves AS (
@@ -26,9 +28,9 @@ moves AS (
         intervals.test_id,
         intervals.severity,
         ends.day,
-        sum(ends.sign) AS subjects,
-        sum(ends.sign) FILTER (WHERE intervals.status = 'passing') AS passing,
-        sum(ends.sign) FILTER (WHERE intervals.status = 'failing') AS failing
+        sum(ends.sign * intervals.subjects) AS subjects,
+        sum(ends.sign * intervals.subjects) FILTER (WHERE intervals.status = 'passing') AS passing,
+        sum(ends.sign * intervals.subjects) FILTER (WHERE intervals.status = 'failing') AS failing
     FROM intervals
     CROSS JOIN LATERAL (VALUES (intervals.from_day, 1), (intervals.to_day, -1)) AS ends (day, sign)
     WHERE ends.day IS NOT null
