@@ -1227,7 +1227,7 @@ def test_every_expectation_about_results_can_fail_and_shows_its_rows(
     for expectation, _, named in RESULTS_BROKEN:
         shown = rows[expectation]["observed"].get("unexpected_rows", [])
         assert named is None or named in str(shown), expectation
-        assert rows[expectation]["severity"] == rules[expectation].severity != "warning"
+        assert rows[expectation]["severity"] == rules[expectation].severity
         assert f"what to do: {rules[expectation].hint}" in caplog.text
     assert "Person" not in caplog.text + str(rows), "members are named by id alone"
 
