@@ -15,6 +15,8 @@ PAGES = {
     "overview": "",
     "findings": "findings",
     "tests": "tests",
+    "changes": "changes",
+    "controls": "controls",
     "repositories": "repositories",
     "members": "members",
     "evidence": "evidence",

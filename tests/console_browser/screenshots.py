@@ -88,7 +88,10 @@ def _take_all(browser: Browser, airflow: Airflow, dark: bool) -> None:
     for name, path in {**PAGES, **OTHERS}.items():
         owner.open(path)
         _take(owner, name)
-    _open_first(owner, "tests/branch_protection_enforced?status=failing", "subject")
+    _open_first(owner, "findings?test_id=branch_protection_enforced", "subject")
+    _open_first(owner, "tests/branch_protection_enforced?status=failing", "repository")
+    _open_first(owner, "members", "member")
+    _open_first(owner, "controls", "control")
     _open_first(owner, "runs", "run")
     _preview(owner, "imports-preview")
     reviewer = _enter(browser, airflow, "reviewer", dark)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import Reader
 from compliance_console_app.services.workspaces import Selected
-from compliance_console_app.web.downloads import csv_file
+from compliance_console_app.web.csv_answer import csv_answer
 from compliance_console_app.web.listing import Listing, PageNumber, Text
 from compliance_console_app.web.moments import begin_of, end_of
 from compliance_console_app.web.pages import page
@@ -82,7 +82,7 @@ def export(
     begins, ends = _window(since, until, _newest_run(connection, selection.name))
     asked = {"workspace": selection.name, "since": begins, "until": ends, "kind": kind, "search": search.strip()}
     found = rows(connection, "changes/list", {**asked, "limit": MOST_ROWS, "offset": 0})
-    return csv_file("changes", selection.name or "none", COLUMNS, found)
+    return csv_answer("changes", selection.name, found, COLUMNS)
 
 
 def _newest_run(connection: Connection, workspace: str) -> datetime | None:

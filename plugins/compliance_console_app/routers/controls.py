@@ -11,7 +11,7 @@ from starlette.responses import Response
 from compliance_console_app.database import Connection, Database, rows
 from compliance_console_app.permissions import Reader
 from compliance_console_app.services.workspaces import Selected
-from compliance_console_app.web.downloads import csv_file
+from compliance_console_app.web.csv_answer import csv_answer
 from compliance_console_app.web.listing import Listing, PageNumber, Text
 from compliance_console_app.web.moments import begin_of, day_of, end_of
 from compliance_console_app.web.pages import page
@@ -74,7 +74,7 @@ def export(
     """The same as a file."""
     chosen, period = _known(framework, _frameworks(connection)), _period(since, until)
     found = _found(connection, selection.name, chosen, period)
-    return csv_file("controls", selection.name or "none", PERIOD_COLUMNS if period else NOW_COLUMNS, found)
+    return csv_answer("controls", selection.name, found, PERIOD_COLUMNS if period else NOW_COLUMNS)
 
 
 @router.get("/controls/one")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +10,11 @@ from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import ReviewRefused, one_line
 from bitbucket_compliance.registry.access_reviews import review, sign_off
-from bitbucket_compliance.reporting.exports.formats.csv_table import write_rows
 from compliance_console_app.database import Connection, Database, executed, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.services import audit
 from compliance_console_app.services.workspaces import Selected, Selection
+from compliance_console_app.web.csv_answer import csv_answer
 from compliance_console_app.web.fields import one, page_number, several, typed
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber, Text, known_sort
@@ -69,15 +67,7 @@ def export(person: Decider, connection: Database, selection: Selected) -> Respon
         raise HTTPException(404, detail="no workspace has published results yet")
     found = executed(connection, "members/review", {"workspace": selection.name})
     columns = [column.name for column in found.description or ()]
-    file = io.BytesIO()
-    write_rows(file, columns, ([one[column] for column in columns] for one in found))
-    slug = re.sub(r"[^A-Za-z0-9._-]", "_", selection.name)
-    name = f"access-review-{slug}-{datetime.now(UTC):%Y-%m-%d}.csv"
-    return Response(
-        file.getvalue(),
-        media_type="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return csv_answer("access-review", selection.name, found.fetchall(), columns)
 
 
 @router.post("/members/review")

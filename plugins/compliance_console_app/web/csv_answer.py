@@ -19,11 +19,18 @@ Form = Annotated[Literal["", "csv"], Query(alias="format")]
 _OF_THE_PAGE = ("total", "sort_key")
 
 
-def csv_answer(name: str, workspace: str, rows: Sequence[dict[str, Any]]) -> Response:
-    """Every row with every column, as ``<name>-<workspace>-<day>.csv``."""
-    columns = [column for column in (rows[0] if rows else {}) if column not in _OF_THE_PAGE]
+def csv_answer(
+    name: str, workspace: str, rows: Sequence[dict[str, Any]], columns: Sequence[str] | None = None
+) -> Response:
+    """Every row as ``<name>-<workspace>-<day>.csv``; lists are joined by commas.
+
+    Args:
+        columns: which, in which order; None: all that the rows have, and no header where there is no row.
+    """
+    if columns is None:
+        columns = [column for column in (rows[0] if rows else {}) if column not in _OF_THE_PAGE]
     file = io.BytesIO()
-    write_rows(file, columns, ([one[column] for column in columns] for one in rows))
+    write_rows(file, columns, ([_cell(one[column]) for column in columns] for one in rows))
     slug = re.sub(r"[^A-Za-z0-9._-]", "_", workspace)
     told = "-".join(part for part in (name, slug, f"{datetime.now(UTC):%Y-%m-%d}") if part)
     return Response(
@@ -31,3 +38,7 @@ def csv_answer(name: str, workspace: str, rows: Sequence[dict[str, Any]]) -> Res
         media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{told}.csv"'},
     )
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
