@@ -47,7 +47,8 @@ def test_the_trail_is_newest_first_and_goes_on_to_the_oldest(
     open_console: OpenConsole, as_console: psycopg.Connection[dict[str, Any]]
 ) -> None:
     for number in range(60):
-        record(as_console, Person("ann"), "test.done", f"subject-{number:02}", None, {"number": number})
+        # By turns, for what one person does at once is one entry.
+        record(as_console, Person(("ann", "bob")[number % 2]), "test.done", f"subject-{number:02}", None, {"n": number})
     as_console.commit()
     console = open_console("viewer")
     first = console.get("/audit").text
@@ -101,12 +102,20 @@ def test_what_was_done_at_once_is_one_entry_and_the_csv_has_each(
     open_console: OpenConsole, as_console: psycopg.Connection[dict[str, Any]]
 ) -> None:
     for number in range(120):
-        record(as_console, Person("ann"), "classification.declared", f"repository {number:03}", None, {"owner": "x"})
+        record(
+            as_console,
+            Person("ann"),
+            "classification.declared",
+            f"repository {number:03}",
+            None,
+            {"owner": "x", "was": number},
+        )
     record(as_console, Person("bob"), "classification.declared", "repository 120", None, {"owner": "x"})
     as_console.commit()
     console = open_console("viewer")
     page = console.get("/audit").text
     assert page.count("<time ") == 2
+    assert "owner: x" in page and "was:" not in page, "what all of them share"
     assert "120 at once: repository 000" in page and "repository 099" in page and "repository 119" not in page
     table = list(csv.DictReader(io.StringIO(console.get("/audit?actor=airflow:ann&format=csv").text)))
     assert len(table) == 120 and table[0]["subject"] == "repository 119"

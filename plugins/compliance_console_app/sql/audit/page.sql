@@ -1,5 +1,5 @@
--- Purpose: what was done, newest first: entries that one person made within moments of each other, of the same action
--- and with the same outcome, are one; one more than a page tells of a next page.
+-- Purpose: what was done, newest first: entries of the same action that one person made within moments of each other
+-- are one, with the outcome that all of them share; one more than a page tells of a next page.
 
 WITH chosen AS (
     SELECT
@@ -29,8 +29,7 @@ compared AS (
         coalesce(
             lag(chosen.actor) OVER newest_first = chosen.actor
             AND lag(chosen.action) OVER newest_first = chosen.action
-            AND lag(chosen.at) OVER newest_first - chosen.at < interval '2 seconds'
-            AND lag(chosen.after) OVER newest_first IS NOT DISTINCT FROM chosen.after,
+            AND lag(chosen.at) OVER newest_first - chosen.at < interval '2 seconds',
             false
         ) AS goes_on
     FROM chosen
@@ -42,19 +41,44 @@ numbered AS (
         compared.*,
         count(*) FILTER (WHERE NOT compared.goes_on) OVER (ORDER BY compared.audit_id DESC) AS act
     FROM compared
+),
+
+shown AS (
+    SELECT
+        numbered.*,
+        count(*) OVER (PARTITION BY numbered.act) AS entries
+    FROM numbered
+    WHERE numbered.act <= %(entries)s::int
+),
+
+outcomes AS (
+    SELECT
+        shared.act,
+        jsonb_object_agg(shared.key, shared.value) AS after
+    FROM (
+        SELECT
+            shown.act,
+            facts.key,
+            facts.value
+        FROM shown
+        CROSS JOIN LATERAL jsonb_each(shown.after) AS facts (key, value)
+        GROUP BY shown.act, shown.entries, facts.key, facts.value
+        HAVING count(*) = shown.entries
+    ) AS shared
+    GROUP BY shared.act
 )
 
 SELECT
-    numbered.act,
-    min(numbered.audit_id) AS audit_id,
-    max(numbered.at) AS at,
-    min(numbered.actor) AS actor,
-    min(numbered.action) AS action,
+    shown.act,
+    min(shown.audit_id) AS audit_id,
+    max(shown.at) AS at,
+    min(shown.actor) AS actor,
+    min(shown.action) AS action,
     count(*) AS entries,
-    (array_agg(numbered.subject ORDER BY numbered.audit_id))[1:100] AS subjects,
-    CASE WHEN count(DISTINCT coalesce(numbered.before, 'null')) = 1 THEN (array_agg(numbered.before))[1] END AS before,
-    (array_agg(numbered.after))[1] AS after
-FROM numbered
-GROUP BY numbered.act
-ORDER BY numbered.act ASC
-LIMIT %(entries)s::int;
+    (array_agg(shown.subject ORDER BY shown.audit_id))[1:100] AS subjects,
+    CASE WHEN count(DISTINCT coalesce(shown.before, 'null')) = 1 THEN (array_agg(shown.before))[1] END AS before,
+    (array_agg(outcomes.after))[1] AS after
+FROM shown
+LEFT JOIN outcomes ON shown.act = outcomes.act
+GROUP BY shown.act
+ORDER BY shown.act ASC;
