@@ -105,7 +105,7 @@ class Visitor:
         waiting = [(path, 0) for path in PAGES.values()]
         for path, depth in waiting:
             kind = re.sub(r"[0-9a-f-]{36}|%7B.*|manual__.*", "*", path.split("?")[0])
-            if kind in found or "format=csv" in path or re.search(r"/file$|\.csv$|/quality/", path):
+            if kind in found or "format=csv" in path or re.search(r"/file$|\.csv$|/quality/", path.split("?")[0]):
                 continue
             found[kind] = path
             if depth < 2:
