@@ -65,6 +65,8 @@ def package(
         AuditRefused: no such workspace, framework or period, a package of this name is there, or the folder can't be
             written.
     """
+    if os.sep in request.workspace:
+        raise AuditRefused(f"{request.workspace!r} is no workspace slug")
     final, archive = target / request.name, target / f"{request.name}.zip"
     unfinished = target / f".{request.name}.{uuid.uuid4().hex}.part"
     if final.exists() or archive.exists():
@@ -251,6 +253,4 @@ def _check(connection: Connection, request: AuditRequest) -> datetime:
     may = "SELECT has_table_privilege('compliance.member_employment', 'SELECT') AS may"
     if request.people and not one_row(connection.execute(may))["may"]:
         raise AuditRefused("this role may not see people's data: leave PEOPLE out, or use a role that may")
-    if os.sep in request.workspace:
-        raise AuditRefused(f"{request.workspace!r} is no workspace slug")
     return now
