@@ -30,6 +30,11 @@ with DAG(
             description="Name persons and put files of evidence in, where COMPLIANCE_AUDIT_PEOPLE lets whoever triggers"
             " this DAG; the console asks by its own permissions. Else each person is a pseudonym",
         ),
+        "frequency": Param(
+            "",
+            enum=["", "daily", "weekly", "monthly"],
+            description="Samples as of a control that operates so often; empty: by the size of the population",
+        ),
         "target": Param("", type="string", description="Folder below COMPLIANCE_EXPORT_TARGET; empty: there"),
     },
     default_args={
@@ -53,11 +58,12 @@ with DAG(
         framework: str,
         people: str,
         target: str,
+        frequency: str,
         dag_run: Any = None,
     ) -> str:
         from bitbucket_compliance.tasks import audit_package as tasks
 
-        return tasks.audit_package(workspace, first_day, last_day, seed, framework, people, target, dag_run)
+        return tasks.audit_package(workspace, first_day, last_day, seed, framework, people, target, dag_run, frequency)
 
     write_package(
         workspace="{{ params.workspace }}",
@@ -67,4 +73,5 @@ with DAG(
         framework="{{ params.framework }}",
         people="{{ params.people }}",
         target="{{ params.target }}",
+        frequency="{{ params.frequency }}",
     )

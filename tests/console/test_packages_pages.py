@@ -80,9 +80,7 @@ def of_zip(content: bytes) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("published")
-def test_a_package_is_asked_for_made_and_downloaded(
-    open_console: OpenConsole, runs: Runs, published: Pipeline
-) -> None:
+def test_a_package_is_asked_for_made_and_downloaded(open_console: OpenConsole, runs: Runs, published: Pipeline) -> None:
     ann = open_console("user", "ann")
     assert "Make an audit package" not in ann.get("/controls").text
     offered = ann.get("/controls", params=PERIOD).text

@@ -36,6 +36,7 @@ def audit_package(
     people: str,
     target: str,
     dag_run: Any,
+    frequency: str = "",
 ) -> str:
     """Write an audit package; returns the address of its zip.
 
@@ -47,6 +48,7 @@ def audit_package(
         people: ``True`` where persons are named: only where the deployment lets whoever triggers the DAG see them.
         target: at or below what ``COMPLIANCE_EXPORT_TARGET`` names; empty: there.
         dag_run: of the task.
+        frequency: see ``AuditRequest``.
 
     Raises:
         AuditRefused: a day is none, people may not be named, or see ``package``.
@@ -57,7 +59,7 @@ def audit_package(
     with compliance_postgres() as connection:
         asked = requests.asked_by_run(connection, dag_run.run_id)
         if asked is None:
-            request = _typed(workspace, first_day, last_day, seed, framework, people)
+            request = _typed(workspace, first_day, last_day, seed, framework, people, frequency)
             person = triggering_person(dag_run)
             asked = requests.ask(connection, request, dag_run.run_id, requested_by=person, folder=target.strip())
             connection.commit()
@@ -72,7 +74,9 @@ def audit_package(
             raise
 
 
-def _typed(workspace: str, first_day: str, last_day: str, seed: str, framework: str, people: str) -> AuditRequest:
+def _typed(
+    workspace: str, first_day: str, last_day: str, seed: str, framework: str, people: str, frequency: str
+) -> AuditRequest:
     """What the parameters of a run ask for."""
     from bitbucket_compliance.reporting.audit.model import AuditRefused, AuditRequest
 
@@ -88,7 +92,7 @@ def _typed(workspace: str, first_day: str, last_day: str, seed: str, framework: 
             "Airflow does not say whether who triggers this DAG may see people: ask for a package that names them on "
             f"the console's page Controls, or have the operator of the deployment set {PEOPLE}=1"
         )
-    return AuditRequest(workspace.strip().lower(), *days, seed.strip(), framework.strip(), people == "True")
+    return AuditRequest(workspace.strip().lower(), *days, seed.strip(), framework.strip(), people == "True", frequency)
 
 
 def _make(connection: Connection, asked: AskedFor) -> str:

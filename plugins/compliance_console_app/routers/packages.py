@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response, StreamingResponse
 
 from bitbucket_compliance.core.errors import one_line
-from bitbucket_compliance.reporting.audit.model import AuditRequest
+from bitbucket_compliance.reporting.audit.model import FREQUENCIES, AuditRequest
 from compliance_console_app.database import Connection, Database
 from compliance_console_app.permissions import MayDecide, MayPackage, Packager, Person, Reader
 from compliance_console_app.services import audit, packages
@@ -25,7 +25,7 @@ from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
-FIELDS: Final = ("framework", "since", "until", "seed", "people")
+FIELDS: Final = ("framework", "since", "until", "seed", "frequency", "people")
 LONGEST_SEED: Final = 200
 STATES: Final = {"made": "passing", "failed": "failing", "queued": "pending", "under way": "pending"}
 
@@ -115,7 +115,9 @@ def _wanted(connection: Connection, selection: Selection, given: dict[str, str])
     seed = given["seed"].strip()
     if len(seed) > LONGEST_SEED or not seed.isprintable():
         raise HTTPException(422, detail=f"a seed has {LONGEST_SEED} characters at most, in one line")
-    return AuditRequest(selection.name, *period, seed, given["framework"], bool(given["people"]))
+    if given["frequency"] not in ("", *FREQUENCIES):
+        raise HTTPException(422, detail=f"a control operates {', '.join(FREQUENCIES)}, or the population decides")
+    return AuditRequest(selection.name, *period, seed, given["framework"], bool(given["people"]), given["frequency"])
 
 
 def _is_same(listed: dict[str, object], wanted: AuditRequest) -> bool:
@@ -148,6 +150,7 @@ def _packages(
         is_over=all(one["state"] in ("made", "failed") for one in found),
         states=STATES,
         frameworks=known_frameworks(connection),
+        frequencies=FREQUENCIES,
         given=given,
         may=may,
         problem=problem,

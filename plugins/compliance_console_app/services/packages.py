@@ -48,6 +48,7 @@ def start(connection: Connection, person: Person, request: AuditRequest) -> None
         "framework": request.framework,
         "people": request.people,
         "seed": request.seed,
+        "frequency": request.frequency,
     }
     subject = f"audit package {asked.package_id}"
     audit.record(connection, person, "audit_package.asked_for", subject, None, {"workspace": request.workspace, **told})

@@ -22,14 +22,13 @@ from bitbucket_compliance.reporting.audit.page import page
 from bitbucket_compliance.reporting.audit.parts import PARTS, Part
 from bitbucket_compliance.reporting.audit.pseudonyms import Pseudonyms
 from bitbucket_compliance.reporting.audit.record import write_record
+from bitbucket_compliance.reporting.audit.sizes import sizes_of
 from bitbucket_compliance.reporting.audit.tables import Table, write_dictionary, write_table
 from bitbucket_compliance.reporting.exports.snapshot.read import unchanging
 
 log = logging.getLogger(__name__)
 
 _FOLDER: Final = Path(__file__).parent
-#: How many are drawn: up to so many in the population, so many, or so many percent of it (rounded up).
-SIZES: Final = ((4, 4, None), (50, 5, None), (250, 0, 10), (None, 25, None))
 _SAMPLE: Final = Part(
     "sample",
     "Changes that were drawn as a sample",
@@ -152,7 +151,8 @@ class _Writer:
     def _sample(self) -> tuple[Table, dict[str, Any]]:
         population = one_row(run_sql(self.connection, _FOLDER / "population.sql", self.keys))
         seed = self.request.seed or population["digest"]
-        drawn_with = {**self.keys, "seed": seed, "size": size_of(population["population"])}
+        sizes = sizes_of(self.connection, self.request)
+        drawn_with = {**self.keys, "seed": seed, "size": sizes.of(population["population"])}
         table = write_table(self.connection, self.folder, _SAMPLE, drawn_with, self.pseudonyms, "samples/changes.csv")
         rows = self.connection.execute(_SAMPLE.query, drawn_with).fetchall()
         for row in rows:
@@ -163,7 +163,9 @@ class _Writer:
             "population": population["population"],
             "seed": seed,
             "seed_is_the_populations": not self.request.seed,
-            "sizes": SIZES,
+            "policy_version": sizes.policy_version,
+            "frequency": self.request.frequency or None,
+            "sizes": sizes.lines,
         }
 
     def _landed(self, row: dict[str, Any]) -> None:
@@ -209,14 +211,6 @@ class _Writer:
             "workspace" if row["workspace"] else "shared": {"link": row["link"], "digest": row["digest"]}
             for row in rows
         }
-
-
-def size_of(population: int) -> int:
-    """How many are drawn from a population of so many."""
-    for most, number, share in SIZES:
-        if most is None or population <= most:
-            return min(population, number if share is None else -(-population * share // 100))
-    raise AssertionError
 
 
 def _described(table: Table) -> dict[str, Any]:

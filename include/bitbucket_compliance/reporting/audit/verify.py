@@ -226,9 +226,30 @@ def check_rows(manifest, newest, problems):
     return unseen
 
 
+def sizes_in(thresholds, frequency):
+    """The table of sizes in a policy: up to how many, how many, which share."""
+    if frequency:
+        return [[None, thresholds["sample_items_" + frequency], None]]
+    found = []
+    for line in thresholds["sample_sizes"]:
+        most, size = line.split(": ")
+        share = int(size[:-2]) if size.endswith(" %") else None
+        found.append([None if most == "more" else int(most), int(size) if share is None else 0, share])
+    return found
+
+
 def check_sample(manifest, problems):
-    """Draw the sample again."""
+    """Draw the sample again, as many as the policy says."""
     about = manifest["samples"]["changes"]
+    for row in opened("data/policies.csv"):
+        if row["policy_version"] == about["policy_version"]:
+            thresholds = json.loads(row["body"])["thresholds"]
+            if about["sizes"] != sizes_in(thresholds, about["frequency"]):
+                problems.add("samples: its sizes are not those of the policy %s" % about["policy_version"])
+            break
+    else:
+        if about["policy_version"] is not None:
+            problems.add("samples: the policy %s that they are drawn by is not there" % about["policy_version"])
     population = []
     for row in opened(about["population_file"]):
         if row["in_scope"] == "true":

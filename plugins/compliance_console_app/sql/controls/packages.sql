@@ -8,6 +8,7 @@ SELECT
     packages.framework,
     packages.seed,
     packages.people,
+    packages.frequency,
     packages.requested_by,
     packages.requested_at,
     packages.ended_at,

@@ -47,6 +47,7 @@ CREATE TABLE integration.audit_packages (
     seed text NOT NULL,
     framework text NOT NULL,
     people boolean NOT NULL,
+    frequency text NOT NULL DEFAULT '',
     requested_by text NOT NULL CHECK (requested_by <> ''),
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at timestamptz,
@@ -54,7 +55,7 @@ CREATE TABLE integration.audit_packages (
     file text,
     bytes bigint,
     manifest_sha256 text,
-    problems text [],
+    problems text[],
     error text,
     CHECK (first_day <= last_day),
     CHECK ((file IS null) = (bytes IS null) AND (file IS null) = (manifest_sha256 IS null)),
@@ -72,6 +73,8 @@ COMMENT ON COLUMN integration.audit_packages.last_day IS 'Last day of it, which 
 COMMENT ON COLUMN integration.audit_packages.seed IS 'What samples are drawn by; empty: the digest of the population.';
 COMMENT ON COLUMN integration.audit_packages.framework IS 'Whose controls it shows; empty: those of all.';
 COMMENT ON COLUMN integration.audit_packages.people IS 'Whether it names persons; else each is a pseudonym.';
+COMMENT ON COLUMN integration.audit_packages.frequency IS
+'daily, weekly or monthly, where the sample is that of a control that operates so often; empty: by the population.';
 COMMENT ON COLUMN integration.audit_packages.requested_by IS 'Who asked for it, as airflow:login.';
 COMMENT ON COLUMN integration.audit_packages.requested_at IS 'When.';
 COMMENT ON COLUMN integration.audit_packages.ended_at IS 'When it was made, or failed; null: neither yet.';
@@ -89,11 +92,15 @@ GRANT SELECT, INSERT, DELETE, UPDATE (used_at) ON TABLE integration.oauth_states
 -- The console asks, and says where no run was started; what a run wrote and where is the run's to say.
 GRANT
 SELECT,
-INSERT (package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, requested_by, folder),
+INSERT (
+    package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, requested_by, folder
+),
 UPDATE (ended_at, error)
 ON TABLE integration.audit_packages TO compliance_console;
 GRANT
 SELECT,
-INSERT (package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, requested_by, folder),
+INSERT (
+    package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, requested_by, folder
+),
 UPDATE (ended_at, file, bytes, manifest_sha256, problems, error)
 ON TABLE integration.audit_packages TO compliance_pipeline;
