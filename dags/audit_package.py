@@ -35,6 +35,12 @@ with DAG(
             enum=["", "daily", "weekly", "monthly"],
             description="Samples as of a control that operates so often; empty: by the size of the population",
         ),
+        "read_samples": Param(
+            False,
+            type="boolean",
+            description="Ask Bitbucket of each sampled pull request when it was approved, changed and merged, and for"
+            " the builds of the merge: three requests each at most",
+        ),
         "target": Param("", type="string", description="Folder below COMPLIANCE_EXPORT_TARGET; empty: there"),
     },
     default_args={
@@ -59,11 +65,14 @@ with DAG(
         people: str,
         target: str,
         frequency: str,
+        read_samples: str,
         dag_run: Any = None,
     ) -> str:
         from bitbucket_compliance.tasks import audit_package as tasks
 
-        return tasks.audit_package(workspace, first_day, last_day, seed, framework, people, target, dag_run, frequency)
+        return tasks.audit_package(
+            workspace, first_day, last_day, seed, framework, people, target, dag_run, frequency, read_samples
+        )
 
     write_package(
         workspace="{{ params.workspace }}",
@@ -74,4 +83,5 @@ with DAG(
         people="{{ params.people }}",
         target="{{ params.target }}",
         frequency="{{ params.frequency }}",
+        read_samples="{{ params.read_samples }}",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bitbucket_compliance.commands.command_line import CommandError, Flag, command, day, switch, workspace, wrong
 from bitbucket_compliance.commands.environment import database
@@ -37,10 +37,17 @@ def _frequency(value: str) -> str:
         "samples as of a control that operates so often; by the size of the population where it is left out",
         _frequency,
     ),
+    Flag(
+        "read-samples",
+        "1",
+        "ask Bitbucket of each sampled pull request when it was approved, changed and merged: three requests at most",
+        switch,
+        False,
+    ),
     Flag("out", "folder", f"where to write; what {TARGET} names where it is left out"),
 )
 def audit(
-    *, workspace: str, to: date, seed: str, framework: str, people: bool, frequency: str, out: str, **flags: date
+    *, workspace: str, to: date, seed: str, framework: str, people: bool, frequency: str, out: str, **flags: Any
 ) -> int:
     """Write the package and print where; exit code 1 where something in it is not as it should be.
 
@@ -51,13 +58,17 @@ def audit(
     from bitbucket_compliance.registry.evidence_files.store import read_kept
     from bitbucket_compliance.reporting.audit.model import AuditRequest
     from bitbucket_compliance.reporting.audit.package import package
+    from bitbucket_compliance.tasks.audit_package import read_samples
 
     target = out or place(TARGET, "exports")
     if not target or "://" in target:
         raise CommandError(f"--out is missing: name the folder to write to ({TARGET} names none of this machine)")
-    request = AuditRequest(workspace, flags["from"], to, seed.strip(), framework.strip(), people, frequency)
+    request = AuditRequest(
+        workspace, flags["from"], to, seed.strip(), framework.strip(), people, frequency, flags["read_samples"]
+    )
     with database() as connection:
-        made = package(connection, request, Path(target).expanduser().absolute(), read_kept)
+        reads = read_samples(connection, request) if request.read_samples else None
+        made = package(connection, request, Path(target).expanduser().absolute(), read_kept, reads)
     print(f"{made.folder}\n{made.zip}\n  manifest.json: sha256 {made.manifest_sha256}")
     for problem in made.problems:
         print(f"  not as it should be: {problem}")

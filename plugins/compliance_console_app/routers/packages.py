@@ -25,7 +25,7 @@ from compliance_console_app.web.pages import page, redirect
 
 router = APIRouter()
 
-FIELDS: Final = ("framework", "since", "until", "seed", "frequency", "people")
+FIELDS: Final = ("framework", "since", "until", "seed", "frequency", "people", "read_samples")
 LONGEST_SEED: Final = 200
 STATES: Final = {"made": "passing", "failed": "failing", "queued": "pending", "under way": "pending"}
 
@@ -117,13 +117,20 @@ def _wanted(connection: Connection, selection: Selection, given: dict[str, str])
         raise HTTPException(422, detail=f"a seed has {LONGEST_SEED} characters at most, in one line")
     if given["frequency"] not in ("", *FREQUENCIES):
         raise HTTPException(422, detail=f"a control operates {', '.join(FREQUENCIES)}, or the population decides")
-    return AuditRequest(selection.name, *period, seed, given["framework"], bool(given["people"]), given["frequency"])
+    return AuditRequest(
+        selection.name,
+        *period,
+        seed,
+        given["framework"],
+        bool(given["people"]),
+        given["frequency"],
+        bool(given["read_samples"]),
+    )
 
 
 def _is_same(listed: dict[str, object], wanted: AuditRequest) -> bool:
-    return all(
-        listed[name] == getattr(wanted, name) for name in ("first_day", "last_day", "seed", "framework", "people")
-    )
+    asked = ("first_day", "last_day", "seed", "framework", "people", "frequency", "read_samples")
+    return all(listed[name] == getattr(wanted, name) for name in asked)
 
 
 def _packages(

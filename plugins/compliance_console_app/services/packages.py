@@ -49,6 +49,7 @@ def start(connection: Connection, person: Person, request: AuditRequest) -> None
         "people": request.people,
         "seed": request.seed,
         "frequency": request.frequency,
+        "read_samples": request.read_samples,
     }
     subject = f"audit package {asked.package_id}"
     audit.record(connection, person, "audit_package.asked_for", subject, None, {"workspace": request.workspace, **told})

@@ -31,6 +31,7 @@ class AuditRequest:
             files of evidence, which may name them, are left out.
         frequency: one of ``FREQUENCIES``, where the sample is as large as that of a control that operates so often;
             empty: as the population has it.
+        read_samples: whether Bitbucket is asked of each sampled pull request when it was approved, changed and merged.
     """
 
     workspace: str
@@ -40,6 +41,7 @@ class AuditRequest:
     framework: str = ""
     people: bool = False
     frequency: str = ""
+    read_samples: bool = False
 
     @property
     def starts_at(self) -> datetime:

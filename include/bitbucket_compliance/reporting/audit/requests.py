@@ -54,9 +54,10 @@ def ask(
     asked = AskedFor(package_id, dag_run_id, request, _own_folder(package_id) if folder is None else folder, None)
     connection.execute(
         "INSERT INTO integration.audit_packages"
-        " (package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, requested_by,"
-        " folder) VALUES (%(package_id)s, %(dag_run_id)s, %(workspace)s, %(first_day)s, %(last_day)s, %(seed)s,"
-        " %(framework)s, %(people)s, %(frequency)s, %(requested_by)s, %(folder)s)",
+        " (package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, read_samples,"
+        " requested_by, folder)"
+        " VALUES (%(package_id)s, %(dag_run_id)s, %(workspace)s, %(first_day)s, %(last_day)s, %(seed)s, %(framework)s,"
+        " %(people)s, %(frequency)s, %(read_samples)s, %(requested_by)s, %(folder)s)",
         {**vars(request), **vars(asked), "requested_by": requested_by},
     )
     return asked
@@ -65,7 +66,8 @@ def ask(
 def asked_by_run(connection: Connection, dag_run_id: str) -> AskedFor | None:
     """The package that a run is to make; None: nobody asked for one before it began."""
     found = connection.execute(
-        "SELECT package_id, workspace, first_day, last_day, seed, framework, people, frequency, folder, file"
+        "SELECT package_id, workspace, first_day, last_day, seed, framework, people, frequency, read_samples,"
+        " folder, file"
         " FROM integration.audit_packages WHERE dag_run_id = %s",
         (dag_run_id,),
     ).fetchone()

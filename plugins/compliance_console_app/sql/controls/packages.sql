@@ -9,6 +9,7 @@ SELECT
     packages.seed,
     packages.people,
     packages.frequency,
+    packages.read_samples,
     packages.requested_by,
     packages.requested_at,
     packages.ended_at,

@@ -48,6 +48,7 @@ CREATE TABLE integration.audit_packages (
     framework text NOT NULL,
     people boolean NOT NULL,
     frequency text NOT NULL DEFAULT '',
+    read_samples boolean NOT NULL DEFAULT false,
     requested_by text NOT NULL CHECK (requested_by <> ''),
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at timestamptz,
@@ -75,6 +76,7 @@ COMMENT ON COLUMN integration.audit_packages.framework IS 'Whose controls it sho
 COMMENT ON COLUMN integration.audit_packages.people IS 'Whether it names persons; else each is a pseudonym.';
 COMMENT ON COLUMN integration.audit_packages.frequency IS
 'daily, weekly or monthly, where the sample is that of a control that operates so often; empty: by the population.';
+COMMENT ON COLUMN integration.audit_packages.read_samples IS 'Whether Bitbucket is asked of each sampled pull request.';
 COMMENT ON COLUMN integration.audit_packages.requested_by IS 'Who asked for it, as airflow:login.';
 COMMENT ON COLUMN integration.audit_packages.requested_at IS 'When.';
 COMMENT ON COLUMN integration.audit_packages.ended_at IS 'When it was made, or failed; null: neither yet.';
@@ -93,14 +95,16 @@ GRANT SELECT, INSERT, DELETE, UPDATE (used_at) ON TABLE integration.oauth_states
 GRANT
 SELECT,
 INSERT (
-    package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, requested_by, folder
+    package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, read_samples,
+    requested_by, folder
 ),
 UPDATE (ended_at, error)
 ON TABLE integration.audit_packages TO compliance_console;
 GRANT
 SELECT,
 INSERT (
-    package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, requested_by, folder
+    package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, read_samples,
+    requested_by, folder
 ),
 UPDATE (ended_at, file, bytes, manifest_sha256, problems, error)
 ON TABLE integration.audit_packages TO compliance_pipeline;
