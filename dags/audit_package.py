@@ -4,6 +4,7 @@ At or below the folder or object store that ``COMPLIANCE_EXPORT_TARGET`` names.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
@@ -24,7 +25,21 @@ with DAG(
         "seed": Param("", type="string", description="What samples are drawn by; empty: the digest of the population"),
         "framework": Param("", type="string", description="Controls of one framework; empty: of all"),
         "people": Param(
-            False, type="boolean", description="Name persons and put files of evidence in; else each is a pseudonym"
+            False,
+            type="boolean",
+            description="Name persons and put files of evidence in, where COMPLIANCE_AUDIT_PEOPLE lets whoever triggers"
+            " this DAG; the console asks by its own permissions. Else each person is a pseudonym",
+        ),
+        "frequency": Param(
+            "",
+            enum=["", "daily", "weekly", "monthly"],
+            description="Samples as of a control that operates so often; empty: by the size of the population",
+        ),
+        "read_samples": Param(
+            False,
+            type="boolean",
+            description="Ask Bitbucket of each sampled pull request when it was approved, changed and merged, and for"
+            " the builds of the merge: three requests each at most",
         ),
         "target": Param("", type="string", description="Folder below COMPLIANCE_EXPORT_TARGET; empty: there"),
     },
@@ -42,11 +57,22 @@ with DAG(
 
     @task(doc_md="Read in one transaction, written under a temporary name, then renamed; the log says where it is.")
     def write_package(
-        workspace: str, first_day: str, last_day: str, seed: str, framework: str, people: str, target: str
+        workspace: str,
+        first_day: str,
+        last_day: str,
+        seed: str,
+        framework: str,
+        people: str,
+        target: str,
+        frequency: str,
+        read_samples: str,
+        dag_run: Any = None,
     ) -> str:
         from bitbucket_compliance.tasks import audit_package as tasks
 
-        return tasks.audit_package(workspace, first_day, last_day, seed, framework, people, target)
+        return tasks.audit_package(
+            workspace, first_day, last_day, seed, framework, people, target, dag_run, frequency, read_samples
+        )
 
     write_package(
         workspace="{{ params.workspace }}",
@@ -56,4 +82,6 @@ with DAG(
         framework="{{ params.framework }}",
         people="{{ params.people }}",
         target="{{ params.target }}",
+        frequency="{{ params.frequency }}",
+        read_samples="{{ params.read_samples }}",
     )

@@ -344,6 +344,7 @@ def push(
     stage.pushed(name, who, message, commits, forced=forced)
     for pull in [p for p in repo.pull_requests if p.state == "OPEN" and p.source_branch == name]:
         pull.updated_on = stage.now
+        pull.pushes.append(stage.now)
         stage.done.pull_request = pull
         stage.emit("pullrequest:push", who)
         stage.emit("pullrequest:updated", who)

@@ -222,6 +222,24 @@ def pull_request_statuses(call: Call) -> Answer:
     return _filtered(call, [render.commit_status(found, repo, pull, status) for status in statuses])
 
 
+@endpoint(_REPO + "/commit/{commit}/statuses", "repository", default=30)
+def commit_statuses(call: Call) -> Answer:
+    """The builds of a commit that merged a pull request, or was its newest, oldest first; 404 for any other commit."""
+    found, repo = call.repository()
+    asked = call.named("commit")
+    for pull in repo.pull_requests:
+        for digest, statuses in (
+            (render.merge_hash(repo, pull), pull.merge_statuses if pull.state == "MERGED" else None),
+            (render.source_hash(repo, pull), pull.statuses),
+        ):
+            if statuses is not None and len(asked) >= 7 and digest.startswith(asked):
+                commit = {"hash": digest, "links": render.commit_links(found, repo, digest), "type": "commit"}
+                by_age = sorted(statuses, key=lambda status: status.created_on)
+                rows = [render.build(found, repo, status, pull.source_branch, commit) for status in by_age]
+                return _filtered(call, rows)
+    raise errors.not_found(f"Commit {asked} not found")
+
+
 def _pull_request(call: Call) -> tuple[Workspace, Repository, PullRequest]:
     """Workspace, repository and pull request of the path, or 404."""
     found, repo = call.repository()

@@ -113,7 +113,8 @@ class PullRequest:
     """A pull request; ``updated_on`` moves when it is merged, as lists carry no closing time, and with each comment.
 
     ``closed_on`` is when it was merged or declined, where that is not when it was updated last; ``activity`` alone
-    tells of it.
+    tells of it, and of ``pushes``: when commits came to its source branch since it was opened. ``merge_statuses`` are
+    those of the commit that merged it.
     """
 
     id: int
@@ -133,6 +134,8 @@ class PullRequest:
     description: str = ""
     merge_hash: str | None = None
     comments: list[datetime] = field(default_factory=list)
+    pushes: list[datetime] = field(default_factory=list)
+    merge_statuses: list[CommitStatus] = field(default_factory=list)
 
 
 @dataclass(slots=True)

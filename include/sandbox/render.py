@@ -391,12 +391,12 @@ def activity(workspace: Workspace, repo: Repository, pull: PullRequest) -> list[
         "title": pull.title,
         "links": {"self": _link(f"{_api(workspace, repo)}/pullrequests/{pull.id}")},
     }
-    updates = [("OPEN", pull.created_on)]
+    updates = [("OPEN", pull.created_on, 0), *(("OPEN", date, n) for n, date in enumerate(sorted(pull.pushes), 1))]
     if pull.state != "OPEN":
-        updates.append((pull.state, pull.closed_on or pull.updated_on))
+        updates.append((pull.state, pull.closed_on or pull.updated_on, len(pull.pushes)))
     approvals = [one for one in pull.participants if one.approved and one.participated_on is not None]
     dated: list[tuple[datetime, Json]] = [
-        *((date, {"update": _update(pull, state, date)}) for state, date in updates),
+        *((date, {"update": _update(workspace, repo, pull, state, date, pushes)}) for state, date, pushes in updates),
         *((at, {"approval": _approval(one, at, short)}) for one in approvals if (at := one.participated_on)),
         *((date, {"comment": {"type": "pullrequest_comment", "created_on": when(date)}}) for date in pull.comments),
     ]
@@ -404,7 +404,12 @@ def activity(workspace: Workspace, repo: Repository, pull: PullRequest) -> list[
     return [{"pull_request": short, **item} for _, item in newest_first]
 
 
-def _update(pull: PullRequest, state: str, date: datetime) -> Json:
+def _update(workspace: Workspace, repo: Repository, pull: PullRequest, state: str, date: datetime, pushes: int) -> Json:
+    """An update, after so many pushes to the source branch: the last one has the hash that lists give."""
+    place = f"{repo.slug}/{pull.source_branch}/{pull.id}"
+    seed = place if pushes == len(pull.pushes) else f"{place}/{pushes}"
+    embedded = Lazy(lambda: repository_condensed(workspace, repo))
+    closed_by = pull.author if state == "OPEN" else pull.closed_by
     return {
         "state": state,
         "draft": pull.draft,
@@ -412,8 +417,18 @@ def _update(pull: PullRequest, state: str, date: datetime) -> Json:
         "description": pull.description,
         "reason": "",
         "date": when(date),
-        "author": None if pull.author is None else account(pull.author),
+        "author": None if closed_by is None else account(closed_by),
         "changes": {},
+        "source": {
+            "branch": {"name": pull.source_branch},
+            "commit": Lazy(lambda: _commit(workspace, repo, seed)),
+            "repository": embedded,
+        },
+        "destination": {
+            "branch": {"name": pull.destination_branch},
+            "commit": Lazy(lambda: _commit(workspace, repo, f"{repo.slug}/{pull.destination_branch}/{pull.id}")),
+            "repository": embedded,
+        },
     }
 
 

@@ -1,7 +1,8 @@
-"""Who may do what: three permissions, decided by Airflow's own auth manager.
+"""Who may do what: four permissions, decided by Airflow's own auth manager.
 
 Reading goes with reading the DAG ``bitbucket_compliance``, deciding with editing it, connecting with editing the
-connections to Bitbucket, all of them.
+connections to Bitbucket, all of them, making audit packages with triggering the DAG ``audit_package``. What lists
+people is for deciders.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from typing import Annotated, Any
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.base_auth_manager import BaseAuthManager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.api_fastapi.auth.managers.models.resource_details import ConnectionDetails, DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import (
+    ConnectionDetails,
+    DagAccessEntity,
+    DagDetails,
+)
 from airflow.api_fastapi.core_api.security import get_user
 from airflow.configuration import conf
 from fastapi import Depends, HTTPException, Request, status
@@ -21,6 +26,7 @@ from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.core.persons import AIRFLOW, person
 
 DAG_ID = "bitbucket_compliance"
+AUDIT_DAG_ID = "audit_package"
 NO_LOGINS = (
     "Airflow runs without logins here (simple_auth_manager_all_admins), so nobody could tell who decided: "
     "give Airflow real logins first"
@@ -92,10 +98,21 @@ def connector(user: User, manager: Manager) -> Person:
     return signed_in(user)
 
 
+def packager(user: User, manager: Manager) -> Person:
+    """May have audit packages made."""
+    reader(user, manager)
+    details = _dag(AUDIT_DAG_ID)
+    if not manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, details=details, user=user):
+        raise _refused(f"your login may not trigger the DAG {AUDIT_DAG_ID}, which making an audit package needs")
+    _refuse_without_logins()
+    return signed_in(user)
+
+
 SignedIn = Annotated[Person, Depends(signed_in)]
 Reader = Annotated[Person, Depends(reader)]
 Decider = Annotated[Person, Depends(decider)]
 Connector = Annotated[Person, Depends(connector)]
+Packager = Annotated[Person, Depends(packager)]
 
 
 def may_decide(user: User, manager: Manager) -> bool:
@@ -107,7 +124,17 @@ def may_decide(user: User, manager: Manager) -> bool:
     return True
 
 
+def may_package(user: User, manager: Manager) -> bool:
+    """Whether this person may have audit packages made."""
+    try:
+        packager(user, manager)
+    except HTTPException:
+        return False
+    return True
+
+
 MayDecide = Annotated[bool, Depends(may_decide)]
+MayPackage = Annotated[bool, Depends(may_package)]
 
 
 def without_logins() -> bool:
@@ -124,9 +151,9 @@ def _refused(reason: str) -> HTTPException:
     return HTTPException(status.HTTP_403_FORBIDDEN, detail=reason)
 
 
-def _dag() -> DagDetails:
+def _dag(dag_id: str = DAG_ID) -> DagDetails:
     if not conf.getboolean("core", "multi_team", fallback=False):
-        return DagDetails(id=DAG_ID)
+        return DagDetails(id=dag_id)
     from airflow.models.dag import DagModel
 
-    return DagDetails(id=DAG_ID, team_name=DagModel.get_team_name(DAG_ID))
+    return DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id))

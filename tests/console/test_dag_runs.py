@@ -58,6 +58,10 @@ webhooks = dag_runs.start_webhooks("ensure", "demo", Person("ann"))
 with create_session() as session:
     run = session.scalar(select(DagRun).where(DagRun.run_id == webhooks, DagRun.dag_id == dag_runs.WEBHOOKS_DAG_ID))
     found["webhooks"] = [run.triggering_user_name, run.conf]
+dag_runs.start_audit_package(
+    "manual__of_ann", "demo", Person("ann"), {"from": "2026-01-01", "to": "2026-01-31", "people": True}
+)
+found["package"] = dag_runs.states("audit_package", ["manual__of_ann", "unknown"])
 dag_runs.WEBHOOKS_DAG_ID = "no_such_dag"
 try:
     dag_runs.start_webhooks("ensure", "demo", Person("ann"))
@@ -88,6 +92,7 @@ def test_a_run_is_started_found_while_it_is_under_way_and_asked_for_its_state(
     assert "no_such_dag" in found.pop("absent")
     assert found == {
         "of_events": [True, None],
+        "package": {"manual__of_ann": "queued"},
         "webhooks": ["ann", {"action": "ensure", "workspace": "demo", "reactivate": True}],
         "before": None,
         "apart": True,

@@ -62,6 +62,8 @@ integration.schema_version         S        -       -      -      -      -
 integration.schema_objects         -        -       -      -      -      -
 integration.runs                   SIU      -       -      -      -      -
 integration.console_audit          I        SI      -      -      -      -
+# and what came of one may be updated: by the console that no run was started, by the pipeline the rest
+integration.audit_packages         SIU      SI      -      -      -      -
 # and the column used_at may be updated
 integration.oauth_states           -        SID     -      -      -      -
 integration.run_steps              SIUD     S       -      -      -      -

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from bitbucket_cloud.client.endpoints import ENDPOINTS
 from bitbucket_compliance.core.database import PACKAGE
-from bitbucket_compliance.resources.catalogue import RESOURCES
+from bitbucket_compliance.resources.catalogue import OF_SAMPLES, RESOURCES
 from bitbucket_compliance.resources.model import Resource
 from bitbucket_compliance.security_tests import CATALOGUE
 
@@ -22,7 +22,7 @@ first reading and at a later one."""
 
 def document() -> str:
     """The whole page as Markdown."""
-    return "\n\n".join([_INTRODUCTION, *("\n".join(_section(one)) for one in RESOURCES)]) + "\n"
+    return "\n\n".join([_INTRODUCTION, *("\n".join(_section(one)) for one in (*RESOURCES, *OF_SAMPLES))]) + "\n"
 
 
 def _section(resource: Resource) -> Iterator[str]:
@@ -37,6 +37,8 @@ def _section(resource: Resource) -> Iterator[str]:
 def _facts(resource: Resource) -> Iterator[tuple[str, str]]:
     yield "fields", _listed(resource.asked_fields)
     yield "scopes", _listed(sorted(resource.scopes)) or "any token will do"
+    if resource in OF_SAMPLES:
+        yield "asked for", f"for an audit package with `READ_SAMPLES=1`; {resource.pages} requests at most"
     if resource.asked_after:
         yield "asked for", f"after `{resource.asked_after}`, where that shows that it is needed"
     if resource.required:

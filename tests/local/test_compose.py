@@ -137,6 +137,7 @@ def test_what_is_written_lies_in_memory_or_in_a_volume_of_the_services_that_use_
     used = {name: sorted(map(str, service.get("volumes", []))) for name, service in SERVICES.items()}
     assert used["airflow-api-server"] == [
         "${IMPORT_FOLDER:-./imports}:/opt/pipeline/imports:ro",
+        "airflow-exports:/opt/airflow/exports:ro",
         "airflow-logs:/opt/airflow/logs:ro",
         "data-docs:/opt/airflow/data_docs:ro",
         "evidence:/opt/airflow/evidence",

@@ -12,7 +12,7 @@ from bitbucket_cloud.client.endpoints import ENDPOINTS
 from bitbucket_compliance.core.database import PACKAGE
 from bitbucket_compliance.pipeline.extract.selection import announced_events, wanted
 from bitbucket_compliance.policy.model import Policy
-from bitbucket_compliance.resources.catalogue import BY_NAME, RESOURCES
+from bitbucket_compliance.resources.catalogue import BY_NAME, OF_SAMPLES, RESOURCES
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.security_tests.policies import load_policy
 from sandbox.process import SandboxServer
@@ -32,7 +32,7 @@ NOT_READ = {
 
 def test_every_row_names_an_endpoint_that_can_be_reached_and_a_staging_file_that_is_there() -> None:
     assert len(BY_NAME) == len(RESOURCES)
-    for resource in RESOURCES:
+    for resource in (*RESOURCES, *OF_SAMPLES):
         assert resource.endpoint in ENDPOINTS, resource.name
         assert resource.table is None or (PACKAGE / f"pipeline/stage/{resource.table}.sql").is_file(), resource.name
         assert resource.asked_after is None or resource.asked_after in BY_NAME, resource.name

@@ -119,15 +119,23 @@ def answers(admin: Any, five: Any) -> Iterator[tuple[str, Any]]:
         root = f"/repositories/{W}/{slug}"
         for rest in ("", "/branch-restrictions", "/effective-branching-model", "/pullrequests", "/pipelines"):
             yield root + rest, admin.json(root + rest)
-        merged = admin.json(f"{root}/pullrequests", state=["MERGED", "DECLINED"], fields="+values.participants")
-        yield f"{root}/pullrequests", merged
-        for pull in merged["values"][:3]:
-            yield f"{root}/pullrequests/1/statuses", admin.json(f"{root}/pullrequests/{pull['id']}/statuses")
-            # The document describes this answer in prose alone.
-            admin.json(f"{root}/pullrequests/{pull['id']}/activity")
+        yield from of_merges(admin, root)
     for slug in ("billing-api", "gateway"):
         for rest in ("pipelines_config", "effective-default-reviewers", "refs/branches/main"):
             yield f"/repositories/{W}/{slug}/{rest}", admin.json(f"/repositories/{W}/{slug}/{rest}")
+
+
+def of_merges(admin: Any, root: str) -> Iterator[tuple[str, Any]]:
+    """The pull requests of a repository that were closed, and what is told of single ones."""
+    merged = admin.json(f"{root}/pullrequests", state=["MERGED", "DECLINED"], fields="+values.participants")
+    yield f"{root}/pullrequests", merged
+    for pull in merged["values"][:3]:
+        yield f"{root}/pullrequests/1/statuses", admin.json(f"{root}/pullrequests/{pull['id']}/statuses")
+        # The document describes this answer in prose alone.
+        admin.json(f"{root}/pullrequests/{pull['id']}/activity")
+        if pull["merge_commit"]:
+            path = f"{root}/commit/{pull['merge_commit']['hash']}/statuses"
+            yield path, admin.json(path)
 
 
 def changes(admin: Any, state: SandboxState) -> Iterator[tuple[str, str, Any]]:

@@ -304,7 +304,36 @@ LATEST_PIPELINE = Resource(
     # Each build is two of them.
     announced_by=("repo:commit_status_created", "repo:commit_status_updated"),
 )
+# What lists don't carry, of pull requests that a sample for an auditor draws, where somebody asks for it.
+SAMPLED_ACTIVITY = Resource(
+    name="sampled_activity",
+    title="Activity of a sampled pull request",
+    endpoint="pull_request_activity",
+    of="repository",
+    read_as="newest_pages",
+    fields=_names(
+        "update.state update.date update.author.uuid update.source.commit.hash approval.date approval.user.uuid"
+    ),
+    shape=shapes.SampledActivity,
+    key=_field("pull_request_id"),
+    # With the builds three requests at most.
+    pages=2,
+)
+SAMPLED_STATUSES = Resource(
+    name="sampled_statuses",
+    title="Build statuses of the commit that merged a sampled pull request",
+    endpoint="commit_statuses",
+    of="repository",
+    read_as="newest_pages",
+    fields=_names("key state created_on updated_on"),
+    shape=shapes.SampledStatus,
+    key=_field("pull_request_id"),
+    owner="repository.uuid",
+    sort="-created_on",
+)
 
+#: Read for the package of an auditor alone: no run reads them, no test rests on them.
+OF_SAMPLES = (SAMPLED_ACTIVITY, SAMPLED_STATUSES)
 #: In the order in which they are staged.
 RESOURCES = (
     IDENTITY_ROLE,

@@ -12,10 +12,11 @@ from bitbucket_compliance.resources.shapes import Shape
 Body = dict[str, Any]
 _Names = dict[str, "_Names"]
 
-ReadAs = Literal["object", "of_pull_request", "listing", "newest", "collected", "addresses"]
+ReadAs = Literal["object", "of_pull_request", "listing", "newest", "newest_pages", "collected", "addresses"]
 """How a call is made and what it lands: one object; one object with the number of the pull request that it is about;
-every object of a listing; the first object of a listing that is sorted newest first; all objects of a listing as one
-object, so that an empty listing is known too; the members that a filter by e-mail address finds."""
+every object of a listing; the first object of a listing that is sorted newest first; the objects of its first pages
+as one object, which says whether they are all; all objects of a listing as one object, so that an empty listing is
+known too; the members that a filter by e-mail address finds."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Resource:
             again before the repository is due.
         identifies: the kind of subject that its objects name; explanations show them beside every verdict.
         announced_by: events of webhooks that tell of a change.
+        pages: how many pages ``newest_pages`` reads.
         first_requests: estimate of what it costs at the first reading of a repository; or the policy's number that it
             is at most.
         later_requests: the same for a further reading.
@@ -72,6 +74,7 @@ class Resource:
     may_be_unread: bool = False
     identifies: Literal["repository", "member", "workspace"] | None = None
     announced_by: tuple[str, ...] = ()
+    pages: int = 1
     first_requests: float | str = 1.0
     later_requests: float = 1.0
 

@@ -226,6 +226,33 @@ class Activity(Shape):
     update: _Update | None = None
 
 
+class _Source(Shape):
+    commit: _Commit | None = None
+
+
+class _SampledUpdate(_Update):
+    author: _Account | None = None
+    source: _Source | None = None
+
+
+class _Approval(Shape):
+    date: Instant
+    user: _Account | None = None
+
+
+class SampledActivity(Shape):
+    """One entry of what happened to a sampled pull request; other entries than updates and approvals are empty."""
+
+    update: _SampledUpdate | None = None
+    approval: _Approval | None = None
+
+
+class SampledStatus(BuildStatus):
+    """Of the commit that merged a sampled pull request."""
+
+    updated_on: Instant | None = None
+
+
 class _State(_Named):
     result: _Named | None = None
 

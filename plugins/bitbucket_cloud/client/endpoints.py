@@ -198,6 +198,7 @@ ENDPOINTS: Mapping[str, Endpoint] = MappingProxyType(
                 "pullrequest",
                 page_max=50,
             ),
+            _endpoint("commit_statuses", f"{_REPOSITORY}/commit/{{commit}}/statuses", "repository", page_max=100),
             _endpoint("pipelines", f"{_REPOSITORY}/pipelines", "pipeline", page_max=100),
             _endpoint("pipelines_config", f"{_REPOSITORY}/pipelines_config", "repository:admin"),
             # where Bitbucket announces changes

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import Response
 
 from compliance_console_app.database import Connection, Database, rows
-from compliance_console_app.permissions import Reader
+from compliance_console_app.permissions import MayPackage, Reader
+from compliance_console_app.services.frameworks import chosen_framework, known_frameworks
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web.csv_answer import csv_answer
 from compliance_console_app.web.listing import Listing, PageNumber, Text
-from compliance_console_app.web.moments import begin_of, day_of, end_of
+from compliance_console_app.web.moments import begin_of, end_of, period_of
 from compliance_console_app.web.pages import page
 
 router = APIRouter()
@@ -25,7 +26,6 @@ STATES = {
     "not observed": "not_applicable",
 }
 MOST_SHOWN = 50
-LONGEST_DAYS = 800
 Named = Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 NOW_COLUMNS = (
     "framework", "control", "control_title", "strength", "state", "tests", "effective", "failing", "undecided",
@@ -45,14 +45,15 @@ def controls(
     person: Reader,
     connection: Database,
     selection: Selected,
+    may_package: MayPackage,
     framework: Text = "",
     since: Text = "",
     until: Text = "",
 ) -> Response:
     """The controls of a framework: as they stand, and over the period where one is asked for."""
-    frameworks = _frameworks(connection)
-    chosen = _known(framework, frameworks)
-    period = _period(since, until)
+    frameworks = known_frameworks(connection)
+    chosen = chosen_framework(framework, frameworks)
+    period = period_of(since, until)
     return page(
         request,
         person,
@@ -64,6 +65,7 @@ def controls(
         until=until,
         controls=_found(connection, selection.name, chosen, period),
         states=STATES,
+        may_package=may_package,
     )
 
 
@@ -72,7 +74,8 @@ def export(
     person: Reader, connection: Database, selection: Selected, framework: Text = "", since: Text = "", until: Text = ""
 ) -> Response:
     """The same as a file."""
-    chosen, period = _known(framework, _frameworks(connection)), _period(since, until)
+    chosen = chosen_framework(framework, known_frameworks(connection))
+    period = period_of(since, until)
     found = _found(connection, selection.name, chosen, period)
     return csv_answer("controls", selection.name, found, PERIOD_COLUMNS if period else NOW_COLUMNS)
 
@@ -94,7 +97,7 @@ def control(
     tests = rows(connection, "controls/tests", asked)
     if not tests:
         raise HTTPException(404, detail="no test gives evidence for such a control")
-    period = _period(since, until)
+    period = period_of(since, until)
     of_tests = {**asked, "test_ids": [test["test_id"] for test in tests], "limit": MOST_SHOWN}
     begins, ends = begin_of(since, "since"), end_of(until, "until") or datetime.now(UTC)
     chosen = {"framework": framework, "control": control, "since": since, "until": until}
@@ -120,40 +123,6 @@ def control(
         bypasses=rows(connection, "controls/bypasses", of_tests),
         evidence=rows(connection, "controls/evidence", of_tests),
     )
-
-
-def _frameworks(connection: Connection) -> list[str]:
-    return [found["framework"] for found in rows(connection, "controls/frameworks")]
-
-
-def _known(asked: str, frameworks: list[str]) -> str:
-    """The framework asked for, or the first where none is.
-
-    Raises:
-        HTTPException: 404, there is no such framework.
-    """
-    if not asked:
-        return frameworks[0] if frameworks else ""
-    if asked not in frameworks:
-        raise HTTPException(404, detail=f"no framework is called {asked[:60]}; choose {', '.join(frameworks)}")
-    return asked
-
-
-def _period(since: str, until: str) -> tuple[date, date] | None:
-    """First and last day; None: as it stands now.
-
-    Raises:
-        HTTPException: 422, a day is missing or can't be read, or the period ends before it begins or is too long.
-    """
-    first, last = day_of(since, "since"), day_of(until, "until")
-    if first is None and last is None:
-        return None
-    if first is None:
-        raise HTTPException(422, detail="since is missing: give the first day of the period")
-    last = last or datetime.now(UTC).date()
-    if not first <= last <= first + timedelta(days=LONGEST_DAYS):
-        raise HTTPException(422, detail=f"a period ends after it begins, and within {LONGEST_DAYS} days")
-    return first, last
 
 
 def _found(

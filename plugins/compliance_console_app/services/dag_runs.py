@@ -1,12 +1,14 @@
-"""Runs of ``bitbucket_compliance`` in Airflow: start one, find the one under way, ask how one goes.
+"""Runs of DAGs in Airflow: start one, find the one of ``bitbucket_compliance`` under way, ask how one goes.
 
 The console runs in the API server and may use Airflow's models there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bitbucket_compliance.core.errors import PipelineError, one_line
-from compliance_console_app.permissions import DAG_ID, Person
+from compliance_console_app.permissions import AUDIT_DAG_ID, DAG_ID, Person
 
 WEBHOOKS_DAG_ID = "bitbucket_webhooks"
 
@@ -37,7 +39,19 @@ def start_webhooks(action: str, workspace: str, person: Person) -> str:
     return _trigger(WEBHOOKS_DAG_ID, workspace, person, conf)
 
 
-def _trigger(dag_id: str, workspace: str, person: Person, conf: dict[str, object]) -> str:
+def start_audit_package(run_id: str, workspace: str, person: Person, conf: dict[str, object]) -> None:
+    """Start the run of ``audit_package`` by whose id its task finds what was asked for.
+
+    Args:
+        conf: what Airflow shows of it.
+
+    Raises:
+        RunNotStarted: the DAG is not there, or paused, or refuses.
+    """
+    _trigger(AUDIT_DAG_ID, workspace, person, {"workspace": workspace, **conf}, run_id)
+
+
+def _trigger(dag_id: str, workspace: str, person: Person, conf: dict[str, object], run_id: str | None = None) -> str:
     from airflow.api.common.trigger_dag import trigger_dag
     from airflow.models.dag import DagModel
     from airflow.utils.session import create_session
@@ -51,7 +65,13 @@ def _trigger(dag_id: str, workspace: str, person: Person, conf: dict[str, object
     if is_paused:
         raise RunNotStarted(f"the DAG {dag_id} is paused: unpause it in Airflow's list of DAGs, then try again here")
     try:
-        run = trigger_dag(dag_id, triggered_by=DagRunTriggeredByType.UI, triggering_user_name=person.name, conf=conf)
+        run = trigger_dag(
+            dag_id,
+            triggered_by=DagRunTriggeredByType.UI,
+            triggering_user_name=person.name,
+            run_id=run_id,
+            conf=conf,
+        )
     except (AirflowException, ValueError) as refusal:
         raise RunNotStarted(f"Airflow starts no run of {workspace}: {one_line(refusal)}") from refusal
     if run is None:
@@ -86,11 +106,15 @@ def under_way(workspace: str, *, whole: bool = False) -> str | None:
 
 def state(run_id: str) -> str | None:
     """``queued``, ``running``, ``success`` or ``failed``; None where Airflow knows no such run."""
+    return states(DAG_ID, [run_id]).get(run_id)
+
+
+def states(dag_id: str, run_ids: Iterable[str]) -> dict[str, str]:
+    """The state of each of these runs that Airflow knows, by its id."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    wanted = select(DagRun.state).where(DagRun.dag_id == DAG_ID, DagRun.run_id == run_id)
+    wanted = select(DagRun.run_id, DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id.in_(list(run_ids)))
     with create_session() as session:
-        found = session.scalar(wanted)
-    return None if found is None else str(found)
+        return {str(run_id): str(found) for run_id, found in session.execute(wanted)}

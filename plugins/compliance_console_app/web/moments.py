@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from fastapi import HTTPException
 
+LONGEST_DAYS = 800
+
 
 def begin_of(text: str, name: str) -> datetime | None:
     """The moment that a field names; a day means its begin. None: it is empty.
@@ -29,6 +31,23 @@ def day_of(text: str, name: str) -> date | None:
     """
     found = _moment(text, name, is_end=False)
     return found.date() if found else None
+
+
+def period_of(since: str, until: str) -> tuple[date, date] | None:
+    """First and last day of a period, today where no last one is given; None: neither is.
+
+    Raises:
+        HTTPException: 422, a day is missing or can't be read, or the period ends before it begins or is too long.
+    """
+    first, last = day_of(since, "since"), day_of(until, "until")
+    if first is None and last is None:
+        return None
+    if first is None:
+        raise HTTPException(422, detail="since is missing: give the first day of the period")
+    last = last or datetime.now(UTC).date()
+    if not first <= last <= first + timedelta(days=LONGEST_DAYS):
+        raise HTTPException(422, detail=f"a period ends after it begins, and within {LONGEST_DAYS} days")
+    return first, last
 
 
 def _moment(text: str, name: str, *, is_end: bool) -> datetime | None:

@@ -22,7 +22,8 @@ from bitbucket_compliance.core.database import connect
 from bitbucket_compliance.registry.evidence.submit import submit
 from bitbucket_compliance.registry.evidence_files.store import read_kept
 from bitbucket_compliance.reporting.audit.model import AuditRefused, AuditRequest
-from bitbucket_compliance.reporting.audit.package import Packaged, package, size_of
+from bitbucket_compliance.reporting.audit.package import Packaged, package
+from bitbucket_compliance.reporting.audit.sizes import sizes_of
 from local.postgres import EmbeddedPostgres
 from local.postgres_cluster import ADMIN_ROLE
 from sandbox.process import SandboxServer
@@ -296,9 +297,52 @@ def test_a_chosen_seed_draws_another_sample_and_is_redrawn(tmp_path: Path, judge
     assert verify(folder)[0] == 0
 
 
-@pytest.mark.parametrize(("population", "size"), [(0, 0), (4, 4), (6, 5), (50, 5), (51, 6), (250, 25), (251, 25)])
-def test_the_size_of_a_sample_follows_the_table(population: int, size: int) -> None:
-    assert size_of(population) == size
+@pytest.mark.parametrize(
+    ("population", "size"), [(0, 0), (4, 4), (5, 5), (6, 5), (50, 5), (51, 6), (250, 25), (251, 25)]
+)
+def test_the_size_of_a_sample_follows_the_delivered_table(judged: Pipeline, population: int, size: int) -> None:
+    with connect() as connection:
+        sizes = sizes_of(connection, AuditRequest(ACME, TODAY, TODAY))
+    assert sizes.of(population) == size
+    [row] = judged.query("SELECT compliance.sample_size(%s, %s) AS size", [ACME, population])
+    assert row["size"] == size
+
+
+@pytest.mark.parametrize(
+    ("table", "frequency", "size"),
+    [(["8: 1", "more: 50 %"], "", 5), (None, "monthly", 3), (None, "daily", 9), (["more: 2"], "", 2)],
+)
+def test_the_policy_says_how_many_and_the_package_keeps_its_table(
+    intruder: Intruder, tmp_path: Path, table: list[str] | None, frequency: str, size: int
+) -> None:
+    if table:
+        _other_policy(intruder, table)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitbucket_compliance.reporting.audit.package.unchanging", _as_it_is)
+        request = AuditRequest(ACME, TODAY - timedelta(days=120), TODAY, people=True, frequency=frequency)
+        folder = package(intruder, request, tmp_path, read_kept).folder
+    assert len(rows(folder, "samples/changes.csv")) == size
+    told = verify(folder)[1]
+    assert "samples" not in told, told
+    # Whoever draws another number writes another table, which is not the policy's.
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["samples"]["changes"]["sizes"] = [[None, 7, None]]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert "samples: its sizes are not those of the policy" in verify(folder)[1]
+
+
+def _other_policy(intruder: Intruder, table: list[str]) -> None:
+    """Let the newest run be judged by a policy with another table."""
+    intruder.execute(
+        "INSERT INTO registry.policy_versions (policy_version, body)"
+        " SELECT 'other', jsonb_set(body, '{thresholds,sample_sizes}', %s::jsonb) FROM registry.policy_versions"
+        " LIMIT 1",
+        (json.dumps(table),),
+    )
+    intruder.execute(
+        "UPDATE integration.runs SET policy_version = 'other' WHERE started_at ="
+        " (SELECT max(started_at) FROM integration.runs)"
+    )
 
 
 @pytest.mark.parametrize(

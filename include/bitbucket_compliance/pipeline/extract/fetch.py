@@ -54,6 +54,10 @@ class Client(Protocol):
         self, endpoint: str, *, fields: Any = (), params: Mapping[str, object] | None = None, **path: Any
     ) -> Any: ...
 
+    def pages(
+        self, endpoint: str, *, fields: Any = (), params: Mapping[str, object] | None = None, **path: Any
+    ) -> Any: ...
+
 
 @dataclass(frozen=True)
 class Call:
@@ -150,6 +154,32 @@ def _newest(client: Client, call: Call) -> CallResult:
     _check(call, values[:1], response.requests)
     newest = [call.resource.kept(value) for value in values[:1]]
     return _ok(call, distinct(newest, call.resource.key)[0], response.requests)
+
+
+def _newest_pages(client: Client, call: Call) -> CallResult:
+    """The objects of the first pages as one, which says whether they are all; no further page is asked for."""
+    values: list[Body] = []
+    requests, is_whole = 0, True
+    pages = client.pages(
+        call.resource.endpoint,
+        fields=call.resource.response_fields,
+        params=_params(call),
+        called={call.repository_id: call.slug} if call.slug else None,
+        **call.path,
+    )
+    for number, page in enumerate(pages, 1):
+        values += page.values
+        requests += page.requests
+        # A page that is shorter than it may be is the last one.
+        is_whole = page.is_full is False
+        if number == call.resource.pages:
+            break
+    else:
+        is_whole = True
+    _check(call, values, requests)
+    kept = [body for value in values if (body := call.resource.kept(value))]
+    about: Body = {"pull_request_id": int(call.item_key), "is_whole": is_whole, "values": kept}
+    return _ok(call, [(call.item_key, about)], requests)
 
 
 def _listing(client: Client, call: Call) -> CallResult:
@@ -301,6 +331,7 @@ _READ: Mapping[ReadAs, Callable[[Client, Call], CallResult]] = {
     "of_pull_request": _of_pull_request,
     "listing": _listing,
     "newest": _newest,
+    "newest_pages": _newest_pages,
     "collected": _collected,
     "addresses": _addresses,
 }

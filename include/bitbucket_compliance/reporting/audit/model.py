@@ -10,6 +10,8 @@ from bitbucket_compliance.core.errors import PipelineError
 
 #: raised when verify.py of an earlier version could not read a package any more
 FORMAT: Final = 1
+#: how often a control may operate, as the policy's sample_items_… have it
+FREQUENCIES: Final = ("daily", "weekly", "monthly")
 
 
 class AuditRefused(PipelineError):
@@ -27,6 +29,9 @@ class AuditRequest:
         framework: the one whose controls are shown, with its edition; empty: all.
         people: whether persons are named. Without it each is a pseudonym that means nothing outside the package, and
             files of evidence, which may name them, are left out.
+        frequency: one of ``FREQUENCIES``, where the sample is as large as that of a control that operates so often;
+            empty: as the population has it.
+        read_samples: whether Bitbucket is asked of each sampled pull request when it was approved, changed and merged.
     """
 
     workspace: str
@@ -35,6 +40,8 @@ class AuditRequest:
     seed: str = ""
     framework: str = ""
     people: bool = False
+    frequency: str = ""
+    read_samples: bool = False
 
     @property
     def starts_at(self) -> datetime:

@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,25 +21,15 @@ from bitbucket_compliance.reporting.audit.oscal import write_oscal
 from bitbucket_compliance.reporting.audit.page import page
 from bitbucket_compliance.reporting.audit.parts import PARTS, Part
 from bitbucket_compliance.reporting.audit.pseudonyms import Pseudonyms
+from bitbucket_compliance.reporting.audit.reads import SampleReads, read_of
 from bitbucket_compliance.reporting.audit.record import write_record
+from bitbucket_compliance.reporting.audit.samples import SAMPLE, draw, not_peers_of
 from bitbucket_compliance.reporting.audit.tables import Table, write_dictionary, write_table
 from bitbucket_compliance.reporting.exports.snapshot.read import unchanging
 
 log = logging.getLogger(__name__)
 
 _FOLDER: Final = Path(__file__).parent
-#: How many are drawn: up to so many in the population, so many, or so many percent of it (rounded up).
-SIZES: Final = ((4, 4, None), (50, 5, None), (250, 0, 10), (None, 25, None))
-_SAMPLE: Final = Part(
-    "sample",
-    "Changes that were drawn as a sample",
-    "compliance.changes",
-    {
-        "place": "Its place in the sample.",
-        "sample_key": "What it was drawn by.",
-        "draw_digest": "SHA-256 of the seed, a colon and its key, hex: the first ones in its order were drawn.",
-    },
-)
 
 
 @dataclass(frozen=True)
@@ -53,18 +43,25 @@ class Packaged:
 
 
 def package(
-    connection: Connection, request: AuditRequest, target: Path, read_kept: Callable[[str, str], bytes]
+    connection: Connection,
+    request: AuditRequest,
+    target: Path,
+    read_kept: Callable[[str, str], bytes],
+    reads: SampleReads | None = None,
 ) -> Packaged:
     """Write a package into a folder of its own below ``target``; one of the same name is never overwritten.
 
     Args:
         read_kept: the content of a kept file of evidence, by its URL and its SHA-256; raises EvidenceStoreUnavailable
             where it is gone or was changed.
+        reads: what was read of the pull requests that ``draw`` gave; None: nobody asked for it.
 
     Raises:
         AuditRefused: no such workspace, framework or period, a package of this name is there, or the folder can't be
             written.
     """
+    if os.sep in request.workspace:
+        raise AuditRefused(f"{request.workspace!r} is no workspace slug")
     final, archive = target / request.name, target / f"{request.name}.zip"
     unfinished = target / f".{request.name}.{uuid.uuid4().hex}.part"
     if final.exists() or archive.exists():
@@ -74,7 +71,9 @@ def package(
         unfinished.mkdir(mode=0o700, parents=True)
         with unchanging(connection):
             configure(connection, {"TimeZone": "UTC"}, until_the_transaction_ends=True)
-            manifest_sha256, problems = _Writer(connection, request, PackageFolder(unfinished), read_kept).write()
+            manifest_sha256, problems = _Writer(
+                connection, request, PackageFolder(unfinished), read_kept, reads
+            ).write()
         unfinished.rename(final)
         zip_file.unlink(missing_ok=True)
         zipped(final, zip_file)
@@ -95,8 +94,9 @@ class _Writer:
         request: AuditRequest,
         folder: PackageFolder,
         read_kept: Callable[[str, str], bytes],
+        reads: SampleReads | None,
     ) -> None:
-        self.read_kept = read_kept
+        self.read_kept, self.reads = read_kept, reads
         self.connection, self.request, self.folder = connection, request, folder
         self.keys = request.keys
         self.problems: list[str] = []
@@ -104,7 +104,7 @@ class _Writer:
 
     def write(self) -> tuple[str, list[str]]:
         """The digest of the manifest, and what was wrong."""
-        now = _check(self.connection, self.request)
+        now = check(self.connection, self.request)
         if not self.request.people:
             known = run_sql(self.connection, _FOLDER / "persons.sql", self.keys).fetchall()
             named = {row["name"]: row["is_thing"] for row in known if row["name"]}
@@ -148,20 +148,35 @@ class _Writer:
         return write_table(self.connection, self.folder, part, self.keys, self.pseudonyms)
 
     def _sample(self) -> tuple[Table, dict[str, Any]]:
-        population = one_row(run_sql(self.connection, _FOLDER / "population.sql", self.keys))
-        seed = self.request.seed or population["digest"]
-        drawn_with = {**self.keys, "seed": seed, "size": size_of(population["population"])}
-        table = write_table(self.connection, self.folder, _SAMPLE, drawn_with, self.pseudonyms, "samples/changes.csv")
-        rows = self.connection.execute(_SAMPLE.query, drawn_with).fetchall()
-        for row in rows:
+        drawn = draw(self.connection, self.request)
+        not_peers = not_peers_of(self.connection, self.request)
+        read = [read_of(row, self.reads, not_peers) for row in drawn.rows]
+        columns = json.dumps([one.columns for one in read], default=str)
+        table = write_table(
+            self.connection,
+            self.folder,
+            SAMPLE,
+            {**drawn.keys, "reads": columns},
+            self.pseudonyms,
+            "samples/changes.csv",
+        )
+        reads: dict[int, str] = {}
+        for row, one in zip(drawn.rows, read, strict=True):
             self._landed(row)
+            if one.kept is not None:
+                reads[row["place"]] = f"samples/reads/{row['place']:03}.json"
+                self._add_json(reads[row["place"]], one.kept)
         return table, {
             "file": table.file,
             "population_file": "data/changes.csv",
-            "population": population["population"],
-            "seed": seed,
+            "population": drawn.population,
+            "seed": drawn.keys["seed"],
             "seed_is_the_populations": not self.request.seed,
-            "sizes": SIZES,
+            "policy_version": drawn.sizes.policy_version,
+            "frequency": self.request.frequency or None,
+            "sizes": drawn.sizes.lines,
+            "are_read": self.reads is not None,
+            "reads": reads,
         }
 
     def _landed(self, row: dict[str, Any]) -> None:
@@ -171,9 +186,11 @@ class _Writer:
         keys = {**self.keys, "repository_id": row["repository_id"], "key": str(row["pull_request_id"])}
         landed = run_sql(self.connection, _FOLDER / "landed.sql", keys).fetchone()
         if landed:
-            text = json.dumps(landed, default=str, ensure_ascii=False, indent=1) + "\n"
-            shown = self.pseudonyms.hide(text) if self.pseudonyms else text
-            self.folder.add(f"samples/bodies/{row['place']:03}.json", shown.encode())
+            self._add_json(f"samples/bodies/{row['place']:03}.json", landed)
+
+    def _add_json(self, name: str, content: Mapping[str, Any]) -> None:
+        text = json.dumps(content, default=str, ensure_ascii=False, indent=1) + "\n"
+        self.folder.add(name, (self.pseudonyms.hide(text) if self.pseudonyms else text).encode())
 
     def _evidence(self) -> dict[str, str]:
         """The kept files of evidence, by the evidence's id; what can't be read is told, and so is what was changed."""
@@ -209,14 +226,6 @@ class _Writer:
         }
 
 
-def size_of(population: int) -> int:
-    """How many are drawn from a population of so many."""
-    for most, number, share in SIZES:
-        if most is None or population <= most:
-            return min(population, number if share is None else -(-population * share // 100))
-    raise AssertionError
-
-
 def _described(table: Table) -> dict[str, Any]:
     recorded = table.part.recorded
     return {
@@ -229,7 +238,7 @@ def _described(table: Table) -> dict[str, Any]:
     }
 
 
-def _check(connection: Connection, request: AuditRequest) -> datetime:
+def check(connection: Connection, request: AuditRequest) -> datetime:
     """Raise AuditRefused where the request asks for what is not there; returns the time of the transaction."""
     now: datetime = one_row(connection.execute("SELECT now() AS now"))["now"]
     if request.last_day < request.first_day:
@@ -251,6 +260,4 @@ def _check(connection: Connection, request: AuditRequest) -> datetime:
     may = "SELECT has_table_privilege('compliance.member_employment', 'SELECT') AS may"
     if request.people and not one_row(connection.execute(may))["may"]:
         raise AuditRefused("this role may not see people's data: leave PEOPLE out, or use a role that may")
-    if os.sep in request.workspace:
-        raise AuditRefused(f"{request.workspace!r} is no workspace slug")
     return now

@@ -11,7 +11,9 @@ import csv
 import hashlib
 import json
 import os
+import re
 import sys
+from datetime import datetime
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHOWN = 20
@@ -226,9 +228,30 @@ def check_rows(manifest, newest, problems):
     return unseen
 
 
+def sizes_in(thresholds, frequency):
+    """The table of sizes in a policy: up to how many, how many, which share."""
+    if frequency:
+        return [[None, thresholds["sample_items_" + frequency], None]]
+    found = []
+    for line in thresholds["sample_sizes"]:
+        most, size = line.split(": ")
+        share = int(size[:-2]) if size.endswith(" %") else None
+        found.append([None if most == "more" else int(most), int(size) if share is None else 0, share])
+    return found
+
+
 def check_sample(manifest, problems):
-    """Draw the sample again."""
+    """Draw the sample again, as many as the policy says."""
     about = manifest["samples"]["changes"]
+    for row in opened("data/policies.csv"):
+        if row["policy_version"] == about["policy_version"]:
+            thresholds = json.loads(row["body"])["thresholds"]
+            if about["sizes"] != sizes_in(thresholds, about["frequency"]):
+                problems.add("samples: its sizes are not those of the policy %s" % about["policy_version"])
+            break
+    else:
+        if about["policy_version"] is not None:
+            problems.add("samples: the policy %s that they are drawn by is not there" % about["policy_version"])
     population = []
     for row in opened(about["population_file"]):
         if row["in_scope"] == "true":
@@ -254,6 +277,120 @@ def check_sample(manifest, problems):
         problems.add(
             "samples: what the seed draws is another sample" + (", %s is not among it" % wrong[0] if wrong else "")
         )
+
+
+def instant(text):
+    """A time in ISO 8601 as one that can be compared; None where it is none."""
+    found = re.match(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:?\d\d)$", text or "")
+    if not found:
+        return None
+    day, time, part, zone = found.groups()
+    zone = "+00:00" if zone == "Z" else zone[:3] + ":" + zone[-2:]
+    return datetime.fromisoformat("%sT%s.%s%s" % (day, time, (part or "").ljust(6, "0"), zone))
+
+
+def approvals_of(activity, peers):
+    """What the activity of a pull request says of approvals by these persons and of its last change before the merge.
+
+    "no": somebody approved what was merged. "yes": all that approved did so before it was changed last. "not approved":
+    nobody of these did. "not known" where the activity does not tell, and why.
+    """
+    answer = {"approved_before_last_change": "not known", "not_known_because": None}
+    updates = [one["update"] for one in activity["values"] if instant((one.get("update") or {}).get("date"))]
+    merges = [one for one in updates if one.get("state") == "MERGED"]
+    if not merges:
+        answer["not_known_because"] = "its activity does not say when it was merged"
+        return answer
+    merge = max(merges, key=date_of)
+    answer["merged_at"], answer["merge_made_by"] = merge["date"], uuid_of(merge.get("author"))
+    given = [one["approval"] for one in activity["values"] if instant((one.get("approval") or {}).get("date"))]
+    given = [one for one in given if date_of(one) <= date_of(merge)]
+    nameless = [one for one in given if uuid_of(one.get("user")) is None]
+    given = [one for one in given if uuid_of(one.get("user")) in peers]
+    if given:
+        answer["approved_at"] = max(given, key=date_of)["date"]
+        answer["approvers"] = sorted({uuid_of(one["user"]) for one in given})
+    before = [one for one in updates if one is not merge and date_of(one) <= date_of(merge)]
+    change, is_last = last_change(merge, before, activity["is_whole"])
+    if is_last:
+        later = {uuid_of(one["user"]) for one in given if date_of(one) > date_of(change)}
+        answer["changed_last_at"], answer["changed_last_by"] = change["date"], uuid_of(change.get("author"))
+        answer["approvals_after_last_change"] = len(later)
+    compared = compare(change, is_last, given, nameless, activity["is_whole"])
+    answer["approved_before_last_change"], answer["not_known_because"] = compared
+    return answer
+
+
+def last_change(merge, before, is_whole):
+    """The update that brought what was merged, and whether it is surely that one and no older one.
+
+    A change is an update by which the source has another commit than before: when a title is put right it stays.
+    """
+    before = sorted(before, key=date_of, reverse=True)
+    commits = [commit_of(one) for one in before]
+    merged = commit_of(merge) or (commits[0] if commits else None)
+    same = 0
+    while same < len(before) and merged is not None and commits[same] == merged:
+        same += 1
+    if not same:
+        return (before[0] if before else None), False
+    return before[same - 1], commits[same] is not None if same < len(before) else is_whole
+
+
+def compare(change, is_last, given, nameless, is_whole):
+    """Whether all approvals came before the last change, and why that is not known."""
+    if change is None and is_whole:
+        return "not known", "its activity does not say when it was changed"
+    # What was read holds the newest: whatever it holds is newer than a change that it does not hold.
+    if any(change is None or date_of(one) > date_of(change) for one in given):
+        return "no", None
+    if not is_last:
+        return "not known", "its activity does not say which update changed it last"
+    if any(date_of(one) > date_of(change) for one in nameless):
+        return "not known", "an account that approved after the last change was deleted"
+    if given:
+        return "yes", None
+    if nameless or not is_whole:
+        return "not known", "its activity does not name all that approved it, or is longer than what was read"
+    return "not approved", None
+
+
+def date_of(entry):
+    """When an update or an approval was made."""
+    return instant(entry["date"])
+
+
+def uuid_of(account):
+    """Of an account, in lower case."""
+    found = (account or {}).get("uuid")
+    return found.lower() if found else None
+
+
+def commit_of(update):
+    """The commit that an update left its source with."""
+    return ((update.get("source") or {}).get("commit") or {}).get("hash")
+
+
+def check_reads(manifest, problems):
+    """What was read of sampled pull requests says what the sample says of it."""
+    reads = manifest["samples"]["changes"]["reads"]
+    for row in opened(manifest["samples"]["changes"]["file"]):
+        found = {"approved_before_last_change": "not known" if row["kind"] == "pull_request" else ""}
+        statuses = None
+        if row["place"] in reads:
+            with open(os.path.join(HERE, reads[row["place"]]), encoding="utf-8") as file:
+                body = json.load(file)
+            if body["activity"] is not None and body["peers"] is not None:
+                found = approvals_of(body["activity"], set(body["peers"]))
+            statuses = None if body["statuses"] is None else body["statuses"]["values"]
+        for name in ("approved_before_last_change", "approvals_after_last_change", "changed_last_by", "merge_made_by"):
+            if row[name] != plain(found.get(name)):
+                problems.add("samples: %s of %s is not what its activity says" % (name, row["sample_key"]))
+        for name in ("approved_at", "changed_last_at", "merged_at"):
+            if instant(row[name]) != instant(found.get(name)):
+                problems.add("samples: %s of %s is not what its activity says" % (name, row["sample_key"]))
+        if same(row["statuses"]) != plain(statuses):
+            problems.add("samples: the builds of %s are not those that were read" % row["sample_key"])
 
 
 def check_evidence(manifest, problems):
@@ -291,6 +428,7 @@ def main(arguments):
             digests += links
         unseen = check_rows(manifest, newest, problems)
         check_sample(manifest, problems)
+        check_reads(manifest, problems)
         check_evidence(manifest, problems)
     except (OSError, ValueError, KeyError, StopIteration) as error:
         problems.add("the package can't be read (%s: %s)" % (type(error).__name__, error))

@@ -1,4 +1,4 @@
--- Purpose: what the console keeps: its audit trail and the consents under way.
+-- Purpose: what the console keeps: its audit trail, the consents under way, and the audit packages that were asked for.
 
 CREATE TABLE integration.console_audit (
     audit_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -38,7 +38,73 @@ COMMENT ON COLUMN integration.oauth_states.redirect_uri IS 'Where Bitbucket was 
 COMMENT ON COLUMN integration.oauth_states.created_at IS 'When; it counts for ten minutes.';
 COMMENT ON COLUMN integration.oauth_states.used_at IS 'When it came back; null: not yet. It is good for nothing after that.';
 
+CREATE TABLE integration.audit_packages (
+    package_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    dag_run_id text NOT NULL UNIQUE,
+    workspace text NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    seed text NOT NULL,
+    framework text NOT NULL,
+    people boolean NOT NULL,
+    frequency text NOT NULL DEFAULT '',
+    read_samples boolean NOT NULL DEFAULT false,
+    requested_by text NOT NULL CHECK (requested_by <> ''),
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at timestamptz,
+    folder text NOT NULL,
+    file text,
+    bytes bigint,
+    manifest_sha256 text,
+    problems text[],
+    error text,
+    CHECK (first_day <= last_day),
+    CHECK ((file IS null) = (bytes IS null) AND (file IS null) = (manifest_sha256 IS null)),
+    CHECK (file IS null OR error IS null),
+    CHECK ((ended_at IS null) = (file IS null AND error IS null))
+);
+CREATE INDEX audit_packages_by_workspace ON integration.audit_packages (workspace, requested_at DESC);
+COMMENT ON TABLE integration.audit_packages IS
+'Audit packages that the console or a run of the DAG audit_package was asked for, and what came of each.';
+COMMENT ON COLUMN integration.audit_packages.package_id IS 'Its id.';
+COMMENT ON COLUMN integration.audit_packages.dag_run_id IS 'The run of audit_package that makes it, as Airflow calls it.';
+COMMENT ON COLUMN integration.audit_packages.workspace IS 'Slug of the workspace.';
+COMMENT ON COLUMN integration.audit_packages.first_day IS 'First day of the period, UTC.';
+COMMENT ON COLUMN integration.audit_packages.last_day IS 'Last day of it, which counts.';
+COMMENT ON COLUMN integration.audit_packages.seed IS 'What samples are drawn by; empty: the digest of the population.';
+COMMENT ON COLUMN integration.audit_packages.framework IS 'Whose controls it shows; empty: those of all.';
+COMMENT ON COLUMN integration.audit_packages.people IS 'Whether it names persons; else each is a pseudonym.';
+COMMENT ON COLUMN integration.audit_packages.frequency IS
+'daily, weekly or monthly, where the sample is that of a control that operates so often; empty: by the population.';
+COMMENT ON COLUMN integration.audit_packages.read_samples IS 'Whether Bitbucket is asked of each sampled pull request.';
+COMMENT ON COLUMN integration.audit_packages.requested_by IS 'Who asked for it, as airflow:login.';
+COMMENT ON COLUMN integration.audit_packages.requested_at IS 'When.';
+COMMENT ON COLUMN integration.audit_packages.ended_at IS 'When it was made, or failed; null: neither yet.';
+COMMENT ON COLUMN integration.audit_packages.folder IS 'Where its zip is written, below COMPLIANCE_EXPORT_TARGET.';
+COMMENT ON COLUMN integration.audit_packages.file IS 'Name of its zip there; null: it was not made.';
+COMMENT ON COLUMN integration.audit_packages.bytes IS 'Size of its zip.';
+COMMENT ON COLUMN integration.audit_packages.manifest_sha256 IS 'SHA-256 of its manifest, hex.';
+COMMENT ON COLUMN integration.audit_packages.problems IS 'What was not as it should be in what it holds.';
+COMMENT ON COLUMN integration.audit_packages.error IS 'Why it was not made.';
+
 -- Who adds to the trail does not say when: the server's clock does.
 GRANT SELECT, INSERT (actor, action, subject, before, after) ON TABLE integration.console_audit TO compliance_console;
 GRANT INSERT (actor, action, subject, before, after) ON TABLE integration.console_audit TO compliance_pipeline;
 GRANT SELECT, INSERT, DELETE, UPDATE (used_at) ON TABLE integration.oauth_states TO compliance_console;
+-- The console asks, and says where no run was started; what a run wrote and where is the run's to say.
+GRANT
+SELECT,
+INSERT (
+    package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, read_samples,
+    requested_by, folder
+),
+UPDATE (ended_at, error)
+ON TABLE integration.audit_packages TO compliance_console;
+GRANT
+SELECT,
+INSERT (
+    package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, read_samples,
+    requested_by, folder
+),
+UPDATE (ended_at, file, bytes, manifest_sha256, problems, error)
+ON TABLE integration.audit_packages TO compliance_pipeline;
