@@ -163,10 +163,9 @@ def test_inside_airflows_frame_the_page_names_the_address_to_open_instead(ann: C
 
 
 def steps(page: Response) -> str:
-    """Of each step the first letter of its state: done, now, later."""
+    """Of each step the first letter of its state: done, now, later; large where it is open."""
     found = re.findall(r'<li class="stage (\w+)">\n<details id="\w+"( open)?>', page.text)
-    assert [bool(is_open) for _, is_open in found] == [state == "now" for state, _ in found]
-    return "".join(state[0] for state, _ in found)
+    return "".join(state[0].upper() if is_open else state[0] for state, is_open in found)
 
 
 def test_the_steps_lead_from_the_consumer_to_the_checklist_and_back_to_the_grant(
@@ -180,21 +179,21 @@ def test_the_steps_lead_from_the_consumer_to_the_checklist_and_back_to_the_grant
     """Whoever comes back finds the step that they are on; what is done is folded up."""
     monkeypatch.delenv(CONNECTION)
     missing = ann.get("/integrations")
-    assert steps(missing) == "nllll" and "there is no Airflow connection bitbucket_default" in missing.text
+    assert steps(missing) == "Nllll" and "there is no Airflow connection bitbucket_default" in missing.text
     assert "AIRFLOW_CONN_BITBUCKET_DEFAULT" not in missing.text and 'href="../connections"' in missing.text
     connection(workspaces=[])
-    assert steps(nameless := ann.get("/integrations")) == "nllll" and "names no workspace yet" in nameless.text
+    assert steps(nameless := ann.get("/integrations")) == "Nllll" and "names no workspace yet" in nameless.text
     connection()
-    assert steps(ann.get("/integrations")) == "dnlll"
+    assert steps(ann.get("/integrations")) == "dNlll"
     connect(ann)
     waiting = ann.get("/integrations")
-    assert steps(waiting) == "ddnll" and "queued</span>" in waiting.text and 'data-over="no"' in waiting.text
+    assert steps(waiting) == "ddNLl" and "queued</span>" in waiting.text and 'data-over="no"' in waiting.text
     assert "progress.js" in waiting.text
     pipeline.connect_to(sandbox, "admin")
     runs.active[DEMO] = run_id = pipeline.extract()
     connection()
     reading = ann.get("/integrations")
-    assert steps(reading) == "dddnl"
+    assert steps(reading) == "dddNl"
     counted = dict(re.findall(r"<strong>([\d, of]+)</strong> ([a-z ]+)</li>", reading.text))
     listed = pipeline.query("SELECT count(*) AS n FROM staging.repositories")[0]["n"]
     assert counted[f"{listed}"] == "repositories listed" and counted[f"{listed} of {listed}"] == "repositories read"
@@ -205,14 +204,14 @@ def test_the_steps_lead_from_the_consumer_to_the_checklist_and_back_to_the_grant
     runs.active.clear()
     pipeline.release()
     failed = ann.get("/integrations")
-    assert steps(failed) == "dddnl" and "The run ended without results." in failed.text
+    assert steps(failed) == "dddNl" and "The run ended without results." in failed.text
     assert "mend the reason" in failed.text and "Start it again" in failed.text
     pipeline.run(sandbox)
     connection()
-    assert steps(published := ann.get("/integrations")) == "ddddn"
+    assert steps(published := ann.get("/integrations")) == "ddddN"
     assert "Upload a roster" in published.text and "Start it again" not in published.text
     ann.submit("/integrations/disconnect", {"confirmed": "yes"})
-    assert steps(ann.get("/integrations")) == "dnldl"
+    assert steps(ann.get("/integrations")) == "dNldl"
 
 
 # --- the way there and back ------------------------------------------------------------------------------
