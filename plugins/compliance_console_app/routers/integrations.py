@@ -188,8 +188,8 @@ def callback(
     if not settings.workspaces:
         told = "Connected. No workspace is named: add its slug to workspaces of the Airflow connection, then Sync now."
         return redirect(request, _home(settings.conn_id), told)
-    done = _started(person, database, settings.workspaces)
-    told = "Connected. The first run has started." if done.refusal is None else f"Connected. But: {done.refusal}"
+    first = _started(person, database, settings.workspaces)
+    told = "Connected. The first run has started." if first.refusal is None else f"Connected. But: {first.refusal}"
     return redirect(request, _home(settings.conn_id), told)
 
 

@@ -48,7 +48,7 @@ SELECT
     planned.plan,
     newest.run_id,
     newest.status,
-    EXISTS (
+    exists(
         SELECT 1
         FROM compliance.runs AS runs
         WHERE runs.workspace = workspaces.workspace AND runs.status = 'published' AND runs.kind = 'polling'

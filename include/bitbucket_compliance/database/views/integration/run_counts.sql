@@ -9,14 +9,15 @@ SELECT
     reads.repositories_read,
     calls.requests
 FROM integration.runs AS runs
-CROSS JOIN LATERAL (
-    SELECT
-        sum(landed.items) FILTER (WHERE landed.resource = 'repositories') AS repositories,
-        sum(landed.items) FILTER (WHERE landed.resource = 'members') AS members,
-        coalesce(sum(landed.requests), 0) AS requests
-    FROM landing.calls AS landed
-    WHERE landed.workspace = runs.workspace AND landed.run_id = runs.run_id
-) AS calls
+CROSS JOIN
+    LATERAL (
+        SELECT
+            sum(landed.items) FILTER (WHERE landed.resource = 'repositories') AS repositories,
+            sum(landed.items) FILTER (WHERE landed.resource = 'members') AS members,
+            coalesce(sum(landed.requests), 0) AS requests
+        FROM landing.calls AS landed
+        WHERE landed.workspace = runs.workspace AND landed.run_id = runs.run_id
+    ) AS calls
 CROSS JOIN LATERAL (
     SELECT count(*) AS repositories_read
     FROM landing.repository_reads AS landed
