@@ -129,7 +129,8 @@ def test_before_connecting_the_page_says_what_is_read_what_never_is_and_why_each
     assert "by evidence that you upload, only" in text
     for scope in ("account", "repository", "pullrequest", "webhook", "pipeline", "repository:admin"):
         assert f"<code>{scope}</code>" in text
-    assert f"exactly <code>{CALLBACK}</code>" in text
+    assert f'<code id="callback">{CALLBACK}</code> <button type="button" class="second small" data-copy=' in text
+    assert '<code id="five-scopes">account repository pullrequest webhook pipeline</code>' in text
     assert "Code repo should be classified" in text
 
 
@@ -161,6 +162,58 @@ def test_inside_airflows_frame_the_page_names_the_address_to_open_instead(ann: C
     assert f"{BASE}/compliance/integrations</code>" in framed
 
 
+def steps(page: Response) -> str:
+    """Of each step the first letter of its state: done, now, later; large where it is open."""
+    found = re.findall(r'<li class="stage (\w+)">\n<details id="\w+"( open)?>', page.text)
+    return "".join(state[0].upper() if is_open else state[0] for state, is_open in found)
+
+
+def test_the_steps_lead_from_the_consumer_to_the_checklist_and_back_to_the_grant(
+    ann: Console,
+    sandbox: SandboxServer,
+    pipeline: Pipeline,
+    connection: Callable[..., None],
+    runs: Runs,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever comes back finds the step that they are on; what is done is folded up."""
+    monkeypatch.delenv(CONNECTION)
+    missing = ann.get("/integrations")
+    assert steps(missing) == "Nllll" and "there is no Airflow connection bitbucket_default" in missing.text
+    assert "AIRFLOW_CONN_BITBUCKET_DEFAULT" not in missing.text and 'href="../connections"' in missing.text
+    connection(workspaces=[])
+    assert steps(nameless := ann.get("/integrations")) == "Nllll" and "names no workspace yet" in nameless.text
+    connection()
+    assert steps(ann.get("/integrations")) == "dNlll"
+    connect(ann)
+    waiting = ann.get("/integrations")
+    assert steps(waiting) == "ddNLl" and "queued</span>" in waiting.text and 'data-over="no"' in waiting.text
+    assert "progress.js" in waiting.text
+    pipeline.connect_to(sandbox, "admin")
+    runs.active[DEMO] = run_id = pipeline.extract()
+    connection()
+    reading = ann.get("/integrations")
+    assert steps(reading) == "dddNl"
+    counted = dict(re.findall(r"<strong>([\d, of]+)</strong> ([a-z ]+)</li>", reading.text))
+    listed = pipeline.query("SELECT count(*) AS n FROM staging.repositories")[0]["n"]
+    assert counted[f"{listed}"] == "repositories listed" and counted[f"{listed} of {listed}"] == "repositories read"
+    assert {*counted.values()} >= {"members listed", "requests"} and 'role="timer"' in reading.text
+    told = pipeline.query("SELECT identity_role, plan FROM compliance.runs WHERE run_id = %s", (run_id,))[0]
+    assert f'<td data-label="Role">{told["identity_role"]}</td>' in reading.text
+    assert f">about {told['plan']['requests']}</td>" in reading.text
+    runs.active.clear()
+    pipeline.release()
+    failed = ann.get("/integrations")
+    assert steps(failed) == "dddNl" and "The run ended without results." in failed.text
+    assert "mend the reason" in failed.text and "Start it again" in failed.text
+    pipeline.run(sandbox)
+    connection()
+    assert steps(published := ann.get("/integrations")) == "ddddN"
+    assert "Upload a roster" in published.text and "Start it again" not in published.text
+    ann.submit("/integrations/disconnect", {"confirmed": "yes"})
+    assert steps(ann.get("/integrations")) == "dNldl"
+
+
 # --- the way there and back ------------------------------------------------------------------------------
 
 
@@ -173,7 +226,7 @@ def test_from_connect_to_tokens_in_the_vault_and_the_first_run(
     assert query["redirect_uri"] == [CALLBACK] and len(query["state"][0]) >= 40
     answer = come_back(ann, target)
     assert answer.status_code == 303
-    assert answer.headers["location"] == "../integrations/progress?run=manual__demo-workspace%2B00%3A00"
+    assert answer.headers["location"] == "../integrations"
     assert runs.started == [(DEMO, "ann")]
     assert runs.webhooks == [], "no address is set"
     assert auth_for(settings_for(sandbox.url), dsn).token() in sandbox.state.tokens
@@ -190,7 +243,7 @@ def test_connecting_asks_for_webhooks_beside_the_first_run_where_an_address_is_s
     ann: Console, dsn: str, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COMPLIANCE_WEBHOOK_URL", "https://hooks.example.com/webhooks/bitbucket")
-    assert "integrations/progress" in connect(ann).headers["location"]
+    connect(ann)
     assert (runs.webhooks, runs.started) == ([("ensure", DEMO)], [(DEMO, "ann")])
     assert ("airflow:ann", "webhook.asked_for", DEMO) in audit(dsn)
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
+import pypdfium2
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
@@ -19,18 +22,33 @@ from tests.console_browser.world import Airflow, airflow_in, open_browser
 from tests.dashboards.world import PAST
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "console"
-WIDTH, HEIGHT, TALLEST = 1280, 800, 1500
+WINDOW, PHONE = (1280, 800), (390, 844)
+TALLEST = 1500
 OTHERS = {
     "test": f"tests/{steps.MFA_TEST}",
     "test-failing": "tests/branch_protection_enforced?status=failing",
+    "policies": "policies",
     "evidence-new": f"evidence/new?test_id={steps.MFA_TEST}",
+    "exceptions-new": "exceptions/new?test_id=branch_protection_enforced",
     "imports-new": "imports/new",
     "disconnect": "integrations/disconnect",
+    "members-print": "members/print",
 }
+#: pages behind the first row of a table
+FIRST = {
+    "subject": "findings?test_id=branch_protection_enforced",
+    "repository": "tests/branch_protection_enforced?status=failing",
+    "member": "members",
+    "control": "controls",
+    "run": "runs",
+}
+PRINTED = ("overview", "findings", "repository", "control", "members-print")
+#: dots an inch of a printed sheet
+SHARPNESS = 80
 
 
 def main() -> None:
-    """Write docs/console/<page>-light.png and -dark.png."""
+    """Write docs/console/<page>-light.png and -dark.png, phone-<page>-light.png, and print-<page>.png."""
     DOCS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = open_browser(playwright)
@@ -39,14 +57,20 @@ def main() -> None:
             _fill(browser, airflow)
             for dark in (False, True):
                 _take_all(browser, airflow, dark)
+            _take_phone(browser, airflow)
+            _take_prints(browser, airflow)
         browser.close()
 
 
 def _before_connecting(browser: Browser, airflow: Airflow) -> None:
     for dark in (False, True):
         owner = _enter(browser, airflow, "owner", dark)
-        owner.open("integrations")
-        _take(owner, "connect")
+        for name, path in (("begin", ""), ("connect", "integrations")):
+            owner.open(path)
+            _take(owner, name)
+        owner.page.locator("#grant > summary").click()
+        owner.page.locator("#consumer > summary").click()
+        _take(owner, "connect-consumer")
         owner.close()
 
 
@@ -59,7 +83,7 @@ def _fill(browser: Browser, airflow: Airflow) -> None:
     airflow.operate("import", f"--mfa={demo.MFA_EXPORT}")
     # One run alone: the past is made out of it.
     steps.connect(owner)
-    _take_progress(browser, airflow, owner.page.url)
+    _take_steps(browser, airflow)
     airflow.query(PAST.read_text(encoding="utf-8"))
     steps.upload_evidence(owner)
     subject = steps.ask_for_exception(owner, "branch_protection_enforced")
@@ -75,70 +99,97 @@ def _fill(browser: Browser, airflow: Airflow) -> None:
     reviewer.close()
 
 
-def _take_progress(browser: Browser, airflow: Airflow, address: str) -> None:
+def _take_steps(browser: Browser, airflow: Airflow) -> None:
+    """What the grant allows, and how the first run went."""
+    [run] = airflow.query("SELECT run_id FROM compliance.runs WHERE status = 'published'")
     for dark in (False, True):
         owner = _enter(browser, airflow, "owner", dark)
-        owner.page.goto(address)
+        owner.open(f"integrations/progress?{urlencode({'run': run['run_id']})}")
         _take(owner, "progress")
+        owner.open("integrations").locator("#learned > summary").click()
+        _take(owner, "connect-learned")
         owner.close()
 
 
 def _take_all(browser: Browser, airflow: Airflow, dark: bool) -> None:
     owner = _enter(browser, airflow, "owner", dark)
-    for name, path in {**PAGES, **OTHERS}.items():
-        owner.open(path)
+    for name in _pages(owner):
         _take(owner, name)
-    _open_first(owner, "findings?test_id=branch_protection_enforced", "subject")
-    _open_first(owner, "tests/branch_protection_enforced?status=failing", "repository")
-    _open_first(owner, "members", "member")
-    _open_first(owner, "controls", "control")
-    _open_first(owner, "runs", "run")
-    _preview(owner, "imports-preview")
     reviewer = _enter(browser, airflow, "reviewer", dark)
-    _open_first(reviewer, "evidence", "evidence-review")
-    _open_first(reviewer, "exceptions", "exception-review")
+    for name, path in (("evidence-review", "evidence"), ("exception-review", "exceptions")):
+        _open_first(reviewer, path)
+        _take(reviewer, name)
     reviewer.page.goto(f"{airflow.url}/plugin/compliance")
     reviewer.page.frame_locator("iframe").get_by_role("heading", level=1).wait_for()
     reviewer.page.wait_for_timeout(1500)
     _take(reviewer, "inside-airflow", full=False)
-    phone = _enter(browser, airflow, "owner", dark, width=390, height=844)
-    phone.open("")
-    _take(phone, "phone", full=False)
-    phone.open("imports")
-    _take(phone, "phone-imports", full=False)
-    _preview(phone, "phone-imports-preview", full=False)
-    for one in (owner, reviewer, phone):
+    for one in (owner, reviewer):
         one.close()
 
 
-def _enter(browser: Browser, airflow: Airflow, user: str, dark: bool = False, **size: int) -> Visitor:
-    visitor = Visitor(browser, airflow, user, dark=dark, **({"width": WIDTH, "height": HEIGHT} | size))
+def _take_phone(browser: Browser, airflow: Airflow) -> None:
+    owner = _enter(browser, airflow, "owner", is_phone=True)
+    for name in _pages(owner):
+        _take(owner, f"phone-{name}", full=False)
+    owner.close()
+    at_night = _enter(browser, airflow, "owner", dark=True, is_phone=True)
+    at_night.open("")
+    _take(at_night, "phone-overview", full=False)
+    at_night.close()
+
+
+def _take_prints(browser: Browser, airflow: Airflow) -> None:
+    """The first sheet of what an auditor takes along."""
+    owner = _enter(browser, airflow, "owner")
+    for name in _pages(owner, PRINTED):
+        sheet = pypdfium2.PdfDocument(owner.page.pdf(format="A4"))[0]
+        _keep(sheet.render(scale=SHARPNESS / 72).to_pil(), f"print-{name}")
+    owner.close()
+
+
+def _pages(visitor: Visitor, names: Collection[str] = ()) -> Iterator[str]:
+    """Open one page after the other, of those names where any are given; the name of each that is open."""
+    for name, path in {**PAGES, **OTHERS}.items():
+        if not names or name in names:
+            visitor.open(path)
+            yield name
+    for name, path in FIRST.items():
+        if not names or name in names:
+            _open_first(visitor, path)
+            yield name
+    if not names or "imports-preview" in names:
+        # The demo's roster, with a row that can't be used.
+        content = demo.ROSTER.read_bytes().rstrip() + b"\nlea@example.com,Lea,gone fishing,,\n"
+        steps.show_upload(visitor, "Roster", "people.csv", content)
+        yield "imports-preview"
+
+
+def _enter(browser: Browser, airflow: Airflow, user: str, dark: bool = False, is_phone: bool = False) -> Visitor:
+    width, height = PHONE if is_phone else WINDOW
+    visitor = Visitor(browser, airflow, user, dark=dark, width=width, height=height)
     visitor.sign_in()
     return visitor
 
 
-def _preview(visitor: Visitor, name: str, *, full: bool = True) -> None:
-    """What the demo's roster would bring, with a row that can't be used."""
-    content = demo.ROSTER.read_bytes().rstrip() + b"\nlea@example.com,Lea,gone fishing,,\n"
-    steps.show_upload(visitor, "Roster", "people.csv", content)
-    _take(visitor, name, full=full)
-
-
-def _open_first(visitor: Visitor, path: str, name: str) -> None:
+def _open_first(visitor: Visitor, path: str) -> None:
     """The page behind the first row of a table."""
     visitor.open(path).locator("tbody th a").first.click()
     visitor.page.wait_for_load_state()
-    _take(visitor, name)
 
 
 def _take(visitor: Visitor, name: str, *, full: bool = True) -> None:
-    """A picture in 256 colours, the rare ones too, a third of the bytes; of long pages the top."""
+    """A picture of the window, or of the whole page; of long pages the top."""
     page = visitor.page
     tall = int(page.evaluate("document.documentElement.scrollHeight")) if full else visitor.height
     clip = {"x": 0, "y": 0, "width": visitor.width, "height": min(max(tall, 300), TALLEST)}
     picture = Image.open(io.BytesIO(page.screenshot(full_page=full, clip=clip)))  # type: ignore[arg-type]
-    target = DOCS / f"{name}-{'dark' if visitor.dark else 'light'}.png"
-    picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(target, optimize=True)
+    _keep(picture, f"{name}-{'dark' if visitor.dark else 'light'}")
+
+
+def _keep(picture: Image.Image, name: str) -> None:
+    """In 256 colours, the rare ones too: a third of the bytes."""
+    quantized = picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+    quantized.save(DOCS / f"{name}.png", optimize=True)
 
 
 if __name__ == "__main__":

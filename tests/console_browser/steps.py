@@ -8,13 +8,17 @@ import time
 from datetime import UTC, datetime
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
+from sandbox import demo
 from tests.console_browser.looking import Visitor
 
 WORKSPACE = "demo-workspace"
 MFA_TEST = "workspace_mfa_enforced"
+MFA_KIND = "Two-step verification export"
 RUN_SECONDS = 120
+#: ms that a run is waited for where much else is at work
+PATIENCE = 400_000
 
 
 def screenshot_of_a_policy() -> bytes:
@@ -28,11 +32,18 @@ def screenshot_of_a_policy() -> bytes:
 
 def connect(visitor: Visitor) -> float:
     """Consent on Bitbucket's page (the sandbox asks nobody); seconds from the grant to the published results."""
-    visitor.open("integrations").get_by_role("button", name="Connect to Bitbucket").click()
-    visitor.page.wait_for_url(re.compile(r"/compliance/integrations/progress"))
+    page = visitor.open("integrations")
+    page.get_by_role("button", name="Connect to Bitbucket").click()
+    page.wait_for_url(re.compile(r"/compliance/integrations$"))
     started = time.monotonic()
-    wait_until_published(visitor)
+    # The page goes on to the last step by itself.
+    expect(now(visitor).locator(".stage-title")).to_have_text("Take the first steps", timeout=PATIENCE)
     return time.monotonic() - started
+
+
+def now(visitor: Visitor) -> Locator:
+    """The step of Integrations that the person is on."""
+    return visitor.page.locator(".stage.now")
 
 
 def wait_for_webhook(visitor: Visitor) -> str:
@@ -56,7 +67,7 @@ def sync(visitor: Visitor) -> None:
 def wait_until_published(visitor: Visitor) -> None:
     """The page of progress tells by itself, without being loaded again."""
     over = visitor.page.locator("#progress[data-over=yes]")
-    expect(over).to_be_visible(timeout=RUN_SECONDS * 1000)
+    expect(over).to_be_visible(timeout=PATIENCE)
     expect(over).to_contain_text("The results are there")
 
 
@@ -79,11 +90,36 @@ def show_upload(visitor: Visitor, kind: str, name: str, content: bytes) -> None:
     page = visitor.open("imports")
     page.get_by_role("link", name="Upload a file").click()
     page.get_by_role("link", name=kind, exact=True).click()
-    page.get_by_label("File", exact=True).set_input_files([{"name": name, "mimeType": "text/csv", "buffer": content}])
+    show_chosen(visitor, name, content)
+
+
+def show_chosen(visitor: Visitor, name: str, content: bytes) -> None:
+    """Choose a file on the page that is open, and look at what it would bring."""
+    page = visitor.page
+    file = {"name": name, "mimeType": "text/csv", "buffer": content}
+    page.get_by_label("File", exact=True).set_input_files([file])  # type: ignore[list-item]
     if page.get_by_label("Day of the export").count():
         page.get_by_label("Day of the export").fill(datetime.now(UTC).date().isoformat())
     page.get_by_role("button", name="Show what it would bring").click()
-    page.wait_for_url(re.compile(r"/compliance/imports/preview$"))
+    # Files are opened by a process that gives way to everything else.
+    page.wait_for_url(re.compile(r"/compliance/imports/preview$"), timeout=90_000)
+
+
+def declare(visitor: Visitor) -> list[str]:
+    """Hand in roster, classification and export of two-step verification; what the preview of each says."""
+    told = []
+    visitor.open("integrations")
+    now(visitor).locator("li", has_text="roster").get_by_role("link", name="Upload").click()
+    for kind, path in (("Roster", demo.ROSTER), ("Classification", demo.CLASSIFICATION), (MFA_KIND, demo.MFA_EXPORT)):
+        if kind == "Roster":
+            show_chosen(visitor, path.name, path.read_bytes())
+        else:
+            show_upload(visitor, kind, path.name, path.read_bytes())
+        expect(visitor.page.locator("#unwritten")).to_be_visible()
+        told.append(visitor.page.locator("main").inner_text())
+        visitor.page.get_by_role("button", name=re.compile("^(Import|Hand in for review)$")).click()
+        visitor.page.wait_for_url(re.compile(r"/compliance/(imports|evidence)/[0-9a-f-]{36}$"), timeout=90_000)
+    return told
 
 
 def open_waiting(visitor: Visitor, kind: str, name: str) -> None:
@@ -106,15 +142,34 @@ def disconnect(visitor: Visitor) -> None:
     page.wait_for_url(re.compile(r"/compliance/integrations$"))
 
 
-def ask_for_exception(visitor: Visitor, test_id: str) -> str:
-    """Ask to accept the first failure of a test, beginning at its subject; the subject's name."""
+def ask_for_exception(visitor: Visitor, test_id: str, *, of_project: bool = False) -> str:
+    """Ask to accept the first failure of a test, or all of its project, beginning at its page; its name."""
     page = visitor.open(f"tests/{test_id}?status=failing")
     subject = page.locator("tbody th a").first
     name = subject.inner_text()
     subject.click()
+    project = page.locator("dl.facts dt", has_text="Project").locator("+ dd").inner_text() if of_project else ""
     page.locator(f"#{test_id}").get_by_role("link", name="Ask to accept the risk").click()
+    if of_project:
+        page.get_by_label("What is to be covered").select_option("project")
+        page.get_by_label("Its name").fill(project)
     page.get_by_label("Owner of the risk").select_option("airflow:owner")
     page.get_by_label("Why it is to be accepted").fill("Its rules come with the move to the new project.")
     page.get_by_role("button", name="Ask for the exception").click()
     page.wait_for_url(re.compile(r"/compliance/exceptions/[0-9a-f-]{36}$"))
-    return name
+    return project or name
+
+
+def review_access(visitor: Visitor) -> str:
+    """Revoke the access of those who left, keep all other, and sign the review off; what is said of it."""
+    for path, decision in (("members?roster=left", "Revoke"), ("members?review=due", "Keep")):
+        page = visitor.open(path)
+        page.get_by_role("checkbox", name="All on this page").check()
+        page.get_by_label("Reason").fill("Looked through with the team leads.")
+        page.get_by_role("button", name=decision, exact=True).click()
+        expect(page.get_by_role("status")).to_contain_text("members")
+    page = visitor.open("members")
+    page.get_by_label("Note").fill("Third quarter.")
+    page.get_by_role("button", name="Sign off").click()
+    expect(page.get_by_role("status")).to_contain_text("Signed off")
+    return page.locator("#signed").inner_text()

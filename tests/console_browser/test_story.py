@@ -1,11 +1,12 @@
 """The console's whole story in a browser, against real Airflow, Postgres and the sandbox, then every page by axe.
 
-A compliance owner connects a workspace, sees eight tests, uploads a screenshot; a second person accepts it and, later,
-a risk; the owner disconnects. The tests below the story look at what it left.
+An owner connects a workspace step by step, declares what only people know, and reviews access; a second person accepts
+evidence and a risk; the control shows what came of it; the owner disconnects. The tests below look at what it left.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,20 +19,34 @@ from tests.console_browser.looking import PAGES, Visitor
 from tests.console_browser.world import Airflow
 
 Enter = Callable[[str], Visitor]
+LEARNED = "[aria-label='What was learned of each workspace'] tbody tr"
 
 
 @dataclass
 class Story:
     """What was seen on the way."""
 
+    states: list[str] = field(default_factory=list)
     seconds_to_results: float = 0.0
+    learned: list[list[str]] = field(default_factory=list)
     tests: list[list[str]] = field(default_factory=list)
+    previews: list[str] = field(default_factory=list)
     mfa_before: str = ""
     own_decision: str = ""
     mfa_after: str = ""
+    project: str = ""
+    would_cover: str = ""
     exception: str = ""
+    signed: str = ""
+    controls: list[list[str]] = field(default_factory=list)
     webhooks: str = ""
     serious: list[str] = field(default_factory=list)
+
+
+def _steps(visitor: Visitor) -> str:
+    """The state of each step of Integrations."""
+    visitor.open("integrations")
+    return " ".join(visitor.page.locator(".stage .status:not(.stage-body *)").all_inner_texts())
 
 
 @pytest.fixture(scope="module")
@@ -42,35 +57,45 @@ def story(visitor: Enter, airflow: Airflow) -> Story:
 
     owner.open("")
     expect(owner.page.locator("main")).to_contain_text("Connect a Bitbucket workspace")
-    owner.open("integrations")
+    owner.page.get_by_role("link", name="Go on: Grant access").click()
     expect(owner.page.locator("main")).to_contain_text("not connected")
+    seen.states.append(_steps(owner))
     seen.serious += owner.serious()
     seen.seconds_to_results = steps.connect(owner)
+    seen.states.append(_steps(owner))
     seen.serious += owner.serious()
+    owner.page.locator("#learned > summary").click()
+    seen.learned = [[c.inner_text() for c in r.locator("th, td").all()] for r in owner.page.locator(LEARNED).all()]
+    seen.serious += owner.serious()
+    seen.webhooks = steps.wait_for_webhook(owner)
 
     owner.open("")
     seen.tests = owner.cells("tests")
     seen.mfa_before = owner.status_of(steps.MFA_TEST)
-
-    seen.webhooks = steps.wait_for_webhook(owner)
-    seen.serious += owner.serious()
-
+    seen.previews = steps.declare(owner)
     steps.upload_evidence(owner)
     seen.serious += owner.serious()
     expect(owner.page.get_by_role("button", name="Accept")).to_have_count(0)
     seen.own_decision = owner.page.locator("main").inner_text()
-
-    steps.open_waiting(reviewer, "evidence", "policy.png")
-    steps.accept(reviewer)
-    expect(reviewer.page.locator("main")).to_contain_text("Evidence accepted")
+    for file in ("policy.png", "mfa_export.csv"):
+        steps.open_waiting(reviewer, "evidence", file)
+        steps.accept(reviewer)
+        expect(reviewer.page.locator("main")).to_contain_text("Evidence accepted")
     steps.sync(owner)
+    seen.states.append(_steps(owner))
     seen.mfa_after = owner.status_of(steps.MFA_TEST)
 
-    subject = steps.ask_for_exception(owner, "branch_protection_enforced")
-    steps.open_waiting(reviewer, "exceptions", subject)
+    seen.project = steps.ask_for_exception(owner, "branch_protection_enforced", of_project=True)
+    steps.open_waiting(reviewer, "exceptions", seen.project)
+    seen.would_cover = reviewer.page.locator("main").inner_text()
     steps.accept(reviewer)
     seen.exception = reviewer.page.locator("main").inner_text()
     seen.serious += reviewer.serious()
+
+    seen.signed = steps.review_access(owner)
+    seen.serious += owner.serious()
+    owner.open("controls")
+    seen.controls = owner.cells("controls")
 
     owner.open("integrations/disconnect")
     seen.serious += owner.serious()
@@ -78,11 +103,27 @@ def story(visitor: Enter, airflow: Airflow) -> Story:
     expect(owner.page.locator("main")).to_contain_text("1 webhook deleted at Bitbucket")
     expect(owner.page.locator("main")).to_contain_text("Disconnected: the tokens are deleted here")
     expect(owner.page.locator("main")).to_contain_text("not connected")
+    seen.states.append(_steps(owner))
     return seen
 
 
 def test_the_first_results_are_there_two_minutes_after_the_grant(story: Story) -> None:
     assert 0 < story.seconds_to_results <= steps.RUN_SECONDS
+
+
+def test_whoever_comes_back_finds_the_step_they_are_on(story: Story) -> None:
+    assert story.states == [
+        "done now later later later",
+        "done done done done now",
+        "done done done done done",
+        "done now later done done",
+    ]
+
+
+def test_the_steps_tell_what_the_grant_allows(story: Story) -> None:
+    [[workspace, role, repositories, requests, budget, _]] = story.learned
+    assert (workspace, role, repositories, budget) == (steps.WORKSPACE, "owner", "40", "no hourly limit is set")
+    assert requests.startswith("about ")
 
 
 def test_the_overview_shows_every_test(story: Story) -> None:
@@ -96,14 +137,31 @@ def test_connecting_registers_a_webhook(story: Story) -> None:
     assert "Rotate secret" in story.webhooks
 
 
+def test_nothing_is_declared_before_its_preview_was_confirmed(story: Story) -> None:
+    assert len(story.previews) == 3
+    assert all("would be taken" in told for told in story.previews)
+    assert "members are named" in story.previews[0]
+
+
 def test_a_screenshot_that_somebody_else_accepted_turns_the_test(story: Story) -> None:
     assert story.mfa_before == "pending"
     assert "policy.png" in story.own_decision and "Not for you to accept" in story.own_decision
     assert story.mfa_after == "passing"
 
 
-def test_a_risk_is_accepted_by_somebody_who_does_not_own_it(story: Story) -> None:
-    assert "Exception accepted; it covers 1 failing subject" in story.exception
+def test_a_risk_is_accepted_for_a_project_by_somebody_who_saw_what_it_covers(story: Story) -> None:
+    covers = re.search(r"It would cover (\d+) of \d+ failing", story.would_cover)
+    assert covers and f"it covers {covers[1]} failing subjects" in story.exception
+
+
+def test_the_review_of_access_is_signed_off(story: Story) -> None:
+    assert re.search(
+        r"Signed off by owner, .*: 25 members, \d+ kept, [1-9]\d* to be revoked; Third quarter", story.signed
+    )
+
+
+def test_the_controls_say_what_came_of_it(story: Story) -> None:
+    assert "operated with exceptions" in {row[1] for row in story.controls}
 
 
 def test_disconnecting_leaves_no_token_and_keeps_what_was_published(

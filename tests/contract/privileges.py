@@ -101,6 +101,7 @@ registry.newest_access_reviews     -        -       -      -      -      -
 registry.*                         S        S       -      -      -      -
 integration.connections            S        S       -      -      SIUD   -
 integration.request_use            S        S       -      -      -      -
+integration.run_counts             S        S       -      -      -      -
 integration.webhook_health         S        S       -      -      -      -
 integration.*                      S        -       -      -      -      -
 compliance.access_review           -        -       -      S      -      -

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
@@ -17,7 +19,7 @@ from bitbucket_cloud.auth.encryption import TokenEncryption
 from bitbucket_cloud.auth.vault.vault import TokenVault
 from bitbucket_cloud.database import Database as BitbucketDatabase
 from bitbucket_cloud.errors import BitbucketError
-from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
+from bitbucket_cloud.settings import AUTHORIZATION_CODE, LABELS, Settings
 from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.core.errors import one_line
 from bitbucket_compliance.registry import purges
@@ -32,10 +34,20 @@ from compliance_console_app.permissions import (
     connector,
     decider,
 )
-from compliance_console_app.services import connections, dag_runs, oauth_states, progress, purge, webhooks
+from compliance_console_app.services import (
+    connect_steps,
+    connections,
+    dag_runs,
+    oauth_states,
+    progress,
+    purge,
+    webhooks,
+)
 from compliance_console_app.services.audit import record
+from compliance_console_app.services.connect_steps import Learned
 from compliance_console_app.services.oauth_states import ConsentRefused
-from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.services.queue import first_steps
+from compliance_console_app.services.workspaces import Selected, Selection
 from compliance_console_app.web.fields import one
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber
@@ -87,10 +99,15 @@ Refusals = Annotated[dict[str, str], Depends(_refusals)]
 
 @router.get("/integrations")
 def integrations(
-    request: Request, person: Reader, database: Database, _: Selected, refusals: Refusals, conn_id: Chosen
+    request: Request, person: Reader, database: Database, selection: Selected, refusals: Refusals, conn_id: Chosen
 ) -> HTMLResponse:
-    """A connection, its state, what it decides, and the way to connect it."""
+    """A connection: the steps that connect it, its state, what it decides, and its runs."""
     view = connections.view(database, conn_id)
+    known = connect_steps.learned(database, view.workspaces)
+    under_way = {one.workspace: dag_runs.under_way(one.workspace, whole=True) for one in known[:MOST_RUNS]}
+    runs = _watched(database, known, under_way)
+    to_declare = first_steps(database, _declared_for(selection, view.workspaces))
+    left = sum(not step.is_done for step in to_declare)
     syncs = connections.last_syncs(database, view.workspaces)
     return page(
         request,
@@ -99,7 +116,13 @@ def integrations(
         view=view,
         which=_which(conn_id),
         others=[(other, _which(other)) for other in connection_ids() if other != conn_id],
-        syncs=[{**sync, "under_way": dag_runs.under_way(sync["workspace"], whole=True)} for sync in syncs],
+        steps={step.key: step for step in connect_steps.steps(view, known, runs, left)},
+        learned=known,
+        runs=runs,
+        is_over=all(run.is_over for run in runs),
+        first_steps=to_declare,
+        labels=LABELS,
+        syncs=[{**sync, "under_way": under_way.get(sync["workspace"])} for sync in syncs],
         decided_by=connections.decided_by(database, view.workspaces),
         history=connections.history(database, conn_id),
         webhook_address=webhooks.address(),
@@ -109,6 +132,20 @@ def integrations(
         refusals=refusals,
         own_address=f"{_base_url()}/compliance/integrations",
     )
+
+
+def _watched(
+    database: Connection, known: list[Learned], under_way: Mapping[str, str | None]
+) -> list[progress.Progress]:
+    """How runs get on that are under way, or that ended where nothing of their workspace was ever published."""
+    asked = [under_way.get(one.workspace) or (None if one.is_published else one.run_id) for one in known]
+    found = [progress.of(database, run_id) for run_id in asked if run_id is not None]
+    return [run for run in found if run is not None]
+
+
+def _declared_for(selection: Selection, workspaces: tuple[str, ...]) -> str:
+    """The workspace whose first steps count: the one that is looked at, where the connection reads it."""
+    return selection.name if selection.name in workspaces else next(iter(workspaces), "")
 
 
 # ------------------------------------------------------------------------------------------------- connect
@@ -151,7 +188,9 @@ def callback(
     if not settings.workspaces:
         told = "Connected. No workspace is named: add its slug to workspaces of the Airflow connection, then Sync now."
         return redirect(request, _home(settings.conn_id), told)
-    return _start(request, person, database, settings, settings.workspaces, "Connected. The first run has started.")
+    first = _started(person, database, settings.workspaces)
+    told = "Connected. The first run has started." if first.refusal is None else f"Connected. But: {first.refusal}"
+    return redirect(request, _home(settings.conn_id), told)
 
 
 def _register_webhooks(person: Person, database: Connection, workspaces: tuple[str, ...]) -> None:
@@ -199,18 +238,23 @@ def sync(request: Request, person: Decider, database: Database, conn_id: Chosen,
     running = dag_runs.under_way(workspace, whole=True)
     if running is not None:
         return _watch(request, [running], f"A run of {workspace} is under way already.")
-    return _start(request, person, database, settings, (workspace,), f"A run of {workspace} has started.")
+    done = _started(person, database, (workspace,))
+    if done.refusal is not None:
+        return redirect(request, _home(conn_id), f"No run of {workspace} has started: {done.refusal}")
+    return _watch(request, done.runs, f"A run of {workspace} has started.")
 
 
-def _start(
-    request: Request,
-    person: Person,
-    database: Connection,
-    settings: Settings,
-    workspaces: tuple[str, ...],
-    message: str,
-) -> RedirectResponse:
-    runs = []
+@dataclass(frozen=True)
+class _Started:
+    """Runs that are under way now, and why there are no more of them."""
+
+    runs: list[str]
+    refusal: dag_runs.RunNotStarted | None = None
+
+
+def _started(person: Person, database: Connection, workspaces: tuple[str, ...]) -> _Started:
+    """Start a run of each workspace that has none under way. What was done before a refusal stays done."""
+    runs: list[str] = []
     for workspace in workspaces[:MOST_RUNS]:
         try:
             run_id = dag_runs.under_way(workspace, whole=True)
@@ -218,10 +262,9 @@ def _start(
                 run_id = dag_runs.start(workspace, person)
                 record(database, person, "run.started", workspace, None, {"run": run_id})
         except dag_runs.RunNotStarted as refusal:
-            # What was done before stays done.
-            return redirect(request, _home(settings.conn_id), f"{message.split('.')[0]}. But: {refusal}")
+            return _Started(runs, refusal)
         runs.append(run_id)
-    return _watch(request, runs, message)
+    return _Started(runs)
 
 
 def _watch(request: Request, runs: list[str], message: str) -> RedirectResponse:

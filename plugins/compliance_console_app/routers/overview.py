@@ -5,9 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
-from compliance_console_app.database import Database, rows
+from bitbucket_compliance.core.bitbucket import connection_ids
+from bitbucket_compliance.security_tests import CATALOGUE
+from compliance_console_app.database import Connection, Database, rows
 from compliance_console_app.permissions import Reader
-from compliance_console_app.services import connections
+from compliance_console_app.services import connect_steps, connections
+from compliance_console_app.services.connect_steps import Step
 from compliance_console_app.services.frame import Frame
 from compliance_console_app.services.queue import first_steps, queue
 from compliance_console_app.services.trend import by_day, chart, moved
@@ -39,8 +42,16 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
         moved=moved(trend),
         queue=queue(connection, selection.name, frame) if tests else [],
         first_steps=first_steps(connection, selection.name) if tests else [],
+        steps=[] if tests else _steps(connection),
+        all_tests=len(CATALOGUE),
         changes=rows(connection, "overview/changes", {**asked, "limit": CHANGES_SHOWN}),
         undecided=rows(connection, "overview/undecided", asked),
         sync=next(iter(connections.last_syncs(connection, (selection.name,))), None),
         newest=next(iter(rows(connection, "runs/list", {**asked, "limit": 1, "offset": 0})), None),
     )
+
+
+def _steps(connection: Connection) -> list[Step]:
+    """The way to the first results, of the first connection, as Integrations shows it."""
+    view = connections.view(connection, connection_ids()[0])
+    return connect_steps.steps(view, connect_steps.learned(connection, view.workspaces), (), 0)

@@ -5,6 +5,7 @@ Nothing secret leaves this module: pages are given ``View``, never the connectio
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -109,6 +110,7 @@ class View:
         connected_by, connected_at: who consented and when.
         granted: scopes with those they include; None: not known.
         requests: of the hour; None where the connection can't be read.
+        is_stored: whether Airflow keeps the connection, so that it is edited there; else the deployment sets it.
     """
 
     conn_id: str
@@ -123,6 +125,7 @@ class View:
     connected_at: datetime | None = None
     granted: frozenset[str] | None = None
     requests: Requests | None = None
+    is_stored: bool = True
 
     @property
     def scopes(self) -> list[tuple[Scope, bool | None]]:
@@ -171,10 +174,11 @@ def view(connection: Connection, conn_id: str) -> View:
     """The connection's state for the page."""
     state = row(connection, "connections/state", {"conn_id": conn_id})
     known = dict(state) if state else {}
+    is_stored = not os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}")
     try:
         found = settings(conn_id)
     except ConnectionUnusable as error:
-        return View(conn_id, problem=str(error), **_consent(known))
+        return View(conn_id, problem=str(error), is_stored=is_stored, **_consent(known))
     needs_consent = found.auth == AUTHORIZATION_CODE
     if not needs_consent:
         last = row(connection, "connections/last_scopes", {"workspaces": list(found.workspaces)})
@@ -189,6 +193,7 @@ def view(connection: Connection, conn_id: str) -> View:
         api_url=found.api_url,
         workspaces=found.workspaces,
         requests=_requests(connection, found),
+        is_stored=is_stored,
         **consent,
     )
 

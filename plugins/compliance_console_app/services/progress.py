@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bitbucket_compliance.security_tests import CATALOGUE
@@ -23,6 +23,13 @@ STEPS = (
     ("publish", "Publish"),
 )
 _TESTS = {test.test_id for test in CATALOGUE}
+REMEDIES = {
+    "gate_failed": "What was read looks wrong, so nothing of it was published, and results stay as they were. Look at "
+    "the reason, then start it again.",
+    "superseded": "Another run of this workspace took its place; that one brings the results.",
+    "failed": "Nothing was published, and results stay as they were. What was read is kept: mend the reason, then "
+    "start it again, and it goes on from there.",
+}
 _OVER = ("success", "failed")
 _OF_PARTS = ("read_repositories", "tests")
 
@@ -49,6 +56,8 @@ class Progress:
         error: why it did not publish.
         waits_until: until when it waits for requests.
         steps: in order.
+        started_at, finished_at: None: not yet.
+        counts: what it has counted so far, as pairs of a name and a figure.
     """
 
     run_id: str
@@ -58,6 +67,24 @@ class Progress:
     error: str | None
     waits_until: datetime | None
     steps: tuple[Step, ...]
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    counts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def elapsed(self) -> str:
+        """How long it has been at work, or was: ``3 min 5 s``; empty before it begins."""
+        if self.started_at is None:
+            return ""
+        seconds = max(0, round(((self.finished_at or datetime.now(UTC)) - self.started_at).total_seconds()))
+        return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a run that ended without results; empty: nothing."""
+        if not self.is_over or self.status == "published":
+            return ""
+        return REMEDIES.get(self.status, REMEDIES["failed"])
 
 
 def of(connection: Connection, run_id: str) -> Progress | None:
@@ -79,7 +106,29 @@ def of(connection: Connection, run_id: str) -> Progress | None:
         error=run["error"] if run else None,
         waits_until=run["waits_until"] if run else None,
         steps=_steps(done, status, is_over=is_over),
+        started_at=run["started_at"] if run else None,
+        finished_at=run["finished_at"] if run else None,
+        counts=_counts(run, done) if run else (),
     )
+
+
+def _counts(run: dict[str, Any], done: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
+    plan = run["plan"] or {}
+    to_read = sum(plan.get("causes", {}).values())
+    tests = len({one["step"] for one in done} & _TESTS)
+    found = (
+        ("repositories listed", run["repositories"], None),
+        ("members listed", run["members"], None),
+        ("repositories read", run["repositories_read"] if plan else None, to_read),
+        ("requests", run["requests"], None),
+        ("tests judged", tests or None, len(_TESTS)),
+    )
+    return tuple((name, _figure(count, most)) for name, count, most in found if count is not None)
+
+
+def _figure(count: int, most: int | None) -> str:
+    """How many of how many; what the plan estimated too low, or the plan does not count, stands alone."""
+    return f"{count:,} of {most:,}" if most and count <= most else f"{count:,}"
 
 
 def _steps(done: list[dict[str, Any]], status: str, *, is_over: bool) -> tuple[Step, ...]:

@@ -29,6 +29,24 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const select of document.querySelectorAll(".selector select"))
     select.addEventListener("change", () => select.value && select.form.submit());
 
+  // Copy what has to be typed elsewhere; where the clipboard is closed to a page, it is selected, ready to be copied.
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    const place = document.getElementById(button.dataset.copy);
+    const before = [...button.childNodes];
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      getSelection().selectAllChildren(place);
+      let said = "Copied";
+      try {
+        await navigator.clipboard.writeText(place.textContent);
+      } catch {
+        said = document.execCommand("copy") ? "Copied" : "Selected";
+      }
+      button.replaceChildren(said);
+      window.setTimeout(() => button.replaceChildren(...before), 2000);
+    });
+  }
+
   // Select all of a table, and say how many are ticked where the actions are.
   for (const all of document.querySelectorAll("input[data-all]")) {
     all.hidden = false;
