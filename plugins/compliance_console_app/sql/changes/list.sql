@@ -292,7 +292,7 @@ policy_changes AS (
         CASE WHEN states.lowers = '{}' THEN 'set' ELSE 'proposed' END AS became,
         states.reason AS why,
         states.set_by::text AS person,
-        'policies' AS ref
+        'policies/' || states.override_id AS ref
     FROM registry.policy_states AS states
     WHERE states.workspace = lower(%(workspace)s)
     UNION ALL
@@ -307,7 +307,7 @@ policy_changes AS (
         states.status,
         states.decision_reason,
         states.decided_by::text,
-        'policies'
+        'policies/' || states.override_id
     FROM registry.policy_states AS states
     WHERE states.workspace = lower(%(workspace)s) AND states.decided_at IS NOT null
     UNION ALL
@@ -322,7 +322,7 @@ policy_changes AS (
         versions.policy_version,
         'from this run on',
         null,
-        'policies'
+        'policies/' || versions.policy_version
     FROM (
         SELECT
             runs.started_at,
