@@ -265,6 +265,22 @@ decisions AS (
     WHERE reviews.workspace = %(workspace)s
     UNION ALL
     SELECT
+        assignments.assigned_at,
+        'decision',
+        findings.subject_type,
+        findings.subject_id,
+        'finding on ' || coalesce(findings.subject_name, findings.subject_id),
+        findings.test_id,
+        null,
+        coalesce('assigned to ' || assignments.assigned_to, 'assigned to nobody'),
+        assignments.note,
+        assignments.assigned_by::text,
+        null
+    FROM registry.finding_assignments AS assignments
+    INNER JOIN compliance.finding_records AS findings ON assignments.finding_id = findings.finding_id
+    WHERE assignments.workspace = %(workspace)s
+    UNION ALL
+    SELECT
         imports.imported_at,
         'decision',
         null,
