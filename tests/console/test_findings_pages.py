@@ -113,7 +113,8 @@ def test_nothing_ticked_is_said(open_console: OpenConsole, world: Published) -> 
 
 
 def test_whoever_only_reads_finds_nothing_to_press(open_console: OpenConsole, world: Published) -> None:
-    assert "Ask for exceptions" not in open_console("viewer").get("/findings").text
+    text = open_console("viewer").get("/findings").text
+    assert "Ask for exceptions" not in text and "Assign to<" not in text
 
 
 def test_the_overview_leads_into_the_findings(open_console: OpenConsole, world: Published) -> None:
@@ -123,3 +124,80 @@ def test_the_overview_leads_into_the_findings(open_console: OpenConsole, world: 
     assert 'id="first-steps"' in text and text.count(">to do</span>") == 4
     bars = re.findall(r'aria-label="(\d+) passing, (\d+) failing, (\d+) undecided, (\d+) not applicable"', text)
     assert ("0", "3", "0", "0") in bars
+
+
+def assigned(world: Published) -> list[tuple[str, str | None]]:
+    """Whom each open finding is assigned to, as analysts read it."""
+    found = world.rows("SELECT subject_name, assigned_to FROM compliance.open_findings ORDER BY subject_name")
+    return [(row["subject_name"], row["assigned_to"]) for row in found]
+
+
+def test_ticked_findings_are_assigned_and_found_by_whom(open_console: OpenConsole, world: Published) -> None:
+    ann, bob = open_console("op", "ann"), open_console("op", "bob")
+    bob.get("/findings")
+    before = world.rows("SELECT finding_id, due_at FROM compliance.findings ORDER BY 1")
+    form = {"finding": [ids(world)["late"], ids(world)["soon"]], "assignee": "airflow:bob", "note": "before May"}
+    answer = ann.submit("/findings/assign", {**form, "section": "", "project": "CORE"}, on="/findings")
+    assert answer.status_code == 303 and answer.headers["location"] == "../findings?project=CORE&sort=due"
+    assert message(ann.get("/findings")).startswith("Assigned 2 findings to airflow:bob")
+    assert assigned(world) == [("fresh", None), ("late", "airflow:bob"), ("soon", "airflow:bob")]
+    assert names(bob.get("/findings?assigned=me").text) == ["late", "soon"]
+    assert names(ann.get("/findings?assigned=me").text) == []
+    assert names(ann.get("/findings?assigned=nobody").text) == ["fresh"]
+    assert names(ann.get("/findings?assigned=airflow:bob&section=overdue").text) == ["late"]
+    told = csv.DictReader(io.StringIO(ann.get("/findings?format=csv&sort=name").text))
+    assert [row["assigned_to"] for row in told] == ["", "airflow:bob", "airflow:bob"]
+
+    again = {"finding": [ids(world)["late"]], "assignee": "nobody"}
+    ann.submit("/findings/assign", again, on="/findings")
+    assert assigned(world)[1] == ("late", None)
+    kept = world.rows("SELECT assigned_to::text, note FROM registry.finding_assignments ORDER BY assignment_id")
+    assert [(row["assigned_to"], row["note"]) for row in kept] == [
+        ("airflow:bob", "before May"), ("airflow:bob", "before May"), (None, None),
+    ]  # fmt: skip
+    assert world.audited() == [("airflow:ann", "finding.assigned")] * 3
+    assert "repository late" in ann.get("/audit").text
+    assert "assigned to airflow:bob" in ann.get("/changes?since=2020-01-01").text
+    assert world.rows("SELECT finding_id, due_at FROM compliance.findings ORDER BY 1") == before
+
+
+def test_a_finding_is_assigned_on_the_page_of_its_subject(open_console: OpenConsole, world: Published) -> None:
+    ann, page = open_console("op", "ann"), f"/repositories/{identity('late')}"
+    assert 'name="assignee"' not in open_console("viewer").get(page).text
+    form = {
+        "finding": [ids(world)["late"]], "assignee": "airflow:ann", "note": "<b>mine</b>",
+        "subject_type": "repository", "subject_id": identity("late"),
+    }  # fmt: skip
+    answer = ann.submit("/findings/assign", form, on=page)
+    assert answer.status_code == 303 and "/repositories/%7B" in answer.headers["location"]
+    shown = ann.get(page).text
+    assert '<td data-label="Assigned to">airflow:ann</td>' in shown
+    assert "airflow:ann, by airflow:ann on 20" in shown and "<b>mine" not in shown
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"finding": []}, "no finding is ticked"),
+        ({"assignee": ""}, "nobody was chosen"),
+        ({"assignee": "airflow:ghost"}, "nobody here is known as"),
+        (
+            {"finding": ["late", "00000000-0000-0000-0000-000000000000"]},
+            "2 of 2 are no open findings of workspace acme",
+        ),
+        ({"note": "x" * 2001}, "the note is no text of 2000 characters"),
+        ({"note": "\x07"}, "the note is no text"),
+    ],
+)
+def test_what_cannot_be_assigned_is_said_and_nothing_is(
+    open_console: OpenConsole, world: Published, changed: dict[str, object], why: str
+) -> None:
+    form = {"finding": [ids(world)["late"]], "assignee": "airflow:ann", "note": ""}
+    refused = open_console("op").submit("/findings/assign", {**form, **changed}, on="/findings")
+    assert refused.status_code == 409 and why in problem(refused)
+    assert world.rows("SELECT 1 FROM registry.finding_assignments") == []
+
+
+def test_whoever_only_reads_assigns_nothing(open_console: OpenConsole, world: Published) -> None:
+    viewer = open_console("viewer")
+    assert viewer.post("/findings/assign", data={"finding": ids(world)["late"]}).status_code == 403

@@ -36,9 +36,10 @@ security_tests, those that tests share in policy/model.py. -->
 # Policy
 
 Which tests run, how severe a failure is and every threshold is data. A YAML file that `COMPLIANCE_POLICY_FILE` names
-changes single keys for all workspaces, `make policy WORKSPACE=slug FILE=overrides.yaml REASON="why"` for one; what is
-not named keeps its default, and an unknown key is refused by name. Each result names the version of the policy that it
-was judged by; `registry.policy_versions` keeps them.
+changes single keys for all workspaces; the page Policy of the [console](console.md), or `make policy WORKSPACE=slug
+FILE=overrides.yaml REASON="why"`, for one. What is not named keeps its default, and an unknown key is refused by name.
+Each result names the version of the policy that it was judged by; `registry.policy_versions` keeps them, and the
+console shows each under `policies/VERSION`.
 
 ```yaml
 tests:

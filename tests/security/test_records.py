@@ -94,6 +94,7 @@ def test_a_closed_interval_stays_as_it_is(published: SandboxServer, database: Da
         ("registry.policy_overrides", "set_at"),
         ("registry.access_reviews", "reviewed_at"),
         ("registry.access_review_sign_offs", "signed_off_at"),
+        ("registry.finding_assignments", "assigned_at"),
         ("integration.console_audit", "at"),
         ("integration.connection_events", "at"),
     ],

@@ -130,6 +130,10 @@ class PolicyRefused(PipelineError):
     """A proposed policy can't be decided on like this; nothing was stored."""
 
 
+class AssignmentRefused(PipelineError):
+    """Findings can't be assigned like this; nothing was stored."""
+
+
 class ImportRefused(PipelineError):
     """A declared file has bad rows; nothing of it was taken."""
 

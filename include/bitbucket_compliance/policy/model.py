@@ -7,7 +7,7 @@ is told to ``delivered``; see ``bitbucket_compliance.security_tests.policies``.
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -21,6 +21,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from bitbucket_compliance.core.errors import PolicyInvalid
 
 OVERRIDE_VARIABLE = "COMPLIANCE_POLICY_FILE"
+#: Levels of a policy file; a list of a threshold is the third.
+DEEPEST = 10
 SEE_ALL = "docs/policy.md lists every key"
 
 Severity = Literal["critical", "high", "medium"]
@@ -291,12 +293,29 @@ def merged(base: Policy, changes: Mapping[str, Any], source: str) -> Policy:
     if unknown:
         raise PolicyInvalid(f"{source}: unknown test tests.{unknown[0]}; the tests are {', '.join(sorted(base.tests))}")
     try:
-        return type(base).model_validate(_over(base.model_dump(mode="json"), changes))
+        return _validated(base, changes)
     except ValidationError as invalid:
-        first = invalid.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        reason = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        key, reason = next(_told(invalid))
         raise PolicyInvalid(f"{source}: {key}: {reason}; {SEE_ALL}") from invalid
+
+
+def unusable(base: Policy, changes: Mapping[str, Any]) -> dict[str, str]:
+    """What of ``changes`` can't be used, each key with the reason; see ``merged``."""
+    try:
+        _validated(base, changes)
+    except ValidationError as invalid:
+        return dict(_told(invalid))
+    return {}
+
+
+def _validated(base: Policy, changes: Mapping[str, Any]) -> Policy:
+    return type(base).model_validate(_over(base.model_dump(mode="json"), changes))
+
+
+def _told(invalid: ValidationError) -> Iterator[tuple[str, str]]:
+    for error in invalid.errors():
+        reason = "unknown key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+        yield ".".join(str(part) for part in error["loc"]), reason
 
 
 def weakened(old: Policy, new: Policy) -> dict[str, tuple[Any, Any]]:
@@ -342,21 +361,49 @@ def read_changes(path: Path) -> dict[str, Any]:
         PolicyInvalid: the file can't be read, or is no YAML mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as unreadable:
         reason = getattr(unreadable, "strerror", None) or "not UTF-8 text"
         raise PolicyInvalid(
             f"{path}: the policy file can't be read ({reason}); check {OVERRIDE_VARIABLE}"
         ) from unreadable
-    except yaml.YAMLError as broken:
+    return parsed_changes(text, str(path))
+
+
+def parsed_changes(text: str, source: str) -> dict[str, Any]:
+    """What YAML changes in the policy; nothing where it is empty.
+
+    Args:
+        source: whose changes these are, as an error should call it.
+
+    Raises:
+        PolicyInvalid: it is no YAML mapping, or nested or repeated in ways that no policy needs and that cost a reader
+            much more than its size.
+    """
+    try:
+        _check_size(text, source)
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as broken:
         mark = getattr(broken, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise PolicyInvalid(f"{path}: the policy file is no valid YAML{where}") from broken
+        raise PolicyInvalid(f"{source}: the policy file is no valid YAML{where}") from broken
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise PolicyInvalid(f"{path}: the policy file must hold a mapping with the keys tests, thresholds and evidence")
+        raise PolicyInvalid(
+            f"{source}: the policy file must hold a mapping with the keys tests, thresholds and evidence"
+        )
     return content
+
+
+def _check_size(text: str, source: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise PolicyInvalid(f"{source}: the policy file repeats parts of itself (*name); write them out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise PolicyInvalid(f"{source}: the policy file is nested too deeply; {SEE_ALL}")
 
 
 def _over(base: Any, changes: Any) -> Any:

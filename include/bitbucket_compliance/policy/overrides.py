@@ -6,6 +6,7 @@ nothing (``{}``) takes the ones before it back. One that asks for more than the 
 asks for less (``model.weakened``) is a proposal, and holds once somebody else has accepted it.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,7 @@ class Override:
     set_by: str
     set_at: datetime
     reason: str | None
+    valid_from: datetime
     valid_to: datetime | None
     accepted_by: str | None = None
 
@@ -51,6 +53,38 @@ class Proposal:
     set_at: datetime
     reason: str | None
     lowers: list[str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A key whose value would be another one, and whether that asks for less."""
+
+    key: str
+    value: Any
+    would_be: Any
+    asks_for_less: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a change of a workspace's policy would do.
+
+    Attributes:
+        body: the changes as the policy understood them, which take the place of all that was set before.
+        before: what is set now.
+        on: version of the policy in force, which the change was compared with.
+        changes: the keys with another value than in force.
+    """
+
+    body: Mapping[str, Any]
+    before: Any
+    on: str
+    changes: tuple[Change, ...]
+
+    @property
+    def lowers(self) -> list[str]:
+        """The keys by which it asks for less, so that it waits for somebody else."""
+        return [change.key for change in self.changes if change.asks_for_less]
 
 
 @dataclass(frozen=True)
@@ -87,30 +121,11 @@ def policy_of(connection: Connection, workspace: str, base: Policy) -> Policy:
         ) from invalid
 
 
-def set_override(
-    connection: Connection,
-    workspace: str,
-    changes: Mapping[str, Any],
-    base: Policy,
-    *,
-    set_by: str,
-    reason: str | None = None,
-) -> Proposal | None:
-    """Let a workspace's policy differ from the defaults from its next run on; commits nothing.
-
-    ``changes`` takes the place of everything that was set before; empty takes it back. What is in force already is
-    not noted again.
-
-    Args:
-        changes: keys below ``tests`` and ``thresholds``. base: what holds where the workspace changes nothing.
-        set_by: who decides so; see ``core.persons``. reason: why.
-
-    Returns:
-        None: it is in force. Where it asks for less than what is in force: the proposal, which changes nothing yet.
+def plan_override(connection: Connection, workspace: str, changes: Mapping[str, Any], base: Policy) -> Plan:
+    """What ``set_override`` would do with these changes now; writes nothing.
 
     Raises:
-        PolicyInvalid: a key or value is not known, or thresholds contradict each other; nothing is stored.
-        PersonUnclear: ``set_by`` names nobody.
+        PolicyInvalid: a key or value is not known, or thresholds contradict each other.
     """
     name = plain(workspace)
     if not name:
@@ -122,22 +137,64 @@ def set_override(
     if new:
         raise PolicyInvalid(f"workspace {name}: {new[0]}")
     body = _as_read(changes, policy.model_dump(mode="json"))
+    if "\\u0000" in json.dumps(body):
+        raise PolicyInvalid(f"workspace {name}: a value holds a character that can't be kept (NUL); take it out")
+    in_force = _standing(connection, name, base)
+    lowers, would_be = weakened(in_force, policy), flat(policy)
+    changed = (
+        Change(key, value, would_be[key], key in lowers)
+        for key, value in flat(in_force).items()
+        if value != would_be[key]
+    )
+    return Plan(body, _body_in_force(connection, name), in_force.version, tuple(changed))
+
+
+def set_override(
+    connection: Connection,
+    workspace: str,
+    changes: Mapping[str, Any],
+    base: Policy,
+    *,
+    set_by: str,
+    reason: str | None = None,
+    on: str | None = None,
+) -> Proposal | None:
+    """Let a workspace's policy differ from the defaults from its next run on; commits nothing.
+
+    ``changes`` takes the place of everything that was set before; empty takes it back. What is in force already is
+    not noted again.
+
+    Args:
+        changes: keys below ``tests`` and ``thresholds``. base: what holds where the workspace changes nothing.
+        set_by: who decides so; see ``core.persons``. reason: why.
+        on: version of the policy that has to be in force, since the changes were shown on top of it; None: whichever.
+
+    Returns:
+        None: it is in force. Where it asks for less than what is in force: the proposal, which changes nothing yet.
+
+    Raises:
+        PolicyInvalid: a key or value is not known, or thresholds contradict each other; nothing is stored.
+        PolicyRefused: another policy is in force than ``on``.
+        PersonUnclear: ``set_by`` names nobody.
+    """
+    name = plain(workspace)
     _lock(connection)
-    before = _body_in_force(connection, name)
-    if body == before:
+    plan = plan_override(connection, name, changes, base)
+    if on is not None and on != plan.on:
+        raise PolicyRefused("another policy came into force since this was shown; look at it and change it anew")
+    if plan.body == plan.before:
         return None
-    lowers = weakened(_standing(connection, name, base), policy)
     row = one_row(
         connection.execute(
             "INSERT INTO registry.policy_overrides (workspace, body, set_by, reason, lowers)"
             " VALUES (%s, %s, %s, %s, %s) RETURNING *",
-            (name, Jsonb(body), known_form(set_by), reason, list(lowers)),
+            (name, Jsonb(plan.body), known_form(set_by), reason, plan.lowers),
         )
     )
-    action = "policy.proposed" if lowers else "policy.set"
-    after = {"policy": row["override_id"], "changes": body, "reason": reason}
-    record(connection, set_by, action, f"workspace {name}", {"changes": before}, after)
-    return Proposal(**row) if lowers else None
+    action = "policy.proposed" if plan.lowers else "policy.set"
+    after = {"policy": row["override_id"], "changes": plan.body, "reason": reason}
+    record(connection, set_by, action, f"workspace {name}", {"changes": plan.before}, after)
+    return Proposal(**row) if plan.lowers else None
 
 
 def decide(
@@ -232,7 +289,7 @@ def _waiting(connection: Connection, override_id: int) -> Proposal:
 def history(connection: Connection, workspace: str) -> list[Override]:
     """Everything that ever held for a workspace, the newest first."""
     rows = connection.execute(
-        "SELECT workspace, body, set_by, set_at, reason, valid_to, accepted_by FROM registry.policy_history"
+        "SELECT workspace, body, set_by, set_at, reason, valid_from, valid_to, accepted_by FROM registry.policy_history"
         " WHERE workspace = %s ORDER BY override_id DESC",
         (plain(workspace),),
     )
@@ -252,7 +309,7 @@ def differences(connection: Connection, workspace: str, delivered: Policy, base:
     of_file = flat(base)
     in_force = flat(policy_of(connection, workspace, base))
     body = _body_in_force(connection, workspace)
-    set_here = {key for key, _ in _flat(body)} if isinstance(body, dict) else set()
+    set_here = set(flat_changes(body))
     return [
         Difference(key, value, defaults[key], f"workspace {plain(workspace)}" if key in set_here else FILE_SOURCE)
         for key, value in in_force.items()
@@ -286,6 +343,11 @@ def _as_read(changes: Mapping[str, Any], policy: Mapping[str, Any]) -> dict[str,
 def flat(policy: Policy) -> dict[str, Any]:
     """Every key of a policy, as ``thresholds.min_approvals``, with its value."""
     return dict(_flat(policy.model_dump(mode="json")))
+
+
+def flat_changes(body: Any) -> dict[str, Any]:
+    """The keys that an override names, as ``thresholds.min_approvals``, with its values."""
+    return dict(_flat(body)) if isinstance(body, dict) else {}
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.policy import model, overrides
 from bitbucket_compliance.policy.model import Policy
-from bitbucket_compliance.policy.overrides import Difference, Proposal
+from bitbucket_compliance.policy.overrides import Difference, Plan, Proposal
 from bitbucket_compliance.security_tests import CATALOGUE
 
 #: The policy where nobody changed anything.
@@ -54,11 +54,22 @@ def policy_of(connection: Connection, workspace: str | None) -> Policy:
     return base if workspace is None else overrides.policy_of(connection, workspace, base)
 
 
+def plan_override(connection: Connection, workspace: str, changes: Mapping[str, Any]) -> Plan:
+    """What changes of a workspace's policy would do; see ``policy.overrides.plan_override``."""
+    return overrides.plan_override(connection, workspace, changes, load_policy())
+
+
 def set_override(
-    connection: Connection, workspace: str, changes: Mapping[str, Any], *, set_by: str, reason: str | None = None
+    connection: Connection,
+    workspace: str,
+    changes: Mapping[str, Any],
+    *,
+    set_by: str,
+    reason: str | None = None,
+    on: str | None = None,
 ) -> Proposal | None:
     """Let a workspace's policy differ from its next run on; see ``policy.overrides.set_override``."""
-    return overrides.set_override(connection, workspace, changes, load_policy(), set_by=set_by, reason=reason)
+    return overrides.set_override(connection, workspace, changes, load_policy(), set_by=set_by, reason=reason, on=on)
 
 
 def decide(

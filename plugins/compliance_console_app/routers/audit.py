@@ -62,6 +62,7 @@ def trail(
                 **entry,
                 "subjects": [_named(subject, names) for subject in entry["subjects"]],
                 "changes": changes(entry["before"], entry["after"], names),
+                "policy": _policy(entry),
             }
             for entry in shown
         ],
@@ -71,6 +72,12 @@ def trail(
         older_than=older_than,
         oldest=shown[-1]["audit_id"] if len(found) > ENTRIES else None,
     )
+
+
+def _policy(entry: Mapping[str, Any]) -> str:
+    """The page of the policy that an entry is about; empty: it is about none."""
+    number = (entry["after"] or {}).get("policy")
+    return f"policies/{number}" if entry["action"].startswith("policy.") and isinstance(number, int) else ""
 
 
 def _names(database: Connection, entries: list[dict[str, Any]]) -> dict[str, str]:

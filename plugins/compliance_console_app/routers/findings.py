@@ -1,16 +1,18 @@
-"""Findings across tests: what is overdue, due soon, new or accepted; ask for exceptions for those that are ticked."""
+"""Findings across tests: what is overdue, due soon, new or accepted; assign or ask for exceptions what is ticked."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from bitbucket_compliance.core.errors import ExceptionRefused, one_line
+from bitbucket_compliance.core.errors import AssignmentRefused, ExceptionRefused, PersonUnclear, one_line
 from bitbucket_compliance.registry import persons
+from bitbucket_compliance.registry.assignments import assign
 from bitbucket_compliance.registry.exceptions import ExceptionRequest, end_of_day
 from bitbucket_compliance.registry.exceptions import request as request_exception
 from compliance_console_app.database import Connection, Database, row, rows
@@ -34,8 +36,10 @@ SECTIONS = {
     "accepted": "accepted risks",
 }
 SORTS = {"due": "due first", "severity": "by severity", "found": "newest first", "name": "by name"}
-FILTER = ("section", "test_id", "project", "owner", "severity", "control", "words")
-ASKED = ("risk_owner", "reason", "until")
+FILTER = ("section", "test_id", "project", "owner", "severity", "control", "assigned", "words")
+ASKED = ("risk_owner", "reason", "until", "assignee", "note")
+ASSIGNED = {"me": "me", "nobody": "nobody"}
+PAGES_OF_SUBJECTS = {"repository": "repositories", "member": "members"}
 SEVERITIES = ("critical", "high", "medium", "low")
 Section = Literal["", "overdue", "soon", "new", "accepted"]
 
@@ -53,17 +57,18 @@ def findings(
     owner: Text = "",
     severity: Text = "",
     control: Text = "",
+    assigned: Text = "",
     words: Text = "",
     sort: Text = "due",
     number: PageNumber = 1,
     form: csv_answer.Form = "",
 ) -> Response:
     """A page of the open findings, or all that the filter leaves as CSV."""
-    values = (section, test_id, project, owner, severity, control, words.strip())
+    values = (section, test_id, project, owner, severity, control, assigned, words.strip())
     listing = Listing("findings", dict(zip(FILTER, values, strict=True)), known_sort(sort, tuple(SORTS), "due"), number)
     if form == "csv":
         everything = replace(listing, number=1, size=None)
-        return csv_answer.csv_answer("findings", selection.name, _found(connection, selection, everything))
+        return csv_answer.csv_answer("findings", selection.name, _found(connection, person, selection, everything))
     return _findings(request, person, connection, selection, listing, may_decide=may_decide)
 
 
@@ -111,8 +116,47 @@ def _asked_for(connection: Connection, workspace: str, person: Person, given: di
     return len(found)
 
 
-def _found(connection: Connection, selection: Selection, listing: Listing) -> list[dict[str, object]]:
-    return rows(connection, "findings/list", {**listing.chosen, **listing.parameters, "workspace": selection.name})
+@router.post("/findings/assign")
+def assign_ticked(request: Request, person: Decider, connection: Database, selection: Selected, form: Form) -> Response:
+    """Assign each finding that is ticked, here or on the page of its subject, to a known person or to nobody."""
+    sort = known_sort(one(form, "sort"), tuple(SORTS), "due")
+    listing = Listing("findings", typed(form, *FILTER), sort, page_number(form))
+    given, ticked = typed(form, *ASKED), several(form, "finding")
+    try:
+        if not given["assignee"]:
+            raise AssignmentRefused("nobody was chosen; choose who is to see to it")
+        to = None if given["assignee"] == "nobody" else given["assignee"]
+        count = assign(
+            connection, selection.name, ticked, assigned_to=to, assigned_by=person.id, note=given["note"] or None
+        )
+    except AssignmentRefused as refused:
+        return _findings(
+            request,
+            person,
+            connection,
+            selection,
+            listing,
+            may_decide=True,
+            given=given,
+            ticked=ticked,
+            problem=one_line(refused),
+        )
+    page_of_subject = PAGES_OF_SUBJECTS.get(one(form, "subject_type"))
+    subject_id = quote(one(form, "subject_id"), safe="")
+    back = f"{page_of_subject}/{subject_id}" if page_of_subject and subject_id.strip(".") else listing.address
+    what = "1 finding" if count == 1 else f"{count} findings"
+    return redirect(request, back, f"Assigned {what} to {to or 'nobody'}; no verdict and no deadline changes by it")
+
+
+def _found(connection: Connection, person: Person, selection: Selection, listing: Listing) -> list[dict[str, object]]:
+    assigned = listing.chosen["assigned"]
+    if assigned == "me":
+        try:
+            assigned = person.id
+        except PersonUnclear:
+            assigned = person.name  # which no person is called, so that nothing is theirs
+    asked = {**listing.chosen, **listing.parameters, "assigned": assigned, "workspace": selection.name}
+    return rows(connection, "findings/list", asked)
 
 
 def _findings(
@@ -127,7 +171,7 @@ def _findings(
     ticked: list[str] | None = None,
     problem: str = "",
 ) -> Response:
-    found = _found(connection, selection, listing)
+    found = _found(connection, person, selection, listing)
     counts = row(connection, "findings/counts", {"workspace": selection.name}) or {}
     usual = (datetime.now(UTC).date() + USUAL).isoformat()
     return page(
@@ -144,6 +188,7 @@ def _findings(
         sorts=SORTS,
         owners=persons.known(connection) if may_decide else [],
         may_decide=may_decide,
+        assigned={**ASSIGNED, **{name: name for name in counts.get("persons") or []}},
         given=given or {**dict.fromkeys(ASKED, ""), "until": usual},
         ticked=ticked or [],
         problem=problem,

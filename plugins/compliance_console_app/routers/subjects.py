@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import HTMLResponse
 
+from bitbucket_compliance.registry import persons
 from bitbucket_compliance.security_tests import BY_ID
 from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import MayDecide, Reader
@@ -98,6 +99,8 @@ def _verdicts(connection: Connection, workspace: str, subject_type: str, subject
         "results": found,
         "strips": strips(intervals, begins, now),
         "strips_begin": begins,
+        "open_findings": rows(connection, "subjects/findings", asked),
+        "persons": persons.known(connection),
         "exceptions": rows(connection, "subjects/exceptions", {**asked, "limit": MOST_SHOWN}),
         "evidence": rows(connection, "subjects/evidence", {**asked, "evidence_ids": ids, "limit": MOST_SHOWN}),
         "takes_evidence": [

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from bitbucket_compliance.core.bitbucket import connection_ids
+from bitbucket_compliance.core.errors import PolicyInvalid
 from bitbucket_compliance.security_tests.policies import policy_of
 from compliance_console_app.database import Connection, row, rows
 from compliance_console_app.services.webhooks import LONG_WAIT
@@ -57,7 +58,12 @@ def around(connection: Connection, workspace: str) -> Frame:
         return Frame({}, tuple(banners))
     waiting = row(connection, "frame/waiting", {"workspace": workspace}) or {}
     state = row(connection, "frame/runs", {"workspace": workspace}) or {}
-    zone = policy_of(connection, workspace).thresholds.time_zone
+    try:
+        zone = policy_of(connection, workspace).thresholds.time_zone
+    except PolicyInvalid:
+        zone = "UTC"
+        text = f"The policy of {workspace} holds something that can't be used, so no run can begin."
+        banners.append(Banner("policy", text, None, "policies", "Look at the policy"))
     return Frame(waiting, (*banners, *_of_runs(state, datetime.now(UTC))), zone)
 
 

@@ -78,3 +78,12 @@ SELECT
     runs.finished_at
 FROM integration.runs AS runs
 CROSS JOIN (VALUES ('extract'), ('publish')) AS steps (step);
+
+INSERT INTO registry.finding_assignments (workspace, finding_id, assigned_to, assigned_by)
+SELECT
+    findings.workspace,
+    findings.finding_id,
+    'airflow:reviewer@example.com',
+    'airflow:reviewer@example.com'
+FROM compliance.finding_records AS findings
+WHERE findings.ended_at IS null;

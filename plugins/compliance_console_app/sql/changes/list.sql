@@ -265,6 +265,22 @@ decisions AS (
     WHERE reviews.workspace = %(workspace)s
     UNION ALL
     SELECT
+        assignments.assigned_at,
+        'decision',
+        findings.subject_type,
+        findings.subject_id,
+        'finding on ' || coalesce(findings.subject_name, findings.subject_id),
+        findings.test_id,
+        null,
+        coalesce('assigned to ' || assignments.assigned_to, 'assigned to nobody'),
+        assignments.note,
+        assignments.assigned_by::text,
+        null
+    FROM registry.finding_assignments AS assignments
+    INNER JOIN compliance.finding_records AS findings ON assignments.finding_id = findings.finding_id
+    WHERE assignments.workspace = %(workspace)s
+    UNION ALL
+    SELECT
         imports.imported_at,
         'decision',
         null,
@@ -292,7 +308,7 @@ policy_changes AS (
         CASE WHEN states.lowers = '{}' THEN 'set' ELSE 'proposed' END AS became,
         states.reason AS why,
         states.set_by::text AS person,
-        'policies' AS ref
+        'policies/' || states.override_id AS ref
     FROM registry.policy_states AS states
     WHERE states.workspace = lower(%(workspace)s)
     UNION ALL
@@ -307,7 +323,7 @@ policy_changes AS (
         states.status,
         states.decision_reason,
         states.decided_by::text,
-        'policies'
+        'policies/' || states.override_id
     FROM registry.policy_states AS states
     WHERE states.workspace = lower(%(workspace)s) AND states.decided_at IS NOT null
     UNION ALL
@@ -322,7 +338,7 @@ policy_changes AS (
         versions.policy_version,
         'from this run on',
         null,
-        'policies'
+        'policies/' || versions.policy_version
     FROM (
         SELECT
             runs.started_at,

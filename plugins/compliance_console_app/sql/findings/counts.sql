@@ -16,6 +16,12 @@ controls AS (
     FROM compliance.test_controls AS controls
 ),
 
+assigned AS (
+    SELECT array_agg(DISTINCT assignments.assigned_to::text) AS persons
+    FROM registry.newest_finding_assignments AS assignments
+    WHERE assignments.workspace = %(workspace)s AND assignments.assigned_to IS NOT null
+),
+
 counted AS (
     SELECT
         count(*) AS every,
@@ -37,7 +43,9 @@ SELECT
     counted.accepted,
     choices.projects,
     choices.owners,
-    controls.controls
+    controls.controls,
+    assigned.persons
 FROM counted
 CROSS JOIN choices
+CROSS JOIN assigned
 CROSS JOIN controls;

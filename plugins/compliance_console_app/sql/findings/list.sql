@@ -18,7 +18,8 @@ WITH found AS (
         findings.due_at,
         findings.is_overdue,
         findings.exception_id,
-        coalesce(findings.is_stale, false) AS is_stale
+        coalesce(findings.is_stale, false) AS is_stale,
+        findings.assigned_to
     FROM compliance.open_findings AS findings
     LEFT JOIN compliance.repositories AS repositories
         ON findings.workspace = repositories.workspace AND findings.subject_id = repositories.repository_id
@@ -37,6 +38,11 @@ WITH found AS (
         AND (%(test_id)s::text = '' OR findings.test_id = %(test_id)s)
         AND (%(project)s::text = '' OR findings.project_key = %(project)s)
         AND (%(owner)s::text = '' OR repositories.owner = %(owner)s)
+        AND CASE %(assigned)s::text
+            WHEN '' THEN true
+            WHEN 'nobody' THEN findings.assigned_to IS null
+            ELSE findings.assigned_to = %(assigned)s
+        END
         AND (%(severity)s::text = '' OR findings.severity = %(severity)s)
         AND (
             %(control)s::text = ''

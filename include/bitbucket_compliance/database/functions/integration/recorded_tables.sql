@@ -30,6 +30,7 @@ AS $tables$
         ('registry.exception_decisions', ARRAY['decision_id'], '{}'),
         ('registry.exception_subjects', ARRAY['exception_id', 'subject_id'], '{}'),
         ('registry.exceptions', ARRAY['exception_id'], '{}'),
+        ('registry.finding_assignments', ARRAY['assignment_id'], '{}'),
         ('registry.import_withdrawals', ARRAY['import_id'], '{}'),
         ('registry.imports', ARRAY['import_id'], '{}'),
         ('registry.people', ARRAY['import_id', 'line'], '{}'),

@@ -26,6 +26,7 @@ BEGIN
         'registry.exceptions',
         'registry.exception_decisions',
         'registry.exception_subjects',
+        'registry.finding_assignments',
         'registry.import_withdrawals',
         'registry.imports',
         'registry.people',

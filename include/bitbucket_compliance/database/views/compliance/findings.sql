@@ -55,8 +55,11 @@ SELECT
         WHEN dated.ended_because = 'fixed'
             THEN round(extract(EPOCH FROM dated.ended_at - dated.found_at) / 86400, 2)
     END AS days_to_fix,
-    dated.workspace_id
-FROM dated;
+    dated.workspace_id,
+    assignments.assigned_to::text AS assigned_to,
+    CASE WHEN assignments.assigned_to IS NOT null THEN assignments.assigned_at END AS assigned_at
+FROM dated
+LEFT JOIN registry.newest_finding_assignments AS assignments ON dated.finding_id = assignments.finding_id;
 
 COMMENT ON VIEW compliance.findings IS
 'One row for each failure of a subject, from the day it was found to the day it ended. Pending, error, a test that is switched off and a subject that is out of sight for one listing end nothing.';
@@ -89,5 +92,8 @@ COMMENT ON COLUMN compliance.findings.overdue IS
 COMMENT ON COLUMN compliance.findings.late_days IS 'Days past due_at, when it ended or until now; 0 where it is not late.';
 COMMENT ON COLUMN compliance.findings.days_open IS 'Days from when it was found until it ended, or until now.';
 COMMENT ON COLUMN compliance.findings.days_to_fix IS 'Days until it passed; null where it is open or ended otherwise.';
+COMMENT ON COLUMN compliance.findings.assigned_to IS
+'Who is to see to it, as airflow:login or os:login; null: nobody. It changes no verdict and no deadline.';
+COMMENT ON COLUMN compliance.findings.assigned_at IS 'Since when; null: nobody is.';
 
 GRANT SELECT ON compliance.findings TO compliance_pipeline, compliance_console, compliance_reader;

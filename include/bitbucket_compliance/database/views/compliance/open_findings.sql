@@ -26,7 +26,8 @@ SELECT
     END AS age_group,
     findings.overdue AS is_overdue,
     results.exception_id,
-    results.is_stale
+    results.is_stale,
+    findings.assigned_to
 FROM compliance.findings AS findings
 INNER JOIN compliance.tests AS tests ON findings.test_id = tests.test_id
 LEFT JOIN compliance.current_results AS results
@@ -60,5 +61,6 @@ COMMENT ON COLUMN compliance.open_findings.age_group IS 'Its age in groups, for 
 COMMENT ON COLUMN compliance.open_findings.is_overdue IS 'Past its due date, and nobody accepted the risk.';
 COMMENT ON COLUMN compliance.open_findings.exception_id IS 'Accepted exception that covers it.';
 COMMENT ON COLUMN compliance.open_findings.is_stale IS 'Whether the verdict is past its freshness, computed when read.';
+COMMENT ON COLUMN compliance.open_findings.assigned_to IS 'Who is to see to it; null: nobody.';
 
 GRANT SELECT ON compliance.open_findings TO compliance_pipeline, compliance_console, compliance_reader;

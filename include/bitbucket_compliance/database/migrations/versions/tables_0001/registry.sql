@@ -378,6 +378,26 @@ COMMENT ON COLUMN registry.access_review_sign_offs.note IS 'What was said beside
 COMMENT ON COLUMN registry.access_review_sign_offs.signed_off_by IS 'Who signed off, as airflow:login.';
 COMMENT ON COLUMN registry.access_review_sign_offs.signed_off_at IS 'When.';
 
+CREATE TABLE registry.finding_assignments (
+    assignment_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    workspace text NOT NULL,
+    finding_id uuid NOT NULL,
+    assigned_to registry.person,
+    note text CHECK (btrim(note) <> ''),
+    assigned_by registry.person NOT NULL,
+    assigned_at timestamptz NOT NULL DEFAULT statement_timestamp()
+);
+CREATE INDEX finding_assignments_by_finding ON registry.finding_assignments (finding_id, assignment_id DESC);
+COMMENT ON TABLE registry.finding_assignments IS
+'Who is to see to a finding. Rows are added, never changed; the newest of a finding stands. It changes no verdict and no deadline.';
+COMMENT ON COLUMN registry.finding_assignments.assignment_id IS 'Order of the assignments.';
+COMMENT ON COLUMN registry.finding_assignments.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN registry.finding_assignments.finding_id IS 'Finding; see compliance.findings.';
+COMMENT ON COLUMN registry.finding_assignments.assigned_to IS 'Who is to see to it; null: nobody any more.';
+COMMENT ON COLUMN registry.finding_assignments.note IS 'What was said beside it; null: nothing.';
+COMMENT ON COLUMN registry.finding_assignments.assigned_by IS 'Who assigned it, as airflow:login.';
+COMMENT ON COLUMN registry.finding_assignments.assigned_at IS 'When.';
+
 -- When something was declared or decided is not for who declares it to say: the server's clock does.
 GRANT SELECT ON
 registry.imports,
@@ -393,6 +413,7 @@ registry.evidence_subjects,
 registry.exceptions,
 registry.exception_decisions,
 registry.exception_subjects,
+registry.finding_assignments,
 registry.policy_overrides,
 registry.policy_decisions,
 registry.policy_versions,
@@ -425,6 +446,8 @@ TO compliance_pipeline, compliance_console;
 GRANT INSERT (workspace, test_id, scope, target, owner, reason, expires_at, requested_by) ON registry.exceptions
 TO compliance_pipeline, compliance_console;
 GRANT INSERT (exception_id, decision, decided_by, reason, policy_version, self_review) ON registry.exception_decisions
+TO compliance_pipeline, compliance_console;
+GRANT INSERT (workspace, finding_id, assigned_to, note, assigned_by) ON registry.finding_assignments
 TO compliance_pipeline, compliance_console;
 GRANT INSERT (workspace, body, set_by, reason, lowers) ON registry.policy_overrides
 TO compliance_pipeline, compliance_console;
