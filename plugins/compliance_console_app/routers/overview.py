@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
-from compliance_console_app.database import Database, rows
+from compliance_console_app.database import Database, row, rows
 from compliance_console_app.permissions import Reader
 from compliance_console_app.services import connections
 from compliance_console_app.services.frame import Frame
@@ -28,6 +28,8 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
     trend = rows(connection, "overview/trend", {**asked, "days": TREND_DAYS})
     days = by_day(trend)
     frame: Frame = request.state.frame
+    published = row(connection, "changes/runs", asked) or {}
+    news = {**asked, **published, "limit": CHANGES_SHOWN}
     return page(
         request,
         person,
@@ -39,7 +41,7 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
         moved=moved(trend),
         queue=queue(connection, selection.name, frame) if tests else [],
         first_steps=first_steps(connection, selection.name) if tests else [],
-        changes=rows(connection, "overview/changes", {**asked, "limit": CHANGES_SHOWN}),
+        changes=rows(connection, "overview/changes", news) if published["newest"] else [],
         undecided=rows(connection, "overview/undecided", asked),
         sync=next(iter(connections.last_syncs(connection, (selection.name,))), None),
         newest=next(iter(rows(connection, "runs/list", {**asked, "limit": 1, "offset": 0})), None),

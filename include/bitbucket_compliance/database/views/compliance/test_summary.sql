@@ -2,25 +2,41 @@
 -- Each workspace has a policy of its own, so what the newest publication of another one asked for says nothing here.
 
 CREATE VIEW compliance.test_summary AS
-WITH counts AS (
+-- Few groups first: what is asked of each result is asked once, not by each count.
+WITH grouped AS (
     SELECT
         results.workspace,
         results.test_id,
-        count(*) FILTER (WHERE results.status = 'passing') AS passing,
-        count(*) FILTER (WHERE results.status = 'failing') AS failing,
-        count(*) FILTER (WHERE results.status = 'pending') AS pending,
-        count(*) FILTER (WHERE results.status = 'error') AS error,
-        count(*) FILTER (WHERE results.status = 'not_applicable') AS not_applicable,
-        count(*) FILTER (WHERE results.is_stale) AS stale,
-        count(*) FILTER (WHERE results.status = 'failing' AND results.exception_id IS NOT null) AS excepted,
-        count(*) FILTER (WHERE results.status = 'passing' AND NOT results.is_stale) AS fresh_passing,
-        count(*) FILTER (WHERE results.status = 'failing' AND NOT results.is_stale) AS fresh_failing,
-        count(*) FILTER (WHERE results.bypassed > 0) AS bypassed,
-        count(*) FILTER (
-            WHERE results.status = 'passing' AND NOT results.is_stale AND coalesce(results.bypassed, 0) = 0
-        ) AS effective
+        results.status,
+        results.is_stale,
+        results.exception_id IS NOT null AS is_excepted,
+        coalesce(results.bypassed, 0) > 0 AS is_bypassed,
+        count(*) AS subjects
     FROM compliance.current_results AS results
-    GROUP BY results.workspace, results.test_id
+    GROUP BY results.workspace, results.test_id, results.status, results.is_stale, is_excepted, is_bypassed
+),
+
+counts AS (
+    SELECT
+        grouped.workspace,
+        grouped.test_id,
+        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'passing'))::bigint AS passing,
+        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'failing'))::bigint AS failing,
+        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'pending'))::bigint AS pending,
+        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'error'))::bigint AS error,
+        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'not_applicable'))::bigint AS not_applicable,
+        (sum(grouped.subjects) FILTER (WHERE grouped.is_stale))::bigint AS stale,
+        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'failing' AND grouped.is_excepted))::bigint AS excepted,
+        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'passing' AND NOT grouped.is_stale))::bigint AS fresh_passing,
+        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'failing' AND NOT grouped.is_stale))::bigint AS fresh_failing,
+        (sum(grouped.subjects) FILTER (WHERE grouped.is_bypassed))::bigint AS bypassed,
+        (
+            sum(grouped.subjects) FILTER (
+                WHERE grouped.status = 'passing' AND NOT grouped.is_stale AND NOT grouped.is_bypassed
+            )
+        )::bigint AS effective
+    FROM grouped
+    GROUP BY grouped.workspace, grouped.test_id
 ),
 
 overdue AS (
@@ -28,8 +44,8 @@ overdue AS (
         findings.workspace,
         findings.test_id,
         count(*) AS findings
-    FROM compliance.findings AS findings
-    WHERE findings.overdue
+    FROM integration.unaccepted_findings AS findings
+    WHERE findings.due_at < now()
     GROUP BY findings.workspace, findings.test_id
 ),
 
