@@ -2,39 +2,37 @@
 -- Each workspace has a policy of its own, so what the newest publication of another one asked for says nothing here.
 
 CREATE VIEW compliance.test_summary AS
--- Few groups first: what is asked of each result is asked once, not by each count.
+-- By status first, in the order of the index: what is asked of each result is asked once, not by each count.
 WITH grouped AS (
     SELECT
         results.workspace,
         results.test_id,
         results.status,
-        results.is_stale,
-        results.exception_id IS NOT null AS is_excepted,
-        coalesce(results.bypassed, 0) > 0 AS is_bypassed,
-        count(*) AS subjects
+        count(*) AS subjects,
+        count(*) FILTER (WHERE results.is_stale) AS stale,
+        count(*) FILTER (WHERE results.exception_id IS NOT null) AS excepted,
+        count(*) FILTER (WHERE results.bypassed > 0) AS bypassed,
+        count(*) FILTER (WHERE NOT results.is_stale AND coalesce(results.bypassed, 0) = 0) AS reliable
     FROM compliance.current_results AS results
-    GROUP BY results.workspace, results.test_id, results.status, results.is_stale, is_excepted, is_bypassed
+    GROUP BY results.workspace, results.test_id, results.status
 ),
 
+-- One row a status each: the largest of a single number is that number.
 counts AS (
     SELECT
         grouped.workspace,
         grouped.test_id,
-        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'passing'))::bigint AS passing,
-        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'failing'))::bigint AS failing,
-        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'pending'))::bigint AS pending,
-        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'error'))::bigint AS error,
-        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'not_applicable'))::bigint AS not_applicable,
-        (sum(grouped.subjects) FILTER (WHERE grouped.is_stale))::bigint AS stale,
-        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'failing' AND grouped.is_excepted))::bigint AS excepted,
-        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'passing' AND NOT grouped.is_stale))::bigint AS fresh_passing,
-        (sum(grouped.subjects) FILTER (WHERE grouped.status = 'failing' AND NOT grouped.is_stale))::bigint AS fresh_failing,
-        (sum(grouped.subjects) FILTER (WHERE grouped.is_bypassed))::bigint AS bypassed,
-        (
-            sum(grouped.subjects) FILTER (
-                WHERE grouped.status = 'passing' AND NOT grouped.is_stale AND NOT grouped.is_bypassed
-            )
-        )::bigint AS effective
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'passing') AS passing,
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'failing') AS failing,
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'pending') AS pending,
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'error') AS error,
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'not_applicable') AS not_applicable,
+        sum(grouped.stale)::bigint AS stale,
+        max(grouped.excepted) FILTER (WHERE grouped.status = 'failing') AS excepted,
+        max(grouped.subjects - grouped.stale) FILTER (WHERE grouped.status = 'passing') AS fresh_passing,
+        max(grouped.subjects - grouped.stale) FILTER (WHERE grouped.status = 'failing') AS fresh_failing,
+        sum(grouped.bypassed)::bigint AS bypassed,
+        max(grouped.reliable) FILTER (WHERE grouped.status = 'passing') AS effective
     FROM grouped
     GROUP BY grouped.workspace, grouped.test_id
 ),
@@ -88,7 +86,9 @@ SELECT
     coalesce(counts.bypassed, 0) AS bypassed,
     coalesce(counts.effective, 0) AS effective,
     compliance.score(
-        counts.effective, counts.passing + counts.failing + counts.pending + counts.error - counts.effective
+        coalesce(counts.effective, 0),
+        coalesce(counts.passing, 0) + coalesce(counts.failing, 0) + coalesce(counts.pending, 0)
+        + coalesce(counts.error, 0) - coalesce(counts.effective, 0)
     ) AS effective_share
 FROM asked
 LEFT JOIN counts ON asked.workspace = counts.workspace AND asked.test_id = counts.test_id
