@@ -42,8 +42,10 @@ class Pseudonyms:
         self._things = frozenset(thing.lower() for thing in things)
         self._known: dict[str, str] = {}
         self._seen: dict[str, str] = {}
-        # By the first word of a name: how many characters stand before it, the name as it is compared, and the name.
-        self._by_word: dict[str, list[tuple[int, str, str]]] = {}
+        # By the words of a name: how many characters stand before them, the name as it is compared, and the name.
+        self._by_words: dict[tuple[str, ...], list[tuple[int, str, str]]] = {}
+        # By the first of them, how many words the names have that begin with it, the most first.
+        self._lengths: dict[str, list[int]] = {}
         # Names without a letter or a digit, such as an emoji: those of marks alone would be found in every sentence.
         self._wordless: list[str] = []
         self._whole: set[str] = set()
@@ -51,8 +53,10 @@ class Pseudonyms:
             self._whole.add(name.casefold())
             for written in {name, *_as_written_elsewhere(name)}:
                 self._add(written, name)
-        for found in self._by_word.values():
+        for found in self._by_words.values():
             found.sort(key=lambda one: len(one[1]), reverse=True)
+        for lengths in self._lengths.values():
+            lengths.sort(reverse=True)
 
     def of(self, person: str) -> str:
         """The pseudonym of a person, by an id, a login, an address or a name."""
@@ -75,10 +79,13 @@ class Pseudonyms:
         return found
 
     def _add(self, written: str, name: str) -> None:
-        first = _WORD.search(written)
-        if first:
-            known = self._by_word.setdefault(first[0].casefold(), [])
-            known.append((first.start(), written.casefold(), name))
+        words = list(_WORD.finditer(written))
+        if words:
+            key = tuple(word[0].casefold() for word in words)
+            self._by_words.setdefault(key, []).append((words[0].start(), written.casefold(), name))
+            lengths = self._lengths.setdefault(key[0], [])
+            if len(key) not in lengths:
+                lengths.append(len(key))
         elif not written.isascii():
             self._wordless.append(written)
 
@@ -86,7 +93,7 @@ class Pseudonyms:
         if text.casefold() in self._whole:
             return self.of(text)
         # The words of a text are looked up at once: most hold no name.
-        is_named = not self._by_word.keys().isdisjoint(map(str.casefold, _WORD.findall(text)))
+        is_named = not self._lengths.keys().isdisjoint(map(str.casefold, _WORD.findall(text)))
         spans = [*self._ids(text), *(self._names(text) if is_named else ())]
         if spans:
             # From left to right, the longest first; what overlaps goes with it.
@@ -121,15 +128,17 @@ class Pseudonyms:
                     yield (*match.span(), match[0])
 
     def _names(self, text: str) -> Iterator[tuple[int, int, str]]:
-        for word in _WORD.finditer(text):
-            for before, folded, name in self._by_word.get(word[0].casefold(), ()):
-                start = word.start() - before
-                end = start + len(folded)
-                if start < 0 or text[start:end].casefold() != folded:
-                    continue
-                if not (folded[-1].isalnum() and text[end : end + 1].isalnum()):
-                    yield start, end, name
-                    break
+        words = list(_WORD.finditer(text))
+        folded_words = [word[0].casefold() for word in words]
+        for place, first in enumerate(folded_words):
+            for length in self._lengths.get(first, ()):
+                key = tuple(folded_words[place : place + length])
+                for before, folded, name in self._by_words.get(key, ()):
+                    start = words[place].start() - before
+                    end = start + len(folded)
+                    is_whole = not (folded[-1].isalnum() and text[end : end + 1].isalnum())
+                    if start >= 0 and is_whole and text[start:end].casefold() == folded:
+                        yield start, end, name
 
 
 def _as_written_elsewhere(name: str) -> Iterator[str]:
