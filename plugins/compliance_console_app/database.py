@@ -15,7 +15,7 @@ from fastapi import Depends, Request
 from psycopg.pq import TransactionStatus
 
 from bitbucket_compliance.core.bitbucket import CONFIGURATION as PIPELINE_CONFIGURATION
-from bitbucket_compliance.core.database import connect
+from bitbucket_compliance.core.database import configure, connect
 from bitbucket_compliance.core.errors import postgres_errors
 
 Connection = psycopg.Connection[dict[str, Any]]
@@ -24,6 +24,9 @@ ROLE = "compliance_console"
 CONFIGURATION = replace(PIPELINE_CONFIGURATION, role=ROLE)
 SQL = Path(__file__).parent / "sql"
 IDLE_KEPT = 4
+#: What pages read fits into memory or lies on flash, so a look into an index is not dear; and a query of some
+#: milliseconds is over before helpers have started.
+SETTINGS: Final[Mapping[str, str]] = {"random_page_cost": "1.1", "max_parallel_workers_per_gather": "0"}
 
 
 class Pool:
@@ -47,7 +50,10 @@ class Pool:
                 return connection
             except psycopg.Error:
                 connection.close()
-        return connect(role=ROLE)
+        connection = connect(role=ROLE)
+        configure(connection, SETTINGS)
+        connection.commit()
+        return connection
 
     def give_back(self, connection: Connection) -> None:
         """Keep the connection for the next request, or close it where it is of no more use."""

@@ -53,6 +53,7 @@ integration.request_budgets        SIUD     SIUD    -      -      -      -
 integration.request_ledger         SIUD     SIUD    -      -      -      -
 integration.request_shares         SIUD     SIUD    -      -      -      -
 integration.publications           S        S       -      -      -      -
+integration.history_moves          S        S       -      -      -      -
 # the record is written by functions alone
 integration.record_batches         -        -       -      -      -      -
 integration.record_rows            -        -       -      -      -      -
@@ -103,6 +104,7 @@ integration.connections            S        S       -      -      SIUD   -
 integration.request_use            S        S       -      -      -      -
 integration.run_counts             S        S       -      -      -      -
 integration.webhook_health         S        S       -      -      -      -
+integration.unaccepted_findings    S        S       -      -      -      -
 integration.*                      S        -       -      -      -      -
 compliance.access_review           -        -       -      S      -      -
 compliance.access_review_history   S        -       -      S      -      -

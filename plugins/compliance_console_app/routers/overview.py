@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse
 
 from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.security_tests import CATALOGUE
-from compliance_console_app.database import Connection, Database, rows
+from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import Reader
 from compliance_console_app.services import connect_steps, connections
 from compliance_console_app.services.connect_steps import Step
@@ -31,6 +31,8 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
     trend = rows(connection, "overview/trend", {**asked, "days": TREND_DAYS})
     days = by_day(trend)
     frame: Frame = request.state.frame
+    published = row(connection, "changes/runs", asked) or {}
+    news = {**asked, **published, "limit": CHANGES_SHOWN}
     return page(
         request,
         person,
@@ -44,7 +46,7 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
         first_steps=first_steps(connection, selection.name) if tests else [],
         steps=[] if tests else _steps(connection),
         all_tests=len(CATALOGUE),
-        changes=rows(connection, "overview/changes", {**asked, "limit": CHANGES_SHOWN}),
+        changes=rows(connection, "overview/changes", news) if published["newest"] else [],
         undecided=rows(connection, "overview/undecided", asked),
         sync=next(iter(connections.last_syncs(connection, (selection.name,))), None),
         newest=next(iter(rows(connection, "runs/list", {**asked, "limit": 1, "offset": 0})), None),

@@ -15,15 +15,26 @@ SELECT
     false
 FROM compliance.members AS members
 UNION
+-- An id is one without its braces too.
 SELECT
-    people.name,
+    trim(BOTH '{}' FROM members.member_id),
+    false
+FROM compliance.members AS members
+UNION
+SELECT
+    unnest(ARRAY[history.display_name, history.account_id, trim(BOTH '{}' FROM history.member_id)]),
+    false
+FROM compliance.member_history AS history
+UNION
+SELECT
+    unnest(ARRAY[people.name, people.account_id, people.email] || people.other_emails),
     false
 FROM registry.people AS people
 UNION
 SELECT
-    people.account_id,
+    persons.person,
     false
-FROM registry.people AS people
+FROM registry.persons AS persons
 UNION
 SELECT
     history.subject_name,

@@ -4,67 +4,146 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import html
+import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-# Ids of accounts as Bitbucket writes them, persons as the pipeline does (see core.persons), addresses of e-mail.
-_IDS: Final = re.compile(
-    r"(?P<uuid>\{[0-9A-Fa-f-]{36}\})"
-    r"|(?P<login>\b(?:airflow|os):[^\s\"',;()\[\]{}]+)"
-    r"|(?P<address>[\w.+%-]+@[\w-]+(?:\.[\w-]+)+)"
-)
-_WORD: Final = re.compile(r"\w+")
+# Ids of accounts as Bitbucket writes them, also in an address; persons as the pipeline does (see core.persons);
+# addresses of e-mail. Each is looked for only where a text holds what it can't do without.
+_UUID: Final = re.compile(r"\{[0-9A-Fa-f-]{36}\}")
+_UUID_IN_ADDRESS: Final = re.compile(r"%7[Bb][0-9A-Fa-f-]{36}%7[Dd]")
+_LOGIN: Final = re.compile(r"\b(?:airflow|os):[^\s\"',;()\[\]{}]+")
+_ADDRESS: Final = re.compile(r"[\w.+%-]+(?:'[\w.+%-]+)*@[\w-]+(?:\.[\w-]+)*")
+#: what names somebody in JSON, whoever it is: a participant need not be a member, nor an owner
+_FIELD: Final = re.compile(r'"(?:account_id|display_name|email|nickname|owner)": ?"((?:[^"\\]|\\.)+)"')
+#: letters and digits alone: names are found beside an underscore too
+_WORD: Final = re.compile(r"[^\W_]+")
+_BRACES: Final = re.compile(r"^(?:\{|%7B)(.*)(?:\}|%7D)$", re.IGNORECASE)
 _DIGITS: Final = 10
+#: texts whose answer is kept, and how long they may be: most cells of a column are the same few
+_KEPT: Final = 20_000
+_KEPT_LENGTH: Final = 400
 
 
 class Pseudonyms:
     """What stands for whom.
 
     Args:
-        names: names of persons as they may stand in a text: display names, nicknames, ids of accounts.
+        names: names of persons as they may stand in a text: display names, nicknames, ids of accounts, addresses.
         things: ids in braces that are no account's: repositories, workspaces. Every other one is taken for a person.
     """
 
     def __init__(self, names: Iterable[str], things: Iterable[str]) -> None:
         # Never written down: with it whoever knows a person's id could find them.
         self._secret = secrets.token_bytes(32)
-        self._things = frozenset(things)
+        self._things = frozenset(thing.lower() for thing in things)
         self._known: dict[str, str] = {}
-        self._by_first_word: dict[str, list[str]] = {}
+        self._seen: dict[str, str] = {}
+        # By the words of a name: how many characters stand before them, the name as it is compared, and the name.
+        self._by_words: dict[tuple[str, ...], list[tuple[int, str, str]]] = {}
+        # By the first of them, how many words the names have that begin with it, the most first.
+        self._lengths: dict[str, list[int]] = {}
+        # Names without a letter or a digit, such as an emoji: those of marks alone would be found in every sentence.
+        self._wordless: list[str] = []
+        self._whole: set[str] = set()
         for name in {one.strip() for one in names} - {""}:
-            first = _WORD.search(name)
-            if first and first.start() == 0:
-                self._by_first_word.setdefault(first[0].casefold(), []).append(name)
-        for found in self._by_first_word.values():
-            found.sort(key=len, reverse=True)
+            self._whole.add(name.casefold())
+            for written in {name, *_as_written_elsewhere(name)}:
+                self._add(written, name)
+        for found in self._by_words.values():
+            found.sort(key=lambda one: len(one[1]), reverse=True)
+        for lengths in self._lengths.values():
+            lengths.sort(reverse=True)
 
     def of(self, person: str) -> str:
         """The pseudonym of a person, by an id, a login, an address or a name."""
         found = self._known.get(person)
         if found is None:
-            digest = hmac.new(self._secret, person.casefold().encode(), hashlib.sha256).hexdigest()
+            plain = _BRACES.sub(r"\1", person.strip().casefold())
+            digest = hmac.new(self._secret, plain.encode(), hashlib.sha256).hexdigest()
             found = self._known[person] = f"person-{digest[:_DIGITS]}"
         return found
 
     def hide(self, text: str) -> str:
         """A text with pseudonyms in the place of all persons that are known."""
-        return self._hide_names(_IDS.sub(self._replaced, text))
+        found = self._seen.get(text)
+        if found is None:
+            found = self._hidden(text)
+            if len(text) <= _KEPT_LENGTH:
+                if len(self._seen) >= _KEPT:
+                    self._seen.clear()
+                self._seen[text] = found
+        return found
 
-    def _replaced(self, match: re.Match[str]) -> str:
-        found = match[0]
-        return found if found in self._things else self.of(found)
+    def _add(self, written: str, name: str) -> None:
+        words = list(_WORD.finditer(written))
+        if words:
+            key = tuple(word[0].casefold() for word in words)
+            self._by_words.setdefault(key, []).append((words[0].start(), written.casefold(), name))
+            lengths = self._lengths.setdefault(key[0], [])
+            if len(key) not in lengths:
+                lengths.append(len(key))
+        elif not written.isascii():
+            self._wordless.append(written)
 
-    def _hide_names(self, text: str) -> str:
-        pieces, done = [], 0
-        for word in _WORD.finditer(text):
-            if word.start() < done:
-                continue
-            for name in self._by_first_word.get(word[0].casefold(), ()):
-                end = word.start() + len(name)
-                if text[word.start() : end].casefold() == name.casefold() and not text[end : end + 1].isalnum():
-                    pieces += [text[done : word.start()], self.of(name)]
-                    done = end
-                    break
-        return "".join([*pieces, text[done:]]) if pieces else text
+    def _hidden(self, text: str) -> str:
+        if text.casefold() in self._whole:
+            return self.of(text)
+        # The words of a text are looked up at once: most hold no name.
+        is_named = not self._lengths.keys().isdisjoint(map(str.casefold, _WORD.findall(text)))
+        spans = [*self._ids(text), *(self._names(text) if is_named else ())]
+        if spans:
+            # From left to right, the longest first; what overlaps goes with it.
+            spans.sort(key=lambda span: (span[0], -span[1]))
+            pieces, done = [], 0
+            for start, end, person in spans:
+                if start >= done:
+                    pieces += [text[done:start], self.of(person)]
+                done = max(done, end)
+            text = "".join([*pieces, text[done:]])
+        for name in self._wordless:
+            if name in text:
+                text = text.replace(name, self.of(name))
+        return text
+
+    def _ids(self, text: str) -> Iterator[tuple[int, int, str]]:
+        patterns = []
+        if "{" in text:
+            patterns.append(_UUID)
+        if "%7" in text:
+            patterns.append(_UUID_IN_ADDRESS)
+        if "airflow:" in text or "os:" in text:
+            patterns.append(_LOGIN)
+        if "@" in text:
+            patterns.append(_ADDRESS)
+        if '":' in text:
+            for match in _FIELD.finditer(text):
+                yield (*match.span(1), json.loads(f'"{match[1]}"', strict=False))
+        for pattern in patterns:
+            for match in pattern.finditer(text):
+                if match[0].lower().replace("%7b", "{").replace("%7d", "}") not in self._things:
+                    yield (*match.span(), match[0])
+
+    def _names(self, text: str) -> Iterator[tuple[int, int, str]]:
+        words = list(_WORD.finditer(text))
+        folded_words = [word[0].casefold() for word in words]
+        for place, first in enumerate(folded_words):
+            for length in self._lengths.get(first, ()):
+                key = tuple(folded_words[place : place + length])
+                for before, folded, name in self._by_words.get(key, ()):
+                    start = words[place].start() - before
+                    end = start + len(folded)
+                    is_whole = not (folded[-1].isalnum() and text[end : end + 1].isalnum())
+                    if start >= 0 and is_whole and text[start:end].casefold() == folded:
+                        yield start, end, name
+
+
+def _as_written_elsewhere(name: str) -> Iterator[str]:
+    """How a name stands in JSON and on a page."""
+    yield json.dumps(name, ensure_ascii=False)[1:-1]
+    yield json.dumps(name)[1:-1]
+    yield html.escape(name)
+    yield name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;").replace('"', "&#34;")

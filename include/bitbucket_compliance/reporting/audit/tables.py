@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,44 @@ from bitbucket_compliance.reporting.audit.pseudonyms import Pseudonyms
 _COMMENTS: Final = (
     "SELECT attname, col_description(attrelid, attnum) AS comment FROM pg_attribute"
     " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
+)
+#: columns that hold nothing but a person, however it is written
+_PERSONS: Final = frozenset(
+    (
+        "accepted_by",
+        "account_id",
+        "approver",
+        "author_id",
+        "decided_by",
+        "display_name",
+        "ended_by",
+        "member_id",
+        "merged_by",
+        "owner",
+        "rejected_by",
+        "requested_by",
+        "submitted_by",
+        "who",
+        "withdrawn_by",
+    )
+)
+#: columns that hold digests and numbers of a change: they name nobody
+_KEYS: Final = frozenset(
+    ("change_key", "commit_hash", "digest", "draw_digest", "facts_hash", "file_sha256", "policy_version", "row_digest")
+)
+#: types whose values name nobody
+_PLAIN_TYPES: Final = frozenset(
+    (
+        "bigint",
+        "boolean",
+        "date",
+        "double precision",
+        "integer",
+        "interval",
+        "numeric",
+        "timestamp with time zone",
+        "uuid",
+    )
 )
 _TYPES: Final = "SELECT oid, format_type(oid, null) AS name FROM pg_type WHERE oid = ANY(%s)"
 
@@ -60,9 +98,10 @@ def write_table(
     rows = 0
     with folder.create(name) as out:
         out.write(_csv_line([column.name for column in columns]))
-        for line in _lines(connection, part, columns, keys):
+        lines = _lines(connection, part, columns, keys)
+        for line in lines if pseudonyms is None else _hidden(lines, part, columns, pseudonyms):
             rows += 1
-            out.write(line if pseudonyms is None else _hidden(bytes(line), part, columns, pseudonyms))
+            out.write(line)
     return Table(part, name, columns, rows)
 
 
@@ -106,17 +145,27 @@ def _query(part: Part) -> sql.SQL:
     return sql.SQL(part.query.decode())
 
 
-def _hidden(line: bytes, part: Part, columns: tuple[Column, ...], pseudonyms: Pseudonyms) -> bytes:
-    text = line.decode()
-    if not part.persons:
-        return pseudonyms.hide(text).encode()
-    [cells] = csv.reader(io.StringIO(text, newline=""))
-    return _csv_line(
-        [
-            pseudonyms.of(cell) if cell and column.name in part.persons else pseudonyms.hide(cell)
-            for column, cell in zip(columns, cells, strict=True)
-        ]
-    )
+def _hidden(
+    lines: Iterable[bytes | bytearray | memoryview], part: Part, columns: tuple[Column, ...], pseudonyms: Pseudonyms
+) -> Iterator[bytes]:
+    """The same lines, with pseudonyms in the cells that can name a person."""
+    how: list[tuple[int, Callable[[str], str]]] = []
+    for place, column in enumerate(columns):
+        if column.name in part.persons or column.name in _PERSONS:
+            how.append((place, pseudonyms.of))
+        elif column.type not in _PLAIN_TYPES and column.name not in _KEYS:
+            how.append((place, pseudonyms.hide))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    # A line of COPY is a whole row, whatever breaks of lines its cells hold.
+    for cells in csv.reader(bytes(line).decode() for line in lines):
+        for place, hide in how:
+            if cells[place]:
+                cells[place] = hide(cells[place])
+        writer.writerow(cells)
+        yield text.getvalue().encode()
+        text.seek(0)
+        text.truncate()
 
 
 def _csv_line(cells: list[str]) -> bytes:

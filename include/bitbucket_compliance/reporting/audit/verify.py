@@ -13,11 +13,18 @@ import json
 import os
 import re
 import sys
+from binascii import unhexlify
 from datetime import datetime
+from json.encoder import encode_basestring
+from operator import itemgetter
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHOWN = 20
 csv.field_size_limit(1 << 30)
+# Made once: json.loads would make one for each of a million rows.
+decoded = json.JSONDecoder(parse_float=str).decode
+# How lists and objects begin as Postgres writes them; ids in braces begin otherwise.
+JSON = frozenset(["{}", '{"'] + ["[" + one for one in '"{[]-0123456789tfn'])
 
 
 class Problems:
@@ -35,10 +42,24 @@ class Problems:
             print("more is not shown")
 
 
-def opened(name):
-    """A table of the package, row by row as dictionaries."""
+def opened(name, *columns):
+    """These columns of a table of the package, row by row as tuples; all cells of a row as a list where none is named."""
     with open(os.path.join(HERE, name), encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
+        rows = csv.reader(file)
+        header = next(rows)
+        of_row = cells(header, columns) if columns else list
+        for row in rows:
+            if len(row) != len(header):
+                raise ValueError("%s: a row has %d cells, not %d" % (name, len(row), len(header)))
+            yield of_row(row)
+
+
+def cells(header, columns):
+    """A function that picks columns out of a row, as a tuple."""
+    places = [header.index(one) for one in columns]
+    if len(places) == 1:
+        return lambda row: (row[places[0]],)
+    return itemgetter(*places)
 
 
 def check_files(manifest, problems):
@@ -69,10 +90,12 @@ def check_files(manifest, problems):
 
 def check_chain(chain, head, problems):
     """Work the links of a chain out; returns the newest digest of each row by table and key, and all links' digests."""
-    links = {int(row["link"]): row for row in opened("data/links.csv") if row["chain"] == chain}
+    names = "chain", "link", "sealed_at", "row_count", "digest"
+    links = {int(row[1]): dict(zip(names, row)) for row in opened("data/links.csv", *names) if row[0] == chain}
     newest, found, counts = {}, {}, {}
     digests, before = [], ""
     current, running = None, None
+    last, of_relation = None, None
 
     def close():
         if current is not None:
@@ -84,11 +107,14 @@ def check_chain(chain, head, problems):
 
     with open(os.path.join(HERE, "record", chain + ".tsv"), "rb") as file:
         for line in file:
-            link, number, relation, key, digest = line.rstrip(b"\n").split(b"\t")
-            newest.setdefault(relation, {})[bytes.fromhex(key.decode())] = digest
+            line = line.rstrip(b"\n")
+            link, _, relation, key, digest = line.split(b"\t")
+            if relation != last:
+                last, of_relation = relation, newest.setdefault(relation, {})
+            of_relation[unhexlify(key)] = raw(digest)
             if link == b"\\N":
                 continue
-            link = int(link)
+            link_text, link = link, int(link)
             if link not in links:
                 problems.add("chain %s: a row names link %d, which is missing" % (chain, link))
                 continue
@@ -97,7 +123,7 @@ def check_chain(chain, head, problems):
                 current, running = link, begin(link)
                 counts[link] = 0
             counts[link] += 1
-            running.update(b"\n" + b" ".join((number, relation, key, digest)))
+            running.update(b"\n" + line[len(link_text) + 1 :].replace(b"\t", b" "))
     close()
     for place, link in enumerate(sorted(links), 1):
         row = links[link]
@@ -117,22 +143,29 @@ def check_chain(chain, head, problems):
     return newest, digests
 
 
+def raw(digest):
+    """A digest as bytes, whether it stands there as hex or says that the row was purged."""
+    return unhexlify(digest) if len(digest) == 64 else digest
+
+
 def plain(value):
-    """A value of JSON as a cell shows it."""
+    """A value of JSON as a cell shows it; lists and objects as Python does, whose order is the one of Postgres."""
+    if type(value) is str:
+        return same(value)
     if value is None:
         return ""
     if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, (dict, list)):
-        return json.dumps(value, sort_keys=True)
+        return repr(value)
     return str(value)
 
 
 def same(cell):
-    """A cell, where it holds JSON in the form of ``plain``."""
-    if cell[:1] in ("[", "{"):
+    """A cell in the form of ``plain``."""
+    if cell[:2] in JSON:
         try:
-            return json.dumps(json.loads(cell, parse_float=str), sort_keys=True)
+            return repr(decoded(cell))
         except ValueError:
             return cell
     return cell
@@ -151,7 +184,7 @@ class Part:
         self.rows = about["rows"]
         with open(os.path.join(HERE, self.file), encoding="utf-8", newline="") as file:
             self.header = next(csv.reader(file))
-        self.columns = None
+        self.columns, self.of_body = None, None
         self.expected, self.count = {}, 0
 
     def take(self, key, starts, ends, body, period):
@@ -164,25 +197,32 @@ class Part:
         if body is None:
             self.expected[key] = None
             return
-        values = json.loads(body, parse_float=str)
+        values = decoded(body.decode())
         if self.columns is None:
             self.columns = [one for one in self.header if one in values]
-        self.expected[key] = short([plain(values[one]) for one in self.columns])
+            # A column more, so that there are several and it gives a tuple.
+            self.of_body = itemgetter(self.columns[0], *self.columns)
+        values = self.of_body(values)[1:]
+        self.expected[key] = short([one if type(one) is str and one[:2] not in JSON else plain(one) for one in values])
 
     def check(self, people, problems):
         """Compare the table with what the record says."""
         count = 0
+        of_key = cells(self.header, self.recorded["key"])
+        of_row = cells(self.header, self.columns or self.header)
         for row in opened(self.file):
             count += 1
             if not self.expected:
                 continue
-            key = json.dumps([row[one] for one in self.recorded["key"]], ensure_ascii=False)
+            key = "[%s]" % ", ".join([encode_basestring(one) for one in of_key(row)])
             if key not in self.expected:
                 problems.add("%s: row %s is not in the record, or twice in the table" % (self.file, key))
                 continue
             known = self.expected.pop(key)
-            if people and known is not None and known != short([same(row[one]) for one in self.columns]):
-                problems.add("%s: row %s does not say what the record says" % (self.file, key))
+            if people and known is not None:
+                shown = [one if one[:2] not in JSON else same(one) for one in of_row(row)]
+                if known != short(shown):
+                    problems.add("%s: row %s does not say what the record says" % (self.file, key))
         for key in self.expected:
             problems.add("%s: row %s is in the record and missing in the table" % (self.file, key))
         if count != self.count or count != self.rows:
@@ -195,27 +235,35 @@ def check_rows(manifest, newest, problems):
     """Every row is as it was recorded, none is missing, and the tables show them."""
     parts = [Part(name, about) for name, about in manifest["parts"].items() if about.get("recorded")]
     by_relation = {part.recorded["relation"].encode(): part for part in parts}
-    unseen = 0
+    unseen, last = 0, None
     with open(os.path.join(HERE, "record", "today.tsv"), "rb") as file:
         for line in file:
             chain, relation, key, key_digest, digest, starts, ends, body = line.rstrip(b"\n").split(b"\t")
+            if (chain, relation) != last:
+                last = chain, relation
+                known = newest[chain.decode()].get(relation, {})
+                part = by_relation.get(relation)
+                if part and chain.decode() not in part.recorded["chains"]:
+                    part = None
             if b"\\" in line:
                 key, body = key.replace(b"\\\\", b"\\"), body if body == b"\\N" else body.replace(b"\\\\", b"\\")
-            body = None if body == b"\\N" else body
-            name = "%s %s" % (relation.decode(), key.decode() or key_digest.decode())
-            if key and hashlib.sha256(key).hexdigest().encode() != key_digest:
-                problems.add("%s: its key is not the one that its digest says" % name)
-            if body is None:
+            key_id, digest = unhexlify(key_digest), raw(digest)
+            wrong = []
+            if key and hashlib.sha256(key).digest() != key_id:
+                wrong.append("its key is not the one that its digest says")
+            if body == b"\\N":
+                body = None
                 unseen += 1
-            elif hashlib.sha256(body).hexdigest().encode() != digest:
-                problems.add("%s: what it says has another digest" % name)
-            noted = newest[chain.decode()].get(relation, {}).pop(bytes.fromhex(key_digest.decode()), None)
+            elif hashlib.sha256(body).digest() != digest:
+                wrong.append("what it says has another digest")
+            noted = known.pop(key_id, None)
             if noted is None:
-                problems.add("%s: it is there and was never recorded" % name)
+                wrong.append("it is there and was never recorded")
             elif noted != digest:
-                problems.add("%s: it is not as it was recorded" % name)
-            part = by_relation.get(relation)
-            if part and chain.decode() in part.recorded["chains"]:
+                wrong.append("it is not as it was recorded")
+            for what in wrong:
+                problems.add("%s %s: %s" % (relation.decode(), key.decode() or key_digest.decode(), what))
+            if part:
                 ends = "" if ends == b"\\N" else ends.decode()
                 part.take(key.decode(), starts.decode(), ends, body, manifest["period"])
     for chain in newest:
@@ -243,19 +291,19 @@ def sizes_in(thresholds, frequency):
 def check_sample(manifest, problems):
     """Draw the sample again, as many as the policy says."""
     about = manifest["samples"]["changes"]
-    for row in opened("data/policies.csv"):
-        if row["policy_version"] == about["policy_version"]:
-            thresholds = json.loads(row["body"])["thresholds"]
-            if about["sizes"] != sizes_in(thresholds, about["frequency"]):
-                problems.add("samples: its sizes are not those of the policy %s" % about["policy_version"])
+    for version, body in opened("data/policies.csv", "policy_version", "body"):
+        if version == about["policy_version"]:
+            if about["sizes"] != sizes_in(json.loads(body)["thresholds"], about["frequency"]):
+                problems.add("samples: its sizes are not those of the policy %s" % version)
             break
     else:
         if about["policy_version"] is not None:
             problems.add("samples: the policy %s that they are drawn by is not there" % about["policy_version"])
-    population = []
-    for row in opened(about["population_file"]):
-        if row["in_scope"] == "true":
-            population.append((row["sample_key"], row["row_digest"], row["change_key"]))
+    population = [
+        row[1:]
+        for row in opened(about["population_file"], "in_scope", "sample_key", "row_digest", "change_key")
+        if row[0] == "true"
+    ]
     population.sort()
     if about["seed_is_the_populations"]:
         seed = hashlib.sha256("\n".join(digest for _, digest, _ in population).encode()).hexdigest()
@@ -271,7 +319,7 @@ def check_sample(manifest, problems):
         (hashlib.sha256(("%s:%s" % (about["seed"], key)).encode()).hexdigest(), key, change)
         for key, _, change in population
     )[:size]
-    shown = [(row["draw_digest"], row["sample_key"], row["change_key"]) for row in opened(about["file"])]
+    shown = list(opened(about["file"], "draw_digest", "sample_key", "change_key"))
     if shown != drawn:
         wrong = [key for _, key, _ in shown if key not in {key for _, key, _ in drawn}]
         problems.add(
@@ -374,7 +422,11 @@ def commit_of(update):
 def check_reads(manifest, problems):
     """What was read of sampled pull requests says what the sample says of it."""
     reads = manifest["samples"]["changes"]["reads"]
-    for row in opened(manifest["samples"]["changes"]["file"]):
+    compared = "approved_before_last_change", "approvals_after_last_change", "changed_last_by", "merge_made_by"
+    times = "approved_at", "changed_last_at", "merged_at"
+    columns = ("kind", "place", "sample_key", "statuses") + compared + times
+    for cells_of_row in opened(manifest["samples"]["changes"]["file"], *columns):
+        row = dict(zip(columns, cells_of_row))
         found = {"approved_before_last_change": "not known" if row["kind"] == "pull_request" else ""}
         statuses = None
         if row["place"] in reads:
@@ -383,10 +435,10 @@ def check_reads(manifest, problems):
             if body["activity"] is not None and body["peers"] is not None:
                 found = approvals_of(body["activity"], set(body["peers"]))
             statuses = None if body["statuses"] is None else body["statuses"]["values"]
-        for name in ("approved_before_last_change", "approvals_after_last_change", "changed_last_by", "merge_made_by"):
+        for name in compared:
             if row[name] != plain(found.get(name)):
                 problems.add("samples: %s of %s is not what its activity says" % (name, row["sample_key"]))
-        for name in ("approved_at", "changed_last_at", "merged_at"):
+        for name in times:
             if instant(row[name]) != instant(found.get(name)):
                 problems.add("samples: %s of %s is not what its activity says" % (name, row["sample_key"]))
         if same(row["statuses"]) != plain(statuses):
@@ -397,13 +449,13 @@ def check_evidence(manifest, problems):
     """Each file of evidence is the one that was handed in."""
     if not manifest["people"]:
         return
-    for row in opened("data/evidence.csv"):
-        path = manifest["evidence"].get(row["evidence_id"])
+    for evidence_id, file_sha256 in opened("data/evidence.csv", "evidence_id", "file_sha256"):
+        path = manifest["evidence"].get(evidence_id)
         if path is None:
             continue
         with open(os.path.join(HERE, path), "rb") as file:
-            if hashlib.sha256(file.read()).hexdigest() != row["file_sha256"]:
-                problems.add("evidence %s: its file is not the one that was handed in" % row["evidence_id"])
+            if hashlib.sha256(file.read()).hexdigest() != file_sha256:
+                problems.add("evidence %s: its file is not the one that was handed in" % evidence_id)
 
 
 def main(arguments):

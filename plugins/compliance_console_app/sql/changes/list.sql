@@ -20,18 +20,31 @@ WITH window_intervals AS MATERIALIZED (
     ORDER BY history.test_id ASC, history.subject_id ASC, history.valid_from DESC
 ),
 
+-- What stood at the first moment, of those alone: one look into the index each.
 standing_before AS MATERIALIZED (
     SELECT
-        history.test_id,
-        history.subject_id,
-        history.status,
-        history.reason_code
-    FROM compliance.result_history AS history
+        after.test_id,
+        after.subject_id,
+        earlier.status,
+        earlier.reason_code
+    FROM window_intervals AS after
+    CROSS JOIN LATERAL (
+        SELECT
+            history.status,
+            history.reason_code,
+            history.valid_to
+        FROM compliance.result_history AS history
+        WHERE
+            history.workspace = %(workspace)s
+            AND history.test_id = after.test_id
+            AND history.subject_id = after.subject_id
+            AND history.valid_from <= %(since)s::timestamptz
+        ORDER BY history.valid_from DESC
+        LIMIT 1
+    ) AS earlier
     WHERE
-        history.workspace = %(workspace)s
-        AND history.valid_from <= %(since)s::timestamptz
-        AND (history.valid_to IS null OR history.valid_to > %(since)s::timestamptz)
-        AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+        (earlier.valid_to IS null OR earlier.valid_to > %(since)s::timestamptz)
+        AND earlier.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
 ),
 
 verdicts AS (
@@ -84,6 +97,7 @@ findings AS (
         AND moments.at <= %(until)s::timestamptz
 ),
 
+-- Of repositories that something began or ended for in the window: all others are as they were.
 repository_states AS MATERIALIZED (
     SELECT
         history.repository_id,
@@ -100,7 +114,18 @@ repository_states AS MATERIALIZED (
             'owner ' || history.owner, 'main branch ' || history.default_branch
         ) AS told
     FROM compliance.repository_history AS history
-    WHERE history.workspace = %(workspace)s
+    WHERE
+        history.workspace = %(workspace)s
+        AND history.repository_id IN (
+            SELECT moved.repository_id
+            FROM compliance.repository_history AS moved
+            WHERE
+                moved.workspace = %(workspace)s
+                AND (
+                    (moved.valid_from > %(since)s::timestamptz AND moved.valid_from <= %(until)s::timestamptz)
+                    OR (moved.valid_to > %(since)s::timestamptz AND moved.valid_to <= %(until)s::timestamptz)
+                )
+        )
 ),
 
 repositories_before AS (
@@ -133,10 +158,6 @@ repository_changes AS (
     WHERE earlier.told IS DISTINCT FROM after.told
 ),
 
-members_before AS (
-    SELECT DISTINCT subject_id FROM standing_before
-),
-
 -- A member came whom no test knew at the first moment, and went whom none knows at the second.
 member_changes AS (
     SELECT
@@ -152,10 +173,22 @@ member_changes AS (
         null AS person,
         null AS ref
     FROM window_intervals AS after
-    LEFT JOIN members_before AS earlier ON after.subject_id = earlier.subject_id
     WHERE after.subject_type = 'member' AND after.reason_code <> 'test_disabled'
     GROUP BY after.subject_id
-    HAVING bool_or(after.is_there) = bool_and(earlier.subject_id IS null)
+    HAVING
+        bool_or(after.is_there) <> EXISTS (
+            SELECT 1
+            FROM compliance.tests AS tests
+            INNER JOIN compliance.result_history AS history
+                ON
+                    history.workspace = %(workspace)s
+                    AND tests.test_id = history.test_id
+                    AND after.subject_id = history.subject_id
+            WHERE
+                history.valid_from <= %(since)s::timestamptz
+                AND (history.valid_to IS null OR history.valid_to > %(since)s::timestamptz)
+                AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+        )
 ),
 
 decisions AS (

@@ -1,24 +1,6 @@
 -- Purpose: verdicts that came to another status with the newest whole run or since, worst first, and how many.
-WITH published AS (
-    SELECT
-        runs.run_id,
-        runs.started_at
-    FROM compliance.runs AS runs
-    WHERE runs.workspace = %(workspace)s AND runs.status = 'published' AND runs.kind = 'polling'
-    ORDER BY runs.started_at DESC
-    LIMIT 2
-),
-
-newest AS (
-    SELECT
-        published.run_id,
-        published.started_at
-    FROM published
-    ORDER BY published.started_at DESC
-    LIMIT 1
-),
-
-moved AS (
+-- The moment is a parameter: what is new since one can be estimated only where it is known.
+WITH moved AS (
     SELECT
         history.test_id,
         history.subject_id,
@@ -27,8 +9,7 @@ moved AS (
         history.reason,
         earlier.status AS was
     FROM compliance.result_history AS history
-    CROSS JOIN newest
-    -- One look into the index for each of the few: what is new since one moment can't be estimated.
+    -- One look into the index for each of the few.
     LEFT JOIN LATERAL (
         SELECT before.status
         FROM compliance.result_history AS before
@@ -41,12 +22,12 @@ moved AS (
     ) AS earlier ON true
     WHERE
         history.workspace = %(workspace)s
-        AND history.valid_from >= newest.started_at
+        AND history.valid_from >= %(newest)s
         AND history.valid_to IS null
         AND earlier.status IS DISTINCT FROM history.status
         AND history.run_id IS NOT null
         -- With the first whole run everything is new; what events changed since is not.
-        AND (history.run_id <> newest.run_id OR (SELECT count(*) FROM published) > 1)
+        AND (history.run_id <> %(run_id)s OR %(published)s > 1)
 )
 
 SELECT

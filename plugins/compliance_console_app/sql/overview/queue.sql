@@ -3,20 +3,6 @@
 SELECT
     (
         SELECT count(*)
-        FROM compliance.access_review AS review
-        WHERE review.workspace = %(workspace)s AND review.review_group = 'left'
-    ) AS gone,
-    (
-        SELECT count(*)
-        FROM compliance.findings AS findings
-        WHERE
-            findings.workspace = %(workspace)s
-            AND findings.ended_at IS null
-            AND findings.due_at BETWEEN now() AND now() + interval '7 days'
-            AND NOT findings.accepted
-    ) AS soon,
-    (
-        SELECT count(*)
         FROM compliance.evidence AS evidence
         WHERE
             (evidence.workspace IS null OR evidence.workspace = lower(%(workspace)s))

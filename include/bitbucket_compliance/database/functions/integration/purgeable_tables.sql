@@ -14,7 +14,9 @@ AS $tables$
             schemas.nspname IN ('landing', 'staging', 'judged', 'quality', 'compliance')
             OR (
                 schemas.nspname = 'integration'
-                AND relations.relname IN ('runs', 'run_steps', 'publications', 'webhook_events', 'webhook_gaps', 'pushes')
+                AND relations.relname IN (
+                    'runs', 'run_steps', 'publications', 'history_moves', 'webhook_events', 'webhook_gaps', 'pushes'
+                )
             )
         )
     ORDER BY schemas.nspname, relations.relname

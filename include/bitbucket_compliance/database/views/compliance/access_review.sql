@@ -50,20 +50,11 @@ compared AS (
         reviews.matched_by AS matched_by_then,
         reviews.hr_status AS hr_status_then,
         reviews.review_group AS review_group_then,
-        array_remove(
-            ARRAY[
-                CASE WHEN reviews.role IS DISTINCT FROM facts.role THEN 'role' END,
-                CASE WHEN reviews.matched_by IS DISTINCT FROM facts.matched_by THEN 'match' END,
-                CASE
-                    WHEN
-                        reviews.hr_status IS DISTINCT FROM facts.hr_status
-                        OR reviews.hr_end_date IS DISTINCT FROM facts.hr_end_date
-                        OR (facts.review_group = 'left') <> (reviews.review_group = 'left')
-                        THEN 'employment'
-                END
-            ],
-            null
-        ) AS changed_since
+        reviews.role IS DISTINCT FROM facts.role AS role_changed,
+        reviews.matched_by IS DISTINCT FROM facts.matched_by AS match_changed,
+        reviews.hr_status IS DISTINCT FROM facts.hr_status
+        OR reviews.hr_end_date IS DISTINCT FROM facts.hr_end_date
+        OR (facts.review_group = 'left') <> (reviews.review_group = 'left') AS employment_changed
     FROM facts
     LEFT JOIN registry.newest_access_reviews AS reviews
         ON facts.workspace = reviews.workspace AND facts.member_id = reviews.member_id
@@ -94,10 +85,20 @@ SELECT
     compared.reviewed_at,
     CASE
         WHEN compared.decision IS null THEN 'open'
-        WHEN compared.changed_since <> '{}' THEN 'changed'
+        WHEN compared.role_changed OR compared.match_changed OR compared.employment_changed THEN 'changed'
         ELSE compared.decision
     END AS review_state,
-    CASE WHEN compared.decision IS NOT null THEN compared.changed_since END AS changed_since,
+    CASE
+        WHEN compared.decision IS NOT null
+            THEN array_remove(
+                ARRAY[
+                    CASE WHEN compared.role_changed THEN 'role' END,
+                    CASE WHEN compared.match_changed THEN 'match' END,
+                    CASE WHEN compared.employment_changed THEN 'employment' END
+                ],
+                null
+            )
+    END AS changed_since,
     compared.role_then,
     compared.matched_by_then,
     compared.hr_status_then,

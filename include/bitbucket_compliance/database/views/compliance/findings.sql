@@ -5,18 +5,13 @@ CREATE VIEW compliance.findings AS
 WITH accepted AS (
     SELECT DISTINCT findings.finding_id
     FROM compliance.finding_records AS findings
-    INNER JOIN registry.exception_subjects AS subjects
+    INNER JOIN registry.exception_coverage AS coverage
         ON
-            findings.workspace = subjects.workspace
-            AND findings.test_id = subjects.test_id
-            AND findings.subject_id = subjects.subject_id
-    INNER JOIN registry.exception_states AS states ON subjects.exception_id = states.exception_id
-    LEFT JOIN compliance.exception_endings AS endings
-        ON subjects.exception_id = endings.exception_id AND subjects.subject_id = endings.subject_id
-    WHERE
-        (states.status = 'accepted' OR endings.exception_id IS NOT null)
-        AND states.approved_at BETWEEN findings.found_at AND coalesce(findings.ended_at, now())
-        AND least(endings.ended_at, states.expires_at) >= coalesce(findings.ended_at, now())
+            findings.workspace = coverage.workspace
+            AND findings.test_id = coverage.test_id
+            AND findings.subject_id = coverage.subject_id
+            AND coverage.covers_from BETWEEN findings.found_at AND coalesce(findings.ended_at, now())
+            AND coverage.covers_until >= coalesce(findings.ended_at, now())
 ),
 
 dated AS (

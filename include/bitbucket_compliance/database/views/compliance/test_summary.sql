@@ -2,25 +2,39 @@
 -- Each workspace has a policy of its own, so what the newest publication of another one asked for says nothing here.
 
 CREATE VIEW compliance.test_summary AS
-WITH counts AS (
+-- By status first, in the order of the index: what is asked of each result is asked once, not by each count.
+WITH grouped AS (
     SELECT
         results.workspace,
         results.test_id,
-        count(*) FILTER (WHERE results.status = 'passing') AS passing,
-        count(*) FILTER (WHERE results.status = 'failing') AS failing,
-        count(*) FILTER (WHERE results.status = 'pending') AS pending,
-        count(*) FILTER (WHERE results.status = 'error') AS error,
-        count(*) FILTER (WHERE results.status = 'not_applicable') AS not_applicable,
+        results.status,
+        count(*) AS subjects,
         count(*) FILTER (WHERE results.is_stale) AS stale,
-        count(*) FILTER (WHERE results.status = 'failing' AND results.exception_id IS NOT null) AS excepted,
-        count(*) FILTER (WHERE results.status = 'passing' AND NOT results.is_stale) AS fresh_passing,
-        count(*) FILTER (WHERE results.status = 'failing' AND NOT results.is_stale) AS fresh_failing,
+        count(*) FILTER (WHERE results.exception_id IS NOT null) AS excepted,
         count(*) FILTER (WHERE results.bypassed > 0) AS bypassed,
-        count(*) FILTER (
-            WHERE results.status = 'passing' AND NOT results.is_stale AND coalesce(results.bypassed, 0) = 0
-        ) AS effective
+        count(*) FILTER (WHERE NOT results.is_stale AND coalesce(results.bypassed, 0) = 0) AS reliable
     FROM compliance.current_results AS results
-    GROUP BY results.workspace, results.test_id
+    GROUP BY results.workspace, results.test_id, results.status
+),
+
+-- One row a status each: the largest of a single number is that number.
+counts AS (
+    SELECT
+        grouped.workspace,
+        grouped.test_id,
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'passing') AS passing,
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'failing') AS failing,
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'pending') AS pending,
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'error') AS error,
+        max(grouped.subjects) FILTER (WHERE grouped.status = 'not_applicable') AS not_applicable,
+        sum(grouped.stale)::bigint AS stale,
+        max(grouped.excepted) FILTER (WHERE grouped.status = 'failing') AS excepted,
+        max(grouped.subjects - grouped.stale) FILTER (WHERE grouped.status = 'passing') AS fresh_passing,
+        max(grouped.subjects - grouped.stale) FILTER (WHERE grouped.status = 'failing') AS fresh_failing,
+        sum(grouped.bypassed)::bigint AS bypassed,
+        max(grouped.reliable) FILTER (WHERE grouped.status = 'passing') AS effective
+    FROM grouped
+    GROUP BY grouped.workspace, grouped.test_id
 ),
 
 overdue AS (
@@ -28,8 +42,8 @@ overdue AS (
         findings.workspace,
         findings.test_id,
         count(*) AS findings
-    FROM compliance.findings AS findings
-    WHERE findings.overdue
+    FROM integration.unaccepted_findings AS findings
+    WHERE findings.due_at < now()
     GROUP BY findings.workspace, findings.test_id
 ),
 
@@ -72,7 +86,9 @@ SELECT
     coalesce(counts.bypassed, 0) AS bypassed,
     coalesce(counts.effective, 0) AS effective,
     compliance.score(
-        counts.effective, counts.passing + counts.failing + counts.pending + counts.error - counts.effective
+        coalesce(counts.effective, 0),
+        coalesce(counts.passing, 0) + coalesce(counts.failing, 0) + coalesce(counts.pending, 0)
+        + coalesce(counts.error, 0) - coalesce(counts.effective, 0)
     ) AS effective_share
 FROM asked
 LEFT JOIN counts ON asked.workspace = counts.workspace AND asked.test_id = counts.test_id

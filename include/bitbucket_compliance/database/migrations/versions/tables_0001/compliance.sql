@@ -57,6 +57,9 @@ CREATE TABLE compliance.results (
     workspace_id text,
     PRIMARY KEY (workspace, test_id, subject_id)
 );
+-- Every page counts by it, and reads none of the wide rows.
+CREATE INDEX results_by_status ON compliance.results (workspace, test_id, status, reason_code)
+INCLUDE (subject_id, status_since, exception_id, exception_expires_at, fresh_until, bypassed);
 -- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
 ALTER TABLE compliance.results
 ALTER COLUMN reason SET STATISTICS 0,
@@ -340,6 +343,9 @@ CREATE TABLE compliance.finding_records (
 CREATE UNIQUE INDEX finding_records_open ON compliance.finding_records (workspace, test_id, subject_id)
 WHERE ended_at IS null;
 CREATE INDEX finding_records_by_subject ON compliance.finding_records (workspace, test_id, subject_id, found_at);
+-- What is overdue, and what will be, is counted on every page.
+CREATE INDEX finding_records_by_due ON compliance.finding_records (workspace, due_at)
+INCLUDE (finding_id, test_id, subject_id, found_at) WHERE ended_at IS null;
 COMMENT ON TABLE compliance.finding_records IS 'Storage behind findings.';
 COMMENT ON COLUMN compliance.finding_records.finding_id IS 'Id of the finding.';
 COMMENT ON COLUMN compliance.finding_records.workspace IS 'Workspace slug.';

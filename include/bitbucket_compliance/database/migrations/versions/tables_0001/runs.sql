@@ -63,6 +63,25 @@ COMMENT ON COLUMN integration.publications.intervals_opened IS 'Intervals that b
 COMMENT ON COLUMN integration.publications.intervals_ended IS 'Intervals that end at the instant.';
 COMMENT ON COLUMN integration.publications.noted_at IS 'When the row was written, by the server''s clock.';
 
+CREATE TABLE integration.history_moves (
+    workspace text NOT NULL,
+    day date NOT NULL,
+    test_id text NOT NULL,
+    severity text NOT NULL,
+    status text NOT NULL,
+    subjects bigint NOT NULL,
+    PRIMARY KEY (workspace, day, test_id, severity, status)
+);
+COMMENT ON TABLE integration.history_moves IS
+'How many intervals of compliance.result_history began on each day (UTC), less those that ended on it: the sum of all days until one is how many subjects stood so at its end. Written by a trigger of that table alone.';
+COMMENT ON COLUMN integration.history_moves.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN integration.history_moves.day IS 'The day, in UTC.';
+COMMENT ON COLUMN integration.history_moves.test_id IS 'Test; see tests.';
+COMMENT ON COLUMN integration.history_moves.severity IS 'Severity of the intervals.';
+COMMENT ON COLUMN integration.history_moves.status IS
+'Their status; subjects that are gone and tests that are switched off are left out.';
+COMMENT ON COLUMN integration.history_moves.subjects IS 'Begun less ended.';
+
 CREATE TABLE integration.run_steps (
     run_id text NOT NULL,
     workspace text NOT NULL,
@@ -113,7 +132,7 @@ GRANT SELECT, INSERT, UPDATE ON TABLE integration.runs TO compliance_pipeline;
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE integration.run_steps, integration.workspace_leases
 TO compliance_pipeline;
 GRANT SELECT ON TABLE integration.run_steps, integration.workspace_leases TO compliance_console;
-GRANT SELECT ON TABLE integration.publications, integration.workspace_renamings
+GRANT SELECT ON TABLE integration.publications, integration.history_moves, integration.workspace_renamings
 TO compliance_pipeline, compliance_console;
 GRANT SELECT, INSERT (conn_id, change_key, workspace, occurred_at, told) ON TABLE integration.notifications_sent
 TO compliance_pipeline;
