@@ -78,3 +78,6 @@ SELECT
     runs.finished_at
 FROM integration.runs AS runs
 CROSS JOIN (VALUES ('extract'), ('publish')) AS steps (step);
+
+INSERT INTO compliance.history_kept (workspace, kept_from)
+VALUES (%(workspace)s, now() - interval '7 years');
