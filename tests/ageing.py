@@ -69,3 +69,35 @@ def age_objects(held: Any, by: timedelta) -> None:
                     object.__setattr__(one, field.name, value - by)
                 else:
                     waiting.append(value)
+
+
+def record_anew(admin_dsn: str) -> None:
+    """Begin the record with what stands in the recorded tables now: rows that became older are not as they were noted.
+
+    Args:
+        admin_dsn: for a superuser, who alone may write to the record.
+    """
+    with psycopg.connect(admin_dsn, row_factory=dict_row) as connection:
+        connection.execute("SET timezone = 'UTC'")
+        connection.execute("TRUNCATE integration.record_rows, integration.record_batches, integration.record_links")
+        workspaces = {""}
+        for row in connection.execute("SELECT * FROM integration.recorded_tables()").fetchall():
+            noted = connection.execute(
+                sql.SQL(
+                    """
+                    INSERT INTO integration.record_rows (workspace, batch, relation, row_key, digest)
+                    SELECT
+                        coalesce(body ->> 'workspace', ''),
+                        integration.record_batch(coalesce(body ->> 'workspace', '')),
+                        %(relation)s,
+                        integration.row_key(body, %(keys)s),
+                        integration.row_digest(body, %(left_out)s)
+                    FROM (SELECT to_jsonb(one) AS body FROM {} AS one) AS bodies
+                    RETURNING workspace
+                    """
+                ).format(sql.Identifier(*row["relation"].split("."))),
+                {"relation": row["relation"], "keys": row["key_columns"], "left_out": row["left_out"]},
+            ).fetchall()
+            workspaces |= {one["workspace"] for one in noted}
+        for workspace in sorted(workspaces):
+            connection.execute("SELECT integration.seal_record(%s, null)", (workspace,))

@@ -47,7 +47,7 @@ integration.webhook_secrets        -        -       -      -      SIUDT  S
 integration.webhook_events         SUD      S       -      -      -      SI
 integration.webhook_gaps           SID      S       -      -      -      -
 integration.key_origins            SIU      SIU     -      -      -      -
-integration.refused_listings       SIU      SIU     -      -      -      -
+integration.refused_listings       SIUD     SIU     -      -      -      -
 integration.pushes                 SD       -       -      -      -      I
 integration.request_budgets        SIUD     SIUD    -      -      -      -
 integration.request_ledger         SIUD     SIUD    -      -      -      -
@@ -85,6 +85,8 @@ compliance.leaver_records          SI       -       -      -      -      -
 compliance.member_addresses        SI       -       -      -      -      -
 compliance.population_counts       SI       S       S      -      -      -
 compliance.stale_records           SI       -       -      -      -      -
+# written by retention alone
+compliance.history_kept            S        S       S      -      -      -
 compliance.results                 SIUD     S       -      -      -      -
 # the catalogue is an upgrade's to write
 compliance.tests                   S        S       S      -      -      -
@@ -133,6 +135,9 @@ integration.record_today           x        -       -      -      -      -
 integration.link_digest            -        -       -      -      -      -
 integration.seal_record            x        x       -      -      -      -
 integration.verify_record          x        x       -      -      -      -
+integration.forgettable            -        -       -      -      -      -
+integration.forget_*               x        -       -      -      -      -
+registry.forget_rosters            x        -       -      -      -      -
 integration.purge                  -        -       -      -      -      -
 integration.purgeable              -        x       -      -      -      -
 integration.purgeable_tables       -        -       -      -      -      -

@@ -20,8 +20,9 @@ Login = Callable[[str, str], Database]
 FIRST, LAST = date(2026, 1, 1), date(2026, 6, 30)
 AUDITORS_RELATIONS = {
     "access_review_history", "changes", "classification_history", "evidence", "evidence_history", "exception_history",
-    "exceptions", "expiring", "findings", "joiners", "leavers", "member_history", "policies", "policy_history",
-    "population_counts", "reason_codes", "record_links", "runs", "test_controls", "tests", "workspaces",
+    "exceptions", "expiring", "findings", "history_kept", "joiners", "leavers", "member_history", "policies",
+    "policy_history", "population_counts", "reason_codes", "record_links", "runs", "test_controls", "tests",
+    "workspaces",
 }  # fmt: skip
 
 

@@ -141,6 +141,9 @@ class Thresholds(_Strict):
     """Whether who submits evidence, or owns an exception, may decide on it too: for teams of one."""
     bodies_kept_days: Annotated[int, Field(ge=30, le=3650), Weaker.WHEN_LOWER] = 400
     """What Bitbucket answered is kept for so many days after it was seen last."""
+    history_kept_days: Annotated[int, Field(ge=400, le=36_500), Weaker.WHEN_LOWER] = 2557
+    """What was published is kept for so many days after it ended: results, findings, changes, memberships, runs. Seven
+    years as delivered; never less than `population_days`."""
     max_error_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.9
     """A run is not published where it could read nothing of more of its repositories, and of more than three."""
     max_shrink_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.10

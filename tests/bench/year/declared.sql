@@ -87,3 +87,6 @@ SELECT
     'airflow:reviewer@example.com'
 FROM compliance.finding_records AS findings
 WHERE findings.ended_at IS null;
+
+INSERT INTO compliance.history_kept (workspace, kept_from)
+VALUES (%(workspace)s, now() - interval '7 years');

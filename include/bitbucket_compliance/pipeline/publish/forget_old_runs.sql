@@ -35,6 +35,12 @@ verdicts AS (
     WHERE verdicts.workspace = %(workspace)s AND verdicts.run_id = old_runs.run_id
 ),
 
+enabled_tests AS (
+    DELETE FROM judged.enabled_tests AS enabled_tests
+    USING old_runs
+    WHERE enabled_tests.workspace = %(workspace)s AND enabled_tests.run_id = old_runs.run_id
+),
+
 work_items AS (
     DELETE FROM landing.work_items AS items
     USING old_runs

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from bitbucket_compliance.core.database import Connection, one_row
 from bitbucket_compliance.policy.model import Policy
 
-# How many runs of a workspace keep their verdicts, work lists, calls and pages; published history is never cut by it.
+# How many runs of a workspace keep their verdicts, work lists, calls and pages; published history is kept by policy.
 RUNS_KEPT = 30
 
 

@@ -424,7 +424,7 @@ def check_reads(manifest, problems):
     reads = manifest["samples"]["changes"]["reads"]
     compared = "approved_before_last_change", "approvals_after_last_change", "changed_last_by", "merge_made_by"
     times = "approved_at", "changed_last_at", "merged_at"
-    columns = ("kind", "place", "sample_key", "statuses") + compared + times
+    columns = ("kind", "place", "sample_key", "statuses", *compared, *times)
     for cells_of_row in opened(manifest["samples"]["changes"]["file"], *columns):
         row = dict(zip(columns, cells_of_row))
         found = {"approved_before_last_change": "not known" if row["kind"] == "pull_request" else ""}

@@ -75,6 +75,10 @@ AS $as_of$
         history.valid_from <= as_of
         AND (history.valid_to IS null OR history.valid_to > as_of)
         AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+        -- what is left of earlier times is not all there was
+        AND history.workspace NOT IN (
+            SELECT kept.workspace FROM compliance.history_kept AS kept WHERE kept.kept_from > as_of
+        )
 $as_of$;
 
 COMMENT ON FUNCTION compliance.results_as_of(timestamptz) IS

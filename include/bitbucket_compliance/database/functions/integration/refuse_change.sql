@@ -13,9 +13,7 @@ DECLARE
     guarded text;
 BEGIN
     FOREACH guarded IN ARRAY ARRAY[
-        'integration.connection_events',
         'integration.console_audit',
-        'integration.notifications_sent',
         'registry.access_review_sign_offs',
         'registry.access_reviews',
         'registry.classification',
@@ -29,7 +27,6 @@ BEGIN
         'registry.finding_assignments',
         'registry.import_withdrawals',
         'registry.imports',
-        'registry.people',
         'registry.persons',
         'registry.policy_decisions',
         'registry.policy_overrides',
@@ -51,9 +48,12 @@ BEGIN
     -- Of these, a purge or retention deletes what is old or was asked for.
     FOREACH guarded IN ARRAY ARRAY[
         'compliance.exception_endings',
+        'integration.connection_events',
+        'integration.notifications_sent',
         'integration.publications',
         'quality.expectation_results',
-        'quality.gate_outcomes'
+        'quality.gate_outcomes',
+        'registry.people'
     ] LOOP
         EXECUTE format(
             'CREATE TRIGGER rows_are_never_changed BEFORE UPDATE OR TRUNCATE ON %s'

@@ -168,8 +168,11 @@ FROM held
 LEFT JOIN compliance.tests AS tests ON held.test_id = tests.test_id
 LEFT JOIN runs ON held.workspace = runs.workspace AND held.day = runs.day
 LEFT JOIN staging.workspaces AS workspaces ON held.workspace = workspaces.workspace
+LEFT JOIN compliance.history_kept AS kept ON held.workspace = kept.workspace
 INNER JOIN compliance.severity_weights AS weights ON held.severity = weights.severity
-WHERE held.passing + held.failing + held.pending + held.error + held.not_applicable > 0;
+WHERE
+    held.passing + held.failing + held.pending + held.error + held.not_applicable > 0
+    AND coalesce((held.day + 1)::timestamp AT TIME ZONE 'UTC' > kept.kept_from, true);
 
 COMMENT ON VIEW compliance.daily_trend IS
 'Day × workspace × test: how many subjects stood where at the end of the day (UTC; today: now), also on days without a run.';

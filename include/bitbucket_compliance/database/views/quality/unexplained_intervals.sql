@@ -1,5 +1,6 @@
 -- Purpose: intervals of history that no publication of the pipeline began or ended, and publications whose intervals
--- are not as many as they were: somebody wrote to history past the pipeline.
+-- are not as many as they were: somebody wrote to history past the pipeline. Of publications before the instant from
+-- which on history is kept, retention has deleted intervals.
 
 CREATE VIEW quality.unexplained_intervals AS
 WITH history AS (
@@ -102,5 +103,16 @@ FROM publications
 LEFT JOIN opened ON publications.published_at = opened.at
 LEFT JOIN ended ON publications.published_at = ended.at
 WHERE
-    publications.intervals_opened <> coalesce(opened.intervals, 0)
-    OR publications.intervals_ended <> coalesce(ended.intervals, 0);
+    (
+        publications.intervals_opened <> coalesce(opened.intervals, 0)
+        OR publications.intervals_ended <> coalesce(ended.intervals, 0)
+    )
+    AND NOT EXISTS (
+        SELECT 1
+        FROM compliance.history_kept AS kept
+        WHERE
+            kept.workspace = current_setting('compliance.workspace')
+            AND publications.published_at < kept.kept_from
+            AND publications.intervals_opened >= coalesce(opened.intervals, 0)
+            AND publications.intervals_ended >= coalesce(ended.intervals, 0)
+    );

@@ -34,7 +34,7 @@ CREATE TABLE compliance.changes (
 );
 CREATE INDEX changes_by_time ON compliance.changes (workspace, merged_on);
 COMMENT ON TABLE compliance.changes IS
-'Every change of a main branch that was seen: pull requests that were merged, and pushes past them that webhooks told of. It only grows: a change stays when its pull request leaves the window, its repository is deleted or classified otherwise. Never a title, a description, a comment or a diff.';
+'Every change of a main branch that was seen: pull requests that were merged, and pushes past them that webhooks told of. A change stays when its pull request leaves the window, its repository is deleted or classified otherwise, and goes when the policy''s history_kept_days are over. Never a title, a description, a comment or a diff.';
 COMMENT ON COLUMN compliance.changes.workspace IS 'Workspace slug.';
 COMMENT ON COLUMN compliance.changes.repository_id IS 'Bitbucket''s uuid with braces.';
 COMMENT ON COLUMN compliance.changes.kind IS

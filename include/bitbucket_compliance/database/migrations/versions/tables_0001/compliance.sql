@@ -462,6 +462,21 @@ COMMENT ON COLUMN compliance.daily_observations.recorded_at IS 'When the row was
 COMMENT ON COLUMN compliance.daily_observations.workspace_id IS
 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
 
+CREATE TABLE compliance.history_kept (
+    workspace text PRIMARY KEY,
+    workspace_id text,
+    kept_from timestamptz NOT NULL,
+    forgotten_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE compliance.history_kept IS
+'From when on the history of a workspace is whole, where retention has deleted what ended before (the policy''s history_kept_days). A workspace without a row has all of it.';
+COMMENT ON COLUMN compliance.history_kept.workspace IS 'Workspace slug.';
+COMMENT ON COLUMN compliance.history_kept.workspace_id IS
+'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
+COMMENT ON COLUMN compliance.history_kept.kept_from IS
+'Of earlier instants results_as_of and daily_trend say nothing: what they could tell would lack what was deleted.';
+COMMENT ON COLUMN compliance.history_kept.forgotten_at IS 'When something was deleted last.';
+
 CREATE TABLE compliance.test_controls (
     test_id text NOT NULL,
     framework text NOT NULL,
@@ -533,5 +548,7 @@ compliance.reason_codes,
 compliance.repository_history,
 compliance.daily_observations
 TO compliance_console, compliance_reader;
+-- Written by retention alone (integration.forget_history).
+GRANT SELECT ON compliance.history_kept TO compliance_pipeline, compliance_console, compliance_reader;
 GRANT SELECT ON compliance.results TO compliance_console;
 GRANT SELECT ON compliance.member_employment TO compliance_people_reader;

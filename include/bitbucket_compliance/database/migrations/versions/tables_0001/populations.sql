@@ -150,7 +150,7 @@ CREATE TABLE compliance.population_counts (
 );
 CREATE INDEX population_counts_by_day ON compliance.population_counts (workspace, day);
 COMMENT ON TABLE compliance.population_counts IS
-'What each whole run made of each population: what Bitbucket said there is, what was read, what stands in the table after it was published, and what of it differs and why. Rows are only ever added.';
+'What each whole run made of each population: what Bitbucket said there is, what was read, what stands in the table after it was published, and what of it differs and why. Rows are only ever added, and go when the policy''s history_kept_days are over.';
 COMMENT ON COLUMN compliance.population_counts.workspace IS 'Workspace slug.';
 COMMENT ON COLUMN compliance.population_counts.run_id IS 'The run; see runs.';
 COMMENT ON COLUMN compliance.population_counts.population IS
@@ -167,7 +167,7 @@ COMMENT ON COLUMN compliance.population_counts.said IS
 COMMENT ON COLUMN compliance.population_counts.read IS
 'How many the run knows of: of repositories and members those that it listed, of changes those in the window; null: the listing failed.';
 COMMENT ON COLUMN compliance.population_counts.in_table IS
-'How many stand in the table after it was published: of changes all that were ever recorded.';
+'How many stand in the table after it was published: of changes all that are kept.';
 COMMENT ON COLUMN compliance.population_counts.differences IS
 'What was read and is not in the table, or the reverse, 100 at most: key, name, difference (not_in_table or not_read), reason (null: nobody knows).';
 COMMENT ON COLUMN compliance.population_counts.unexplained IS 'How many differences have no reason.';

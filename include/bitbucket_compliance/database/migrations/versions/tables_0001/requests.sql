@@ -88,6 +88,7 @@ COMMENT ON COLUMN integration.key_origins.bound_at IS 'When.';
 
 GRANT SELECT, INSERT, UPDATE ON TABLE integration.refused_listings, integration.key_origins
 TO compliance_pipeline, compliance_console;
+GRANT DELETE ON TABLE integration.refused_listings TO compliance_pipeline;
 GRANT SELECT, INSERT, UPDATE, DELETE
 ON TABLE integration.request_ledger, integration.request_budgets, integration.request_shares
 TO compliance_pipeline, compliance_console;

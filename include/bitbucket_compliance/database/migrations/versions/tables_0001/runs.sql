@@ -125,7 +125,7 @@ CREATE TABLE integration.notifications_sent (
     PRIMARY KEY (conn_id, change_key)
 );
 COMMENT ON TABLE integration.notifications_sent IS
-'Each change that was told through an Airflow connection, once; told is false for what was there before the connection was first used. Rows are only ever added.';
+'Each change that was told through an Airflow connection, once; told is false for what was there before the connection was first used. Rows are only ever added, and go with the history that they are of.';
 
 -- A run is a record: it is ended, never taken back.
 GRANT SELECT, INSERT, UPDATE ON TABLE integration.runs TO compliance_pipeline;
