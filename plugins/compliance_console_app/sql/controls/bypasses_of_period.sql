@@ -19,7 +19,7 @@ WITH told AS (
         AND coalesce(history.valid_to > %(since)s::timestamptz, true)
 ),
 
-merges AS (
+past_rules AS (
     SELECT DISTINCT ON (told.test_id, changes.repository_id, changes.change_key)
         told.*,
         changes.change_key
@@ -36,19 +36,19 @@ merges AS (
                 (told.test_id = 'status_checks_required' AND changes.status_checks_passed IS false)
                 OR (told.test_id = 'peer_review_required' AND changes.peer_reviewed IS false)
             )
-    ORDER BY told.test_id, changes.repository_id, changes.change_key, told.valid_from DESC
+    ORDER BY told.test_id ASC, changes.repository_id ASC, changes.change_key ASC, told.valid_from DESC
 ),
 
 counted AS (
-    SELECT DISTINCT ON (merges.test_id, merges.subject_id)
-        merges.test_id,
-        merges.subject_type,
-        merges.subject_id,
-        coalesce(merges.subject_name, merges.subject_id) AS subject_name,
-        merges.reason,
-        count(*) OVER (PARTITION BY merges.test_id, merges.subject_id) AS bypassed
-    FROM merges
-    ORDER BY merges.test_id ASC, merges.subject_id ASC, merges.valid_from DESC
+    SELECT DISTINCT ON (past_rules.test_id, past_rules.subject_id)
+        past_rules.test_id,
+        past_rules.subject_type,
+        past_rules.subject_id,
+        coalesce(past_rules.subject_name, past_rules.subject_id) AS subject_name,
+        past_rules.reason,
+        count(*) OVER (PARTITION BY past_rules.test_id, past_rules.subject_id) AS bypassed
+    FROM past_rules
+    ORDER BY past_rules.test_id ASC, past_rules.subject_id ASC, past_rules.valid_from DESC
 )
 
 SELECT
