@@ -86,6 +86,7 @@ def test_a_page_as_of_a_past_day_shows_what_was_published_then_and_nothing_to_pr
     assert "passing" in told(ann, one, as_of=THEN) and "failing" in told(ann, one)
     assert history.gone in told(ann, "/repositories", as_of=THEN)
     assert history.gone not in told(ann, "/repositories")
+    assert history.gone not in told(ann, "/repositories", as_of=THEN, search="repo-1")
     assert history.member.display_name in told(ann, "/members", as_of=THEN)
     assert history.member.display_name not in told(ann, "/members")
     assert history.member.display_name in told(ann, f"/members/{quote(history.member.uuid, safe='')}", as_of=THEN)

@@ -58,7 +58,7 @@ class PastPages:
 
     def inventory(self, what: str, words: str, number: int) -> Response:
         """Repositories or members."""
-        listing = self._listing(what, {"words": words.strip()}, number)
+        listing = self._listing(what, {"search": words.strip()}, number)
         found = history.inventory(self._connection, what, self._workspace, self._past, listing)
         return self._page("past_inventory.html", what=what, found=found, listing=listing.of(found))
 

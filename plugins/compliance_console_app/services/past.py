@@ -30,5 +30,5 @@ def inventory(
     connection: Connection, what: str, workspace: str, past: Past, listing: Listing, key: str = ""
 ) -> list[dict[str, Any]]:
     """``repositories`` or ``members`` of that day, or the one of a key."""
-    asked = {"words": "", **listing.chosen, **listing.parameters, "key": key}
+    asked = {"words": listing.chosen.get("search", ""), **listing.parameters, "key": key}
     return rows(connection, f"past/{what}", {**asked, "workspace": workspace, "as_of": past.moment})
