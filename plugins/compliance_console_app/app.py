@@ -32,7 +32,7 @@ from compliance_console_app.routers import (
     subjects,
     tests,
 )
-from compliance_console_app.web import errors
+from compliance_console_app.web import errors, past
 from compliance_console_app.web.headers import SecretsOutOfLogs, SecurityHeaders
 
 ROUTERS = (
@@ -69,7 +69,7 @@ def create_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(errors.can_be_asked_for)],
+        dependencies=[Depends(errors.can_be_asked_for), Depends(past.only_where_it_can_be_shown)],
     )
     app.state.pool = Pool()
     for module in ROUTERS:

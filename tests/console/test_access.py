@@ -27,12 +27,14 @@ ROLES = ("viewer", "user", "op", "admin")
 ALLOWED: dict[str, tuple[str, ...]] = {
     "sign in": ROLES,
     "read": ROLES,
+    "package": ("user", "op", "admin"),
     "decide": ("user", "op", "admin"),
     "connect": ("op", "admin"),
 }
 GUARDS = {
     permissions.signed_in: "sign in",
     permissions.reader: "read",
+    permissions.packager: "package",
     permissions.decider: "decide",
     permissions.connector: "connect",
 }
@@ -52,6 +54,7 @@ OTHERWISE = {
     "GET /integrations/callback": "connect",
     "GET /integrations/disconnect": "connect",
     "GET /integrations/purge": "connect",
+    "POST /controls/packages": "package",
     "POST /integrations/sync": "decide",
 }
 

@@ -10,12 +10,14 @@ from starlette.responses import Response
 
 from compliance_console_app.database import Connection, Database, rows
 from compliance_console_app.permissions import MayPackage, Reader
+from compliance_console_app.services import past as history
 from compliance_console_app.services.frameworks import chosen_framework, known_frameworks
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web.csv_answer import csv_answer
 from compliance_console_app.web.listing import Listing, PageNumber, Text
 from compliance_console_app.web.moments import begin_of, end_of, period_of
 from compliance_console_app.web.pages import page
+from compliance_console_app.web.past import AsOf
 
 router = APIRouter()
 
@@ -46,11 +48,14 @@ def controls(
     connection: Database,
     selection: Selected,
     may_package: MayPackage,
+    past: AsOf,
     framework: Text = "",
     since: Text = "",
     until: Text = "",
 ) -> Response:
     """The controls of a framework: as they stand, and over the period where one is asked for."""
+    if past:
+        since = until = str(past.day)
     frameworks = known_frameworks(connection)
     chosen = chosen_framework(framework, frameworks)
     period = period_of(since, until)
@@ -66,6 +71,7 @@ def controls(
         controls=_found(connection, selection.name, chosen, period),
         states=STATES,
         may_package=may_package,
+        stand=history.stand(connection, selection.name, past) if past else None,
     )
 
 
@@ -104,6 +110,7 @@ def control(
     listing = Listing("controls/one", chosen, number=number)
     window = {"since": begins or ends, "until": ends}
     findings = rows(connection, "controls/findings", {**of_tests, **listing.parameters, **window})
+    over = {**of_tests, **window}
     states = _found(connection, selection.name, framework, period)
     return page(
         request,
@@ -120,8 +127,8 @@ def control(
         tests=tests,
         findings=findings,
         listing=listing.of(findings),
-        bypasses=rows(connection, "controls/bypasses", of_tests),
-        evidence=rows(connection, "controls/evidence", of_tests),
+        bypasses=rows(connection, "controls/bypasses_of_period" if period else "controls/bypasses", over),
+        evidence=rows(connection, "controls/evidence", over),
     )
 
 

@@ -19,12 +19,14 @@ from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.routers.decisions import TEST_TITLES
 from compliance_console_app.routers.exceptions import KIND, USUAL
+from compliance_console_app.routers.past import PastPages
 from compliance_console_app.services.workspaces import Selected, Selection
 from compliance_console_app.web import csv_answer
 from compliance_console_app.web.fields import one, page_number, several, typed
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber, Text, known_sort
 from compliance_console_app.web.pages import page, redirect
+from compliance_console_app.web.past import AsOf
 
 router = APIRouter()
 
@@ -51,6 +53,7 @@ def findings(
     connection: Database,
     selection: Selected,
     may_decide: MayDecide,
+    past: AsOf,
     section: Section = "",
     test_id: Text = "",
     project: Text = "",
@@ -64,6 +67,9 @@ def findings(
     form: csv_answer.Form = "",
 ) -> Response:
     """A page of the open findings, or all that the filter leaves as CSV."""
+    if past:
+        chosen = {"test_id": test_id, "severity": severity, "words": words.strip()}
+        return PastPages(request, person, connection, selection, past).findings(chosen, number, as_csv=form == "csv")
     values = (section, test_id, project, owner, severity, control, assigned, words.strip())
     listing = Listing("findings", dict(zip(FILTER, values, strict=True)), known_sort(sort, tuple(SORTS), "due"), number)
     if form == "csv":

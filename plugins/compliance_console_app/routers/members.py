@@ -12,6 +12,7 @@ from bitbucket_compliance.core.errors import ReviewRefused, one_line
 from bitbucket_compliance.registry.access_reviews import review, sign_off
 from compliance_console_app.database import Connection, Database, executed, row, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
+from compliance_console_app.routers.past import PastPages
 from compliance_console_app.services import audit
 from compliance_console_app.services.workspaces import Selected, Selection
 from compliance_console_app.web.csv_answer import csv_answer
@@ -19,6 +20,7 @@ from compliance_console_app.web.fields import one, page_number, several, typed
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber, Text, known_sort
 from compliance_console_app.web.pages import page, redirect
+from compliance_console_app.web.past import AsOf
 
 router = APIRouter()
 
@@ -47,6 +49,7 @@ def overview(
     connection: Database,
     selection: Selected,
     may_decide: MayDecide,
+    past: AsOf,
     search: Text = "",
     role: Text = "",
     roster: Text = "",
@@ -55,6 +58,8 @@ def overview(
     number: PageNumber = 1,
 ) -> Response:
     """A page of the members, filtered and sorted."""
+    if past:
+        return PastPages(request, person, connection, selection, past).inventory("members", search, number)
     chosen = dict(zip(FILTER, (search.strip(), role, roster, review), strict=True))
     listing = Listing("members", chosen, known_sort(sort, SORTS, "urgency"), number)
     return _members(request, person, connection, selection, listing, may_decide=may_decide)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import Response
 
 from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import Reader
+from compliance_console_app.routers.past import PastPages
 from compliance_console_app.services import connect_steps, connections
 from compliance_console_app.services.connect_steps import Step
 from compliance_console_app.services.frame import Frame
@@ -16,6 +17,7 @@ from compliance_console_app.services.queue import first_steps, queue
 from compliance_console_app.services.trend import by_day, chart, moved
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web.pages import page
+from compliance_console_app.web.past import AsOf
 
 router = APIRouter()
 
@@ -24,8 +26,10 @@ CHANGES_SHOWN = 20
 
 
 @router.get("/")
-def overview(request: Request, person: Reader, connection: Database, selection: Selected) -> HTMLResponse:
+def overview(request: Request, person: Reader, connection: Database, selection: Selected, past: AsOf) -> Response:
     """The first page."""
+    if past:
+        return PastPages(request, person, connection, selection, past).overview("Overview")
     asked = {"workspace": selection.name}
     tests = rows(connection, "overview/tests", asked)
     trend = rows(connection, "overview/trend", {**asked, "days": TREND_DAYS})

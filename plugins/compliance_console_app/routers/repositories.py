@@ -20,6 +20,7 @@ from bitbucket_compliance.registry.classification import (
 )
 from compliance_console_app.database import Connection, Database, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
+from compliance_console_app.routers.past import PastPages
 from compliance_console_app.services import audit
 from compliance_console_app.services.workspaces import Selected, Selection
 from compliance_console_app.web import csv_answer
@@ -27,6 +28,7 @@ from compliance_console_app.web.fields import one, page_number, several, typed
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber, Text, known_sort
 from compliance_console_app.web.pages import page, redirect, words
+from compliance_console_app.web.past import AsOf
 
 router = APIRouter()
 
@@ -48,6 +50,7 @@ def inventory(
     connection: Database,
     selection: Selected,
     may_decide: MayDecide,
+    past: AsOf,
     search: Text = "",
     project: Text = "",
     classification: Text = "",
@@ -58,6 +61,8 @@ def inventory(
     form: csv_answer.Form = "",
 ) -> Response:
     """A page of the inventory, filtered and sorted."""
+    if past:
+        return PastPages(request, person, connection, selection, past).inventory("repositories", search, number)
     chosen = dict(zip(FILTER, (search.strip(), project, classification, sensitivity, visibility), strict=True))
     listing = Listing("repositories", chosen, known_sort(sort, SORTS, "name"), number)
     if form == "csv":

@@ -6,17 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import Response
 
 from bitbucket_compliance.registry import persons
 from bitbucket_compliance.security_tests import BY_ID
 from compliance_console_app.database import Connection, Database, row, rows
 from compliance_console_app.permissions import MayDecide, Reader
 from compliance_console_app.routers.members import CHANGES, GROUPS
+from compliance_console_app.routers.past import PastPages
 from compliance_console_app.services import bitbucket_links
 from compliance_console_app.services.strips import strips
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web.pages import page
+from compliance_console_app.web.past import AsOf
 
 router = APIRouter()
 
@@ -27,9 +29,17 @@ MOST_SHOWN = 50
 
 @router.get("/repositories/{key}")
 def repository(
-    request: Request, person: Reader, connection: Database, selection: Selected, may_decide: MayDecide, key: str
-) -> HTMLResponse:
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    may_decide: MayDecide,
+    key: str,
+    past: AsOf,
+) -> Response:
     """One repository, by its uuid or its slug."""
+    if past:
+        return PastPages(request, person, connection, selection, past).one("repositories", key)
     found = row(connection, "subjects/repository", {"workspace": selection.name, "key": key})
     gone = None if found else _gone(connection, selection.name, "repository", key)
     subject_id = found["repository_id"] if found else key
@@ -53,9 +63,17 @@ def repository(
 
 @router.get("/members/{member_id}")
 def member(
-    request: Request, person: Reader, connection: Database, selection: Selected, may_decide: MayDecide, member_id: str
-) -> HTMLResponse:
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    may_decide: MayDecide,
+    member_id: str,
+    past: AsOf,
+) -> Response:
     """One member, by the uuid."""
+    if past:
+        return PastPages(request, person, connection, selection, past).one("members", member_id)
     found = row(connection, "subjects/member", {"workspace": selection.name, "key": member_id})
     gone = None if found else _gone(connection, selection.name, "member", member_id)
     return page(

@@ -6,16 +6,18 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from bitbucket_compliance.security_tests import BY_ID
 from compliance_console_app.database import Database, row, rows
 from compliance_console_app.permissions import Reader
+from compliance_console_app.routers.past import PastPages
 from compliance_console_app.services.remedies import filled_in
 from compliance_console_app.services.workspaces import Selected
 from compliance_console_app.web import csv_answer
 from compliance_console_app.web.listing import Listing, PageNumber, Text
 from compliance_console_app.web.pages import page
+from compliance_console_app.web.past import AsOf
 
 router = APIRouter()
 
@@ -27,8 +29,10 @@ INTERVALS_SHOWN = 50
 
 
 @router.get("/tests")
-def tests(request: Request, person: Reader, connection: Database, selection: Selected) -> HTMLResponse:
+def tests(request: Request, person: Reader, connection: Database, selection: Selected, past: AsOf) -> Response:
     """Every test of the catalogue."""
+    if past:
+        return PastPages(request, person, connection, selection, past).overview("Tests")
     found = rows(connection, "overview/tests", {"workspace": selection.name})
     return page(request, person, "tests.html", tests=found)
 
@@ -40,6 +44,7 @@ def test(
     connection: Database,
     selection: Selected,
     test_id: str,
+    past: AsOf,
     status: Status = "",
     words: Text = "",
     sort: Sort = "status",
@@ -47,6 +52,10 @@ def test(
     form: csv_answer.Form = "",
 ) -> Response:
     """One test: its subjects, filtered, sorted, a page of them."""
+    if past:
+        chosen = {"status": status, "words": words.strip()}
+        pages = PastPages(request, person, connection, selection, past)
+        return pages.test(test_id, chosen, number, as_csv=form == "csv")
     asked = {"workspace": selection.name, "test_id": test_id}
     found = _known(row(connection, "tests/one", asked))
     listing = Listing(f"tests/{test_id}", {"status": status, "words": words.strip()}, sort, number)
@@ -71,9 +80,17 @@ def test(
 
 @router.get("/tests/{test_id}/{subject_id}")
 def subject(
-    request: Request, person: Reader, connection: Database, selection: Selected, test_id: str, subject_id: str
-) -> HTMLResponse:
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    test_id: str,
+    subject_id: str,
+    past: AsOf,
+) -> Response:
     """One verdict: why, what would mend it, the facts, how it came about."""
+    if past:
+        return PastPages(request, person, connection, selection, past).subject(test_id, subject_id.replace("\0", ""))
     asked = {"workspace": selection.name, "test_id": test_id, "subject_id": subject_id.replace("\0", "")}
     found = _known(row(connection, "tests/subject", asked))
     return page(

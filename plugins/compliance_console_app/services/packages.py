@@ -16,8 +16,8 @@ from compliance_console_app.permissions import AUDIT_DAG_ID, Person
 from compliance_console_app.services import audit, dag_runs
 
 _BLOCK: Final = 1 << 20
-#: what Airflow calls the states of a run, as the page tells them
-_STATES: Final = {"queued": "queued", "running": "under way"}
+#: What Airflow calls the states of a run, as the page tells them. Of one that has just ended its task has said more.
+_STATES: Final = {"queued": "queued", "running": "under way", "success": "under way"}
 
 
 class PackageUnavailable(PipelineError):

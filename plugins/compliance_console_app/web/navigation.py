@@ -13,12 +13,14 @@ class Entry:
         path: below the console's root. label: its name.
         waits: which count of ``services.frame`` (``sql/frame/waiting.sql``) stands beside it; empty: none.
         what_waits: what that counts, for whoever can't see where it stands.
+        knows_the_past: whether it can be shown as of a past day.
     """
 
     path: str
     label: str
     waits: str = ""
     what_waits: str = ""
+    knows_the_past: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,17 @@ GROUPS = (
     Group(
         "Results",
         (
-            Entry("findings", "Findings", "overdue", "overdue"),
-            Entry("tests", "Tests"),
+            Entry("findings", "Findings", "overdue", "overdue", knows_the_past=True),
+            Entry("tests", "Tests", knows_the_past=True),
             Entry("changes", "Changes"),
-            Entry("controls", "Controls"),
+            Entry("controls", "Controls", knows_the_past=True),
         ),
     ),
     Group(
         "Inventory",
         (
-            Entry("repositories", "Repositories"),
-            Entry("members", "Members", "access", "access to review"),
+            Entry("repositories", "Repositories", knows_the_past=True),
+            Entry("members", "Members", "access", "access to review", knows_the_past=True),
         ),
     ),
     Group(

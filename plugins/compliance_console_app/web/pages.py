@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from compliance_console_app.services import workspaces
 from compliance_console_app.services.frame import Frame
 from compliance_console_app.services.workspaces import Selection
 from compliance_console_app.web import forms, navigation, signing, tables
+from compliance_console_app.web.past import Past, can_be_past
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 MESSAGE_COOKIE = "compliance_message"
@@ -41,6 +43,8 @@ def page(
     ``number``, ``words``.
     """
     selection: Selection = getattr(request.state, "selection", Selection("", ()))
+    past: Past | None = getattr(request.state, "past", None)
+    frame: Frame = getattr(request.state, "frame", Frame())
     message = _message(request)
 
     def csrf_field() -> Markup:
@@ -58,9 +62,13 @@ def page(
         "home": navigation.HOME,
         "navigation": navigation.GROUPS,
         "is_current": navigation.is_current,
-        "frame": getattr(request.state, "frame", Frame()),
+        # What waits, and what is wrong with the data, is of now.
+        "frame": replace(frame, waiting={}, banners=()) if past else frame,
         "is_framed": is_framed(request),
         "now": datetime.now(UTC),
+        "past": past,
+        "can_be_past": can_be_past(request),
+        "yesterday": datetime.now(UTC).date() - timedelta(days=1),
         **values,
     }
     response = HTMLResponse(_environment().get_template(name).render(context), status_code=status_code)

@@ -15,7 +15,7 @@ FROM compliance.evidence AS evidence
 LEFT JOIN compliance.tests AS tests ON evidence.test_id = tests.test_id
 WHERE
     evidence.test_id = any(%(test_ids)s::text[])
-    AND evidence.accepted_at IS NOT null
+    AND evidence.accepted_at <= %(until)s::timestamptz
     AND (evidence.workspace IS null OR evidence.workspace = lower(%(workspace)s))
 ORDER BY evidence.captured_on DESC, evidence.evidence_id ASC
 LIMIT %(limit)s;
