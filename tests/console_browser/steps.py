@@ -173,3 +173,11 @@ def review_access(visitor: Visitor) -> str:
     page.get_by_role("button", name="Sign off").click()
     expect(page.get_by_role("status")).to_contain_text("Signed off")
     return page.locator("#signed").inner_text()
+
+
+def take_along(visitor: Visitor) -> dict[str, bytes]:
+    """What an auditor takes along from Controls, by the beginning of its name: the controls as they stand now."""
+    page = visitor.open("controls")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as CSV").click()
+    return {download.value.suggested_filename.split("-")[0]: download.value.path().read_bytes()}
