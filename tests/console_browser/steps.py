@@ -118,7 +118,7 @@ def declare(visitor: Visitor) -> list[str]:
         expect(visitor.page.locator("#unwritten")).to_be_visible()
         told.append(visitor.page.locator("main").inner_text())
         visitor.page.get_by_role("button", name=re.compile("^(Import|Hand in for review)$")).click()
-        visitor.page.wait_for_url(re.compile(r"/compliance/(imports|evidence)/[0-9a-f-]{36}$"), timeout=90_000)
+        visitor.page.wait_for_url(re.compile(r"/compliance/(imports/\d+|evidence/[0-9a-f-]{36})$"), timeout=90_000)
     return told
 
 
@@ -169,7 +169,15 @@ def review_access(visitor: Visitor) -> str:
         page.get_by_role("button", name=decision, exact=True).click()
         expect(page.get_by_role("status")).to_contain_text("members")
     page = visitor.open("members")
-    page.get_by_label("Note").fill("Third quarter.")
+    page.get_by_label("Note").fill("Third quarter")
     page.get_by_role("button", name="Sign off").click()
     expect(page.get_by_role("status")).to_contain_text("Signed off")
     return page.locator("#signed").inner_text()
+
+
+def take_along(visitor: Visitor) -> dict[str, bytes]:
+    """What an auditor takes along from Controls, by the beginning of its name: the controls as they stand now."""
+    page = visitor.open("controls")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as CSV").click()
+    return {download.value.suggested_filename.split("-")[0]: download.value.path().read_bytes()}

@@ -39,6 +39,7 @@ class Story:
     exception: str = ""
     signed: str = ""
     controls: list[list[str]] = field(default_factory=list)
+    taken: dict[str, bytes] = field(default_factory=dict)
     webhooks: str = ""
     serious: list[str] = field(default_factory=list)
 
@@ -96,6 +97,7 @@ def story(visitor: Enter, airflow: Airflow) -> Story:
     seen.serious += owner.serious()
     owner.open("controls")
     seen.controls = owner.cells("controls")
+    seen.taken = steps.take_along(owner)
 
     owner.open("integrations/disconnect")
     seen.serious += owner.serious()
@@ -156,12 +158,13 @@ def test_a_risk_is_accepted_for_a_project_by_somebody_who_saw_what_it_covers(sto
 
 def test_the_review_of_access_is_signed_off(story: Story) -> None:
     assert re.search(
-        r"Signed off by owner, .*: 25 members, \d+ kept, [1-9]\d* to be revoked; Third quarter", story.signed
+        r"Signed off by airflow:owner, .*: 25 members, \d+ kept, [1-9]\d* to be revoked; Third quarter", story.signed
     )
 
 
 def test_the_controls_say_what_came_of_it(story: Story) -> None:
     assert "operated with exceptions" in {row[1] for row in story.controls}
+    assert b"operated with exceptions" in story.taken["controls"]
 
 
 def test_disconnecting_leaves_no_token_and_keeps_what_was_published(

@@ -26,7 +26,7 @@ SHOWN = """() => [...document.querySelectorAll('main table')].flatMap(table => [
     ...table.querySelectorAll('thead th'), ...(table.querySelector('tbody tr')?.children ?? []),
 ]).filter(cell => !cell.querySelector('input, form, button')).map(cell => {
     const copy = cell.cloneNode(true);
-    for (const left of copy.querySelectorAll('.hidden, [aria-hidden], a.button')) left.remove();
+    for (const left of copy.querySelectorAll('.hidden, [aria-hidden], .button, .unprinted, svg')) left.remove();
     return copy.textContent;
 })"""
 
@@ -46,8 +46,8 @@ def sheets(visitor: Visitor) -> list[str]:
 
 
 def squeezed(text: str) -> str:
-    """Letters alone: where lines break is up to the paper."""
-    return re.sub(r"\s+", "", text)
+    """Without what changes where a line breaks: white, and hyphens."""
+    return re.sub(r"[\s\x02\ufffe-]+", "", text)
 
 
 def assert_whole(visitor: Visitor, what: str) -> None:
@@ -55,9 +55,9 @@ def assert_whole(visitor: Visitor, what: str) -> None:
     told = "".join(printed)
     lost = [text.strip() for text in visitor.page.evaluate(SHOWN) if squeezed(text) not in told]
     assert lost == [], what
-    today = f"asof{datetime.now(UTC):%Y-%m-%d}"
+    head = squeezed(f"workspace {steps.WORKSPACE} · as of {datetime.now(UTC).date()}")
     for number, sheet in enumerate(printed, 1):
-        assert f"workspace{steps.WORKSPACE}" in sheet and today in sheet, f"{what}, sheet {number}"
+        assert head in sheet, f"{what}, sheet {number}"
         assert f"Page{number}of{len(printed)}" in sheet, f"{what}, sheet {number}"
 
 
