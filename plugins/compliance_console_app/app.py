@@ -27,6 +27,7 @@ from compliance_console_app.routers import (
     policies,
     repositories,
     runs,
+    search,
     static,
     subjects,
     tests,
@@ -50,6 +51,7 @@ ROUTERS = (
     integrations,
     runs,
     audit,
+    search,
     static,
 )
 
