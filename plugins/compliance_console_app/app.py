@@ -31,6 +31,7 @@ from compliance_console_app.routers import (
     static,
     subjects,
     tests,
+    workspaces,
 )
 from compliance_console_app.web import errors
 from compliance_console_app.web.headers import SecretsOutOfLogs, SecurityHeaders
@@ -51,6 +52,7 @@ ROUTERS = (
     integrations,
     runs,
     audit,
+    workspaces,
     search,
     static,
 )

@@ -13,12 +13,14 @@ class Entry:
         path: below the console's root. label: its name.
         waits: which count of ``services.frame`` (``sql/frame/waiting.sql``) stands beside it; empty: none.
         what_waits: what that counts, for whoever can't see where it stands.
+        of_several: whether it is there only where there are several workspaces.
     """
 
     path: str
     label: str
     waits: str = ""
     what_waits: str = ""
+    of_several: bool = False
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ GROUPS = (
             Entry("tests", "Tests"),
             Entry("changes", "Changes"),
             Entry("controls", "Controls"),
+            Entry("workspaces", "Workspaces", of_several=True),
         ),
     ),
     Group(
