@@ -28,9 +28,11 @@ from compliance_console_app.routers import (
     policies,
     repositories,
     runs,
+    search,
     static,
     subjects,
     tests,
+    workspaces,
 )
 from compliance_console_app.web import errors, past
 from compliance_console_app.web.headers import SecretsOutOfLogs, SecurityHeaders
@@ -52,6 +54,8 @@ ROUTERS = (
     integrations,
     runs,
     audit,
+    workspaces,
+    search,
     static,
 )
 

@@ -15,6 +15,7 @@ from bitbucket_cloud.auth.scopes import expand
 from bitbucket_cloud.errors import BitbucketError
 from bitbucket_cloud.rate_limit.ledger import consumer_of
 from bitbucket_cloud.settings import AUTHORIZATION_CODE, Settings
+from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.core.errors import PipelineError, one_line
 from bitbucket_compliance.pipeline.extract.preflight import bases_available
 from bitbucket_compliance.security_tests import CATALOGUE
@@ -228,6 +229,21 @@ def standing(connection: Connection, conn_id: str) -> dict[str, Any] | None:
 def last_syncs(connection: Connection, workspaces: tuple[str, ...]) -> list[dict[str, Any]]:
     """For each workspace of the connection its newest run, and the newest that published."""
     return rows(connection, "connections/syncs", {"workspaces": list(workspaces)})
+
+
+def by_workspace(connection: Connection) -> dict[str, str]:
+    """By workspace that a connection names, in lower case, which one it is and in which state; the first one counts."""
+    found: dict[str, str] = {}
+    for conn_id in connection_ids():
+        try:
+            named = settings(conn_id)
+        except ConnectionUnusable:
+            continue
+        state = row(connection, "connections/state", {"conn_id": conn_id})
+        status = _consent(state or {})["status"] if named.auth == AUTHORIZATION_CODE else "connected"
+        for workspace in named.workspaces:
+            found.setdefault(workspace.lower(), f"{conn_id}: {status.replace('_', ' ')}")
+    return found
 
 
 def decided_by(connection: Connection, workspaces: tuple[str, ...]) -> dict[str, list[dict[str, Any]]]:

@@ -14,6 +14,7 @@ class Entry:
         waits: which count of ``services.frame`` (``sql/frame/waiting.sql``) stands beside it; empty: none.
         what_waits: what that counts, for whoever can't see where it stands.
         knows_the_past: whether it can be shown as of a past day.
+        of_several: whether it is there only where there are several workspaces.
     """
 
     path: str
@@ -21,6 +22,7 @@ class Entry:
     waits: str = ""
     what_waits: str = ""
     knows_the_past: bool = False
+    of_several: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ GROUPS = (
             Entry("tests", "Tests", knows_the_past=True),
             Entry("changes", "Changes"),
             Entry("controls", "Controls", knows_the_past=True),
+            Entry("workspaces", "Workspaces", of_several=True),
         ),
     ),
     Group(
