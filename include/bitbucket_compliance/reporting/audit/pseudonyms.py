@@ -9,6 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 # Ids of accounts as Bitbucket writes them, also in an address; persons as the pipeline does (see core.persons);
@@ -28,6 +29,16 @@ _KEPT: Final = 20_000
 _KEPT_LENGTH: Final = 400
 
 
+@dataclass(frozen=True)
+class _Written:
+    """A name as it is written somewhere: characters before its first word, its length, as it is compared, the name."""
+
+    before: int
+    length: int
+    folded: str
+    name: str
+
+
 class Pseudonyms:
     """What stands for whom.
 
@@ -42,8 +53,7 @@ class Pseudonyms:
         self._things = frozenset(thing.lower() for thing in things)
         self._known: dict[str, str] = {}
         self._seen: dict[str, str] = {}
-        # By the words of a name: how many characters stand before them, the name as it is compared, and the name.
-        self._by_words: dict[tuple[str, ...], list[tuple[int, str, str]]] = {}
+        self._by_words: dict[tuple[str, ...], list[_Written]] = {}
         # By the first of them, how many words the names have that begin with it, the most first.
         self._lengths: dict[str, list[int]] = {}
         # Names without a letter or a digit, such as an emoji: those of marks alone would be found in every sentence.
@@ -54,7 +64,7 @@ class Pseudonyms:
             for written in {name, *_as_written_elsewhere(name)}:
                 self._add(written, name)
         for found in self._by_words.values():
-            found.sort(key=lambda one: len(one[1]), reverse=True)
+            found.sort(key=lambda one: one.length, reverse=True)
         for lengths in self._lengths.values():
             lengths.sort(reverse=True)
 
@@ -82,7 +92,8 @@ class Pseudonyms:
         words = list(_WORD.finditer(written))
         if words:
             key = tuple(word[0].casefold() for word in words)
-            self._by_words.setdefault(key, []).append((words[0].start(), written.casefold(), name))
+            one = _Written(words[0].start(), len(written), written.casefold(), name)
+            self._by_words.setdefault(key, []).append(one)
             lengths = self._lengths.setdefault(key[0], [])
             if len(key) not in lengths:
                 lengths.append(len(key))
@@ -133,12 +144,13 @@ class Pseudonyms:
         for place, first in enumerate(folded_words):
             for length in self._lengths.get(first, ()):
                 key = tuple(folded_words[place : place + length])
-                for before, folded, name in self._by_words.get(key, ()):
-                    start = words[place].start() - before
-                    end = start + len(folded)
-                    is_whole = not (folded[-1].isalnum() and text[end : end + 1].isalnum())
-                    if start >= 0 and is_whole and text[start:end].casefold() == folded:
-                        yield start, end, name
+                for one in self._by_words.get(key, ()):
+                    start = words[place].start() - one.before
+                    end = start + one.length
+                    # No part of a longer word.
+                    is_whole = not (one.folded[-1].isalnum() and text[end : end + 1].isalnum())
+                    if start >= 0 and is_whole and text[start:end].casefold() == one.folded:
+                        yield start, end, one.name
 
 
 def _as_written_elsewhere(name: str) -> Iterator[str]:
