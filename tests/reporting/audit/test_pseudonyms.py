@@ -18,7 +18,8 @@ PERSON = re.compile(r"person-[0-9a-f]{10}")
 REPOSITORY = "{00000000-0000-4000-8000-00000000000a}"
 MEMBER = "11111111-2222-4333-8444-55555555555b"
 # What Postgres can store, but for what is left away where a name begins or ends.
-NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30).map(str.strip)
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+NAMES = st.text(CHARACTERS, min_size=1, max_size=30).map(str.strip)
 BESIDE = st.text(st.sampled_from(" ,.:;/_-()[]\"'=\n\t"), max_size=4)
 WRITTEN: dict[str, Callable[[str], str]] = {
     "as it is": str,

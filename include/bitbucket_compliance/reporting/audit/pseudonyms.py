@@ -12,12 +12,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from markupsafe import escape
+
 # Ids of accounts as Bitbucket writes them, also in an address; persons as the pipeline does (see core.persons);
 # addresses of e-mail. Each is looked for only where a text holds what it can't do without.
-_UUID: Final = re.compile(r"\{[0-9A-Fa-f-]{36}\}")
-_UUID_IN_ADDRESS: Final = re.compile(r"%7[Bb][0-9A-Fa-f-]{36}%7[Dd]")
-_LOGIN: Final = re.compile(r"\b(?:airflow|os):[^\s\"',;()\[\]{}]+")
-_ADDRESS: Final = re.compile(r"[\w.+%-]+(?:'[\w.+%-]+)*@[\w-]+(?:\.[\w-]+)*")
+_IDS: Final = (
+    (("{",), re.compile(r"\{[0-9A-Fa-f-]{36}\}")),
+    (("%7",), re.compile(r"%7[Bb][0-9A-Fa-f-]{36}%7[Dd]")),
+    (("airflow:", "os:"), re.compile(r"\b(?:airflow|os):[^\s\"',;()\[\]{}]+")),
+    (("@",), re.compile(r"[\w.+%-]+(?:'[\w.+%-]+)*@[\w-]+(?:\.[\w-]+)*")),
+)
 #: what names somebody in JSON, whoever it is: a participant need not be a member, nor an owner
 _FIELD: Final = re.compile(r'"(?:account_id|display_name|email|nickname|owner)": ?"((?:[^"\\]|\\.)+)"')
 #: letters and digits alone: names are found beside an underscore too
@@ -121,19 +125,12 @@ class Pseudonyms:
         return text
 
     def _ids(self, text: str) -> Iterator[tuple[int, int, str]]:
-        patterns = []
-        if "{" in text:
-            patterns.append(_UUID)
-        if "%7" in text:
-            patterns.append(_UUID_IN_ADDRESS)
-        if "airflow:" in text or "os:" in text:
-            patterns.append(_LOGIN)
-        if "@" in text:
-            patterns.append(_ADDRESS)
         if '":' in text:
             for match in _FIELD.finditer(text):
                 yield (*match.span(1), json.loads(f'"{match[1]}"', strict=False))
-        for pattern in patterns:
+        for needed, pattern in _IDS:
+            if not any(one in text for one in needed):
+                continue
             for match in pattern.finditer(text):
                 if match[0].lower().replace("%7b", "{").replace("%7d", "}") not in self._things:
                     yield (*match.span(), match[0])
@@ -158,4 +155,4 @@ def _as_written_elsewhere(name: str) -> Iterator[str]:
     yield json.dumps(name, ensure_ascii=False)[1:-1]
     yield json.dumps(name)[1:-1]
     yield html.escape(name)
-    yield name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;").replace('"', "&#34;")
+    yield str(escape(name))
