@@ -22,4 +22,4 @@ WHERE
             AND coverage.covers_until >= now()
     );
 
-GRANT SELECT ON integration.unaccepted_findings TO compliance_pipeline, compliance_console;
+GRANT SELECT ON TABLE integration.unaccepted_findings TO compliance_pipeline, compliance_console;
