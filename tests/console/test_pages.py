@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from bitbucket_compliance.security_tests import CATALOGUE
+from compliance_console_app.database import SQL
 from compliance_console_app.services.remedies import filled_in
 from compliance_console_app.services.trend import chart
 from compliance_console_app.web.pages import address, ago, day, moment
@@ -47,6 +48,28 @@ def test_pages_without_any_publication(open_console: OpenConsole) -> None:
         # The catalogue comes with the first publication.
         assert answer.status_code in (200, 404), path
     assert "Nothing has been published yet" in console.get("/").text
+
+
+@pytest.mark.usefixtures("published")
+def test_the_trend_of_the_overview_counts_what_began_and_what_ended(
+    pipeline: Pipeline, sandbox: SandboxServer, database: Database, tmp_path: Path
+) -> None:
+    declared = tmp_path / "classification.csv"
+    declared.write_text(
+        "target_type,target,classification,sensitivity,owner\nrepository,mystery-box,non_production,internal,\n"
+    )
+    pipeline.take("classification", declared)
+    pipeline.run(sandbox)
+    trend = (SQL / "overview/trend.sql").read_bytes()
+    shown = database.execute(trend, {"workspace": DEMO, "days": 30}).fetchall()
+    expected = database.execute(
+        "SELECT day, test_id, test_title, passing, failing, weighted_passing, weighted_decided"
+        " FROM compliance.daily_trend WHERE workspace = %s ORDER BY day, test_id",
+        (DEMO,),
+    ).fetchall()
+    assert shown == expected
+    [ended] = database.execute("SELECT count(*) AS intervals FROM compliance.result_history WHERE valid_to <= now()")
+    assert ended["intervals"]
 
 
 def test_pages_tell_what_was_published(open_console: OpenConsole, published: str, database: Database) -> None:

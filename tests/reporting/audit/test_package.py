@@ -161,6 +161,40 @@ def test_without_people_nobody_is_named_and_pseudonyms_are_stable(tmp_path: Path
     assert not (hidden.folder / "evidence").exists()
 
 
+# By member, oldest first.
+AWKWARD_NAMES = ('Zo\N{LATIN SMALL LETTER E WITH DIAERESIS} "Q" O\'Brien <zq>', "=SUM(Zyx+1)", "_zedric_")
+
+
+def test_without_people_awkward_names_are_in_no_part_either(intruder: Intruder, tmp_path: Path) -> None:
+    members = intruder.execute(
+        "SELECT member_id, account_id FROM compliance.members WHERE member_type = 'user' ORDER BY display_name LIMIT 3"
+    ).fetchall()
+    for name, member in zip(AWKWARD_NAMES, members, strict=True):
+        about = {**member, "name": name, "bare": member["member_id"][1:-1]}
+        for statement in (
+            "UPDATE compliance.members SET display_name = %(name)s WHERE member_id = %(member_id)s",
+            "UPDATE compliance.member_history SET display_name = %(name)s WHERE member_id = %(member_id)s",
+            "UPDATE compliance.finding_records SET subject_name = %(name)s WHERE subject_id = %(member_id)s",
+            "UPDATE compliance.result_history SET subject_name = %(name)s WHERE subject_id = %(member_id)s",
+            # Told of in a sentence, in a list, and as a link.
+            "UPDATE compliance.result_history SET reason = reason || ' Merged by ' || %(name)s || ' (' || %(bare)s"
+            " || ', ' || %(account_id)s || ').', detail = detail || jsonb_build_object(%(name)s::text, %(bare)s::text,"
+            " 'seen', jsonb_build_array(%(name)s::text, 'members/%%7B' || %(bare)s || '%%7D'))"
+            " WHERE subject_type <> 'member'",
+            "UPDATE registry.evidence SET note = note || ' ' || %(name)s, file_name = %(name)s || '_' || file_name",
+        ):
+            intruder.execute(statement.encode(), about)
+    request = AuditRequest(ACME, TODAY - timedelta(days=120), TODAY, people=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitbucket_compliance.reporting.audit.package.unchanging", _as_it_is)
+        found = package(intruder, request, tmp_path, read_kept)
+    words = ["zo\N{LATIN SMALL LETTER E WITH DIAERESIS}", "o'brien", "brien", "zyx", "zedric", "person-1@"]
+    words += [one for member in members for one in (member["member_id"][1:-1], member["account_id"])]
+    texts = {path.name: path.read_text("utf-8").casefold() for path in found.folder.rglob("*") if path.is_file()}
+    assert "merged by person-" in texts["results.csv"]
+    assert not [(name, word) for name, text in texts.items() for word in words if word in text]
+
+
 TAMPERED_TABLES = {
     "a changed verdict": (
         "UPDATE compliance.result_history SET status = 'passing' WHERE status = 'failing'",

@@ -9,14 +9,19 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
+
+from markupsafe import escape
 
 # Ids of accounts as Bitbucket writes them, also in an address; persons as the pipeline does (see core.persons);
 # addresses of e-mail. Each is looked for only where a text holds what it can't do without.
-_UUID: Final = re.compile(r"\{[0-9A-Fa-f-]{36}\}")
-_UUID_IN_ADDRESS: Final = re.compile(r"%7[Bb][0-9A-Fa-f-]{36}%7[Dd]")
-_LOGIN: Final = re.compile(r"\b(?:airflow|os):[^\s\"',;()\[\]{}]+")
-_ADDRESS: Final = re.compile(r"[\w.+%-]+(?:'[\w.+%-]+)*@[\w-]+(?:\.[\w-]+)*")
+_IDS: Final = (
+    (("{",), re.compile(r"\{[0-9A-Fa-f-]{36}\}")),
+    (("%7",), re.compile(r"%7[Bb][0-9A-Fa-f-]{36}%7[Dd]")),
+    (("airflow:", "os:"), re.compile(r"\b(?:airflow|os):[^\s\"',;()\[\]{}]+")),
+    (("@",), re.compile(r"[\w.+%-]+(?:'[\w.+%-]+)*@[\w-]+(?:\.[\w-]+)*")),
+)
 #: what names somebody in JSON, whoever it is: a participant need not be a member, nor an owner
 _FIELD: Final = re.compile(r'"(?:account_id|display_name|email|nickname|owner)": ?"((?:[^"\\]|\\.)+)"')
 #: letters and digits alone: names are found beside an underscore too
@@ -26,6 +31,16 @@ _DIGITS: Final = 10
 #: texts whose answer is kept, and how long they may be: most cells of a column are the same few
 _KEPT: Final = 20_000
 _KEPT_LENGTH: Final = 400
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A name as it is written somewhere: characters before its first word, its length, as it is compared, the name."""
+
+    before: int
+    length: int
+    folded: str
+    name: str
 
 
 class Pseudonyms:
@@ -42,8 +57,7 @@ class Pseudonyms:
         self._things = frozenset(thing.lower() for thing in things)
         self._known: dict[str, str] = {}
         self._seen: dict[str, str] = {}
-        # By the words of a name: how many characters stand before them, the name as it is compared, and the name.
-        self._by_words: dict[tuple[str, ...], list[tuple[int, str, str]]] = {}
+        self._by_words: dict[tuple[str, ...], list[_Written]] = {}
         # By the first of them, how many words the names have that begin with it, the most first.
         self._lengths: dict[str, list[int]] = {}
         # Names without a letter or a digit, such as an emoji: those of marks alone would be found in every sentence.
@@ -54,7 +68,7 @@ class Pseudonyms:
             for written in {name, *_as_written_elsewhere(name)}:
                 self._add(written, name)
         for found in self._by_words.values():
-            found.sort(key=lambda one: len(one[1]), reverse=True)
+            found.sort(key=lambda one: one.length, reverse=True)
         for lengths in self._lengths.values():
             lengths.sort(reverse=True)
 
@@ -82,7 +96,8 @@ class Pseudonyms:
         words = list(_WORD.finditer(written))
         if words:
             key = tuple(word[0].casefold() for word in words)
-            self._by_words.setdefault(key, []).append((words[0].start(), written.casefold(), name))
+            one = _Written(words[0].start(), len(written), written.casefold(), name)
+            self._by_words.setdefault(key, []).append(one)
             lengths = self._lengths.setdefault(key[0], [])
             if len(key) not in lengths:
                 lengths.append(len(key))
@@ -110,19 +125,12 @@ class Pseudonyms:
         return text
 
     def _ids(self, text: str) -> Iterator[tuple[int, int, str]]:
-        patterns = []
-        if "{" in text:
-            patterns.append(_UUID)
-        if "%7" in text:
-            patterns.append(_UUID_IN_ADDRESS)
-        if "airflow:" in text or "os:" in text:
-            patterns.append(_LOGIN)
-        if "@" in text:
-            patterns.append(_ADDRESS)
         if '":' in text:
             for match in _FIELD.finditer(text):
                 yield (*match.span(1), json.loads(f'"{match[1]}"', strict=False))
-        for pattern in patterns:
+        for needed, pattern in _IDS:
+            if not any(one in text for one in needed):
+                continue
             for match in pattern.finditer(text):
                 if match[0].lower().replace("%7b", "{").replace("%7d", "}") not in self._things:
                     yield (*match.span(), match[0])
@@ -133,12 +141,13 @@ class Pseudonyms:
         for place, first in enumerate(folded_words):
             for length in self._lengths.get(first, ()):
                 key = tuple(folded_words[place : place + length])
-                for before, folded, name in self._by_words.get(key, ()):
-                    start = words[place].start() - before
-                    end = start + len(folded)
-                    is_whole = not (folded[-1].isalnum() and text[end : end + 1].isalnum())
-                    if start >= 0 and is_whole and text[start:end].casefold() == folded:
-                        yield start, end, name
+                for one in self._by_words.get(key, ()):
+                    start = words[place].start() - one.before
+                    end = start + one.length
+                    # No part of a longer word.
+                    is_whole = not (one.folded[-1].isalnum() and text[end : end + 1].isalnum())
+                    if start >= 0 and is_whole and text[start:end].casefold() == one.folded:
+                        yield start, end, one.name
 
 
 def _as_written_elsewhere(name: str) -> Iterator[str]:
@@ -146,4 +155,4 @@ def _as_written_elsewhere(name: str) -> Iterator[str]:
     yield json.dumps(name, ensure_ascii=False)[1:-1]
     yield json.dumps(name)[1:-1]
     yield html.escape(name)
-    yield name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#39;").replace('"', "&#34;")
+    yield str(escape(name))

@@ -41,7 +41,17 @@ _PERSONS: Final = frozenset(
 )
 #: columns that hold digests and numbers of a change: they name nobody
 _KEYS: Final = frozenset(
-    ("change_key", "commit_hash", "digest", "draw_digest", "facts_hash", "file_sha256", "policy_version", "row_digest")
+    (
+        "change_key",
+        "commit_hash",
+        "digest",
+        "draw_digest",
+        "facts_hash",
+        "file_sha256",
+        "policy_version",
+        "row_digest",
+        "sample_key",
+    )
 )
 #: types whose values name nobody
 _PLAIN_TYPES: Final = frozenset(

@@ -43,7 +43,7 @@ class Problems:
 
 
 def opened(name, *columns):
-    """These columns of a table of the package, row by row as tuples; all cells of a row as a list where none is named."""
+    """These columns of a table of the package, row by row as tuples; where none is named all cells as a list."""
     with open(os.path.join(HERE, name), encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
         header = next(rows)
@@ -90,8 +90,12 @@ def check_files(manifest, problems):
 
 def check_chain(chain, head, problems):
     """Work the links of a chain out; returns the newest digest of each row by table and key, and all links' digests."""
-    names = "chain", "link", "sealed_at", "row_count", "digest"
-    links = {int(row[1]): dict(zip(names, row)) for row in opened("data/links.csv", *names) if row[0] == chain}
+    links = {}
+    for of, link, sealed_at, row_count, digest in opened(
+        "data/links.csv", "chain", "link", "sealed_at", "row_count", "digest"
+    ):
+        if of == chain:
+            links[int(link)] = {"sealed_at": sealed_at, "row_count": row_count, "digest": digest}
     newest, found, counts = {}, {}, {}
     digests, before = [], ""
     current, running = None, None

@@ -28,20 +28,21 @@ standing_before AS MATERIALIZED (
         earlier.status,
         earlier.reason_code
     FROM window_intervals AS after
-    CROSS JOIN LATERAL (
-        SELECT
-            history.status,
-            history.reason_code,
-            history.valid_to
-        FROM compliance.result_history AS history
-        WHERE
-            history.workspace = %(workspace)s
-            AND history.test_id = after.test_id
-            AND history.subject_id = after.subject_id
-            AND history.valid_from <= %(since)s::timestamptz
-        ORDER BY history.valid_from DESC
-        LIMIT 1
-    ) AS earlier
+    CROSS JOIN
+        LATERAL (
+            SELECT
+                history.status,
+                history.reason_code,
+                history.valid_to
+            FROM compliance.result_history AS history
+            WHERE
+                history.workspace = %(workspace)s
+                AND history.test_id = after.test_id
+                AND history.subject_id = after.subject_id
+                AND history.valid_from <= %(since)s::timestamptz
+            ORDER BY history.valid_from DESC
+            LIMIT 1
+        ) AS earlier
     WHERE
         (earlier.valid_to IS null OR earlier.valid_to > %(since)s::timestamptz)
         AND earlier.reason_code NOT IN ('removed_or_invisible', 'test_disabled')

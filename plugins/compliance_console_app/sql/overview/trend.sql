@@ -31,7 +31,12 @@ steps AS (
         0,
         0,
         0
-    FROM (SELECT DISTINCT moves.test_id, moves.severity FROM moves) AS series
+    FROM (
+        SELECT DISTINCT
+            moves.test_id,
+            moves.severity
+        FROM moves
+    ) AS series
     CROSS JOIN period
     CROSS JOIN LATERAL generate_series(period.first_day, period.last_day, interval '1 day') AS days (day)
 ),

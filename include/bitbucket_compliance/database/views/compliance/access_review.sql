@@ -50,11 +50,13 @@ compared AS (
         reviews.matched_by AS matched_by_then,
         reviews.hr_status AS hr_status_then,
         reviews.review_group AS review_group_then,
-        reviews.role IS DISTINCT FROM facts.role AS role_changed,
-        reviews.matched_by IS DISTINCT FROM facts.matched_by AS match_changed,
-        reviews.hr_status IS DISTINCT FROM facts.hr_status
-        OR reviews.hr_end_date IS DISTINCT FROM facts.hr_end_date
-        OR (facts.review_group = 'left') <> (reviews.review_group = 'left') AS employment_changed
+        (reviews.role IS DISTINCT FROM facts.role) AS role_changed,
+        (reviews.matched_by IS DISTINCT FROM facts.matched_by) AS match_changed,
+        (
+            reviews.hr_status IS DISTINCT FROM facts.hr_status
+            OR reviews.hr_end_date IS DISTINCT FROM facts.hr_end_date
+            OR (facts.review_group = 'left') <> (reviews.review_group = 'left')
+        ) AS employment_changed
     FROM facts
     LEFT JOIN registry.newest_access_reviews AS reviews
         ON facts.workspace = reviews.workspace AND facts.member_id = reviews.member_id

@@ -17,8 +17,9 @@ WHERE
             coverage.workspace = findings.workspace
             AND coverage.test_id = findings.test_id
             AND coverage.subject_id = findings.subject_id
-            AND coverage.covers_from BETWEEN findings.found_at AND now()
+            AND coverage.covers_from >= findings.found_at
+            AND coverage.covers_from <= now()
             AND coverage.covers_until >= now()
     );
 
-GRANT SELECT ON integration.unaccepted_findings TO compliance_pipeline, compliance_console;
+GRANT SELECT ON TABLE integration.unaccepted_findings TO compliance_pipeline, compliance_console;
