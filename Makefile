@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-registry test-reporting test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-registry test-reporting test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -195,6 +195,9 @@ bench-audit: setup ## time and memory of control_period, an audit package and it
 
 bench-reporting: setup ## time every query of the dashboard and of docs/queries.md over a year of history
 	@$(PYTHON_BIN) -m tests.bench.reporting $${OPTIONS:-}
+
+bench-years: setup ## rows and bytes of two years at 1,000 and 10,000 repositories, and the time of housekeeping (OPTIONS="--sizes 100 1000")
+	@$(PYTHON_BIN) -m tests.bench.years $${OPTIONS:-}
 
 bench-verdicts: setup ## time of staging, gates, tests and publication for 10,000 repositories, growth of history (OPTIONS="--days 30")
 	@$(PYTHON_BIN) -m tests.bench.verdicts $${OPTIONS:-}

@@ -7,7 +7,7 @@ from airflow.sdk import DAG, Asset, Param, chain, task, task_group
 
 from bitbucket_compliance.reporting.notifications.settings import Settings
 from bitbucket_compliance.security_tests import CATALOGUE
-from bitbucket_compliance.tasks import callbacks
+from bitbucket_compliance.tasks import callbacks, deadline
 from bitbucket_compliance.tasks.operators import ReadingOperator, StartRunOperator
 
 # Its events say in ``extra`` which workspace was published by which run, of which kind, with which counts.
@@ -49,6 +49,7 @@ with DAG(
     },
     # A large workspace waits for requests for hours (thresholds.reading_hours of the policy).
     dagrun_timeout=timedelta(hours=48),
+    deadline=deadline.deadline_alert(),
     tags=["bitbucket", "compliance"],
     doc_md=__doc__,
 ) as dag:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from bitbucket_compliance.tasks import operations_alerts
+from bitbucket_compliance.tasks import deadline, operations_alerts
 from tests.harness import Pipeline
 from tests.reporting.notifications.conftest import Connect
 from tests.reporting.notifications.receivers import WebReceiver
@@ -64,3 +65,20 @@ def test_without_a_connection_to_send_through_the_log_has_every_alert(
     with caplog.at_level(logging.WARNING, operations_alerts.log.name):
         operations_alerts.tell()
     assert "late: acme:" in caplog.text and "docs/operations.md#late" in caplog.text
+
+
+def test_a_run_that_missed_its_deadline_is_told_once_and_its_end_is_no_news(
+    news: Pipeline, web: WebReceiver, connect: Connect
+) -> None:
+    connect("chat", "http", web.port)
+    run = {
+        "dag_run_id": "manual__1", "state": "running", "queued_at": "2026-01-02T03:04:05Z",
+        "conf": {"workspace": "acme"},
+    }  # fmt: skip
+    for _ in range(2):
+        asyncio.run(deadline.tell_late_run(24, context={"dag_run": run}))
+    operations_alerts.tell()
+    [told] = web.posted
+    [alert] = told.json["alerts"]
+    assert (alert["alert"], alert["workspace"], alert["subject"]) == ("run_late", "acme", "manual__1")
+    assert alert["reason"] == "Run manual__1 was queued 24 hours ago and is running."

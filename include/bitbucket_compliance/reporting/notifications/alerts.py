@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.reporting.notifications.render import Message
+from bitbucket_compliance.reporting.notifications.send import send_message
+from bitbucket_compliance.reporting.notifications.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +104,29 @@ def tell_alerts(connection: Connection, conn_id: str, send: Callable[[News], Non
             )
     log.info("progress: %d new alerts and %d ends told through %s", len(news.begun), len(news.ended), conn_id)
     return news
+
+
+def tell_once(connection: Connection, settings: Settings, alert: Alert, key: str) -> bool:
+    """Send an alert that is no row of ``compliance.alerts``, unless it was told under this key before. Commits.
+
+    Returns:
+        Whether it was sent now.
+
+    Raises:
+        NotificationNotSent, DestinationRefused: see ``send_message``; nothing is noted.
+    """
+    with connection.transaction():
+        run_sql(connection, f"{_SQL}/lock_sender.sql", {"conn_id": settings.conn_id})
+        told = connection.execute(
+            "SELECT 1 FROM integration.notifications_sent WHERE conn_id = %s AND change_key = %s",
+            (settings.conn_id, key),
+        ).fetchone()
+        if told:
+            return False
+        send_message(settings, lambda escape: render_alerts(News(begun=[alert]), escape))
+        noted = {"conn_id": settings.conn_id, "change_keys": [key], "workspaces": [alert.workspace]}
+        run_sql(connection, f"{_SQL}/mark_told.sql", {**noted, "moments": [alert.since]})
+    return True
 
 
 def render_alerts(news: News, escape: Callable[[str], str]) -> Message:
