@@ -98,12 +98,16 @@ def _note_superseded(connection: Connection, run_id: str, step: str, reason: Run
 
 
 def _note_error(run_id: str, step: str, error: PipelineError) -> None:
-    """Show the reason in ``compliance.runs``; where Postgres itself is the reason, the task log has to do."""
+    """Show the reason in ``compliance.runs``; where Postgres itself is the reason, the task log has to do.
+
+    A run that was published stays so: a worker that was frozen may come back when another one has done its step.
+    """
     status = "superseded" if isinstance(error, RunSuperseded) else None
     try:
         with connect() as connection:
             connection.execute(
-                "UPDATE integration.runs SET error = %s, status = coalesce(%s, status) WHERE run_id = %s",
+                "UPDATE integration.runs SET error = %s, status = coalesce(%s, status)"
+                " WHERE run_id = %s AND status <> 'published'",
                 (f"{step}: {error}", status, run_id),
             )
     except (PipelineError, psycopg.Error) as unreachable:
