@@ -88,7 +88,7 @@ def _take_all(browser: Browser, airflow: Airflow, dark: bool) -> None:
     for name, path in {**PAGES, **OTHERS}.items():
         owner.open(path)
         _take(owner, name)
-    _open_first(owner, "findings?test_id=branch_protection_enforced", "subject")
+    _open_first(owner, "findings?test_id=branch_protection_enforced", "subject", "tbody td a")
     _open_first(owner, "tests/branch_protection_enforced?status=failing", "repository")
     _open_first(owner, "members", "member")
     _open_first(owner, "controls", "control")
@@ -124,9 +124,9 @@ def _preview(visitor: Visitor, name: str, *, full: bool = True) -> None:
     _take(visitor, name, full=full)
 
 
-def _open_first(visitor: Visitor, path: str, name: str) -> None:
+def _open_first(visitor: Visitor, path: str, name: str, link: str = "tbody th a") -> None:
     """The page behind the first row of a table."""
-    visitor.open(path).locator("tbody th a").first.click()
+    visitor.open(path).locator(link).first.click()
     visitor.page.wait_for_load_state()
     _take(visitor, name)
 

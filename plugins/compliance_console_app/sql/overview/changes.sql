@@ -21,6 +21,7 @@ newest AS (
 moved AS (
     SELECT
         history.test_id,
+        history.subject_type,
         history.subject_id,
         coalesce(history.subject_name, history.subject_id) AS subject_name,
         history.status,
@@ -52,6 +53,7 @@ moved AS (
 SELECT
     moved.test_id,
     tests.test_title,
+    moved.subject_type,
     moved.subject_id,
     moved.subject_name,
     moved.was,
