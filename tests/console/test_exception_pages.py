@@ -106,6 +106,7 @@ def test_the_reviewer_sees_what_it_would_cover_and_its_owner_no_button(
     assert f"It would cover {len(failing)} of {len(failing)} failing." in text
     listed = text.partition('id="would-cover"')[2]
     assert all(f">{row['subject_name']}</a>" in listed for row in failing) and ">green</a>" not in listed
+    assert f'href="../repositories/{quote(identity("ledger"), safe="")}"' in listed
     assert "failing</span>" in listed and '<span class="tag high">high</span>' in listed
     assert 'value="accept"' in text
     assert world.rows("SELECT 1 FROM registry.exception_subjects") == before == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from urllib.parse import quote
 
 import pytest
 
@@ -63,6 +64,15 @@ def test_findings_are_chosen_by_what_the_address_says(
 ) -> None:
     answer = open_console("viewer").get(f"/findings?{query}")
     assert (answer.status_code, names(answer.text)) == (200, expected)
+
+
+def test_a_name_leads_to_its_subject_and_a_test_to_the_verdict(open_console: OpenConsole, world: Published) -> None:
+    viewer = open_console("viewer")
+    rows = re.findall(r'<th scope="row" id="name-.*?</td>', viewer.get("/findings?words=late").text, re.DOTALL)
+    links = re.findall(r'href="\./([^"]+)"', rows[0])
+    key = quote(identity("late"), safe="")
+    assert links == [f"repositories/{key}", f"tests/branch_protection_enforced/{key}"]
+    assert [viewer.get(f"/{link}").status_code for link in links] == [200, 200]
 
 
 def test_every_section_says_how_many_it_has(open_console: OpenConsole, world: Published) -> None:

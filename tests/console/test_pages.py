@@ -226,7 +226,7 @@ def test_changes_of_the_newest_publication(
     pipeline.take("classification", classification)
     pipeline.run(sandbox)
     changes = console.get("/").text.split('id="changes"')[1].split("<h2")[0]
-    assert "mystery-box" in changes
+    assert re.search(r'<a href="\./repositories/[^"]+">mystery-box<', changes)
     assert '<span class="status failing">' in changes
 
 

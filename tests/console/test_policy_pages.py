@@ -115,6 +115,11 @@ def test_a_change_that_asks_for_less_waits_for_a_second_person(world: Published,
     # What was set before and is not changed stays; what is as delivered again is not set any more.
     assert proposed["body"] == {"thresholds": {"due_days_high": 10}}
     path = f"/policies/{proposed['override_id']}"
+    own, others = ada.get("/policies").text, bob.get("/policies").text
+    assert "Not for you to accept or reject" in own and 'value="accept"' not in own and 'value="withdraw"' in own
+    assert 'value="accept"' in others
+    review = " ".join(re.sub(r"<[^>]+>", "", others).split())
+    assert "Min approvals: 2 → 1 asks for less thresholds.min_approvals Why" in review
     assert ada.submit(f"{path}/decision", {"decision": "accept"}, on="/policies").status_code == 409
     assert bob.submit(f"{path}/decision", {"decision": "accept"}, on="/policies").status_code == 303
     assert policy_of(world.database, WORKSPACE).thresholds["min_approvals"] == 1

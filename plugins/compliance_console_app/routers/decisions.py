@@ -26,6 +26,7 @@ from compliance_console_app.web.pages import page, redirect
 
 # What both lists above the history show at most; who has more of them works from the top.
 SHOWN = 100
+SUBJECT_TYPES = {test.test_id: test.subject_type for test in CATALOGUE}
 TEST_TITLES = {test.test_id: test.title for test in CATALOGUE}
 
 
@@ -140,11 +141,13 @@ class Preview:
 
     Attributes:
         subjects: each with name, status and severity. failing: how many of the test fail in the workspace.
+        subject_type: what they are; a test that is no more tells nothing, and its subjects have its page alone.
         problem: why it would cover nothing.
     """
 
     subjects: list[dict[str, Any]]
     failing: int
+    subject_type: str
     problem: str = ""
 
     @property
@@ -168,7 +171,8 @@ def _preview(kind: Kind, connection: Connection, found: dict[str, Any], key: str
         subjects, problem = kind.would_cover(connection, key), ""
     except kind.refusal as refused:
         subjects, problem = [], one_line(refused)
-    return Preview(subjects, failing["failing"] if failing else 0, problem)
+    subject_type = SUBJECT_TYPES.get(found["test_id"], "")
+    return Preview(subjects, failing["failing"] if failing else 0, subject_type, problem)
 
 
 def _not_for(person: Person, kind: Kind, connection: Connection, found: dict[str, Any]) -> str:

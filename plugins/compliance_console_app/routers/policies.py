@@ -9,8 +9,9 @@ from fastapi import APIRouter, HTTPException, Path, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import PipelineError, PolicyInvalid, PolicyRefused, one_line
+from bitbucket_compliance.core.persons import why_not_another
 from bitbucket_compliance.policy.model import Policy, parsed_changes
-from bitbucket_compliance.policy.overrides import DECISIONS, Plan, flat, flat_changes, history, proposals
+from bitbucket_compliance.policy.overrides import DECISIONS, Plan, Proposal, flat, flat_changes, history, proposals
 from bitbucket_compliance.security_tests.policies import decide, load_policy, plan_override, policy_of, set_override
 from compliance_console_app.database import Connection, Database, row
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
@@ -155,6 +156,17 @@ def _standing(connection: Connection, selection: Selection) -> tuple[Policy, str
         return load_policy(), one_line(cause if isinstance(cause, PipelineError) else invalid)
 
 
+def _to_review(connection: Connection, person: Person, proposal: Proposal) -> dict[str, Any]:
+    """A proposal with what it would change now, and why this person may not accept or reject it."""
+    try:
+        changes, problem = plan_override(connection, proposal.workspace, proposal.body).changes, ""
+        may_be_one = policy_of(connection, proposal.workspace).thresholds.allow_self_review
+    except PolicyInvalid as invalid:
+        changes, problem, may_be_one = (), one_line(invalid), False
+    not_for_you = "" if may_be_one else why_not_another(person.id, [proposal.set_by]) or ""
+    return {**vars(proposal), "plan": changes, "problem": problem, "not_for_you": not_for_you}
+
+
 def _page(
     request: Request,
     person: Person,
@@ -171,7 +183,9 @@ def _page(
         person,
         "policies.html",
         status_code=409 if problem else 200,
-        waiting=proposals(connection),
+        waiting=[_to_review(connection, person, proposal) for proposal in proposals(connection)],
+        is_kept=row(connection, "policies/version", {"version": in_force.version}) is not None,
+        known=known(),
         groups=grouped(),
         in_force=in_force,
         values=flat(in_force),

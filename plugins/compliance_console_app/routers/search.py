@@ -56,4 +56,4 @@ def _path(found: dict[str, Any]) -> str:
         case _:
             query = {}
     key = quote(found["key"], safe="") if found["page"].endswith("/") else ""
-    return found["page"] + key + (f"?{urlencode(query)}" if query else "")
+    return f"{found['page']}{key}{f'?{urlencode(query)}' if query else ''}"

@@ -3,6 +3,7 @@
 WITH moved AS (
     SELECT
         history.test_id,
+        history.subject_type,
         history.subject_id,
         coalesce(history.subject_name, history.subject_id) AS subject_name,
         history.status,
@@ -33,6 +34,7 @@ WITH moved AS (
 SELECT
     moved.test_id,
     tests.test_title,
+    moved.subject_type,
     moved.subject_id,
     moved.subject_name,
     moved.was,
