@@ -59,6 +59,12 @@ class SchemaMissing(PipelineError):
     """The database was not migrated."""
 
 
+class SchemaChanged(PipelineError):
+    """An upgrade changed the schema under a step of the version before; the step is tried again."""
+
+    retryable = True
+
+
 class RoleRefused(PipelineError):
     """The login may not step into the role that the work has to be done in."""
 
@@ -236,7 +242,7 @@ def postgres_errors() -> Iterator[None]:
     """Turn the driver's errors about the server into the classes above; every other error passes unchanged.
 
     Raises:
-        PostgresUnavailable, PostgresRefused, PostgresBusy, PostgresFull, SchemaMissing
+        PostgresUnavailable, PostgresRefused, PostgresBusy, PostgresFull, SchemaMissing, SchemaChanged
     """
     import psycopg
     import sqlalchemy.exc
@@ -266,6 +272,12 @@ def _named(error: "psycopg.Error | None") -> PipelineError | None:
         return SchemaMissing(
             f"compliance_postgres: the schema is not there or too old ({one_line(error)}); "
             "run `make upgrade` (on a server: python -m bitbucket_compliance upgrade)"
+        )
+    if isinstance(error, psycopg.errors.UndefinedColumn | psycopg.errors.UndefinedFunction):
+        return SchemaChanged(
+            f"compliance_postgres: the schema is that of another version than this code ({one_line(error)}); nothing "
+            "of the step was kept, and it is tried again: it succeeds where code and schema are of one version, so "
+            "give this worker the version that was upgraded to"
         )
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return PostgresRefused(

@@ -72,13 +72,14 @@ class _Watch(threading.Thread):
         try:
             with closing(log_in()) as other:
                 other.row_factory = dict_row
-                return [_told(row) for row in run_sql(other, "core/blockers.sql", {"pid": self.pid})]
+                return [told(row) for row in run_sql(other, "core/blockers.sql", {"pid": self.pid})]
         except (psycopg.Error, PipelineError) as error:
             log.debug("who holds a lock could not be asked: %s", one_line(error))
             return []
 
 
-def _told(row: dict[str, Any]) -> str:
+def told(row: dict[str, Any]) -> str:
+    """A session as a person is told of it: a row of ``blockers.sql``."""
     since = f" since {row['since']:%H:%M:%S %Z}" if row["since"] else ""
     named = f" ({row['application_name']})" if row["application_name"] else ""
     return f"session {row['pid']}{named} of login {row['login']}, {row['state']}{since}"

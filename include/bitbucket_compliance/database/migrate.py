@@ -17,6 +17,7 @@ from bitbucket_compliance.core.errors import MigrationRefused, one_line, postgre
 from bitbucket_compliance.core.postgres_address import OWNER_CONNECTION, PostgresAddress
 from bitbucket_compliance.core.roles import RUNNING_ROLES, ensure_running_login
 from bitbucket_compliance.database import objects
+from bitbucket_compliance.database.exclusive import begin_alone
 
 DATABASE = Path(__file__).resolve().parent
 #: the tables that all workspaces share, in the order of filling
@@ -38,7 +39,8 @@ def upgrade(
     """Bring the database at ``dsn`` (a ``postgresql://`` URL) to the newest schema, all or nothing.
 
     Views and functions are dropped before a migration runs and made anew after it, in the same transaction: readers
-    see the old ones or the new ones. What is current is left alone.
+    see the old ones or the new ones, and so does a run that is at work, whose step the upgrade waits for. What is
+    current is left alone.
 
     Args:
         catalogue: rows of the tables that ``catalogue/`` fills, as JSON by the table's name; None: they stay as is.
@@ -49,6 +51,7 @@ def upgrade(
         MigrationRefused: the login may not do it, the database holds the schema of another version, something that
             is not the pipeline's depends on one of its views, or a file holds SQL that Postgres refuses.
         PostgresUnavailable: nothing answers at that address.
+        PostgresBusy: somebody was at work all the time; see ``begin_alone``.
     """
     files = objects.ObjectFiles(folder)
     engine = create_engine(make_url(dsn).set(drivername="postgresql+psycopg"), poolclass=NullPool)
@@ -61,7 +64,7 @@ def upgrade(
             config = _alembic(folder, connection)
             is_current = _tables_are_current(connection, ScriptDirectory.from_config(config))
             if not (is_current and files.are_current(cursor)):
-                objects.drop_all(cursor)
+                begin_alone(cursor, objects.drop_all)
                 command.upgrade(config, "head")
                 files.create_all(cursor)
                 cursor.execute((DATABASE / "backup_grants.sql").read_bytes())
