@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
-from importlib import import_module
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from bitbucket_compliance.core.own_session import require_own_session
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 from bitbucket_compliance.pipeline import extract
 from bitbucket_compliance.pipeline.gate import gate as gates
+from bitbucket_compliance.pipeline.gate.validation import load_library
 from bitbucket_compliance.pipeline.judge import judge as judging
 from bitbucket_compliance.pipeline.publish import publish as publishing
 from bitbucket_compliance.pipeline.run import lifecycle
@@ -154,7 +154,7 @@ def answer_at_once(workspace: str, run_id: str) -> dict[str, Any]:
     For a run of a few repositories, most of whose time Airflow would take between the steps. Tried again, or after a
     wait, it goes through all of them: each knows what it has done already.
     """
-    with _imported_meanwhile("great_expectations"):
+    with _library_of_the_gates_loaded_meanwhile():
         preflight(workspace, run_id)
         list_workspace(workspace, run_id)
         for chunk in plan_reading(workspace, run_id):
@@ -168,14 +168,14 @@ def answer_at_once(workspace: str, run_id: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _imported_meanwhile(module: str) -> Iterator[None]:
-    """Import what takes seconds while the steps wait for Bitbucket."""
-    importing = Thread(target=import_module, args=(module,), name=f"import {module}")
-    importing.start()
+def _library_of_the_gates_loaded_meanwhile() -> Iterator[None]:
+    """Load what takes seconds while the steps wait for Bitbucket."""
+    loading = Thread(target=load_library, name="load the library of the gates")
+    loading.start()
     try:
         yield
     finally:
-        importing.join()
+        loading.join()
 
 
 def _reading_step(
