@@ -8,7 +8,7 @@ from airflow.sdk import DAG, Asset, Param, chain, task, task_group
 from bitbucket_compliance.reporting.notifications.settings import Settings
 from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.tasks import callbacks, deadline
-from bitbucket_compliance.tasks.operators import ReadingOperator, StartRunOperator
+from bitbucket_compliance.tasks.operators import AnswerEventsOperator, ReadingOperator, StartRunOperator
 
 # Its events say in ``extra`` which workspace was published by which run, of which kind, with which counts.
 RESULTS = Asset("bitbucket_compliance_results", uri="x-compliance://compliance_postgres/compliance/current_results")
@@ -152,12 +152,20 @@ with DAG(
         asked_at="{{ dag_run.start_date.isoformat() }}",
         full_refresh="{{ params.full_refresh }}",
         incremental="{{ params.incremental }}",
+        at_once="answer_events",
         doc_md="Take the workspace's lease, validate the policy, open the run; skipped while another run is at work.",
+        **KEYS,
+    )
+    answered = AnswerEventsOperator(
+        task_id="answer_events",
+        outlets=[RESULTS],
+        doc_md="Events of a few repositories: every step from preflight to publish_results in this one task.",
         **KEYS,
     )
     # The run ends as this task does: a run whose other tasks were skipped by hand did not succeed.
     finished = finish_run(**KEYS).as_teardown(setups=started, on_failure_fail_dagrun=True)
     chain(started, extract(), stage(), gate(), security_tests(), publish(), finished)
+    chain(started, answered, finished)
 
     if Settings.from_environment().after_each_run:
 

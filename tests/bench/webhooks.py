@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from cryptography.fernet import Fernet
 from psycopg.rows import dict_row
@@ -72,9 +73,10 @@ def measure_singles(stack: Stack, count: int, goals: Goals) -> None:
     """Merges without an approval, one at a time."""
     rows = []
     for number in range(count):
-        before = stack.last_event()
+        before, spent = stack.last_event(), processor_seconds()
         stack.merge(number)
         rows.append(stack.answered_after(before))
+        rows[-1]["processor"] = processor_seconds() - spent
     total = [row["total"] for row in rows]
     print(f"\n{count} single merges: from delivery to published verdict")
     for name, what in (
@@ -83,10 +85,21 @@ def measure_singles(stack: Stack, count: int, goals: Goals) -> None:
         ("starting", "  Airflow: from the announcement to the first step of the run"),
         ("working", "  the run's own steps"),
         ("between", "  Airflow: between the steps"),
+        ("processor", "processor time of everything meanwhile"),
     ):
         values = [row[name] for row in rows]
         print(f"  {what:<62} median {statistics.median(values):5.1f} s, longest {max(values):5.1f} s")
     goals.add("median seconds from delivery to published verdict", statistics.median(total), MOST_SECONDS)
+
+
+def processor_seconds() -> float:
+    """Processor time of all that this process started and what that started, whatever has ended included."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def measure_burst(stack: Stack, deliveries: int, goals: Goals) -> None:
@@ -255,6 +268,10 @@ class Stack:
         while time.monotonic() < deadline:
             state = self._api("GET", f"/api/v2/dags/bitbucket_compliance/dagRuns/{made['dag_run_id']}")["state"]
             if state == "success":
+                if not self.query("SELECT 1 FROM integration.runs WHERE run_id = %s", (made["dag_run_id"],)):
+                    # The schedule's own run was at work, and this one skipped.
+                    time.sleep(5)
+                    self.whole_run(full_refresh=full_refresh)
                 return
             if state == "failed":
                 raise SystemExit(f"the whole run failed; see {self.url}")

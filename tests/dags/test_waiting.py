@@ -47,6 +47,9 @@ def test_a_task_that_may_not_ask_now_defers_and_goes_on_where_it_stopped(
     assert twice == {}
     assert set(statuses(pipeline, "repo-5").values()) == {"passing", "failing"}
     assert_the_asset_tells_what_was_published(pipeline, airflow_home)
+    with closing(sqlite3.connect(airflow_home / "airflow.db")) as metadata:
+        skipped = metadata.execute("SELECT task_id FROM task_instance WHERE state = 'skipped'").fetchall()
+    assert skipped == [("answer_events",)], "a whole run takes its steps one by one"
 
 
 def assert_the_asset_tells_what_was_published(pipeline: Pipeline, airflow_home: Path) -> None:

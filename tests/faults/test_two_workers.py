@@ -164,6 +164,8 @@ class World:
 def world(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A workspace that was judged, in which much has changed since."""
     state = small_state(4)
+    [workspace] = state.workspaces
+    newcomers = workspace.repositories.pop(), workspace.members.pop()
     with pytest.MonkeyPatch.context() as patch, SandboxServer(state) as server:
         for variable in ("COMPLIANCE_DATA_DOCS_URL", "COMPLIANCE_EVIDENCE_URL"):
             patch.delenv(variable, raising=False)
@@ -173,11 +175,10 @@ def world(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) 
             with made.case(postgres.uri(BASE), "before") as case:
                 case.runs.run("before")
                 made.quiet["before"] = published(case.dsn)
-            repositories = state.workspaces[0].repositories
-            repositories[0].restrictions = []
-            repositories[1].pull_requests = []
-            del repositories[3]
-            state.workspaces[0].members.pop()
+            workspace.repositories[0].restrictions = []
+            workspace.repositories[1].pull_requests = []
+            workspace.repositories.append(newcomers[0])
+            workspace.members.append(newcomers[1])
             with copied(postgres, "two_workers_quiet", BASE) as dsn, made.case(dsn, "quiet") as case:
                 for run in ("faulty", "next"):
                     case.runs.run(run)
@@ -203,17 +204,15 @@ def test_whatever_befalls_one_of_two_workers_readers_see_whole_states_and_the_ne
                 f"ALTER DATABASE two_workers_{name}"
                 f" SET idle_in_transaction_session_timeout = '{SILENT_IN_A_TRANSACTION}'"
             )
-        reader = Reader(dsn)
-        reader.start()
-        case.runs.run("faulty", stage, getattr(case, fault), gates=stage == "gate")
-        case.heal()
-        [row] = rows(dsn, "SELECT status, error FROM compliance.runs WHERE run_id = 'faulty'")
-        case.runs.run("next")
-        seen = reader.stop()
+        with Reader(dsn) as reader:
+            case.runs.run("faulty", stage, getattr(case, fault), gates=stage == "gate")
+            case.heal()
+            [row] = rows(dsn, "SELECT status, error FROM compliance.runs WHERE run_id = 'faulty'")
+            case.runs.run("next", gates=stage == "gate")
         assert row == ("published", None)
         assert published(dsn) == world.quiet["next"]
         assert reader.looks > 5
-        for state in seen:
+        for state in reader.seen:
             runs, newest = state.pop("runs"), state.pop("newest")
             assert runs == [newest]
             assert state == world.quiet[str(newest)]

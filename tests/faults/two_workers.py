@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import psycopg
 from psycopg import sql
@@ -98,7 +98,7 @@ class Runs:
         worker = self._workers[0]
         with _held_up(self._dsn, table) as release:
             worker.begin(*step)
-            release.wait_until_it_is_met()
+            release.wait_until_it_is_met(by=worker)
             with fault(worker) as will_answer:
                 release()
         return worker.answer() if will_answer else LOST
@@ -114,12 +114,13 @@ class _HeldUp:
     def __init__(self, connection: psycopg.Connection[Any], dsn: str, table: str) -> None:
         self._connection, self._dsn, self._table = connection, dsn, table
 
-    def wait_until_it_is_met(self) -> None:
-        """Until somebody wants to write the table."""
+    def wait_until_it_is_met(self, by: Worker) -> None:
+        """Until the worker wants to write the table."""
         wanted = "SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted"
         with psycopg.connect(self._dsn, autocommit=True) as watcher:
             deadline = time.monotonic() + PATIENCE
             while not watcher.execute(wanted, (self._table,)).fetchone():
+                assert not by.has_answered(), f"it never came to {self._table}: {by.answer()}"
                 assert time.monotonic() < deadline, f"nobody came to {self._table}"
                 time.sleep(0.02)
 
@@ -132,7 +133,8 @@ class _HeldUp:
 @contextmanager
 def _held_up(dsn: str, table: str) -> Iterator[_HeldUp]:
     """Whoever writes the table waits; whoever reads it doesn't."""
-    connection = psycopg.connect(dsn)
+    # However long the worker takes to come here.
+    connection = psycopg.connect(dsn, options="-c idle_in_transaction_session_timeout=0")
     lock = sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.Identifier(*table.split(".")))
     try:
         connection.execute(lock)
@@ -210,11 +212,13 @@ class Reader(threading.Thread):
                         self.seen.append(state)
             self._over.wait(0.1)
 
-    def stop(self) -> list[dict[str, Any]]:
-        """What it has seen."""
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self.join(30)
-        return self.seen
 
 
 # -------------------------------------------------------------------------------------------------- the network

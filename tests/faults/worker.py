@@ -84,6 +84,10 @@ class Worker:
         answer: Answer = self._steps.recv()
         return answer
 
+    def has_answered(self) -> bool:
+        """Whether the step that it was handed last has ended."""
+        return self._steps.poll(0)
+
     def do(self, call: str, *arguments: object, **named: object) -> Answer:
         """Hand it a step and wait for its end."""
         self.begin(call, *arguments, **named)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -107,6 +108,41 @@ def test_only_the_repository_that_an_event_names_is_read_and_judged(pipeline: Pi
         "user_workspace_permission",
     ]
     assert run["quality"] in ("passed", "passed_with_warnings")
+
+
+@pytest.mark.parametrize(("touched", "is_small"), [(10, True), (11, False)])
+def test_a_run_for_events_about_few_repositories_is_one_task(
+    pipeline: Pipeline, acme: SandboxServer, touched: int, is_small: bool
+) -> None:
+    for number in range(touched):
+        for _ in range(2):
+            announce(pipeline, f"{{repository-{number}}}")
+    assert tasks.start_run(ACME, "events", full_refresh=False, incremental=True) is is_small
+    tasks.finish_run(ACME, "events")
+    assert tasks.start_run(ACME, "whole", full_refresh=False) is False
+    pipeline.release(ACME)
+
+
+@pytest.mark.slow
+def test_the_one_task_of_such_a_run_that_broke_off_goes_on_where_it_stopped(
+    pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme.state.repository("repo-0").restrictions = []
+    announce(pipeline, uuid(acme, "repo-0"))
+    begin("events")
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "publish", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            tasks.answer_at_once(ACME, "events")
+    spent = Counter((record.endpoint, record.slug) for record in acme.state.requests if record.slug)
+    assert waiting(pipeline) == 1 and spent
+    told = tasks.answer_at_once(ACME, "events")
+    tasks.finish_run(ACME, "events")
+    assert Counter((record.endpoint, record.slug) for record in acme.state.requests if record.slug) == spent
+    assert (told["kind"], waiting(pipeline)) == ("events", 0)
+    assert statuses(pipeline, "repo-0")["branch_protection_enforced"] == "failing"
+    steps = pipeline.query("SELECT step FROM integration.run_steps WHERE run_id = 'events'")
+    assert {row["step"] for row in steps} >= {"read_repositories 0", "gate results", "publish"}
 
 
 def test_many_events_on_one_repository_are_one_reading(pipeline: Pipeline, acme: SandboxServer) -> None:

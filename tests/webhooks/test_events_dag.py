@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,11 @@ def test_a_run_of_the_compliance_dag_answers_an_event_and_one_without_any_is_ski
     newest = pipeline.query("SELECT kind, events, status, quality FROM compliance.runs ORDER BY started_at DESC")[0]
     assert (newest["kind"], newest["events"], newest["status"]) == ("events", 1, "published")
     assert newest["quality"] is not None
+    with closing(sqlite3.connect(airflow_home / "airflow.db")) as metadata:
+        done = metadata.execute("SELECT task_id FROM task_instance WHERE state = 'success'").fetchall()
+        told = metadata.execute("SELECT extra FROM asset_event WHERE extra LIKE '%\"kind\"%'").fetchall()
+    assert {task for (task,) in done} == {"start_run", "answer_events", "finish_run"}, "one task does it all"
+    assert [json.loads(extra)["kind"] for (extra,) in told] == ["events"]
 
     skipped = airflow_run.run_dags([job], connections, airflow_home, log_file)
     assert not skipped.succeeded

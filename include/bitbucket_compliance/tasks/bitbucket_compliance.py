@@ -1,10 +1,11 @@
 """The bodies of the tasks of the DAG bitbucket_compliance, one function a task."""
 
 import logging
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from threading import Thread
 from typing import Any, TypeVar
 
 import psycopg
@@ -17,6 +18,7 @@ from bitbucket_compliance.core.own_session import require_own_session
 from bitbucket_compliance.core.postgres_address import PostgresAddress
 from bitbucket_compliance.pipeline import extract
 from bitbucket_compliance.pipeline.gate import gate as gates
+from bitbucket_compliance.pipeline.gate.validation import load_library
 from bitbucket_compliance.pipeline.judge import judge as judging
 from bitbucket_compliance.pipeline.publish import publish as publishing
 from bitbucket_compliance.pipeline.run import lifecycle
@@ -25,6 +27,7 @@ from bitbucket_compliance.pipeline.run.lease import Airflow
 from bitbucket_compliance.pipeline.run.run import Run
 from bitbucket_compliance.pipeline.run.task_frame import task_frame
 from bitbucket_compliance.pipeline.stage import stage as staging
+from bitbucket_compliance.security_tests import CATALOGUE
 from bitbucket_compliance.tasks import lineage, metrics
 from bitbucket_compliance.tasks.connected import connection_of
 from bitbucket_compliance.tasks.frame import bitbucket_client, fail_without_retry, skip_where_not_needed
@@ -42,10 +45,10 @@ def start_run(
     incremental: bool = False,
     asked_at: datetime | None = None,
     airflow: Airflow | None = None,
-) -> None:
+) -> bool:
     """Open the run; see ``bitbucket_compliance.pipeline.run.lifecycle.start_run``."""
     with fail_without_retry():
-        lifecycle.start_run(
+        return lifecycle.start_run(
             workspace, run_id, full_refresh=full_refresh, incremental=incremental, asked_at=asked_at, airflow=airflow
         )
 
@@ -143,6 +146,36 @@ def judge(workspace: str, run_id: str, test_id: str) -> None:
 def publish(workspace: str, run_id: str) -> dict[str, Any]:
     """Publish the run; returns what the event of the asset carries, see ``publishing.Publication``."""
     return asdict(_step("publish", workspace, run_id, publishing.publish))
+
+
+def answer_at_once(workspace: str, run_id: str) -> dict[str, Any]:
+    """Every step from preflight to publish, one after the other in this process; returns what ``publish`` does.
+
+    For a run of a few repositories, most of whose time Airflow would take between the steps. Tried again, or after a
+    wait, it goes through all of them: each knows what it has done already.
+    """
+    with _library_of_the_gates_loaded_meanwhile():
+        preflight(workspace, run_id)
+        list_workspace(workspace, run_id)
+        for chunk in plan_reading(workspace, run_id):
+            read_chunk(workspace, run_id, chunk)
+        stage(workspace, run_id)
+    gate(workspace, run_id, "staging")
+    for test in CATALOGUE:
+        judge(workspace, run_id, test.test_id)
+    gate(workspace, run_id, "results")
+    return publish(workspace, run_id)
+
+
+@contextmanager
+def _library_of_the_gates_loaded_meanwhile() -> Iterator[None]:
+    """Load what takes seconds while the steps wait for Bitbucket."""
+    loading = Thread(target=load_library, name="load the library of the gates")
+    loading.start()
+    try:
+        yield
+    finally:
+        loading.join()
 
 
 def _reading_step(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from airflow.providers.standard.utils.skipmixin import SkipMixin
 from airflow.sdk import BaseOperator
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,11 @@ class _WaitingOperator(BaseOperator):
             )
 
 
-class StartRunOperator(_WaitingOperator):
+class StartRunOperator(_WaitingOperator, SkipMixin):
     """Opens a run, or skips it where another run of the workspace is at work or there is nothing to do.
+
+    Of the tasks behind it either the one that does all steps goes on, where events are about few repositories, or all
+    others; those that end the run do in any case.
 
     Where a run that no scheduler stands behind was at work a moment ago and may have been interrupted, it comes back
     when that shows.
@@ -68,14 +72,22 @@ class StartRunOperator(_WaitingOperator):
         asked_at: when the run was asked for, in ISO 8601.
         full_refresh: "True" reads every repository again.
         incremental: "True" reads what webhooks announced, and nothing else.
+        at_once: id of the task that does all steps.
     """
 
     template_fields: Sequence[str] = ("workspace", "run", "asked_at", "full_refresh", "incremental")
 
     def __init__(
-        self, *, asked_at: str, full_refresh: str = "False", incremental: str = "False", **kwargs: Any
+        self,
+        *,
+        asked_at: str,
+        at_once: str,
+        full_refresh: str = "False",
+        incremental: str = "False",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.at_once = at_once
         self.asked_at = asked_at
         self.full_refresh = full_refresh
         self.incremental = incremental
@@ -89,7 +101,7 @@ class StartRunOperator(_WaitingOperator):
         from bitbucket_compliance.tasks.frame import skip_where_not_needed
 
         with skip_where_not_needed():
-            tasks.start_run(
+            is_small = tasks.start_run(
                 self.workspace,
                 self.run,
                 full_refresh=str(self.full_refresh) == "True",
@@ -97,6 +109,20 @@ class StartRunOperator(_WaitingOperator):
                 asked_at=datetime.fromisoformat(self.asked_at),
                 airflow=AirflowRuns(context["ti"]),
             )
+        behind = [task for task in self.get_flat_relatives(upstream=False) if not task.is_teardown]
+        self.skip(context["ti"], [task for task in behind if (task.task_id == self.at_once) is not is_small])
+
+
+class AnswerEventsOperator(_WaitingOperator):
+    """All steps of a run for events of few repositories; what its asset's event carries is ``publish``'s."""
+
+    def step(self, context: Any) -> None:
+        """See ``bitbucket_compliance.tasks.bitbucket_compliance.answer_at_once``."""
+        from bitbucket_compliance.tasks import bitbucket_compliance as tasks
+
+        told = tasks.answer_at_once(self.workspace, self.run)
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = told
 
 
 class ReadingOperator(_WaitingOperator):

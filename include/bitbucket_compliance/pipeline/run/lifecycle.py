@@ -30,7 +30,7 @@ def start_run(
     incremental: bool = False,
     asked_at: datetime | None = None,
     airflow: Airflow | None = None,
-) -> None:
+) -> bool:
     """Take the workspace's lease, validate the policy and open the run's row.
 
     Args:
@@ -38,6 +38,9 @@ def start_run(
             too where the policy is another than that of the last published run.
         asked_at: when the run was first asked for; None: now.
         airflow: knows which runs have ended; None: what their tasks show has to do.
+
+    Returns:
+        Whether the run answers events about few repositories, so that one task may do all of it.
 
     Raises:
         WorkspaceUnknown: the parameter is no workspace slug and no uuid.
@@ -48,6 +51,7 @@ def start_run(
         WaitForOtherRun: another run may have been interrupted a moment ago; come back to see.
     """
     plain_workspace(workspace)
+    is_small = False
     connection = connect()
     with postgres_errors(), connection:
         workspace = kept_as(connection, workspace)
@@ -57,7 +61,7 @@ def start_run(
         for told in contradictions(policy):
             log.warning("policy of workspace %s: %s", workspace, told)
         if incremental:
-            require_events(connection, workspace, run_id)
+            is_small = require_events(connection, workspace, run_id)
             take_lease_at_once(connection, workspace, run_id, airflow)
         else:
             take_lease(connection, workspace, run_id, asked_at or datetime.now(UTC), airflow=airflow)
@@ -72,6 +76,7 @@ def start_run(
         run_sql(connection, "pipeline/run/end_interrupted.sql", keys)
         run_sql(connection, "pipeline/run/open_run.sql", keys)
     log.info("run %s of workspace %s under policy %s", run_id, workspace, policy.version)
+    return is_small
 
 
 def finish_run(workspace: str, run_id: str) -> str | None:

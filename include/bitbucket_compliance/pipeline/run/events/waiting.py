@@ -6,11 +6,18 @@ from bitbucket_compliance.core.errors import RunNotNeeded
 # Seconds for which events wait that no request is left for, or that no run can answer yet.
 DEFERRED = 900.0
 
+# Repositories whose events one task answers alone: reading and judging them takes less time than Airflow takes from one
+# task to the next.
+FEW = 10
+
 _SQL = "pipeline/run/events"
 
 
-def require_events(connection: Connection, workspace: str, run_id: str) -> None:
+def require_events(connection: Connection, workspace: str, run_id: str) -> bool:
     """Go on only where events wait and their workspace was judged before.
+
+    Returns:
+        Whether they are about few repositories.
 
     Raises:
         RunNotNeeded: no event waits, or no whole run was published before.
@@ -22,6 +29,7 @@ def require_events(connection: Connection, workspace: str, run_id: str) -> None:
         defer_events(connection, workspace, run_id)
         connection.commit()
         raise RunNotNeeded(f"workspace {workspace} was never judged yet: its first whole run answers the events too")
+    return int(row["repositories"]) <= FEW
 
 
 def defer_events(connection: Connection, workspace: str, run_id: str) -> None:
