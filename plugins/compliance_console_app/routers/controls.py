@@ -71,7 +71,7 @@ def controls(
         controls=_found(connection, selection.name, chosen, period),
         states=STATES,
         may_package=may_package,
-        stand=history.stand(connection, selection.name, past) if past else None,
+        stand=history.stand(connection, selection.name, past.moment) if past else None,
     )
 
 

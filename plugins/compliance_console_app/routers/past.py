@@ -59,13 +59,13 @@ class PastPages:
     def inventory(self, what: str, words: str, number: int) -> Response:
         """Repositories or members."""
         listing = self._listing(what, {"search": words.strip()}, number)
-        found = history.inventory(self._connection, what, self._workspace, self._past, listing)
+        found = self._inventory(what, listing)
         return self._page("past_inventory.html", what=what, found=found, listing=listing.of(found))
 
     def one(self, what: str, key: str) -> Response:
         """One repository or member with every verdict on it."""
         kind = KINDS[what]
-        known = history.inventory(self._connection, what, self._workspace, self._past, self._listing(what, {}, 1), key)
+        known = self._inventory(what, self._listing(what, {}, 1), key)
         subject_id = known[0][f"{kind}_id"] if known else key
         found = self._all(subject_id=subject_id)
         own = [one for one in found if one["subject_id"] == subject_id]
@@ -80,7 +80,9 @@ class PastPages:
             found = self._all(**chosen)
             columns = [column for column in (found[0] if found else {}) if column not in ("total", "display_order")]
             return csv_answer(f"{name}-as-of-{self._past.day}", self._workspace, found, columns)
-        found = history.results(self._connection, self._workspace, self._past, **{**chosen, **listing.parameters})
+        found = history.results(
+            self._connection, self._workspace, self._past.moment, **{**chosen, **listing.parameters}
+        )
         return self._page(
             "past_results.html",
             found=found,
@@ -91,11 +93,15 @@ class PastPages:
             severities=SEVERITIES,
         )
 
+    def _inventory(self, what: str, listing: Listing, key: str = "") -> list[dict[str, Any]]:
+        asked = {"words": listing.chosen.get("search", ""), **listing.parameters, "key": key}
+        return history.inventory(self._connection, what, self._workspace, self._past.moment, asked)
+
     def _tests(self) -> list[dict[str, Any]]:
-        return history.tests(self._connection, self._workspace, self._past)
+        return history.tests(self._connection, self._workspace, self._past.moment)
 
     def _all(self, **asked: Any) -> list[dict[str, Any]]:
-        return history.results(self._connection, self._workspace, self._past, **asked)
+        return history.results(self._connection, self._workspace, self._past.moment, **asked)
 
     def _listing(self, path: str, chosen: dict[str, str], number: int) -> Listing:
         return Listing(path, {**chosen, PARAMETER: str(self._past.day)}, number=number)
@@ -104,5 +110,5 @@ class PastPages:
         return HTTPException(404, detail=f"as of {self._past.day} {what} in this workspace")
 
     def _page(self, template: str, /, **values: Any) -> Response:
-        stand = history.stand(self._connection, self._workspace, self._past)
+        stand = history.stand(self._connection, self._workspace, self._past.moment)
         return page(self._request, self._person, template, stand=stand, **values)
