@@ -223,7 +223,7 @@ verify: setup ## whether everything that was published and decided is as it was 
 grant-auditor: setup ## let a database login read a workspace, or list who may: [LOGIN=name] [WORKSPACE=slug] [FROM=2026-01-01] [TO=2026-06-30] [REVOKE=yes]
 	@$(LOCAL) grant-auditor
 
-audit: setup ## write what an auditor signs off from, with a program that checks it: WORKSPACE=slug FROM=2026-01-01 TO=2026-06-30 [SEED=text] [FRAMEWORK=name] [FREQUENCY=daily|weekly|monthly] [PEOPLE=1] [READ_SAMPLES=1] [OUT=folder]
+audit: setup ## write what an auditor signs off from, with a program that checks it: WORKSPACE=slug FROM=2026-01-01 TO=2026-06-30 [SEED=text] [FRAMEWORK=name] [PEOPLE=1] [FREQUENCY=daily|weekly|monthly] [READ_SAMPLES=1] [OUT=folder]
 	@$(LOCAL) audit
 
 explain: setup ## why a verdict is what it is: TEST=peer_review_required SUBJECT=name [AT=2026-03-31] [WORKSPACE=slug]

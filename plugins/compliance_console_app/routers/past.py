@@ -59,15 +59,13 @@ class PastPages:
     def inventory(self, what: str, words: str, number: int) -> Response:
         """Repositories or members."""
         listing = self._listing(what, {"search": words.strip()}, number)
-        found = history.inventory(
-            self._connection, what, self._workspace, self._past.moment, words=words.strip(), **listing.parameters
-        )
+        found = self._inventory(what, listing)
         return self._page("past_inventory.html", what=what, found=found, listing=listing.of(found))
 
     def one(self, what: str, key: str) -> Response:
         """One repository or member with every verdict on it."""
         kind = KINDS[what]
-        known = history.inventory(self._connection, what, self._workspace, self._past.moment, key=key)
+        known = self._inventory(what, self._listing(what, {}, 1), key)
         subject_id = known[0][f"{kind}_id"] if known else key
         found = self._all(subject_id=subject_id)
         own = [one for one in found if one["subject_id"] == subject_id]
@@ -94,6 +92,10 @@ class PastPages:
             statuses=STATUSES,
             severities=SEVERITIES,
         )
+
+    def _inventory(self, what: str, listing: Listing, key: str = "") -> list[dict[str, Any]]:
+        asked = {"words": listing.chosen.get("search", ""), **listing.parameters, "key": key}
+        return history.inventory(self._connection, what, self._workspace, self._past.moment, asked)
 
     def _tests(self) -> list[dict[str, Any]]:
         return history.tests(self._connection, self._workspace, self._past.moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +27,7 @@ def results(connection: Connection, workspace: str, moment: datetime, **asked: A
 
 
 def inventory(
-    connection: Connection, what: str, workspace: str, moment: datetime, **asked: Any
+    connection: Connection, what: str, workspace: str, moment: datetime, asked: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """``repositories`` or ``members`` of that day; ``asked`` as ``sql/past/<what>.sql`` has it."""
-    return rows(connection, f"past/{what}", {**_ALL, "key": "", **asked, "workspace": workspace, "as_of": moment})
+    return rows(connection, f"past/{what}", {**asked, "workspace": workspace, "as_of": moment})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -115,18 +116,18 @@ def test_the_sample_says_whether_the_approval_came_before_the_last_change(
 def test_what_cannot_be_read_is_not_known_and_says_why(world: World, tmp_path: Path) -> None:
     world.server.state.add_fault("pull_request_activity", status=403, remaining=1)
     world.server.state.add_fault("commit_statuses", status=404, remaining=1)
+    key = world.server.state.repository("repo-0").uuid
+    first, *_, longest = sorted(world.pulls, key=lambda n: hashlib.sha256(f"seed:{key}#{n}".encode()).hexdigest())
     # Of a long activity the newest hundred entries are read.
-    newest = max(world.pulls)
-    world.pulls[newest].comments = [world.pulls[newest].updated_on + timedelta(minutes=n + 1) for n in range(130)]
-    counted = world.server.state.count("pull_request_activity")
-    folder, sample = world.packaged(tmp_path)
-    assert world.server.state.count("pull_request_activity") - counted == 4
-    first = next(iter(sample.values()))
-    assert first["approved_before_last_change"] == "not known" and "its activity: " in first["not_known_because"]
-    assert "builds of the commit that merged it: " in first["not_known_because"] and first["statuses"] == ""
-    if int(first["pull_request_id"]) != newest:
-        assert sample[newest]["approved_before_last_change"] == "not known"
-        assert "does not say when it was merged" in sample[newest]["not_known_because"]
+    merged = world.pulls[longest].updated_on
+    world.pulls[longest].comments = [merged + timedelta(minutes=n + 1) for n in range(130)]
+    folder, sample = world.packaged(tmp_path, seed="seed")
+    assert world.server.state.count("pull_request_activity") == 4
+    unread = sample[first]
+    assert unread["approved_before_last_change"] == "not known" and "its activity: " in unread["not_known_because"]
+    assert "builds of the commit that merged it: " in unread["not_known_because"] and unread["statuses"] == ""
+    assert sample[longest]["approved_before_last_change"] == "not known"
+    assert "does not say when it was merged" in sample[longest]["not_known_because"]
     assert verify(folder)[0] == 0, verify(folder)[1]
 
 
