@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse
 from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app.database import Connection, Database, rows
-from compliance_console_app.permissions import Reader
+from compliance_console_app.permissions import MayDecide, Reader
 from compliance_console_app.services import connect_steps, connections
 from compliance_console_app.services.connect_steps import Step
 from compliance_console_app.services.frame import Frame
@@ -24,7 +24,9 @@ CHANGES_SHOWN = 20
 
 
 @router.get("/")
-def overview(request: Request, person: Reader, connection: Database, selection: Selected) -> HTMLResponse:
+def overview(
+    request: Request, person: Reader, connection: Database, selection: Selected, may_decide: MayDecide
+) -> HTMLResponse:
     """The first page."""
     asked = {"workspace": selection.name}
     tests = rows(connection, "overview/tests", asked)
@@ -44,6 +46,7 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
         first_steps=first_steps(connection, selection.name) if tests else [],
         steps=[] if tests else _steps(connection),
         all_tests=len(CATALOGUE),
+        may_decide=may_decide,
         changes=rows(connection, "overview/changes", {**asked, "limit": CHANGES_SHOWN}),
         undecided=rows(connection, "overview/undecided", asked),
         sync=next(iter(connections.last_syncs(connection, (selection.name,))), None),
