@@ -170,6 +170,7 @@ def steps(page: Response) -> str:
 
 def test_the_steps_lead_from_the_consumer_to_the_checklist_and_back_to_the_grant(
     ann: Console,
+    open_console: OpenConsole,
     sandbox: SandboxServer,
     pipeline: Pipeline,
     connection: Callable[..., None],
@@ -210,6 +211,10 @@ def test_the_steps_lead_from_the_consumer_to_the_checklist_and_back_to_the_grant
     connection()
     assert steps(published := ann.get("/integrations")) == "ddddN"
     assert "Upload a roster" in published.text and "Start it again" not in published.text
+    assert ">Upload</a>" in published.text and ">Upload</a>" in ann.get("/").text
+    for path in ("/integrations", "/"):
+        seen = open_console("viewer").get(path).text
+        assert "Upload a roster" in seen and ">Upload</a>" not in seen, path
     ann.submit("/integrations/disconnect", {"confirmed": "yes"})
     assert steps(ann.get("/integrations")) == "dNldl"
 

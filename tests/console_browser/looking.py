@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass, field
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.console_browser.world import Airflow
 
-PATIENCE = 30_000  # ms: two cores run Airflow and a browser
+PATIENCE = 60_000  # ms: two cores run Airflow and a browser
 PAGES = {
     "overview": "",
     "findings": "findings",
@@ -51,6 +51,7 @@ class Visitor:
         )
         self.page = self._context.new_page()
         self.page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
         self.page.on("request", lambda request: self._note(request.url))
         self.page.on("console", lambda line: self._heard(line.type, line.text))
 

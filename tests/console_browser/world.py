@@ -26,7 +26,7 @@ from local.postgres import EmbeddedPostgres
 
 CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-START_SECONDS = 300
+START_SECONDS = 600
 PARTS = ("metadatabase", "scheduler", "dag_processor")
 DAGS = ("bitbucket_compliance", "registry_import")
 

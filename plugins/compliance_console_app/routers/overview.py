@@ -8,7 +8,7 @@ from starlette.responses import Response
 from bitbucket_compliance.core.bitbucket import connection_ids
 from bitbucket_compliance.security_tests import CATALOGUE
 from compliance_console_app.database import Connection, Database, row, rows
-from compliance_console_app.permissions import Reader
+from compliance_console_app.permissions import MayDecide, Reader
 from compliance_console_app.routers.past import PastPages
 from compliance_console_app.services import connect_steps, connections
 from compliance_console_app.services.connect_steps import Step
@@ -26,7 +26,14 @@ CHANGES_SHOWN = 20
 
 
 @router.get("/")
-def overview(request: Request, person: Reader, connection: Database, selection: Selected, past: AsOf) -> Response:
+def overview(
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    past: AsOf,
+    may_decide: MayDecide,
+) -> Response:
     """The first page."""
     if past:
         return PastPages(request, person, connection, selection, past).overview("Overview")
@@ -50,6 +57,7 @@ def overview(request: Request, person: Reader, connection: Database, selection: 
         first_steps=first_steps(connection, selection.name) if tests else [],
         steps=[] if tests else _steps(connection),
         all_tests=len(CATALOGUE),
+        may_decide=may_decide,
         changes=rows(connection, "overview/changes", news) if published["newest"] else [],
         undecided=rows(connection, "overview/undecided", asked),
         sync=next(iter(connections.last_syncs(connection, (selection.name,))), None),
