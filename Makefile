@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-registry test-reporting test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -15,6 +15,8 @@ PYTEST = $(PYTHON_BIN) -m pytest --numprocesses $(WORKERS) --dist worksteal
 OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults sequences dashboards/browser console_browser security/live)
 OF_PAGES := tests/console
 OF_DAGS := tests/dags tests/commands
+OF_REPORTING := $(addprefix tests/,reporting explain contract dashboards database)
+OF_REGISTRY := tests/registry tests/sandbox
 SQL_LINTED := .local/sql-linted
 REPORTING := include/bitbucket_compliance/reporting
 EXPORTS := $(REPORTING)/exports
@@ -104,11 +106,17 @@ check-units:
 	@$(PYTHON_BIN) -m pytest -q --numprocesses 2 --dist worksteal $(OF_MAKE_TEST) -m "not database and not slow"
 
 test: check ## set-up, check, and every test that the targets below don't name
-	@$(PYTEST) $(OF_MAKE_TEST) $(addprefix --ignore=,$(OF_PAGES) $(OF_DAGS)) $(addprefix --ignore=tests/,local documents security) \
-		-m "database or slow"
+	@$(PYTEST) $(OF_MAKE_TEST) $(addprefix --ignore=,$(OF_PAGES) $(OF_DAGS) $(OF_REGISTRY) $(OF_REPORTING)) \
+		$(addprefix --ignore=tests/,local documents security) -m "database or slow"
 
 test-pages: setup ## the console, page by page, over HTTP against a database
 	@$(PYTEST) $(OF_PAGES) -m "database or slow"
+
+test-registry: setup ## what people declare and hand in: imports, evidence, exceptions; and the sandbox
+	@$(PYTEST) $(OF_REGISTRY) -m "database or slow"
+
+test-reporting: setup ## what others read: views, exports, audit packages, notifications, explain; and the upgrade of the schema
+	@$(PYTEST) $(OF_REPORTING) --ignore=tests/dashboards/browser -m "database or slow"
 
 test-dags: setup ## DAGs in a real Airflow, and the operators' commands
 	@$(PYTEST) $(OF_DAGS) -m "database or slow"
