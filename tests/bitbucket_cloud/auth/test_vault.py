@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -274,6 +275,36 @@ def test_after_a_rotation_the_new_key_alone_reads_and_the_old_one_does_not(
     with pytest.raises(errors.ConfigurationError, match=f"none of the keys in {KEY_VARIABLE}"):
         auth_for(settings_for(sandbox.url, "one"), dsn).token()
     assert events(dsn, "one") == ["connected", "rotated"]
+
+
+def test_keys_are_rotated_while_runs_refresh_their_tokens_and_none_of_them_fails(
+    sandbox: SandboxServer, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(sandbox, dsn)
+    workers = []
+    # As workers are restarted one by one: each of them reads what the other one writes.
+    for keys in (f"{KEY},{OTHER_KEY}", f"{OTHER_KEY},{KEY}"):
+        monkeypatch.setenv(KEY_VARIABLE, keys)
+        workers.append(auth_for(settings_for(sandbox.url), dsn))
+
+    def refresh(number: int) -> str:
+        for _ in range(12):
+            assert workers[number].renew(workers[number].token())
+        return workers[number].token()
+
+    both = TokenEncryption(f"{OTHER_KEY},{KEY}", CONFIGURATION)
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(refresh, number) for number in (0, 1)]
+        while not all(run.done() for run in running):
+            assert rotate_keys(database_at(dsn), both, None) == Rotated(1, 0)
+        assert all(run.result() for run in running)
+    # The last one with the old key first is gone: once more, and the old key can go.
+    assert workers[1].renew(workers[1].token())
+    rotate_keys(database_at(dsn), both, None)
+    monkeypatch.setenv(KEY_VARIABLE, OTHER_KEY)
+    assert auth_for(settings_for(sandbox.url), dsn).token() == workers[1].token()
+    assert sandbox.state.reused_refresh_tokens == 0
+    assert status(dsn) == ("connected", None)
 
 
 def test_a_rotation_without_the_old_key_changes_nothing(sandbox: SandboxServer, dsn: str) -> None:
