@@ -51,6 +51,7 @@ OTHERWISE = {
     "GET /imports/new": "decide",
     "GET /members/print": "decide",
     "GET /members/review.csv": "decide",
+    "GET /policies/change": "decide",
     "GET /integrations/callback": "connect",
     "GET /integrations/disconnect": "connect",
     "GET /integrations/purge": "connect",
