@@ -176,8 +176,19 @@ def review_access(visitor: Visitor) -> str:
 
 
 def take_along(visitor: Visitor) -> dict[str, bytes]:
-    """What an auditor takes along from Controls, by the beginning of its name: the controls as they stand now."""
+    """What an auditor takes along from Controls: the controls as they stand now, and the audit package of today."""
     page = visitor.open("controls")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download as CSV").click()
-    return {download.value.suggested_filename.split("-")[0]: download.value.path().read_bytes()}
+    controls = download.value.path().read_bytes()
+    today = datetime.now(UTC).date().isoformat()
+    page.get_by_label("First day").fill(today)
+    page.get_by_label("Last day").fill(today)
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="Make an audit package").click()
+    page.get_by_label("Name people").check()
+    page.get_by_role("button", name="Make an audit package").click()
+    expect(page.locator("#progress[data-over=yes]")).to_be_visible(timeout=PATIENCE)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download", exact=True).click()
+    return {"controls": controls, "package": download.value.path().read_bytes()}

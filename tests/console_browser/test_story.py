@@ -1,14 +1,20 @@
 """The console's whole story in a browser, against real Airflow, Postgres and the sandbox, then every page by axe.
 
 An owner connects a workspace step by step, declares what only people know, and reviews access; a second person accepts
-evidence and a risk; the control shows what came of it; the owner disconnects. The tests below look at what it left.
+evidence and a risk; the control shows what came of it, and the audit package is downloaded; the owner disconnects. The
+tests below look at what it left.
 """
 
 from __future__ import annotations
 
+import io
 import re
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -98,6 +104,7 @@ def story(visitor: Enter, airflow: Airflow) -> Story:
     owner.open("controls")
     seen.controls = owner.cells("controls")
     seen.taken = steps.take_along(owner)
+    seen.serious += owner.serious()
 
     owner.open("integrations/disconnect")
     seen.serious += owner.serious()
@@ -165,6 +172,17 @@ def test_the_review_of_access_is_signed_off(story: Story) -> None:
 def test_the_controls_say_what_came_of_it(story: Story) -> None:
     assert "operated with exceptions" in {row[1] for row in story.controls}
     assert b"operated with exceptions" in story.taken["controls"]
+
+
+def test_the_audit_package_that_was_downloaded_is_checked_offline(story: Story, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(story.taken["package"])) as package:
+        package.extractall(tmp_path)
+    [program] = tmp_path.rglob("verify.py")
+    checked = subprocess.run([sys.executable, "-I", str(program)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert checked.stdout.splitlines()[-1] == "all fits"
+    [page] = tmp_path.rglob("index.html")
+    assert steps.WORKSPACE in page.read_text()
 
 
 def test_disconnecting_leaves_no_token_and_keeps_what_was_published(

@@ -28,7 +28,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 START_SECONDS = 600
 PARTS = ("metadatabase", "scheduler", "dag_processor")
-DAGS = ("bitbucket_compliance", "registry_import")
+DAGS = ("bitbucket_compliance", "registry_import", "audit_package")
 
 
 class NoBrowser(RuntimeError):
@@ -147,7 +147,10 @@ def airflow_in(
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.console_browser.up", str(folder), grant],
             cwd=env.ROOT,
-            env=clean | settings | {"PYTHONPATH": env.PYTHONPATH},
+            env=clean
+            | {"COMPLIANCE_EXPORT_TARGET": str(folder / "exports")}
+            | settings
+            | {"PYTHONPATH": env.PYTHONPATH},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
