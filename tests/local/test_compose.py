@@ -137,13 +137,14 @@ def test_what_is_written_lies_in_memory_or_in_a_volume_of_the_services_that_use_
     used = {name: sorted(map(str, service.get("volumes", []))) for name, service in SERVICES.items()}
     assert used["airflow-api-server"] == [
         "${IMPORT_FOLDER:-./imports}:/opt/pipeline/imports:ro",
-        "airflow-exports:/opt/airflow/exports:ro",
+        "airflow-exports:/opt/airflow/exports",
         "airflow-logs:/opt/airflow/logs:ro",
         "data-docs:/opt/airflow/data_docs:ro",
         "evidence:/opt/airflow/evidence",
     ]
     assert used["airflow-dag-processor"] == used["airflow-triggerer"] == ["airflow-logs:/opt/airflow/logs"]
     assert [name for name, volumes in used.items() if "airflow-exports:/opt/airflow/exports" in volumes] == [
+        "airflow-api-server",
         "airflow-scheduler",
         "airflow-worker",
     ]
