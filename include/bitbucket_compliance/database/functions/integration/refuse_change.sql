@@ -68,3 +68,12 @@ $guard$;
 CREATE TRIGGER bodies_are_never_changed
 BEFORE UPDATE OF workspace, resource, object_key, repository_id, body_hash, body, first_fetched_at ON landing.objects
 FOR EACH STATEMENT EXECUTE FUNCTION integration.refuse_change();
+
+-- Of these, retention deletes what is old, and nobody anything else.
+CREATE TRIGGER what_happened_is_kept BEFORE DELETE ON integration.connection_events FOR EACH ROW
+WHEN (old.event NOT IN ('refresh_started', 'refreshed') OR old.at > clock_timestamp() - interval '30 days')
+EXECUTE FUNCTION integration.refuse_change();
+
+CREATE TRIGGER what_was_told_is_kept BEFORE DELETE ON integration.notifications_sent FOR EACH ROW
+WHEN (old.noted_at > clock_timestamp() - interval '400 days')
+EXECUTE FUNCTION integration.refuse_change();
