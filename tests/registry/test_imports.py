@@ -134,6 +134,14 @@ def test_a_good_roster_is_taken_whole(take: Take, connection: Database) -> None:
     assert "3" in said
 
 
+def test_no_line_of_a_roster_of_these_days_is_deleted_not_even_by_its_owner(take: Take, connection: Database) -> None:
+    take("roster", f"{ROSTER}\na@x.io,Ada,active,,id-a\n")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="kept for 400 days"):
+        connection.execute("DELETE FROM registry.people")
+    connection.rollback()
+    assert len(roster(connection)) == 1
+
+
 def test_who_imported_which_file_when_is_kept(take: Take, connection: Database) -> None:
     take("roster", f"{ROSTER}\na@x.io,Ada,active,,\n")
     row = connection.execute("SELECT * FROM registry.imports").fetchone()
