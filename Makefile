@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-registry test-reporting test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-provider test-registry test-reporting test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -17,6 +17,9 @@ OF_PAGES := tests/console
 OF_DAGS := tests/dags tests/commands
 OF_REPORTING := $(addprefix tests/,reporting explain contract dashboards database)
 OF_REGISTRY := tests/registry tests/sandbox
+OF_PROVIDER := tests/bitbucket_cloud tests/bitbucket_webhooks
+OF_SEQUENCES := tests/sequences $(addprefix tests/pipeline/,test_history.py test_metamorphic.py test_retention.py) \
+	tests/security_tests/test_metamorphic.py
 SQL_LINTED := .local/sql-linted
 REPORTING := include/bitbucket_compliance/reporting
 EXPORTS := $(REPORTING)/exports
@@ -106,11 +109,14 @@ check-units:
 	@$(PYTHON_BIN) -m pytest -q --numprocesses 2 --dist worksteal $(OF_MAKE_TEST) -m "not database and not slow"
 
 test: check ## set-up, check, and every test that the targets below don't name
-	@$(PYTEST) $(OF_MAKE_TEST) $(addprefix --ignore=,$(OF_PAGES) $(OF_DAGS) $(OF_REGISTRY) $(OF_REPORTING)) \
+	@$(PYTEST) $(OF_MAKE_TEST) $(addprefix --ignore=,$(OF_PAGES) $(OF_DAGS) $(OF_REGISTRY) $(OF_REPORTING) $(OF_PROVIDER) $(OF_SEQUENCES)) \
 		$(addprefix --ignore=tests/,local documents security) -m "database or slow"
 
 test-pages: setup ## the console, page by page, over HTTP against a database
 	@$(PYTEST) $(OF_PAGES) -m "database or slow"
+
+test-provider: setup ## the Bitbucket provider: requests, tokens, limits, webhooks at Bitbucket
+	@$(PYTEST) $(OF_PROVIDER) -m "database or slow"
 
 test-registry: setup ## what people declare and hand in: imports, evidence, exceptions; and the sandbox
 	@$(PYTEST) $(OF_REGISTRY) -m "database or slow"
@@ -131,7 +137,7 @@ test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost to
 	@$(PYTEST) tests/faults
 
 test-sequences: setup ## properties over many runs: findings, deadlines, history and figures, whatever happens between them
-	@$(PYTEST) tests/sequences
+	@$(PYTEST) $(OF_SEQUENCES)
 
 test-security: setup ## attacks, each of which must fail: on the code, and over HTTP on a running Airflow with every kind of login
 	@$(PYTEST) --dist loadfile tests/security
