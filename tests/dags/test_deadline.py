@@ -23,7 +23,7 @@ def test_airflow_keeps_the_deadline_and_sees_no_new_version_of_the_dag_when_it_p
     for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-m", "airflow", "dags", "reserialize"],
-            env=environment.airflow_environment(airflow_home),
+            env=environment.airflow_environment(airflow_home) | {deadline.HOURS: "24"},
             capture_output=True,
             text=True,
             timeout=240,
@@ -39,7 +39,9 @@ def test_airflow_keeps_the_deadline_and_sees_no_new_version_of_the_dag_when_it_p
     assert versions == [(1,)]
 
 
-@pytest.mark.parametrize(("text", "hours"), [("", 24.0), ("6.5", 6.5), ("0", 0.0), ("soon", 24.0)])
+@pytest.mark.parametrize(
+    ("text", "hours"), [("", 0.0), ("6.5", 6.5), ("0", 0.0), ("soon", 0.0), ("nan", 0.0), ("1e9", 0.0), ("-1", 0.0)]
+)
 def test_the_environment_says_how_long_a_run_may_take(monkeypatch: pytest.MonkeyPatch, text: str, hours: float) -> None:
     monkeypatch.setenv(deadline.HOURS, text)
     assert deadline.deadline_hours() == hours
