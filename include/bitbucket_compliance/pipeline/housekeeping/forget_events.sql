@@ -1,5 +1,4 @@
--- Purpose: delete events of webhooks that were answered long ago, and events, pushes and gaps that lie before any
--- window: whole runs read what they are about.
+-- Purpose: delete events of webhooks that were answered long ago, and pushes and gaps that lie before any window.
 
 WITH gaps AS (
     DELETE FROM integration.webhook_gaps AS gaps
@@ -12,6 +11,4 @@ pushes AS (
 )
 
 DELETE FROM integration.webhook_events AS events
-WHERE
-    events.workspace = %(workspace)s
-    AND (events.handled_at < %(before)s OR events.received_at < %(before_window)s);
+WHERE events.workspace = %(workspace)s AND events.handled_at < %(before)s;
