@@ -184,7 +184,7 @@ def take_along(visitor: Visitor) -> dict[str, bytes]:
     today = datetime.now(UTC).date().isoformat()
     page.get_by_label("First day").fill(today)
     page.get_by_label("Last day").fill(today)
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Show", exact=True).click()
     page.get_by_role("link", name="Make an audit package").click()
     page.get_by_label("Name people").check()
     page.get_by_role("button", name="Make an audit package").click()

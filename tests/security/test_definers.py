@@ -50,7 +50,13 @@ def test_names_of_a_session_run_nothing_as_owner(acting_as: As) -> None:
     for statement in _TRAP:
         connection.execute(statement)  # type: ignore[arg-type]
     connection.execute("SELECT staging.refresh_statistics('landing')")
-    connection.execute("SELECT landing.forget_bodies('acme', now() - interval '31 days', 10)")
+    connection.execute(
+        "SELECT landing.forget_bodies('acme', now() - interval '31 days', now() - interval '31 days', 10)"
+    )
+    connection.execute("SELECT integration.forget_history('acme', now() - interval '401 days', 10)")
+    connection.execute("SELECT integration.forget_told('acme', now() - interval '401 days')")
+    connection.execute("SELECT integration.forget_refreshes(now() - interval '31 days')")
+    connection.execute("SELECT registry.forget_rosters(now() - interval '401 days', 10)")
     connection.execute("SELECT quality.forget_outcomes('acme', now() - interval '31 days')")
     connection.execute("SELECT integration.note_publication('acme', clock_timestamp(), null)")
     assert connection.execute("SELECT * FROM pg_temp.caught").fetchall() == []

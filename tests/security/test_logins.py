@@ -84,6 +84,8 @@ def test_a_whole_run_the_commands_and_housekeeping_write_as_the_pipeline_and_as_
         assert owner.execute("SELECT count(*) FROM landing.objects").fetchone() != (0,)
     by_guarded_functions = {
         "INSERT publications",
+        "INSERT history_moves",
+        "UPDATE history_moves",
         "DELETE objects",
         "DELETE expectation_results",
         "DELETE gate_outcomes",
@@ -92,6 +94,24 @@ def test_a_whole_run_the_commands_and_housekeeping_write_as_the_pipeline_and_as_
         "INSERT record_rows",
         "INSERT record_links",
     }
+    by_retention = [
+        "changes",
+        "connection_events",
+        "daily_observations",
+        "finding_records",
+        "leaver_records",
+        "member_addresses",
+        "member_history",
+        "notifications_sent",
+        "people",
+        "population_counts",
+        "publications",
+        "repository_history",
+        "result_history",
+        "runs",
+        "stale_records",
+    ]
+    by_guarded_functions |= {f"DELETE {table}" for table in by_retention}
     assert writers() == {"compliance_pipeline"} | by_guarded_functions
 
 
