@@ -110,7 +110,8 @@ class Visitor:
                 continue
             found[kind] = path
             if depth < 2:
-                hrefs = self.open(path).evaluate("[...document.querySelectorAll('main a[href]')].map(a => a.href)")
+                links = "[...document.querySelectorAll('main a[href]:not([download])')]"
+                hrefs = self.open(path).evaluate(f"{links}.map(a => a.href)")
                 root = self.airflow.console
                 waiting += [(h.removeprefix(root).split("#")[0], depth + 1) for h in hrefs if h.startswith(root)]
         return list(found.values())
