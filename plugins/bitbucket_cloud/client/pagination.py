@@ -54,12 +54,14 @@ class Page:
         size: objects in the whole listing, where Bitbucket says so on this page.
         requests: API requests that this page cost, retries included.
         is_full: whether it is as long as a page may be; None: shorter than asked for, and nothing says why.
+        has_next: whether it names a next one.
     """
 
     values: list[dict[str, Any]]
     size: int | None
     requests: int
     is_full: bool | None = False
+    has_next: bool = False
 
 
 @dataclass(frozen=True)
@@ -278,7 +280,7 @@ def _read(answer: Answer, asked: Mapping[str, object]) -> tuple[Page, str | None
         raise UnreadableBody("a listing came without its list of objects; run again", requests=answer.requests)
     if link is not None and not isinstance(link, str):
         raise UnreadableBody("a listing's next link is no text; run again", requests=answer.requests)
-    return Page(values, _count(size), answer.requests, _is_full(values, asked, answer)), link or None
+    return Page(values, _count(size), answer.requests, _is_full(values, asked, answer), bool(link)), link or None
 
 
 def _is_full(values: list[Any], asked: Mapping[str, object], answer: Answer) -> bool | None:

@@ -131,6 +131,19 @@ def test_what_cannot_be_read_is_not_known_and_says_why(world: World, tmp_path: P
     assert verify(folder)[0] == 0, verify(folder)[1]
 
 
+def test_a_short_page_that_names_a_next_one_is_not_the_end_of_an_activity(world: World, tmp_path: Path) -> None:
+    # What was approved and changed before lies behind the two pages that are read.
+    lie = json.dumps({"pages": [[0], [1], [2, 3, 4]], "pagelen": 50})
+    world.server.state.add_fault("pull_request_activity", kind="pages", body=lie, remaining=6)
+    folder, sample = world.packaged(tmp_path)
+    assert {row["approved_before_last_change"] for row in sample.values()} <= {"no", "not known"}
+    landed = world.pipeline.query(
+        "SELECT body -> 'is_whole' AS is_whole FROM landing.objects WHERE resource = 'sampled_activity'"
+    )
+    assert [row["is_whole"] for row in landed] == [False] * 3
+    assert verify(folder)[0] == 0, verify(folder)[1]
+
+
 def test_a_package_that_can_ask_nobody_is_made_all_the_same(world: World, tmp_path: Path) -> None:
     world.pipeline.connect_to(world.server, "nobody that it knows")
     folder, sample = world.packaged(tmp_path)

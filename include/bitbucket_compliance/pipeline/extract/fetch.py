@@ -170,12 +170,10 @@ def _newest_pages(client: Client, call: Call) -> CallResult:
     for number, page in enumerate(pages, 1):
         values += page.values
         requests += page.requests
-        # A page that is shorter than it may be is the last one.
-        is_whole = page.is_full is False
+        # A page that is as long as it may be and names no next one may not be the last.
+        is_whole = not page.has_next and page.is_full is not True
         if number == call.resource.pages:
             break
-    else:
-        is_whole = True
     _check(call, values, requests)
     kept = [body for value in values if (body := call.resource.kept(value))]
     about: Body = {"pull_request_id": int(call.item_key), "is_whole": is_whole, "values": kept}
