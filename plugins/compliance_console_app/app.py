@@ -83,8 +83,9 @@ def create_app() -> FastAPI:
     # The last one: it takes every address that no other page has.
     app.include_router(elsewhere.router)
     app.add_middleware(SecurityHeaders)
-    # Bitbucket brings code and state there.
-    app.add_middleware(SecretsOutOfLogs, path=integrations.CALLBACK.removeprefix("/compliance"))
+    # Bitbucket brings code and state to the first; to the others people bring names and addresses of people.
+    callback = integrations.CALLBACK.removeprefix("/compliance")
+    app.add_middleware(SecretsOutOfLogs, paths=(callback, "/search", "/members"))
     errors.install(app)
     return app
 

@@ -20,7 +20,9 @@ __all__ = ["open_console"]
 
 @pytest.mark.parametrize("role", [None, "viewer", "op"])
 @pytest.mark.parametrize("more", ["", "&error=access_denied", f"&code={'x' * 3000}", "&state=%00"])
-def test_code_and_state_are_in_no_access_log(role: str | None, more: str, open_console: OpenConsole) -> None:
+def test_code_and_state_and_whom_people_look_for_are_in_no_access_log(
+    role: str | None, more: str, open_console: OpenConsole
+) -> None:
     airflow = FastAPI()
     airflow.mount("/compliance", open_console(role).app)
 
@@ -32,10 +34,13 @@ def test_code_and_state_are_in_no_access_log(role: str | None, more: str, open_c
     with structlog.testing.capture_logs() as logs, TestClient(airflow, follow_redirects=False) as browser:
         for slash in ("", "/"):
             browser.get(f"/compliance/integrations/callback{slash}?code=the-code&state=the-state{more}")
+            browser.get(f"/compliance/search{slash}?q=ada@example.com")
+            browser.get(f"/compliance/members{slash}?search=Ada+Person")
         browser.get("/compliance/tests?search=kept")
     told = json.dumps(logs)
     assert told.count("/compliance/integrations/callback") == 2
     assert "the-code" not in told and "the-state" not in told
+    assert "ada" not in told.lower()
     assert "search=kept" in told, "other queries are logged as ever"
 
 

@@ -50,15 +50,15 @@ class SecurityHeaders:
 
 
 class SecretsOutOfLogs:
-    """Empties the query of one path when its request is done: Airflow's access log writes it down after that."""
+    """Empties the query of some paths when their request is done: Airflow's access log writes it down after that."""
 
-    def __init__(self, app: ASGIApp, path: str):
+    def __init__(self, app: ASGIApp, paths: tuple[str, ...]):
         self.app = app
-        self.path = path
+        self.paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.app(scope, receive, send)
         finally:
-            if scope["type"] == "http" and scope["path"].rstrip("/").endswith(self.path):
+            if scope["type"] == "http" and scope["path"].rstrip("/").endswith(self.paths):
                 scope["query_string"] = b""
