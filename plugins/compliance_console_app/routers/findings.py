@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Literal
 from urllib.parse import quote
 
@@ -84,21 +85,14 @@ def ask(request: Request, person: Decider, connection: Database, selection: Sele
     sort = known_sort(one(form, "sort"), tuple(SORTS), "due")
     listing = Listing("findings", typed(form, *FILTER), sort, page_number(form))
     given, ticked = typed(form, *ASKED), several(form, "finding")
+    shown_again = partial(
+        _findings, request, person, connection, selection, listing, may_decide=True, given=given, ticked=ticked
+    )
     try:
         with connection.transaction():
             count = _asked_for(connection, selection.name, person, given, ticked)
     except ExceptionRefused as refused:
-        return _findings(
-            request,
-            person,
-            connection,
-            selection,
-            listing,
-            may_decide=True,
-            given=given,
-            ticked=ticked,
-            problem=one_line(refused),
-        )
+        return shown_again(problem=one_line(refused))
     what = "1 exception" if count == 1 else f"{count} exceptions"
     return redirect(request, listing.address, f"Asked for {what}: somebody who neither owns the risk nor asked decides")
 
@@ -128,6 +122,9 @@ def assign_ticked(request: Request, person: Decider, connection: Database, selec
     sort = known_sort(one(form, "sort"), tuple(SORTS), "due")
     listing = Listing("findings", typed(form, *FILTER), sort, page_number(form))
     given, ticked = typed(form, *ASKED), several(form, "finding")
+    shown_again = partial(
+        _findings, request, person, connection, selection, listing, may_decide=True, given=given, ticked=ticked
+    )
     try:
         if not given["assignee"]:
             raise AssignmentRefused("nobody was chosen; choose who is to see to it")
@@ -136,17 +133,7 @@ def assign_ticked(request: Request, person: Decider, connection: Database, selec
             connection, selection.name, ticked, assigned_to=to, assigned_by=person.id, note=given["note"] or None
         )
     except AssignmentRefused as refused:
-        return _findings(
-            request,
-            person,
-            connection,
-            selection,
-            listing,
-            may_decide=True,
-            given=given,
-            ticked=ticked,
-            problem=one_line(refused),
-        )
+        return shown_again(problem=one_line(refused))
     page_of_subject = PAGES_OF_SUBJECTS.get(one(form, "subject_type"))
     subject_id = quote(one(form, "subject_id"), safe="")
     back = f"{page_of_subject}/{subject_id}" if page_of_subject and subject_id.strip(".") else listing.address
