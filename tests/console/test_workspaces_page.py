@@ -65,10 +65,10 @@ def test_each_workspace_stands_with_its_numbers_and_what_waits(
     monkeypatch.setenv("AIRFLOW_CONN_BITBUCKET_DEFAULT", json.dumps(given))
     viewer = open_console("viewer")
     acme, beta = rows_of(viewer)
-    assert re.fullmatch(r"acme 50\.0 1 0 1 20\S+ \S+ UTC bitbucket_default: connected 1 members to review", acme)
+    assert re.fullmatch(r"acme 50\.0 1 0 1 20\S+ \S+ UTC bitbucket_default: connected members to review: 1", acme)
     assert re.fullmatch(
         r"beta 0\.0 1 0 0 20\S+ \S+ UTC older than a day the last run failed no connection names it"
-        r" 1 policies to decide",
+        r" policies to decide: 1",
         beta,
     )
     text = viewer.get("/workspaces").text
