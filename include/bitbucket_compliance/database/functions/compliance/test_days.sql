@@ -1,6 +1,6 @@
 -- Purpose: how many subjects of each test stood where at the end of each day (UTC; today: now) of a period, as
--- compliance.daily_trend counts over all severities. That view works out the whole past; this adds up what was counted as
--- history was written, and looks into history for what is stale or bypassed alone.
+-- compliance.daily_trend counts over all severities. That view works out the whole past; this adds up what was counted
+-- as history was written, and looks into history for what is stale or bypassed alone.
 
 CREATE FUNCTION compliance.test_days(in_workspace text, first_day date, last_day date)
 RETURNS TABLE (
