@@ -102,6 +102,21 @@ WHERE
 
 ALTER TABLE compliance.result_history ENABLE TRIGGER USER;
 
+-- What the triggers would have counted.
+DELETE FROM integration.history_moves;
+INSERT INTO integration.history_moves (workspace, day, test_id, severity, status, subjects)
+SELECT
+    history.workspace,
+    (ends.at AT TIME ZONE 'UTC')::date AS day,
+    history.test_id,
+    history.severity,
+    history.status,
+    sum(ends.sign)
+FROM compliance.result_history AS history
+CROSS JOIN LATERAL (VALUES (history.valid_from, 1), (history.valid_to, -1)) AS ends (at, sign)
+WHERE ends.at IS NOT null AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+GROUP BY history.workspace, day, history.test_id, history.severity, history.status;
+
 -- A risk that is accepted for ten more days.
 WITH asked AS (
     INSERT INTO registry.exceptions

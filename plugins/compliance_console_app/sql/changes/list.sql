@@ -260,7 +260,10 @@ decisions AS (
         'decision',
         null,
         null,
-        'exception for ' || asked.scope || CASE WHEN asked.scope = 'subject' THEN '' ELSE ' ' || asked.target END,
+        'exception for '
+        || CASE asked.scope
+            WHEN 'subject' THEN coalesce(named.subject_name, asked.target) ELSE asked.scope || ' ' || asked.target
+        END,
         asked.test_id,
         null,
         moments.became,
@@ -269,6 +272,12 @@ decisions AS (
         'exceptions/' || asked.exception_id
     FROM registry.exceptions AS asked
     INNER JOIN exception_moments AS moments ON asked.exception_id = moments.exception_id
+    LEFT JOIN compliance.results AS named
+        ON
+            asked.workspace = named.workspace
+            AND asked.test_id = named.test_id
+            AND asked.scope = 'subject'
+            AND asked.target = named.subject_id
     WHERE asked.workspace = %(workspace)s
     UNION ALL
     SELECT
