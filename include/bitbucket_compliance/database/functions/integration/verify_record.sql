@@ -105,6 +105,22 @@ BEGIN
             recorded.relation
         ) USING of_workspace, recorded.relation, recorded.key_columns, recorded.left_out;
     END LOOP;
+
+    -- What the trend and the answer for a period count by is no recorded table: it is worked out from one.
+    RETURN QUERY
+    SELECT
+        'integration.history_moves',
+        jsonb_build_array(told.day, told.test_id, told.severity, told.status, told.bypassed)::text,
+        null::bigint,
+        null::timestamptz,
+        format(
+            'it counts %s results more than began on that day less those that ended, and %s more that were stale',
+            sum(told.subjects), sum(told.stale)
+        )
+    FROM integration.counted_moves(of_workspace) AS told
+    GROUP BY told.day, told.test_id, told.severity, told.status, told.bypassed
+    HAVING sum(told.subjects) <> 0 OR sum(told.stale) <> 0
+    ORDER BY told.day, 2;
 END
 $verify$;
 
