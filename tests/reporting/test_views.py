@@ -125,7 +125,7 @@ def test_a_trend_that_somebody_changed_does_not_fit(database: Database) -> None:
         assert not counted_wrong(database)
         database.execute("UPDATE integration.history_moves SET subjects = 0")
         [found] = counted_wrong(database)
-        assert "-1 results more than began" in found["problem"]
+        assert "differ by -1 and 0" in found["problem"]
 
 
 @some

@@ -1,6 +1,6 @@
 -- Purpose: work the record of a workspace out again (empty: of what belongs to none) and tell what does not fit: links
--- whose digest is another one, and rows that are not as they were recorded. No row: all fits. In the order of the
--- record, the first that does not fit first.
+-- whose digest is another one, rows that are not as they were recorded, and counts that are not what history says. No
+-- row: all fits. In the order of the record, the first that does not fit first.
 
 CREATE FUNCTION integration.verify_record(of_workspace text)
 RETURNS TABLE (relation text, row_key text, link bigint, sealed_at timestamptz, problem text)
@@ -114,7 +114,7 @@ BEGIN
         null::bigint,
         null::timestamptz,
         format(
-            'it counts %s results more than began on that day less those that ended, and %s more that were stale',
+            'its counts of results, and of stale ones, differ by %s and %s from what history says',
             sum(told.subjects), sum(told.stale)
         )
     FROM integration.counted_moves(of_workspace) AS told

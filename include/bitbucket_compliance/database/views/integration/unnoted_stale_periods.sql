@@ -15,3 +15,5 @@ LEFT JOIN compliance.stale_records AS noted
         AND results.subject_id = noted.subject_id
         AND noted.stale_to IS null
 WHERE noted.stale_from IS null AND results.fresh_until IS NOT null;
+
+GRANT SELECT ON integration.unnoted_stale_periods TO compliance_pipeline;
