@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -75,6 +78,29 @@ def test_prometheus_rules_name_gauges_and_sections_that_there_are() -> None:
     ]
     anchors = {re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")) for heading in headings}
     assert {rule["annotations"]["runbook"].partition("#")[2] for rule in group["rules"]} <= anchors
+
+
+def test_prometheus_tells_of_what_is_wrong_and_of_nothing_else() -> None:
+    """Figures that come every quarter of an hour, as a run of ``promtool`` sees them (Debian: package prometheus)."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    told = subprocess.run(
+        [promtool, "test", "rules", str(Path(__file__).with_name("prometheus_rules.yaml"))],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr + told.stdout
+
+
+def test_each_figure_is_looked_for_until_the_next_one_comes_and_no_longer() -> None:
+    """Between two of them lie fifteen minutes; by itself Prometheus takes a figure for gone after five."""
+    [group] = yaml.safe_load((FOLDER / "prometheus_rules.yaml").read_text())["groups"]
+    for rule in group["rules"]:
+        figures = re.findall(r"(\w+)\(airflow_\w+\[(\w+)\]\)", rule["expr"])
+        assert len(figures) == rule["expr"].count("airflow_"), rule["alert"]
+        assert set(figures) <= {("last_over_time", "20m"), ("absent_over_time", "1h")}, rule["alert"]
+    mappings = yaml.safe_load((FOLDER / "statsd_mapping.yaml").read_text())["mappings"]
+    assert {one["ttl"] for one in mappings} == {"20m"}, "else an old figure hides that Airflow stands still"
 
 
 class Recorder:
