@@ -135,6 +135,16 @@ def test_the_figures_of_a_workspace_go_to_airflows_metrics(
         assert sent.gauges[f"bitbucket_compliance.{name}", ACME] == float(row[name])
     assert sent.gauges["bitbucket_compliance.oldest_reading_age", ACME] > 0
     assert sent.gauges[f"bitbucket_compliance.{STEP_SECONDS}", f"{ACME}/publish"] == row["step_seconds"]["publish"]
+    with psycopg.connect(news.dsn) as connection:
+        [(spent,)] = connection.execute("SELECT sum(requests) FROM integration.request_ledger").fetchall()
+    assert spent > 0
+    assert sent.gauges["bitbucket_compliance.requests_left_this_hour", ACME] == row["requests_per_hour"] - spent
+    with psycopg.connect(news.dsn) as connection:
+        connection.execute("DELETE FROM integration.request_shares")
+    sent.gauges.clear()
+    operations_alerts.tell()
+    assert ("bitbucket_compliance.coverage", ACME) in sent.gauges
+    assert ("bitbucket_compliance.requests_left_this_hour", ACME) not in sent.gauges, "what is not known is not 0"
     # No event waits: its age is not known, and none is sent.
     assert ("bitbucket_compliance.oldest_event_age", ACME) not in sent.gauges
 
