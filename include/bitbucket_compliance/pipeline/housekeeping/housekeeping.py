@@ -13,8 +13,9 @@ from bitbucket_compliance.security_tests.policies import policy_of
 
 log = logging.getLogger(__name__)
 
-# Rows that are deleted in one transaction.
-BATCH = 10_000
+# Rows that are deleted in one transaction: each batch looks for its rows anew, so the first time after years takes fewer
+# looks with larger ones, and nobody waits for rows that are over.
+BATCH = 50_000
 
 
 def reopen_expired(connection: Connection) -> int:
