@@ -2,9 +2,9 @@
 
 Workspaces of 1,000 and 10,000 repositories with a run a day, in each of which 1 % of the verdicts changed, a merge a
 week and repository, a roster a day (``tests/bench/year``), written straight into the tables of the embedded Postgres
-with settings that forget what a crash would need, and everything after that with those of the demo. Then housekeeping as
-its DAG runs it: once over all that is older than 401 days, as on the day on which retention is switched on, and once more
-over a single day, as every day since. Bytes are with indexes. What 100,000 repositories take is worked out from the two.
+with settings that forget what a crash would need; everything after that with those of the demo. Then housekeeping as
+its DAG runs it: once over all that is older than 401 days, as on the day on which retention is switched on, and once
+more over a single day, as every day since. Bytes are with indexes. What 100,000 repositories take is worked out.
 
 Bytes are those before housekeeping: what is deleted is used again, and shrinks no file by itself. The queries of
 readers are asked as ``make bench-reporting`` does, over all of it and over what is left.

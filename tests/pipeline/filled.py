@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,27 +77,27 @@ def fill(admin: Connection, table: str, *, rows: int, age: timedelta, values: Ma
         )
 
 
+OF_TYPE: Mapping[str, Callable[[int], Any]] = {
+    **dict.fromkeys(("bigint", "integer", "smallint", "numeric", "double precision"), lambda number: number + 1),
+    "boolean": lambda _: True,
+    "uuid": lambda number: f"00000000-0000-0000-0000-{number + 1:012}",
+    "jsonb": lambda _: "{}",
+    "bytea": lambda _: b"x",
+    "registry.person": lambda _: "os:tester",
+}
+
+
 def _made_up(table: str, column: Mapping[str, Any], number: int, age: timedelta) -> Any:
     """A value of a column; times go up from column to column, so that what ends does so after it began."""
     name, kind = column["name"], column["type"]
     if name == "workspace":
         return "acme"
-    if kind.startswith("timestamp") or kind == "date":
+    if kind == "date" or kind.startswith("timestamp"):
         return datetime.now(UTC) - age + timedelta(hours=number, minutes=column["place"])
-    if kind in ("bigint", "integer", "smallint", "numeric", "double precision", "real"):
-        return number + 1
-    if kind == "boolean":
-        return True
-    if kind == "uuid":
-        return f"00000000-0000-0000-0000-{number + 1:012}"
-    if kind == "jsonb":
-        return "{}"
-    if kind == "bytea":
-        return b"x"
+    if kind in OF_TYPE:
+        return OF_TYPE[kind](number)
     if kind.endswith("[]"):
         return []
-    if kind == "registry.person":
-        return "os:tester"
     if re.search("hash|sha256|digest", name):
         return hashlib.sha256(f"{table} {number}".encode()).hexdigest()
     return column["allowed"] or table

@@ -13,8 +13,8 @@ from bitbucket_compliance.security_tests.policies import policy_of
 
 log = logging.getLogger(__name__)
 
-# Rows that are deleted in one transaction: each batch looks for its rows anew, so the first time after years takes fewer
-# looks with larger ones, and nobody waits for rows that are over.
+# Rows that are deleted in one transaction. Each batch looks for its rows anew: large ones look less often where years
+# are over, and nobody waits for such rows.
 BATCH = 50_000
 
 

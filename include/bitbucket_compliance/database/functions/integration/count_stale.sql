@@ -1,5 +1,5 @@
--- Purpose: trigger of compliance.stale_records: count in integration.history_moves when which results began and ended to
--- be stale.
+-- Purpose: trigger of compliance.stale_records: count in integration.history_moves when which results began and ended
+-- to be stale.
 
 CREATE FUNCTION integration.count_stale() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Purpose: what integration.history_moves says of a workspace, and the same of opposite sign as its history says: by day
--- both add up to nothing. What lies before the days that retention keeps is one day.
+-- Purpose: what integration.history_moves says of a workspace, and the same of opposite sign as its history says: by
+-- day both add up to nothing. What lies before the days that retention keeps is one day.
 
 CREATE FUNCTION integration.counted_moves(of_workspace text)
 RETURNS TABLE (

@@ -29,10 +29,11 @@ WITH moves AS (
             periods.workspace = history.workspace
             AND periods.test_id = history.test_id
             AND periods.subject_id = history.subject_id
-            AND (history.valid_to IS null OR history.valid_to > periods.stale_from)
-    CROSS JOIN LATERAL (
-        VALUES (greatest(history.valid_from, periods.stale_from), 1), (history.valid_to, -1)
-    ) AS ends (at, stale)
+            AND (history.valid_to IS null OR periods.stale_from < history.valid_to)
+    CROSS JOIN
+        LATERAL (
+            VALUES (greatest(history.valid_from, periods.stale_from), 1), (history.valid_to, -1)
+        ) AS ends (at, stale)
     WHERE
         periods.stale_from <= now()
         AND ends.at IS NOT null

@@ -16,4 +16,4 @@ LEFT JOIN compliance.stale_records AS noted
         AND noted.stale_to IS null
 WHERE noted.stale_from IS null AND results.fresh_until IS NOT null;
 
-GRANT SELECT ON integration.unnoted_stale_periods TO compliance_pipeline;
+GRANT SELECT ON TABLE integration.unnoted_stale_periods TO compliance_pipeline;
