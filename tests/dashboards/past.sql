@@ -103,19 +103,22 @@ WHERE
 ALTER TABLE compliance.result_history ENABLE TRIGGER USER;
 
 -- What the triggers would have counted.
-DELETE FROM integration.history_moves;
-INSERT INTO integration.history_moves (workspace, day, test_id, severity, status, subjects)
+UPDATE integration.history_moves SET subjects = 0, stale = 0;
+INSERT INTO integration.history_moves AS noted (workspace, day, test_id, severity, status, bypassed, subjects, stale)
 SELECT
-    history.workspace,
-    (ends.at AT TIME ZONE 'UTC')::date AS day,
-    history.test_id,
-    history.severity,
-    history.status,
-    sum(ends.sign)
-FROM compliance.result_history AS history
-CROSS JOIN LATERAL (VALUES (history.valid_from, 1), (history.valid_to, -1)) AS ends (at, sign)
-WHERE ends.at IS NOT null AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
-GROUP BY history.workspace, day, history.test_id, history.severity, history.status;
+    names.workspace,
+    counted.day,
+    counted.test_id,
+    counted.severity,
+    counted.status,
+    counted.bypassed,
+    -sum(counted.subjects),
+    -sum(counted.stale)
+FROM (SELECT DISTINCT results.workspace FROM compliance.results AS results) AS names
+CROSS JOIN LATERAL integration.counted_moves(names.workspace) AS counted
+GROUP BY names.workspace, counted.day, counted.test_id, counted.severity, counted.status, counted.bypassed
+ON CONFLICT (workspace, day, test_id, severity, status, bypassed) DO UPDATE
+    SET subjects = excluded.subjects, stale = excluded.stale;
 
 -- A risk that is accepted for ten more days.
 WITH asked AS (

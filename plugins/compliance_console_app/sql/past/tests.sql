@@ -3,29 +3,16 @@
 
 WITH counted AS (
     SELECT
-        days.test_id,
-        days.passing,
-        days.failing,
-        days.pending + days.error AS undecided,
-        days.not_applicable,
-        days.stale
-    FROM compliance.test_days(%(workspace)s, %(day)s::date, %(day)s::date) AS days
-),
-
-severities AS (
-    SELECT
-        held.test_id,
-        min(held.severity) AS severity
-    FROM (
-        SELECT
-            moves.test_id,
-            moves.severity
-        FROM integration.history_moves AS moves
-        WHERE moves.workspace = %(workspace)s AND moves.day <= %(day)s::date
-        GROUP BY moves.test_id, moves.severity
-        HAVING sum(moves.subjects) > 0
-    ) AS held
-    GROUP BY held.test_id
+        trend.test_id,
+        min(trend.severity) AS severity,
+        sum(trend.passing)::bigint AS passing,
+        sum(trend.failing)::bigint AS failing,
+        sum(trend.pending + trend.error)::bigint AS undecided,
+        sum(trend.not_applicable)::bigint AS not_applicable,
+        sum(trend.stale)::bigint AS stale
+    FROM compliance.daily_trend AS trend
+    WHERE trend.workspace = %(workspace)s AND trend.day = %(day)s::date
+    GROUP BY trend.test_id
 ),
 
 -- An exception counts until it expires, although the interval may end a little later.
@@ -86,7 +73,7 @@ overdue_counts AS (
 
 SELECT
     counted.test_id,
-    severities.severity,
+    counted.severity,
     counted.passing,
     counted.failing,
     counted.undecided,
@@ -107,8 +94,7 @@ SELECT
     sum(coalesce(accepted_counts.accepted, 0)) OVER () AS all_accepted,
     sum(coalesce(overdue_counts.overdue, 0)) OVER () AS all_overdue
 FROM counted
-INNER JOIN severities ON counted.test_id = severities.test_id
-INNER JOIN compliance.severity_weights AS weights ON severities.severity = weights.severity
+INNER JOIN compliance.severity_weights AS weights ON counted.severity = weights.severity
 LEFT JOIN accepted_counts ON counted.test_id = accepted_counts.test_id
 LEFT JOIN overdue_counts ON counted.test_id = overdue_counts.test_id
 LEFT JOIN compliance.tests AS tests ON counted.test_id = tests.test_id

@@ -140,8 +140,6 @@ CREATE INDEX result_history_ended ON compliance.result_history (workspace, valid
 -- What an exception covers, or covered, is little beside the whole.
 CREATE INDEX result_history_excepted ON compliance.result_history (exception_id) WHERE exception_id IS NOT null;
 CREATE INDEX result_history_by_start ON compliance.result_history (workspace, valid_from);
--- Where rules were gone around is little beside the whole, too.
-CREATE INDEX result_history_bypassed ON compliance.result_history (workspace, test_id) WHERE bypassed > 0;
 -- What was failing on a past day.
 CREATE INDEX result_history_failing ON compliance.result_history (workspace, valid_from) WHERE status = 'failing';
 COMMENT ON TABLE compliance.result_history IS
