@@ -42,7 +42,7 @@ def test_imports_are_listed_newest_first_with_what_counts(take: Take, open_conso
     places = [text.index(f">Import {number}<") for number in (third, second, first)]
     assert places == sorted(places)
     assert text.count("in force") == 2 and text.count("replaced") == 1
-    assert "roster contractors" in text and "os:ada" in text
+    assert "roster contractors" in text and "ada (command line)" in text
 
 
 def test_one_import_tells_what_is_wrong_with_its_rows_and_not_whose_they_are(

@@ -99,7 +99,7 @@ def test_a_package_is_asked_for_made_and_downloaded(open_console: OpenConsole, r
     runs.run()
     [package_id] = links(ann)
     page = ann.get(PAGE).text
-    assert 'data-over="yes"' in page and "<td>ann</td>" in page and "pseudonyms" in page
+    assert 'data-over="yes"' in page and ">ann</td>" in page and "pseudonyms" in page
     answer = open_console("viewer", "vic").get(f"{PAGE}/{package_id}")
     assert answer.status_code == 200 and answer.headers["content-type"] == "application/zip"
     assert "attachment" in answer.headers["content-disposition"]

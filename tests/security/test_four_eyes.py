@@ -261,7 +261,7 @@ def test_the_console_lets_another_person_decide_on_a_policy_and_nobody_on_their_
     assert refused.status_code == 409 and "somebody else has to decide" in refused.text
     assert open_console("op", "reviewer").submit(path, form, on="/policies").status_code == 303
     assert policy_of(world.database, WORKSPACE).thresholds.evidence_validity_days == 365
-    assert "airflow:reviewer" in open_console("viewer").get("/policies").text
+    assert ", accepted by reviewer" in open_console("viewer").get("/policies").text
 
 
 def test_what_was_decided_under_a_looser_policy_names_that_policy_for_good(

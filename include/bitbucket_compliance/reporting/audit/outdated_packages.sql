@@ -1,5 +1,5 @@
--- Purpose: the audit packages of a workspace whose zip was made before a moment and is still there. What a run of the DAG
--- wrote to a place that somebody chose is theirs.
+-- Purpose: the audit packages of a workspace whose zip was made so many days ago and is still there. What a run of the
+-- DAG wrote to a place that somebody chose is theirs.
 
 SELECT
     packages.package_id,
