@@ -10,7 +10,14 @@ import pytest
 
 from bitbucket_compliance import __main__ as command_line
 from bitbucket_compliance.core.errors import EvidenceRefused, ExceptionRefused, PersonUnclear, PolicyRefused
-from bitbucket_compliance.core.persons import AIRFLOW, OPERATING_SYSTEM, of_operating_system, person, why_not_another
+from bitbucket_compliance.core.persons import (
+    AIRFLOW,
+    OPERATING_SYSTEM,
+    of_operating_system,
+    person,
+    shown,
+    why_not_another,
+)
 from bitbucket_compliance.policy.overrides import keep_version
 from bitbucket_compliance.registry import exceptions, persons
 from bitbucket_compliance.registry.evidence import decide, submit
@@ -31,6 +38,20 @@ def world(database: Database) -> Published:
     found = Published(database)
     found.repository("pay")
     return found
+
+
+@pytest.mark.parametrize(
+    ("who", "read_as"),
+    [
+        ("airflow:anna", "anna"),
+        ("os:root", "root (command line)"),
+        # which would be read as the one above
+        ("airflow:root (command line)", "airflow:root (command line)"),
+        ("team payments", "team payments"),
+    ],
+)
+def test_no_two_persons_are_read_as_one(who: str, read_as: str) -> None:
+    assert shown(who) == read_as
 
 
 def handed_in(database: Database, by: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
@@ -19,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from bitbucket_compliance.core.persons import shown
 from compliance_console_app.permissions import Person
 from compliance_console_app.services import workspaces
 from compliance_console_app.services.frame import Frame
@@ -30,6 +33,8 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 MESSAGE_COOKIE = "compliance_message"
 MESSAGE_SECONDS = 60
 NOTHING = "\N{EN DASH}"
+#: What sentences say before the login of a person who signs in here, as everybody who reads them does.
+_WITH_PROVIDER = re.compile(r"\bairflow:(?=\w)")
 
 
 def page(
@@ -40,7 +45,7 @@ def page(
     Templates know, besides ``values``: ``person``, ``path``, ``message``, ``selection`` (of ``workspaces``), ``frame``
     (of ``services.frame``), ``is_framed`` (Airflow shows the page within its own), ``url(path, **query)``,
     ``airflow_url(path)``, ``csrf_field()``, and the filters ``moment``, ``second``, ``ago``, ``day``, ``last_day``,
-    ``number``, ``words``.
+    ``number``, ``words``, ``person``, ``people``.
     """
     selection: Selection = getattr(request.state, "selection", Selection("", ()))
     past: Past | None = getattr(request.state, "past", None)
@@ -71,6 +76,9 @@ def page(
         "yesterday": datetime.now(UTC).date() - timedelta(days=1),
         **values,
     }
+    for told in ("message", "problem", "text"):
+        if isinstance(context.get(told), str):
+            context[told] = _WITH_PROVIDER.sub("", context[told])
     response = HTMLResponse(_environment().get_template(name).render(context), status_code=status_code)
     if person:
         set_cookie(request, response, forms.COOKIE, forms.nonce(request))
@@ -178,6 +186,8 @@ def _environment() -> Environment:
         last_day=last_day,
         number=number,
         words=words,
+        person=shown_person,
+        people=people,
         labelled=tables.labelled,
     )
     return environment
@@ -226,3 +236,13 @@ def ago(value: datetime | None) -> str:
 def words(value: str | None) -> str:
     """``not applicable`` for ``not_applicable``."""
     return (value or NOTHING).replace("_", " ")
+
+
+def shown_person(value: str | None) -> str:
+    """``anna`` for ``airflow:anna``; the audit trail and files name everybody in full."""
+    return shown(value) if value else NOTHING
+
+
+def people(values: Iterable[str]) -> dict[str, str]:
+    """Options of a choice among persons: how each is read, by who it is."""
+    return {value: shown(value) for value in values}
