@@ -69,4 +69,3 @@ def _make(folder: Path) -> None:
         [python, "-m", "pip", "check", "--disable-pip-version-check"],
     ):
         subprocess.run(step, check=True, env=without_others(os.environ), stdout=subprocess.DEVNULL)
-

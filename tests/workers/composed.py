@@ -10,9 +10,9 @@ import yaml
 
 from local.environment import ROOT
 
-SERVICES: Final[dict[str, dict[str, Any]]] = yaml.safe_load(
-    (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
-)["services"]
+SERVICES: Final[dict[str, dict[str, Any]]] = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))[
+    "services"
+]
 #: ${NAME}, ${NAME:-default}, ${NAME:?message}; $$ is a dollar sign.
 _VARIABLE: Final = re.compile(r"\$\$|\$\{([A-Z_][A-Z0-9_]*)(?::([-?])([^}]*))?\}")
 

@@ -1,4 +1,4 @@
-"""The services of `docker-compose.yaml` as processes of this machine, by the commands and the environment written there.
+"""The services of `docker-compose.yaml` as processes of this machine, by the commands and environment written there.
 
 Each has a home of its own, where a container has its file system: a worker shares with another one the code, Redis and
 the data's Postgres, and no folder. What ends by itself is started again where Compose would do so.
@@ -7,15 +7,12 @@ the data's Postgres, and no folder. What ends by itself is started again where C
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
-import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -26,7 +23,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from local.environment import new_fernet_key
-from local.postgres import RUNNING_ROLE, EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 from local.processes import HOST, end, free_port
 from tests.server_lock.environment import copy_image, without_others
 from tests.workers import composed
@@ -124,12 +121,13 @@ class Program:
             self._process.wait(30)
 
     def _all(self) -> list[psutil.Process]:
-        if self._process is None:
-            return []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            leader = psutil.Process(self._process.pid)
-            return [leader, *leader.children(recursive=True)]
-        return []
+        """All of its session, which is what runs in a container."""
+        found: list[psutil.Process] = []
+        for pid in psutil.pids() if self._process is not None else []:
+            with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+                if os.getsid(pid) == self._process.pid:  # type: ignore[union-attr]
+                    found.append(psutil.Process(pid))
+        return found
 
 
 class Stack:
@@ -150,7 +148,7 @@ class Stack:
         settings: Mapping[str, str],
     ) -> None:
         self._folder, self._postgres, self._bin = folder, postgres, programs
-        self._redis_port, self._api_port = free_port(), free_port()
+        self.redis_port, self._api_port = free_port(), free_port()
         self._pipeline = copy_image(folder / "pipeline")
         self._settings = settings
         self.url = f"http://{HOST}:{self._api_port}"
@@ -166,9 +164,7 @@ class Stack:
         }
         self.redis = Program("redis", self._redis_command(), self._environment("redis", "redis"), folder / "redis")
         self.programs = {
-            name: Program(
-                name, self._command(name, service), self._environment(name, service), folder / "homes" / name
-            )
+            name: Program(name, self._command(name, service), self._environment(name, service), folder / "homes" / name)
             for name, service in _SERVICES.items()
         }
         self._is_over = threading.Event()
@@ -327,14 +323,13 @@ class Stack:
         places = {
             "/opt/airflow": str(home),
             "/opt/pipeline": str(self._pipeline),
-            "@redis:6379": f"@{HOST}:{self._redis_port}",
+            "@redis:6379": f"@{HOST}:{self.redis_port}",
             "@postgres-metadata:5432": f"@{HOST}:{self._postgres.port}",
             '"host": "postgres-data", "port": 5432': data,
             "//airflow-api-server:8080": f"//{HOST}:{self._api_port}",
         }
         composed_here = {
-            variable: _replaced(value, places)
-            for variable, value in composed.environment(service, self.dotenv).items()
+            variable: _replaced(value, places) for variable, value in composed.environment(service, self.dotenv).items()
         }
         if service == "redis":
             return os.environ | composed_here
@@ -364,7 +359,7 @@ class Stack:
     def _redis_command(self) -> list[str]:
         *shell, script = composed.command("redis", self.dotenv)
         script = script.strip().replace("/tmp/", f"{self._folder}/redis/")  # noqa: S108 - the container's
-        return [*shell, f"{script} --bind {HOST} --port {self._redis_port} --dir {self._folder}/redis"]
+        return [*shell, f"{script} --bind {HOST} --port {self.redis_port} --dir {self._folder}/redis"]
 
     def _health_port(self, name: str) -> int:
         if not hasattr(self, "_health_ports"):
@@ -381,6 +376,8 @@ class Stack:
             role, password = sql.Identifier(_AIRFLOW), sql.Literal(self.dotenv["METADATA_POSTGRES_PASSWORD"])
             admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
             admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
+            # What the server allows a worker that is silent in a transaction, where it would be two minutes.
+            admin.execute("ALTER DATABASE compliance SET idle_in_transaction_session_timeout = '5s'")
 
 
 def _replaced(text: str, places: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What Airflow calls the machine that a process runs on: a container has a name of its own, these processes have one."""
+"""What Airflow calls the machine that a process runs on, where a container would have a name of its own."""
 
 import os
 

@@ -1,0 +1,170 @@
+"""The services of docker-compose.yaml, two Celery workers among them, and what befalls them in the middle of a run.
+
+After each fault the run publishes what a quiet run does, and readers saw nothing but whole states all the time. Each
+test begins where the one before ended: its run is the next one after that fault.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.two_workers import WORKSPACE
+from tests.reporting.notifications.receivers import WebReceiver
+from tests.workers.conftest import DEADLINE_SECONDS
+from tests.workers.stack import WORKERS
+from tests.workers.story import BESIDE, PUBLISHING, READING, Story
+
+pytestmark = pytest.mark.slow
+
+ALL_RUNS = "SELECT run_id, state, conf->>'workspace' AS workspace FROM dag_run WHERE dag_id = 'bitbucket_compliance'"
+
+
+@pytest.fixture(autouse=True)
+def _everybody_is_there(story: Story) -> Iterator[None]:
+    """Whatever befell one of them: the next test finds them all."""
+    yield
+    for program in story.stack.workers:
+        program.wake()
+
+
+def test_the_schedule_has_all_workspaces_judged_at_once_by_two_workers_that_share_no_folder(story: Story) -> None:
+    stack = story.stack
+    stack.wait_until(lambda: len(stack.metadata(ALL_RUNS)) == 2, "the schedule started a run for each workspace")
+    runs = {row["workspace"]: row["run_id"] for row in stack.metadata(ALL_RUNS)}
+    assert set(runs) == {WORKSPACE, BESIDE}
+    for workspace, run_id in runs.items():
+        assert stack.wait_for(run_id) == "success", workspace
+        assert {task["hostname"] for task in stack.tasks(run_id)} - {""} == set(WORKERS)
+    story.has_published(runs[WORKSPACE])
+    for worker in stack.workers:
+        assert str(worker.home) in worker.environment["COMPLIANCE_DATA_DOCS_URL"], "a folder of its own"
+        others = [other.home for other in stack.workers if other is not worker]
+        assert not any(str(home) in value for home in others for value in worker.environment.values())
+
+
+def test_a_scheduler_that_is_killed_comes_back_and_takes_the_run_up(story: Story) -> None:
+    def befalls(run_id: str) -> None:
+        with story.in_the_middle(run_id):
+            before = story.stack.scheduler.restarts
+            story.stack.scheduler.kill()
+            story.stack.wait_until(lambda: story.stack.scheduler.restarts > before, "it was started again")
+
+    story.run(befalls)
+
+
+def test_a_scheduler_that_stands_still_for_40_s_goes_on(story: Story) -> None:
+    def befalls(run_id: str) -> None:
+        with story.in_the_middle(run_id):
+            story.stack.scheduler.freeze()
+        time.sleep(40)
+        story.stack.scheduler.wake()
+
+    story.run(befalls)
+
+
+@pytest.mark.parametrize("queue", ["kept", "lost"])
+def test_a_task_that_waits_in_redis_when_it_restarts_is_done_all_the_same(story: Story, queue: str) -> None:
+    stack = story.stack
+
+    def befalls(run_id: str) -> None:
+        stack.wait_until(lambda: _asked(story, "llen", "default") == "1", "the first task waits in Redis")
+        if queue == "kept":
+            _asked(story, "shutdown", "save")
+        else:
+            stack.redis.kill()
+        stack.wait_until(lambda: _asked(story, "ping") == "PONG", "Redis is there again")
+        assert _asked(story, "llen", "default") == {"kept": "1", "lost": "0"}[queue]
+        for worker in stack.workers:
+            worker.wake()
+
+    for worker in stack.workers:
+        worker.freeze()
+    run_id = story.run(befalls)
+    [start] = [task for task in stack.tasks(run_id) if task["task_id"] == "start_run"]
+    assert start["try_number"] == 1, "it was sent again, which is no failure"
+
+
+def test_redis_that_is_away_for_20_s_holds_a_run_up_and_fails_nothing(story: Story) -> None:
+    stack = story.stack
+
+    def befalls(run_id: str) -> None:
+        with story.in_the_middle(run_id):
+            stack.redis.kill(comes_back=False)
+        time.sleep(20)
+        stack.redis.start()
+
+    run_id = story.run(befalls)
+    assert {task["try_number"] for task in stack.tasks(run_id) if task["state"] == "success"} == {1}
+
+
+@pytest.mark.parametrize("table", [READING, PUBLISHING])
+def test_what_a_worker_was_at_when_it_was_killed_another_one_does(story: Story, table: str) -> None:
+    stack, killed = story.stack, []
+
+    def befalls(run_id: str) -> None:
+        with story.in_the_middle(run_id, table) as worker:
+            killed.append(worker)
+            worker.kill(comes_back=False)
+
+    run_id = story.run(befalls)
+    [worker] = killed
+    worker.start()
+    assert {task["hostname"] for task in stack.tasks(run_id)} - {"", worker.name}, "the other one was at work"
+    assert sum(task["try_number"] > 1 for task in stack.tasks(run_id)) == 1, "one task was tried again"
+
+
+def test_a_worker_that_wakes_up_after_another_one_has_done_its_task_changes_nothing(story: Story) -> None:
+    stack = story.stack
+
+    def befalls(run_id: str) -> None:
+        with story.in_the_middle(run_id, PUBLISHING) as worker:
+            worker.freeze()
+        stack.wait_for(run_id)
+        worker.wake()
+
+    run_id = story.run(befalls)
+    time.sleep(10)
+    story.has_published(run_id)
+    assert stack.state(run_id) == "success"
+
+
+def test_a_run_that_is_marked_as_failed_ends_so_and_the_next_one_publishes(story: Story) -> None:
+    stack = story.stack
+    story.change()
+    with story.watched() as trigger:
+        marked = trigger()
+        with story.in_the_middle(marked):
+            stack.ask("PATCH", f"/api/v2/dags/bitbucket_compliance/dagRuns/{marked}", {"state": "failed"})
+        assert stack.wait_for(marked) == "failed"
+        following = trigger()
+        assert stack.wait_for(following) == "success"
+    story.has_published(following)
+    [row] = stack.data("SELECT status, error FROM compliance.runs WHERE run_id = %s", marked)
+    assert row["status"] == "failed" and row["error"], row
+
+
+def test_people_were_told_once_of_each_run_that_was_late(story: Story, alerts: WebReceiver) -> None:
+    """Runs that the faults before held up, and no others."""
+    rows = story.stack.metadata(
+        "SELECT run_id, extract(epoch FROM end_date - queued_at) AS lasted FROM dag_run"
+        " WHERE dag_id = 'bitbucket_compliance' AND end_date IS NOT null"
+    )
+    late = {row["run_id"] for row in rows if row["lasted"] > DEADLINE_SECONDS + 15}
+    perhaps = {row["run_id"] for row in rows if row["lasted"] > DEADLINE_SECONDS}
+    told = [posted.json["text"] for posted in alerts.posted]
+    runs = [row["run_id"] for text in told for row in rows if f"Run {row['run_id']} was queued" in text]
+    assert late <= set(runs) <= perhaps and len(runs) == len(set(runs)), told
+    assert late, "none was late"
+
+
+def _asked(story: Story, *command: str) -> str:
+    """What Redis answers; empty while it is away."""
+    environment = os.environ | {"REDISCLI_AUTH": story.stack.dotenv["REDIS_PASSWORD"]}
+    ask = ["redis-cli", "-p", str(story.stack.redis_port), *command]
+    done = subprocess.run(ask, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
