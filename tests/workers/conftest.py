@@ -86,6 +86,5 @@ def story(_postgres_folder: Path, tmp_path_factory: pytest.TempPathFactory, aler
         }
         worker = Worker(folder / "quiet", environment, gates=False)
         stack.callback(worker.end)
-        told = Story(services, state, Runs(quiet_dsn, [worker]), quiet_dsn)
         services.start()
-        yield told
+        yield Story(services, state, Runs(quiet_dsn, [worker]), quiet_dsn)

@@ -97,6 +97,14 @@ class Program:
                 end(self._process.pid, seconds)
                 self._wait()
 
+    def process_names(self) -> list[str]:
+        """What its processes call themselves."""
+        names = []
+        for process in self._all():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                names.append(" ".join(process.cmdline()))
+        return names
+
     def look_after(self) -> None:
         """Start it again where it has ended and should not have."""
         with self._turn:
@@ -299,6 +307,10 @@ class Stack:
         hosts = {row["hostname"] for row in self.tasks(run_id) if row["state"] == "running"}
         [host] = hosts
         return self.programs[host]
+
+    def at_something(self, worker: Program) -> bool:
+        """Whether a worker has a process of a task."""
+        return any("airflow worker --" in name for name in worker.process_names())
 
     def wait_until(self, happened: Callable[[], Any], what: str, seconds: float = PATIENCE) -> None:
         """Wait for something to happen.

@@ -18,6 +18,7 @@ BESIDE: Final = "beside"
 #: table that a step is about to write when something befalls it
 READING: Final = "landing.calls"
 PUBLISHING: Final = "compliance.repositories"
+_RUNS: Final = "SELECT run_id, conf->>'workspace' AS workspace FROM dag_run WHERE dag_id = 'bitbucket_compliance'"
 
 
 def two_workspaces() -> SandboxState:
@@ -38,12 +39,14 @@ class Story:
 
     Attributes:
         quiet: runs of the same sandbox against a database of their own, which nothing befalls.
+        first_runs: by workspace, those that the schedule started when all came up; they have ended.
     """
 
     stack: Stack
     state: SandboxState
     quiet: Runs
     quiet_dsn: str
+    first_runs: dict[str, str] = field(default_factory=dict)
     _before: dict[str, Any] = field(default_factory=dict)
     _after: dict[str, Any] = field(default_factory=dict)
     _away: tuple[Repository, Member] | None = None
@@ -52,9 +55,13 @@ class Story:
     _changes: int = 0
 
     def __post_init__(self) -> None:
-        """The workspace as it is at first is judged by a quiet run."""
+        """The workspaces as they are at first are judged: nobody has to start anything."""
         self.quiet.run("quiet")
         self._after = published(self.quiet_dsn)
+        self.stack.wait_until(lambda: len(self.stack.metadata(_RUNS)) == 2, "a run of each workspace began")
+        self.first_runs = {row["workspace"]: row["run_id"] for row in self.stack.metadata(_RUNS)}
+        for run_id in self.first_runs.values():
+            self.stack.wait_for(run_id)
 
     def change(self) -> None:
         """Let much of the workspace change, so that a state that was published in part would be seen."""
