@@ -291,6 +291,10 @@ class Stack:
             run_id,
         )
 
+    def tasks_begun(self, run_id: str) -> list[dict[str, Any]]:
+        """Those that a worker has begun."""
+        return [task for task in self.tasks(run_id) if task["hostname"]]
+
     def metadata(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Rows of Airflow's metadata."""
         address = self._postgres.uri(_AIRFLOW, _AIRFLOW, self.dotenv["METADATA_POSTGRES_PASSWORD"])

@@ -120,6 +120,11 @@ class Story:
         assert published(self.stack.dsn) == self._after
         assert self.stack.data("SELECT * FROM integration.workspace_leases WHERE run_id = %s", run_id) == []
 
+    def has_spent_no_try(self, run_id: str) -> None:
+        """Whether no task of a run was tried more than once."""
+        tries = {task["task_id"]: task["try_number"] for task in self.stack.tasks_begun(run_id)}
+        assert set(tries.values()) == {1}, tries
+
     @contextmanager
     def in_the_middle(self, run_id: str, table: str = READING) -> Iterator[Program]:
         """The worker with the task that is about to write a table; nobody can write it as long as this lasts."""

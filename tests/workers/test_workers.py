@@ -43,95 +43,69 @@ def test_the_schedule_has_all_workspaces_judged_at_once_by_two_workers_that_shar
         assert not any(str(home) in value for home in others for value in worker.environment.values())
 
 
-def test_a_scheduler_that_is_killed_comes_back_and_takes_the_run_up(story: Story) -> None:
+def test_a_scheduler_that_is_killed_and_one_that_stands_still_take_the_run_up_again(story: Story) -> None:
+    scheduler = story.stack.scheduler
+
     def befalls(run_id: str) -> None:
-        with story.in_the_middle(run_id):
-            before = story.stack.scheduler.restarts
-            story.stack.scheduler.kill()
-            story.stack.wait_until(lambda: story.stack.scheduler.restarts > before, "it was started again")
-
-    story.run(befalls)
-
-
-def test_a_scheduler_that_stands_still_for_40_s_goes_on(story: Story) -> None:
-    def befalls(run_id: str) -> None:
-        with story.in_the_middle(run_id):
-            story.stack.scheduler.freeze()
+        with story.in_the_middle(run_id, READING):
+            before = scheduler.restarts
+            scheduler.kill()
+            story.stack.wait_until(lambda: scheduler.restarts > before, "it was started again")
+        with story.in_the_middle(run_id, PUBLISHING):
+            scheduler.freeze()
         time.sleep(40)
-        story.stack.scheduler.wake()
+        scheduler.wake()
 
-    story.run(befalls)
+    story.has_spent_no_try(story.run(befalls))
 
 
-@pytest.mark.parametrize("queue", ["kept", "lost"])
-def test_a_task_that_waits_in_redis_when_it_restarts_is_done_all_the_same(story: Story, queue: str) -> None:
+def test_what_waits_in_redis_when_it_is_lost_and_what_it_can_not_take_is_done_all_the_same(story: Story) -> None:
     stack = story.stack
 
     def befalls(run_id: str) -> None:
-        stack.wait_until(lambda: _asked(story, "llen", "default") == "1", "the first task waits in Redis")
-        if queue == "kept":
-            _asked(story, "shutdown", "save")
-        else:
-            # Compose gives it memory for a disk.
-            (stack.redis.home / "dump.rdb").unlink(missing_ok=True)
-            stack.redis.kill()
-        stack.wait_until(lambda: _asked(story, "ping") == "PONG", "Redis is there again")
-        assert _asked(story, "llen", "default") == {"kept": "1", "lost": "0"}[queue]
+        time.sleep(15)
+        assert stack.tasks_begun(run_id) == []
+        stack.redis.start()
+        for queue in ("kept", "lost"):
+            stack.wait_until(lambda: _asked(story, "llen", "default") == "1", "the first task waits in Redis")
+            if queue == "kept":
+                _asked(story, "shutdown", "save")
+            else:
+                (stack.redis.home / "dump.rdb").unlink()
+                stack.redis.kill()
+            stack.wait_until(lambda: _asked(story, "ping") == "PONG", "Redis is there again")
+            assert _asked(story, "llen", "default") == {"kept": "1", "lost": "0"}[queue]
         for worker in stack.workers:
             worker.wake()
+        with story.in_the_middle(run_id, READING):
+            stack.redis.kill(comes_back=False)
+        time.sleep(10)
+        stack.redis.start()
 
     for worker in stack.workers:
         worker.freeze()
-    run_id = story.run(befalls)
-    [start] = [task for task in stack.tasks(run_id) if task["task_id"] == "start_run"]
-    assert start["try_number"] == 1, "it was sent again, which is no failure"
+    stack.redis.kill(comes_back=False)
+    story.has_spent_no_try(story.run(befalls))
 
 
-def test_redis_that_is_away_for_20_s_holds_a_run_up_and_fails_nothing(story: Story) -> None:
+def test_what_a_worker_was_at_when_it_froze_or_was_killed_another_one_does(story: Story) -> None:
     stack = story.stack
 
     def befalls(run_id: str) -> None:
-        with story.in_the_middle(run_id):
-            stack.redis.kill(comes_back=False)
-        time.sleep(20)
-        stack.redis.start()
+        with story.in_the_middle(run_id, READING) as frozen:
+            frozen.freeze()
+        with story.in_the_middle(run_id, PUBLISHING) as other:
+            assert other is not frozen
+            frozen.wake()
+            # What it was at ends: Airflow tells it that the task is another one's.
+            stack.wait_until(lambda: not stack.at_something(frozen), "it let go of the task")
+            other.kill(comes_back=False)
+        stack.wait_for(run_id)
+        other.start()
 
     run_id = story.run(befalls)
-    assert {task["try_number"] for task in stack.tasks(run_id) if task["state"] == "success"} == {1}
-
-
-def test_what_a_worker_was_at_when_it_was_killed_another_one_does(story: Story) -> None:
-    stack, killed = story.stack, []
-
-    def befalls(run_id: str) -> None:
-        with story.in_the_middle(run_id, PUBLISHING) as worker:
-            killed.append(worker)
-            worker.kill(comes_back=False)
-
-    run_id = story.run(befalls)
-    [worker] = killed
-    worker.start()
-    [again] = [task for task in stack.tasks(run_id) if task["try_number"] > 1]
-    assert again["hostname"] not in ("", worker.name), "the other one"
-
-
-def test_a_worker_that_wakes_up_after_another_one_has_done_its_task_changes_nothing(story: Story) -> None:
-    stack, frozen = story.stack, []
-
-    def befalls(run_id: str) -> None:
-        with story.in_the_middle(run_id, READING) as worker:
-            frozen.append(worker)
-            worker.freeze()
-
-    run_id = story.run(befalls)
-    [worker] = frozen
-    worker.wake()
-    [again] = [task for task in stack.tasks(run_id) if task["try_number"] > 1]
-    assert again["hostname"] not in ("", worker.name), "the other one"
-    # What it was at ends: Airflow tells it that the task is another one's.
-    stack.wait_until(lambda: not stack.at_something(worker), "it let go of the task")
-    story.has_published(run_id)
-    assert stack.state(run_id) == "success"
+    again = {task["hostname"] for task in stack.tasks(run_id) if task["try_number"] > 1}
+    assert again == set(WORKERS), "each did what the other one had begun"
 
 
 def test_a_run_that_is_marked_as_failed_ends_so_and_the_next_one_publishes(story: Story) -> None:
