@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from bitbucket_compliance.security_tests import BY_ID
 from compliance_console_app.database import Database, row, rows
-from compliance_console_app.permissions import Reader
+from compliance_console_app.permissions import MayDecide, Reader
 from compliance_console_app.routers.past import PastPages
 from compliance_console_app.services.remedies import filled_in
 from compliance_console_app.services.workspaces import Selected
@@ -43,6 +43,7 @@ def test(
     person: Reader,
     connection: Database,
     selection: Selected,
+    may_decide: MayDecide,
     test_id: str,
     past: AsOf,
     status: Status = "",
@@ -74,6 +75,7 @@ def test(
         listing=listing.of(subjects),
         statuses={name: f"{name.replace('_', ' ')} ({found[name]})" for name in STATUSES},
         sorts=SORTS,
+        may_decide=may_decide,
         **_ways_to_settle(test_id),
     )
 
@@ -84,6 +86,7 @@ def subject(
     person: Reader,
     connection: Database,
     selection: Selected,
+    may_decide: MayDecide,
     test_id: str,
     subject_id: str,
     past: AsOf,
@@ -100,6 +103,7 @@ def subject(
         result=found,
         api_calls=filled_in(_needed(found), _names(found)),
         history=rows(connection, "tests/subject_history", {**asked, "limit": INTERVALS_SHOWN}),
+        may_decide=may_decide,
         **_ways_to_settle(test_id),
     )
 
