@@ -64,8 +64,14 @@ class Guest(Visitor):
         found = []
         for row in table.locator("tbody tr").all():
             cells = [" ".join(cell.split()) for cell in row.locator("td, th").all_inner_texts()]
-            found.append(dict(zip(headings, cells, strict=True)))
+            found.append(dict(zip(headings, cells, strict=False)))  # a cell may take the place of several
         return found
+
+    def facts(self) -> dict[str, str]:
+        """The first list of facts on the page."""
+        listed = self.page.locator("dl.facts").first
+        told = zip(listed.locator("dt").all_inner_texts(), listed.locator("dd").all_inner_texts(), strict=True)
+        return {name: words(text) for name, text in told}
 
     def refused(self, path: str) -> tuple[int, str]:
         """Status and text of a page that can't be opened."""
@@ -83,13 +89,18 @@ class Guest(Visitor):
             self.page.get_by_role("link", name=button, exact=True).click()
         return download.value.suggested_filename, download.value.path().read_text(encoding="utf-8-sig")
 
+    def hanging(self) -> list[str]:
+        """What hangs out of the window on the right."""
+        found: list[str] = self.page.evaluate(HANGS_OUT)
+        if self.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append("it scrolls sideways")
+        return [f"{self.page.url}: {one}" for one in found]
+
     def faults(self) -> list[str]:
         """What axe finds on the page that is open, and what hangs out of it on the narrowest phone."""
         found = self.serious()
         self.page.set_viewport_size({"width": NARROW, "height": self.height})
-        found += [f"{self.page.url}: hangs out at {NARROW} px: {one}" for one in self.page.evaluate(HANGS_OUT)]
-        if self.page.evaluate("document.documentElement.scrollWidth") > NARROW:
-            found.append(f"{self.page.url}: scrolls sideways at {NARROW} px")
+        found += self.hanging()
         self.page.set_viewport_size({"width": self.width, "height": self.height})
         return found
 

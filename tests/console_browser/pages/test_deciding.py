@@ -170,7 +170,9 @@ def test_whoever_may_only_read_finds_nothing_that_decides_on_any_page(ada: Guest
         page = vic.open(path)
         buttons = {words(one) for one in page.locator("main button").all_inner_texts()} - HARMLESS
         buttons = {one for one in buttons if not COPIES.match(one)}
-        links = [one for one in page.locator("main a").evaluate_all("all => all.map(a => a.href)") if DECIDES.search(one)]
+        links = [
+            one for one in page.locator("main a").evaluate_all("all => all.map(a => a.href)") if DECIDES.search(one)
+        ]
         boxes = page.locator("main :is(input[type=checkbox], textarea, button[name=decision])").count()
         found += [(path, buttons, links, boxes)] if buttons or links or boxes else []
     assert found == [], "\n".join(map(str, found))
