@@ -29,11 +29,20 @@ INTERVALS_SHOWN = 50
 
 
 @router.get("/tests")
-def tests(request: Request, person: Reader, connection: Database, selection: Selected, past: AsOf) -> Response:
+def tests(
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    past: AsOf,
+    form: csv_answer.Form = "",
+) -> Response:
     """Every test of the catalogue."""
     if past:
         return PastPages(request, person, connection, selection, past).overview("Tests")
     found = rows(connection, "overview/tests", {"workspace": selection.name})
+    if form == "csv":
+        return csv_answer.csv_answer("tests", selection.name, found)
     return page(request, person, "tests.html", tests=found)
 
 

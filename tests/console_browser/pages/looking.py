@@ -60,12 +60,13 @@ class Guest(Visitor):
     def rows(self, label: str) -> list[dict[str, str]]:
         """The table that is called ``label``: each row, by heading, as it is read."""
         table = self.page.get_by_role("region", name=label, exact=True).locator("table")
-        headings = [one.strip(" \n▲▼") for one in table.locator("thead th").all_text_contents()]
-        found = []
-        for row in table.locator("tbody tr").all():
-            cells = [" ".join(cell.split()) for cell in row.locator("td, th").all_inner_texts()]
-            found.append(dict(zip(headings, cells, strict=False)))  # a cell may take the place of several
-        return found
+        headings, *rows = table.evaluate(
+            "one => [one.tHead.rows[0], ...one.tBodies[0].rows].map(row => [...row.cells].map("
+            "cell => row.parentElement === one.tHead ? cell.textContent : cell.innerText))"
+        )
+        names = [words(one).strip(" ▲▼") for one in headings]
+        # A cell may take the place of several.
+        return [dict(zip(names, map(words, cells), strict=False)) for cells in rows]
 
     def facts(self) -> dict[str, str]:
         """The first list of facts on the page."""

@@ -1,4 +1,4 @@
-"""The access review as a reviewer meets it: who has left stands first, reasons, what is due again, progress, to take."""
+"""The access review as a reviewer meets it: leavers first, reasons, what is due again, progress, and what is taken."""
 
 from __future__ import annotations
 
