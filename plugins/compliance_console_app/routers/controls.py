@@ -129,6 +129,7 @@ def control(
         until=until,
         tests=tests,
         findings=findings,
+        most=MOST_SHOWN,
         listing=listing.of(findings),
         bypasses=rows(connection, "controls/bypasses_of_period" if period else "controls/bypasses", over),
         evidence=rows(connection, "controls/evidence", over),

@@ -112,6 +112,7 @@ def subject(
         result=found,
         api_calls=filled_in(_needed(found), _names(found)),
         history=rows(connection, "tests/subject_history", {**asked, "limit": INTERVALS_SHOWN}),
+        most_intervals=INTERVALS_SHOWN,
         may_decide=may_decide,
         **_ways_to_settle(test_id),
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -373,3 +374,32 @@ def test_the_last_day_is_shown_as_it_was_typed_where_days_end_elsewhere(demo: Da
     expect(page.locator("main")).to_contain_text(f"until {typed}")
     ada.open("exceptions")
     assert ada.rows("Exceptions to review")[0]["Until"].startswith(f"until {typed}")
+
+
+def test_a_list_that_is_cut_off_says_so(demo: Database, visit: Enter) -> None:
+    """Exceptions to review, what covers a repository, the past of a verdict, and what a control rests on."""
+    demo.execute(
+        "INSERT INTO registry.exceptions (workspace, test_id, scope, target, owner, reason, expires_at, requested_by)"
+        " SELECT 'demo-workspace', 'branch_protection_enforced', 'pattern', '*', 'airflow:bo', number::text,"
+        " now() + interval '9 days', 'airflow:bo' FROM generate_series(1, 120) AS number"
+    )
+    demo.execute("UPDATE compliance.results SET bypassed = 1 WHERE subject_type = 'repository'")
+    [one] = demo.execute("SELECT subject_id FROM compliance.results WHERE test_id = 'repo_classified' LIMIT 1").fetchall()
+    demo.execute(
+        "INSERT INTO compliance.result_history SELECT (jsonb_populate_record(null::compliance.result_history,"
+        " to_jsonb(history) || jsonb_build_object('valid_from', '2026-01-01'::timestamptz + make_interval(days => number),"
+        " 'valid_to', '2026-01-01'::timestamptz + make_interval(days => number + 1)))).*"
+        " FROM compliance.result_history AS history, generate_series(1, 60) AS number"
+        " WHERE test_id = 'repo_classified' AND subject_id = %s AND valid_to IS null",
+        (one["subject_id"],),
+    )
+    vic = visit()
+    page = vic.open("exceptions")
+    assert len(vic.rows("Exceptions to review")) == 100
+    expect(page.get_by_text("The first 100 of 120.")).to_be_visible()
+    page = vic.open(f"tests/repo_classified/{quote(one['subject_id'], safe='')}")
+    assert len(vic.rows("History")) == 50
+    expect(page.get_by_text("The first 50 alone are shown.")).to_be_visible()
+    page = vic.open("controls/one?framework=SOC+2&control=CC8.1")
+    assert len(vic.rows("Rules that were gone around")) == 50
+    expect(page.get_by_text("The first 50 alone are shown.")).to_be_visible()
