@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -374,6 +374,11 @@ def test_the_last_day_is_shown_as_it_was_typed_where_days_end_elsewhere(demo: Da
     expect(page.locator("main")).to_contain_text(f"until {typed}")
     ada.open("exceptions")
     assert ada.rows("Exceptions to review")[0]["Until"].startswith(f"until {typed}")
+    bo = visit("op", "bo")
+    bo.open("exceptions").get_by_role("link", name="*", exact=True).first.click()
+    bo.page.get_by_role("button", name="Accept the risk").click()
+    bo.page.get_by_role("region", name="What it covers").get_by_role("link").first.click()
+    assert [row["Until"] for row in bo.rows("Exceptions")] == [typed]
 
 
 def test_a_list_that_is_cut_off_says_so(demo: Database, visit: Enter) -> None:
@@ -384,11 +389,13 @@ def test_a_list_that_is_cut_off_says_so(demo: Database, visit: Enter) -> None:
         " now() + interval '9 days', 'airflow:bo' FROM generate_series(1, 120) AS number"
     )
     demo.execute("UPDATE compliance.results SET bypassed = 1 WHERE subject_type = 'repository'")
-    [one] = demo.execute("SELECT subject_id FROM compliance.results WHERE test_id = 'repo_classified' LIMIT 1").fetchall()
+    [one] = demo.execute(
+        "SELECT subject_id FROM compliance.results WHERE test_id = 'repo_classified' LIMIT 1"
+    ).fetchall()
     demo.execute(
         "INSERT INTO compliance.result_history SELECT (jsonb_populate_record(null::compliance.result_history,"
-        " to_jsonb(history) || jsonb_build_object('valid_from', '2026-01-01'::timestamptz + make_interval(days => number),"
-        " 'valid_to', '2026-01-01'::timestamptz + make_interval(days => number + 1)))).*"
+        " to_jsonb(history) || jsonb_build_object('valid_from', '2026-01-01'::timestamptz + make_interval(days =>"
+        " number), 'valid_to', '2026-01-01'::timestamptz + make_interval(days => number + 1)))).*"
         " FROM compliance.result_history AS history, generate_series(1, 60) AS number"
         " WHERE test_id = 'repo_classified' AND subject_id = %s AND valid_to IS null",
         (one["subject_id"],),
@@ -403,3 +410,27 @@ def test_a_list_that_is_cut_off_says_so(demo: Database, visit: Enter) -> None:
     page = vic.open("controls/one?framework=SOC+2&control=CC8.1")
     assert len(vic.rows("Rules that were gone around")) == 50
     expect(page.get_by_text("The first 50 alone are shown.")).to_be_visible()
+
+
+def test_times_are_read_in_the_zone_that_a_person_chose(demo: Database, visit: Enter) -> None:
+    """The clock's own zone is offered; what is shown changes by as much, and stays so on every page."""
+    # As browsers call it still.
+    vic = visit(zone="Asia/Calcutta")
+    page = vic.open("runs?page=1")
+    utc = [row["Started"] for row in vic.rows("Runs")]
+    assert all(one.endswith(" UTC") for one in utc)
+    page.locator(".person summary").click()
+    page.get_by_label("Times are in").select_option("Asia/Calcutta")
+    page.wait_for_url("**/runs?page=1&time_zone=Asia%2FCalcutta")
+    there = [row["Started"] for row in vic.rows("Runs")]
+    assert all(one.endswith(" IST") for one in there) and len(there) == len(utc) == 2
+    for before, after in zip(utc, there, strict=True):
+        begins, ends = (datetime.strptime(one[:16], "%Y-%m-%d %H:%M") for one in (before, after))
+        assert ends - begins == timedelta(hours=5, minutes=30)
+    vic.open("tests/repo_classified").locator("main tbody td a").first.click()
+    assert "IST" in vic.facts()["Data read"] and "UTC" not in vic.facts()["Data read"]
+    page.locator(".person summary").click()
+    expect(page.get_by_label("Times are in")).to_have_value("Asia/Calcutta")
+    assert vic.faults() == []
+    page.get_by_label("Times are in").select_option("UTC")
+    expect(page.locator("dl.facts").first).to_contain_text(" UTC")
