@@ -341,21 +341,6 @@ def test_everything_is_reached_by_the_keyboard_and_what_has_the_focus_is_seen(de
     assert without == []
 
 
-def test_no_page_hangs_out_of_the_narrowest_phone(demo: Database, visit: Enter) -> None:
-    phone = visit("op", "ada", width=320)
-    for path in (
-        *PAGES,
-        "evidence/new",
-        "exceptions/new",
-        "imports/new",
-        "policies/change",
-        "controls/packages",
-        "search?q=a",
-    ):
-        phone.open(path)
-        assert phone.hanging() == [], path
-
-
 def test_the_last_day_is_shown_as_it_was_typed_where_days_end_elsewhere(demo: Database, visit: Enter) -> None:
     """In Auckland the day ends half a day before it does in UTC."""
     demo.execute(
