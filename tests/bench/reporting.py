@@ -89,9 +89,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A Postgres with an empty database."""
-    postgres = EmbeddedPostgres(folder / "data")
+def server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[EmbeddedPostgres]:
+    """A Postgres with an empty database; ``settings`` are in the place of those of the demo."""
+    postgres = EmbeddedPostgres(folder / "data", settings)
     postgres.start()
     try:
         with psycopg.connect(postgres.uri("postgres"), autocommit=True) as connection:
@@ -122,7 +122,7 @@ def make_history(dsn: str, size: Size) -> None:
         _declare(connection, policy)
         # A file holds several statements, which only a client-side cursor sends with values.
         cursor = psycopg.ClientCursor(connection)
-        for name in ("history.sql", "exceptions.sql", "changes.sql", "declared.sql"):
+        for name in ("history.sql", "exceptions.sql", "stale.sql", "changes.sql", "declared.sql"):
             cursor.execute((YEAR / name).read_bytes(), values)
         connection.commit()
         connection.autocommit = True

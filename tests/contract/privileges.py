@@ -123,6 +123,7 @@ compliance.sample_size             x        x       x      -      -      -
 compliance.score                   x        x       x      -      -      -
 integration.keep_findings          -        -       -      -      -      -
 integration.keep_history           -        -       -      -      -      -
+integration.counted_moves          -        -       -      -      -      -
 integration.note_publication       x        -       -      -      -      -
 integration.rename_workspace       x        -       -      -      -      -
 integration.record_batch           -        -       -      -      -      -

@@ -4,6 +4,9 @@
 was newest when it was released, of the packages that Airflow needs with the extras a server has.
 """
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -13,3 +16,21 @@ ROOT: Final = FOLDER.parents[1]
 VERSIONS: Final = tuple(
     path.stem.removeprefix("constraints-") for path in sorted(FOLDER.glob("constraints-*.txt"), reverse=True)
 )
+#: those that the documentation says are tried
+PYTHONS: Final = ("3.13", "3.12", "3.11")
+
+
+def pythons() -> dict[str, str]:
+    """The interpreters of this machine by version, the newest first: those on the path, and pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = {}
+    for version in PYTHONS:
+        programs = [shutil.which(f"python{version}"), *map(str, pyenv.glob(f"{version}.*/bin/python"))]
+        # pyenv puts a program on the path for each of its versions, also for those that are switched off.
+        if working := next(filter(_starts, filter(None, programs)), None):
+            found[version] = working
+    return found
+
+
+def _starts(program: str) -> bool:
+    return subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0

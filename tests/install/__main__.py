@@ -5,12 +5,14 @@ are stored in Airflow, the schema is made, declared data imported, the sandbox's
 results exported, and the console opened. Every step is a command; nothing of this repository is on the path. At the end
 each version has published the same verdicts, and no command wrote into the installed code.
 
-In: versions of ``constraints-<version>.txt`` to try; the newest and the oldest where none is named, which takes four
-minutes; ``all`` of them. No pytest is needed: a server has none.
+In: versions of ``constraints-<version>.txt`` to try, with every Python that is found here; where none is named the
+newest with the newest Python and the oldest with the oldest, which takes four minutes; ``all`` of them. No pytest is
+needed: a server has none.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -27,7 +29,7 @@ from bitbucket_compliance.core.postgres_address import OWNER_CONNECTION
 from local.environment import SANDBOX_GRANTS, new_fernet_key, postgres_connection
 from local.postgres import RUNNING_ROLE, EmbeddedPostgres
 from sandbox.process import SandboxServer
-from tests.install import FOLDER, ROOT, VERSIONS
+from tests.install import FOLDER, ROOT, VERSIONS, pythons
 from tests.install.build import build
 from tests.install.load import LOGIN, PASSWORD
 
@@ -43,10 +45,14 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Team:
-    """An environment with Airflow of one version, and a folder for what it writes."""
+    """An environment with Airflow of one version on one Python, and a folder for what it writes."""
 
     version: str
+    python: str
     home: Path
+
+    def __str__(self) -> str:
+        return f"Airflow {self.version} on Python {self.python}"
 
     @property
     def programs(self) -> Path:
@@ -58,7 +64,7 @@ class Team:
         uv = [sys.executable, "-m", "uv"]
         under = ["--python", str(python), "--constraints", str(constraints)]
         airflow = f"apache-airflow[fab]=={self.version}"
-        run([*uv, "venv", "--quiet", "--python", sys.executable, str(self.home / "venv")])
+        run([*uv, "venv", "--quiet", "--python", pythons()[self.python], str(self.home / "venv")])
         run([*uv, "pip", "install", "--quiet", *under, airflow, *map(str, wheels)])
         run([*uv, "pip", "check", "--quiet", "--python", str(python)])
 
@@ -73,21 +79,23 @@ class Team:
         }
 
 
-def main(versions: list[str]) -> int:
+def main(asked: list[tuple[str, str]]) -> int:
+    """Try each pair of Airflow and Python; the exit code."""
     with TemporaryDirectory(prefix="install-") as folder:
         place = Path(folder)
         # Postgres gives its folder to an account of its own, which has to get there.
         place.chmod(0o711)
         wheels = build(place / "wheels")
         try:
-            published = {version: try_out(Team(version, place / version), wheels) for version in versions}
+            teams = [Team(version, python, place / f"{version}-{python}") for version, python in asked]
+            published = {str(team): try_out(team, wheels) for team in teams}
         except Failed as failed:
             print(f"failed: {failed}", file=sys.stderr)
             return 1
     if len(set(map(str, published.values()))) != 1:
-        print(f"failed: versions of Airflow published different verdicts: {published}", file=sys.stderr)
+        print(f"failed: different verdicts were published: {published}", file=sys.stderr)
         return 1
-    print(f"from nothing to a judged workspace with Airflow {', '.join(versions)}: {published[versions[0]]}")
+    print(f"from nothing to a judged workspace with {', '.join(published)}: {next(iter(published.values()))}")
     return 0
 
 
@@ -104,10 +112,10 @@ def try_out(team: Team, wheels: list[Path]) -> dict[str, int]:
         for arguments, more in steps(team, sandbox.url, postgres):
             run([str(team.programs / arguments[0]), *arguments[1:]], environment | more, team.home)
         if team.code() != before:
-            raise Failed(f"a command wrote into the installed code of Airflow {team.version}")
+            raise Failed(f"a command wrote into the installed code of {team}")
         published = verdicts(postgres)
     spent = time.monotonic() - installed
-    print(f"Airflow {team.version}: installed in {installed - began:.0f} s, judged in {spent:.0f} s", flush=True)
+    print(f"{team}: installed in {installed - began:.0f} s, judged in {spent:.0f} s", flush=True)
     return published
 
 
@@ -186,6 +194,13 @@ def run(command: list[str], environment: Mapping[str, str] | None = None, folder
         raise Failed(f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
 
 
+def pairs(versions: list[str]) -> list[tuple[str, str]]:
+    """Versions of Airflow and Python to try."""
+    here = list(pythons())
+    if not versions:
+        return [(VERSIONS[0], here[0]), (VERSIONS[-1], here[-1])]
+    return list(itertools.product(VERSIONS if versions == ["all"] else versions, here))
+
+
 if __name__ == "__main__":
-    asked = sys.argv[1:] or [VERSIONS[0], VERSIONS[-1]]
-    sys.exit(main(list(VERSIONS) if asked == ["all"] else asked))
+    sys.exit(main(pairs(sys.argv[1:])))

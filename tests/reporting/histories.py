@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -141,6 +141,20 @@ def write_stale_periods(database: Database, periods: Iterable[StalePeriod]) -> N
     )
 
 
+def write_open_period(database: Database, row: StalePeriod) -> None:
+    """Note a period that has not ended."""
+    write_stale_periods(database, [replace(row, end=None)])
+
+
+def end_period(database: Database, row: StalePeriod) -> None:
+    """End a period that was noted."""
+    database.execute(
+        "UPDATE compliance.stale_records SET stale_to = %s"
+        " WHERE workspace = %s AND test_id = %s AND subject_id = %s AND stale_from = %s",
+        (row.end, row.workspace, row.test_id, row.subject_id, row.start),
+    )
+
+
 def write(database: Database, rows: Sequence[Interval]) -> None:
     """Put a history, and the policies, into the database."""
     for name, (severities, days) in POLICIES.items():
@@ -151,6 +165,24 @@ def write(database: Database, rows: Sequence[Interval]) -> None:
             " VALUES (%s, jsonb_build_object('thresholds', %s::jsonb, 'tests', %s::jsonb))",
             (name, _json(thresholds), _json(tests)),
         )
+    _write_intervals(database, rows)
+
+
+def write_open(database: Database, row: Interval) -> None:
+    """Begin an interval; the policies are there."""
+    _write_intervals(database, [replace(row, end=None)])
+
+
+def end_interval(database: Database, row: Interval) -> None:
+    """End an interval that was begun."""
+    database.execute(
+        "UPDATE compliance.result_history SET valid_to = %s"
+        " WHERE workspace = %s AND test_id = %s AND subject_id = %s AND valid_from = %s",
+        (row.end, row.workspace, row.test_id, row.subject_id, row.start),
+    )
+
+
+def _write_intervals(database: Database, rows: Sequence[Interval]) -> None:
     database.cursor().executemany(
         "INSERT INTO compliance.result_history (workspace, test_id, subject_type, subject_id, subject_name, severity,"
         " status, reason_code, reason, detail, facts_hash, exception_id, bypassed, policy_version, run_id,"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -77,6 +80,29 @@ def test_prometheus_rules_name_gauges_and_sections_that_there_are() -> None:
     assert {rule["annotations"]["runbook"].partition("#")[2] for rule in group["rules"]} <= anchors
 
 
+def test_prometheus_tells_of_what_is_wrong_and_of_nothing_else() -> None:
+    """Figures that come every quarter of an hour, as a run of ``promtool`` sees them (Debian: package prometheus)."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed")
+    told = subprocess.run(
+        [promtool, "test", "rules", str(Path(__file__).with_name("prometheus_rules.yaml"))],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr + told.stdout
+
+
+def test_each_figure_is_looked_for_until_the_next_one_comes_and_no_longer() -> None:
+    """Between two of them lie fifteen minutes; by itself Prometheus takes a figure for gone after five."""
+    [group] = yaml.safe_load((FOLDER / "prometheus_rules.yaml").read_text())["groups"]
+    for rule in group["rules"]:
+        figures = re.findall(r"(\w+)\(airflow_\w+\[(\w+)\]\)", rule["expr"])
+        assert len(figures) == rule["expr"].count("airflow_"), rule["alert"]
+        assert set(figures) <= {("last_over_time", "20m"), ("absent_over_time", "1h")}, rule["alert"]
+    mappings = yaml.safe_load((FOLDER / "statsd_mapping.yaml").read_text())["mappings"]
+    assert {one["ttl"] for one in mappings} == {"20m"}, "else an old figure hides that Airflow stands still"
+
+
 class Recorder:
     """In the place of what sends figures: keeps them."""
 
@@ -109,6 +135,16 @@ def test_the_figures_of_a_workspace_go_to_airflows_metrics(
         assert sent.gauges[f"bitbucket_compliance.{name}", ACME] == float(row[name])
     assert sent.gauges["bitbucket_compliance.oldest_reading_age", ACME] > 0
     assert sent.gauges[f"bitbucket_compliance.{STEP_SECONDS}", f"{ACME}/publish"] == row["step_seconds"]["publish"]
+    with psycopg.connect(news.dsn) as connection:
+        [(spent,)] = connection.execute("SELECT sum(requests) FROM integration.request_ledger").fetchall()
+    assert spent > 0
+    assert sent.gauges["bitbucket_compliance.requests_left_this_hour", ACME] == row["requests_per_hour"] - spent
+    with psycopg.connect(news.dsn) as connection:
+        connection.execute("DELETE FROM integration.request_shares")
+    sent.gauges.clear()
+    operations_alerts.tell()
+    assert ("bitbucket_compliance.coverage", ACME) in sent.gauges
+    assert ("bitbucket_compliance.requests_left_this_hour", ACME) not in sent.gauges, "what is not known is not 0"
     # No event waits: its age is not known, and none is sent.
     assert ("bitbucket_compliance.oldest_event_age", ACME) not in sent.gauges
 

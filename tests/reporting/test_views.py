@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,12 +22,17 @@ from tests.examples import examples
 from tests.reporting.histories import (
     STATUSES,
     WEIGHTS,
+    Interval,
+    end_interval,
+    end_period,
     histories,
     share,
     stale_periods,
     trend,
     whole_runs,
     write,
+    write_open,
+    write_open_period,
     write_runs,
     write_stale_periods,
 )
@@ -63,6 +70,62 @@ def test_a_day_shows_what_held_at_its_end_also_where_nothing_ran(database: Datab
             for row in database.execute("SELECT * FROM compliance.daily_trend")
         }
         assert shown == trend(rows, periods, runs, now)
+
+
+@some
+@given(data=st.data())
+def test_the_trend_says_what_history_says_in_whatever_order_it_came_to_be(
+    database: Database, data: st.DataObject
+) -> None:
+    with undone(database) as now:
+        rows = data.draw(histories(now))
+        periods = data.draw(stale_periods(rows, now))
+        # Intervals are ended now; that they ended at another time is all the same to what is counted.
+        database.execute("ALTER TABLE compliance.result_history DISABLE TRIGGER intervals_are_only_ended")
+        write(database, [])
+        happenings = [*_ways(rows, write_open, end_interval), *_ways(periods, write_open_period, end_period)]
+        while happenings:
+            chain = data.draw(st.integers(0, len(happenings) - 1))
+            happenings[chain].pop(0)(database)
+            happenings = [one for one in happenings if one]
+        shown = {
+            (row.pop("day"), row.pop("workspace"), row.pop("test_id"), row.pop("severity")): row
+            for row in database.execute("SELECT * FROM compliance.daily_trend")
+        }
+        assert shown == trend(rows, periods, set(), now)
+        assert not counted_wrong(database)
+
+
+def _ways(
+    rows: Sequence[Any], begin: Callable[[Database, Any], None], end: Callable[[Database, Any], None]
+) -> list[list[Callable[[Database], None]]]:
+    """What happens to the rows of each subject, one after the other."""
+    chains = defaultdict(list)
+    for row in rows:
+        chains[row.workspace, row.test_id, row.subject_id] += [
+            partial(begin, row=row),
+            *([partial(end, row=row)] if row.end else []),
+        ]
+    return list(chains.values())
+
+
+def counted_wrong(database: Database) -> list[dict[str, Any]]:
+    """What ``verify`` says of the counts that the trend rests on."""
+    return database.execute(
+        "SELECT told.* FROM unnest(ARRAY['acme', 'other']) AS names (workspace)"
+        " CROSS JOIN LATERAL integration.verify_record(names.workspace) AS told"
+        " WHERE told.relation = 'integration.history_moves'"
+    ).fetchall()
+
+
+def test_a_trend_that_somebody_changed_does_not_fit(database: Database) -> None:
+    with undone(database) as now:
+        [row] = [Interval("acme", "repo_classified", "{a}", "failing", "because", "strict", False, False, now, None)]
+        write(database, [row])
+        assert not counted_wrong(database)
+        database.execute("UPDATE integration.history_moves SET subjects = 0")
+        [found] = counted_wrong(database)
+        assert "differ by -1 and 0" in found["problem"]
 
 
 @some

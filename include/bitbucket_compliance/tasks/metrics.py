@@ -20,6 +20,7 @@ PREFIX: Final = "bitbucket_compliance"
 GAUGES: Final = (
     "requests_in_a_day",
     "requests_left",
+    "requests_left_this_hour",
     "coverage",
     "verdicts",
     "undecided",

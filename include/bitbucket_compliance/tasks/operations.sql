@@ -4,6 +4,10 @@ SELECT
     operations.workspace,
     operations.requests_in_a_day,
     operations.requests_left,
+    CASE
+        WHEN coalesce(hour.stated_limit, operations.requests_per_hour) < hour.requests THEN 0
+        ELSE coalesce(hour.stated_limit, operations.requests_per_hour) - hour.requests
+    END AS requests_left_this_hour,
     operations.coverage,
     operations.verdicts,
     operations.undecided,
@@ -18,4 +22,15 @@ SELECT
         SELECT count(*) FROM compliance.alerts AS alerts WHERE alerts.workspace IN (operations.workspace, '')
     ) AS alerts
 FROM compliance.operations AS operations
+-- The hour of the consumer that the workspace is read with, which it may share with others.
+LEFT JOIN LATERAL (
+    SELECT
+        used.stated_limit,
+        used.requests
+    FROM integration.request_shares AS shares
+    INNER JOIN integration.request_use AS used ON shares.consumer = used.consumer
+    WHERE shares.spender = operations.workspace
+    ORDER BY shares.seen_at DESC
+    LIMIT 1
+) AS hour ON true
 WHERE %(workspace)s::text IS null OR operations.workspace = %(workspace)s;

@@ -1,40 +1,55 @@
--- Purpose: trigger of compliance.result_history: count what begins and ends into integration.history_moves. What begins
--- and ends on one day counts on none.
+-- Purpose: trigger of compliance.result_history: count what begins and ends into integration.history_moves, and what of
+-- it is stale meanwhile. What begins and ends on one day counts on none.
 
 CREATE FUNCTION integration.count_history() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $count$
 BEGIN
-    INSERT INTO integration.history_moves AS moves (workspace, day, test_id, severity, status, subjects)
-    SELECT
-        written.workspace,
-        (ends.at AT TIME ZONE 'UTC')::date AS day,
-        written.test_id,
-        written.severity,
-        written.status,
-        sum(ends.sign)
-    FROM written
-    CROSS JOIN LATERAL (VALUES (written.valid_from, 1), (written.valid_to, -1)) AS ends (at, sign)
-    WHERE ends.at IS NOT null AND written.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
-    GROUP BY written.workspace, day, written.test_id, written.severity, written.status
-    ON CONFLICT (workspace, day, test_id, severity, status) DO UPDATE
-        SET subjects = moves.subjects + excluded.subjects;
-    IF tg_op = 'UPDATE' THEN
-        INSERT INTO integration.history_moves AS moves (workspace, day, test_id, severity, status, subjects)
+    EXECUTE format(
+        $counting$
+        INSERT INTO integration.history_moves AS moves (
+            workspace, day, test_id, severity, status, bypassed, subjects, stale
+        )
         SELECT
-            stood.workspace,
+            ends.workspace,
             (ends.at AT TIME ZONE 'UTC')::date AS day,
-            stood.test_id,
-            stood.severity,
-            stood.status,
-            -sum(ends.sign)
-        FROM stood
-        CROSS JOIN LATERAL (VALUES (stood.valid_from, 1), (stood.valid_to, -1)) AS ends (at, sign)
-        WHERE ends.at IS NOT null AND stood.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
-        GROUP BY stood.workspace, day, stood.test_id, stood.severity, stood.status
-        ON CONFLICT (workspace, day, test_id, severity, status) DO UPDATE
-            SET subjects = moves.subjects + excluded.subjects;
-    END IF;
+            ends.test_id,
+            ends.severity,
+            ends.status,
+            coalesce(ends.bypassed, 0) > 0 AS is_bypassed,
+            sum(ends.subjects),
+            sum(ends.stale)
+        FROM (
+            SELECT counted.*, moved.at, counted.sign * moved.sign AS subjects, 0 AS stale
+            FROM (%1$s) AS counted
+            CROSS JOIN LATERAL (VALUES (counted.valid_from, 1), (counted.valid_to, -1)) AS moved (at, sign)
+            UNION ALL
+            SELECT counted.*, moved.at, 0 AS subjects, counted.sign * moved.sign AS stale
+            FROM (%1$s) AS counted
+            INNER JOIN compliance.stale_records AS periods
+                ON
+                    counted.workspace = periods.workspace
+                    AND counted.test_id = periods.test_id
+                    AND counted.subject_id = periods.subject_id
+                    AND tstzrange(counted.valid_from, counted.valid_to)
+                    && tstzrange(periods.stale_from, periods.stale_to)
+            CROSS JOIN LATERAL (
+                VALUES
+                (greatest(counted.valid_from, periods.stale_from), 1),
+                (least(counted.valid_to, periods.stale_to), -1)
+            ) AS moved (at, sign)
+        ) AS ends
+        WHERE ends.at IS NOT null AND ends.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+        GROUP BY ends.workspace, day, ends.test_id, ends.severity, ends.status, is_bypassed
+        HAVING sum(ends.subjects) <> 0 OR sum(ends.stale) <> 0
+        ON CONFLICT (workspace, day, test_id, severity, status, bypassed) DO UPDATE
+            SET subjects = moves.subjects + excluded.subjects, stale = moves.stale + excluded.stale
+        $counting$,
+        CASE tg_op
+            WHEN 'INSERT' THEN 'SELECT 1 AS sign, written.* FROM written'
+            ELSE 'SELECT 1 AS sign, written.* FROM written UNION ALL SELECT -1 AS sign, stood.* FROM stood'
+        END
+    );
     RETURN null;
 END
 $count$;

@@ -7,6 +7,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET time
 AS $forget$
 DECLARE
     forgettable record;
+    first_day date := (ended_before AT TIME ZONE 'UTC')::date;
     deleted bigint;
     total bigint := 0;
 BEGIN
@@ -43,6 +44,24 @@ BEGIN
         EXIT WHEN total >= most;
     END LOOP;
     IF total > 0 THEN
+        -- What moved before the days that are shown is one day.
+        WITH before AS (
+            DELETE FROM integration.history_moves AS old
+            WHERE old.workspace = of_workspace AND old.day < first_day
+            RETURNING old.*
+        )
+
+        INSERT INTO integration.history_moves AS moves (
+            workspace, day, test_id, severity, status, bypassed, subjects, stale
+        )
+        SELECT
+            before.workspace, first_day, before.test_id, before.severity, before.status, before.bypassed,
+            sum(before.subjects), sum(before.stale)
+        FROM before
+        GROUP BY before.workspace, before.test_id, before.severity, before.status, before.bypassed
+        HAVING sum(before.subjects) <> 0 OR sum(before.stale) <> 0
+        ON CONFLICT (workspace, day, test_id, severity, status, bypassed) DO UPDATE
+            SET subjects = moves.subjects + excluded.subjects, stale = moves.stale + excluded.stale;
         INSERT INTO compliance.history_kept AS known (workspace, workspace_id, kept_from)
         VALUES (
             of_workspace,

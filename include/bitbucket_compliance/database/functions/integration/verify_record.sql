@@ -1,6 +1,6 @@
 -- Purpose: work the record of a workspace out again (empty: of what belongs to none) and tell what does not fit: links
--- whose digest is another one, and rows that are not as they were recorded. No row: all fits. In the order of the
--- record, the first that does not fit first.
+-- whose digest is another one, rows that are not as they were recorded, and counts that are not what history says. No
+-- row: all fits. In the order of the record, the first that does not fit first.
 
 CREATE FUNCTION integration.verify_record(of_workspace text)
 RETURNS TABLE (relation text, row_key text, link bigint, sealed_at timestamptz, problem text)
@@ -105,6 +105,22 @@ BEGIN
             recorded.relation
         ) USING of_workspace, recorded.relation, recorded.key_columns, recorded.left_out;
     END LOOP;
+
+    -- What the trend and the answer for a period count by is no recorded table: it is worked out from one.
+    RETURN QUERY
+    SELECT
+        'integration.history_moves',
+        jsonb_build_array(told.day, told.test_id, told.severity, told.status, told.bypassed)::text,
+        null::bigint,
+        null::timestamptz,
+        format(
+            'its counts of results, and of stale ones, differ by %s and %s from what history says',
+            sum(told.subjects), sum(told.stale)
+        )
+    FROM integration.counted_moves(of_workspace) AS told
+    GROUP BY told.day, told.test_id, told.severity, told.status, told.bypassed
+    HAVING sum(told.subjects) <> 0 OR sum(told.stale) <> 0
+    ORDER BY told.day, 2;
 END
 $verify$;
 

@@ -1,67 +1,43 @@
 -- Purpose: how many subjects stood where at the end of each day, by workspace and test, also on days without a run.
 
 CREATE VIEW compliance.daily_trend AS
-WITH intervals AS (
+WITH moves AS (
+    SELECT
+        counted.workspace,
+        counted.test_id,
+        counted.severity,
+        counted.status,
+        counted.bypassed,
+        counted.day,
+        counted.subjects,
+        counted.stale
+    FROM integration.history_moves AS counted
+    UNION ALL
+    -- What got past its freshness since the last run.
     SELECT
         history.workspace,
         history.test_id,
-        history.subject_id,
         history.severity,
         history.status,
-        history.valid_from,
-        history.valid_to,
-        coalesce(history.bypassed, 0) > 0 AS is_bypassed
-    FROM compliance.result_history AS history
-    WHERE history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
-),
-
--- Whatever status a result had while it could not be relied on; periods that are yet to come are few days' affair.
-stale AS (
-    SELECT
-        intervals.workspace,
-        intervals.test_id,
-        intervals.severity,
-        intervals.status = 'passing' AND NOT intervals.is_bypassed AS was_effective,
-        (greatest(intervals.valid_from, periods.stale_from) AT TIME ZONE 'UTC')::date AS from_day,
-        (least(intervals.valid_to, periods.stale_to) AT TIME ZONE 'UTC')::date AS to_day
-    FROM compliance.stale_periods AS periods
-    INNER JOIN intervals
-        ON
-            periods.workspace = intervals.workspace
-            AND periods.test_id = intervals.test_id
-            AND periods.subject_id = intervals.subject_id
-            AND (intervals.valid_to IS null OR periods.stale_from < intervals.valid_to)
-            AND (periods.stale_to IS null OR periods.stale_to > intervals.valid_from)
-    WHERE periods.stale_from <= now()
-),
-
--- What holds counts on the days at whose end it does: what began and ended on one day on none.
-moves AS (
-    SELECT
-        intervals.workspace,
-        intervals.test_id,
-        intervals.severity,
-        intervals.status,
-        intervals.is_bypassed,
+        coalesce(history.bypassed, 0) > 0 AS bypassed,
         (ends.at AT TIME ZONE 'UTC')::date AS day,
-        ends.sign,
-        0 AS stale,
-        CASE WHEN intervals.status = 'passing' AND NOT intervals.is_bypassed THEN ends.sign ELSE 0 END AS effective
-    FROM intervals
-    CROSS JOIN LATERAL (VALUES (intervals.valid_from, 1), (intervals.valid_to, -1)) AS ends (at, sign)
-    UNION ALL
-    SELECT
-        stale.workspace,
-        stale.test_id,
-        stale.severity,
-        null AS status,
-        false AS is_bypassed,
-        ends.day,
-        0 AS sign,
-        ends.sign AS stale,
-        CASE WHEN stale.was_effective THEN -ends.sign ELSE 0 END AS effective
-    FROM stale
-    CROSS JOIN LATERAL (VALUES (stale.from_day, 1), (stale.to_day, -1)) AS ends (day, sign)
+        0 AS subjects,
+        ends.stale
+    FROM integration.unnoted_stale_periods AS periods
+    INNER JOIN compliance.result_history AS history
+        ON
+            periods.workspace = history.workspace
+            AND periods.test_id = history.test_id
+            AND periods.subject_id = history.subject_id
+            AND (history.valid_to IS null OR periods.stale_from < history.valid_to)
+    CROSS JOIN
+        LATERAL (
+            VALUES (greatest(history.valid_from, periods.stale_from), 1), (history.valid_to, -1)
+        ) AS ends (at, stale)
+    WHERE
+        periods.stale_from <= now()
+        AND ends.at IS NOT null
+        AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
 ),
 
 changes AS (
@@ -70,45 +46,26 @@ changes AS (
         moves.test_id,
         moves.severity,
         moves.day,
-        sum(moves.sign) FILTER (WHERE moves.status = 'passing') AS passing,
-        sum(moves.sign) FILTER (WHERE moves.status = 'failing') AS failing,
-        sum(moves.sign) FILTER (WHERE moves.status = 'pending') AS pending,
-        sum(moves.sign) FILTER (WHERE moves.status = 'error') AS error,
-        sum(moves.sign) FILTER (WHERE moves.status = 'not_applicable') AS not_applicable,
-        sum(moves.sign) FILTER (WHERE moves.is_bypassed) AS bypassed,
+        sum(moves.subjects) FILTER (WHERE moves.status = 'passing') AS passing,
+        sum(moves.subjects) FILTER (WHERE moves.status = 'failing') AS failing,
+        sum(moves.subjects) FILTER (WHERE moves.status = 'pending') AS pending,
+        sum(moves.subjects) FILTER (WHERE moves.status = 'error') AS error,
+        sum(moves.subjects) FILTER (WHERE moves.status = 'not_applicable') AS not_applicable,
+        sum(moves.subjects) FILTER (WHERE moves.bypassed) AS bypassed,
         sum(moves.stale) AS stale,
-        sum(moves.effective) AS effective
+        sum(moves.subjects - moves.stale) FILTER (WHERE moves.status = 'passing' AND NOT moves.bypassed) AS effective
     FROM moves
-    WHERE moves.day IS NOT null
     GROUP BY moves.workspace, moves.test_id, moves.severity, moves.day
 ),
 
-series AS (
-    SELECT
-        firsts.workspace,
-        firsts.test_id,
-        firsts.severity,
-        days.day::date AS day
-    FROM (
-        SELECT
-            changes.workspace,
-            changes.test_id,
-            changes.severity,
-            min(changes.day) AS first_day
-        FROM changes
-        GROUP BY changes.workspace, changes.test_id, changes.severity
-    ) AS firsts
-    CROSS JOIN LATERAL generate_series(
-        firsts.first_day, (now() AT TIME ZONE 'UTC')::date, interval '1 day'
-    ) AS days (day)
-),
-
+-- What holds on a day holds until the next one on which anything moved.
 held AS (
     SELECT
-        series.day,
-        series.workspace,
-        series.test_id,
-        series.severity,
+        changes.workspace,
+        changes.test_id,
+        changes.severity,
+        changes.day AS first_day,
+        least(lead(changes.day) OVER running - 1, (now() AT TIME ZONE 'UTC')::date) AS last_day,
         coalesce(sum(changes.passing) OVER running, 0)::bigint AS passing,
         coalesce(sum(changes.failing) OVER running, 0)::bigint AS failing,
         coalesce(sum(changes.pending) OVER running, 0)::bigint AS pending,
@@ -117,17 +74,16 @@ held AS (
         coalesce(sum(changes.bypassed) OVER running, 0)::bigint AS bypassed,
         coalesce(sum(changes.stale) OVER running, 0)::bigint AS stale,
         coalesce(sum(changes.effective) OVER running, 0)::bigint AS effective
-    FROM series
-    LEFT JOIN changes
-        ON
-            series.workspace = changes.workspace
-            AND series.test_id = changes.test_id
-            AND series.severity = changes.severity
-            AND series.day = changes.day
-    WINDOW running AS (
-        PARTITION BY series.workspace, series.test_id, series.severity
-        ORDER BY series.day
-    )
+    FROM changes
+    WINDOW running AS (PARTITION BY changes.workspace, changes.test_id, changes.severity ORDER BY changes.day)
+),
+
+days AS (
+    SELECT
+        held.*,
+        held.first_day + passed.days AS day
+    FROM held
+    CROSS JOIN LATERAL generate_series(0, held.last_day - held.first_day) AS passed (days)
 ),
 
 -- The days on which a whole run was published.
@@ -140,39 +96,39 @@ runs AS (
 )
 
 SELECT
-    held.day,
-    held.workspace,
-    held.test_id,
-    held.severity,
-    held.passing,
-    held.failing,
-    held.pending,
-    held.error,
-    held.not_applicable,
-    compliance.score(held.passing, held.failing) AS score,
-    (weights.weight * held.passing)::bigint AS weighted_passing,
-    (weights.weight * (held.passing + held.failing))::bigint AS weighted_decided,
-    held.stale,
-    held.bypassed,
+    days.day,
+    days.workspace,
+    days.test_id,
+    days.severity,
+    days.passing,
+    days.failing,
+    days.pending,
+    days.error,
+    days.not_applicable,
+    compliance.score(days.passing, days.failing) AS score,
+    (weights.weight * days.passing)::bigint AS weighted_passing,
+    (weights.weight * (days.passing + days.failing))::bigint AS weighted_decided,
+    days.stale,
+    days.bypassed,
     runs.day IS NOT null AS observed,
     workspaces.workspace_id,
-    CASE WHEN runs.day IS NOT null THEN held.effective END AS effective,
+    CASE WHEN runs.day IS NOT null THEN days.effective END AS effective,
     CASE
         WHEN runs.day IS NOT null
             THEN compliance.score(
-                held.effective, held.passing + held.failing + held.pending + held.error - held.effective
+                days.effective, days.passing + days.failing + days.pending + days.error - days.effective
             )
     END AS effective_share,
     tests.test_title
-FROM held
-LEFT JOIN compliance.tests AS tests ON held.test_id = tests.test_id
-LEFT JOIN runs ON held.workspace = runs.workspace AND held.day = runs.day
-LEFT JOIN staging.workspaces AS workspaces ON held.workspace = workspaces.workspace
-LEFT JOIN compliance.history_kept AS kept ON held.workspace = kept.workspace
-INNER JOIN compliance.severity_weights AS weights ON held.severity = weights.severity
+FROM days
+LEFT JOIN compliance.tests AS tests ON days.test_id = tests.test_id
+LEFT JOIN runs ON days.workspace = runs.workspace AND days.day = runs.day
+LEFT JOIN staging.workspaces AS workspaces ON days.workspace = workspaces.workspace
+LEFT JOIN compliance.history_kept AS kept ON days.workspace = kept.workspace
+INNER JOIN compliance.severity_weights AS weights ON days.severity = weights.severity
 WHERE
-    held.passing + held.failing + held.pending + held.error + held.not_applicable > 0
-    AND coalesce((held.day + 1)::timestamp AT TIME ZONE 'UTC' > kept.kept_from, true);
+    days.passing + days.failing + days.pending + days.error + days.not_applicable > 0
+    AND coalesce((days.day + 1)::timestamp AT TIME ZONE 'UTC' > kept.kept_from, true);
 
 COMMENT ON VIEW compliance.daily_trend IS
 'Day × workspace × test: how many subjects stood where at the end of the day (UTC; today: now), also on days without a run.';

@@ -10,22 +10,14 @@ SELECT
     noted.workspace_id
 FROM compliance.stale_records AS noted
 UNION ALL
--- What no run has come by to note yet.
 SELECT
-    results.workspace,
-    results.test_id,
-    results.subject_id,
-    results.fresh_until + interval '1 microsecond' AS stale_from,
+    unnoted.workspace,
+    unnoted.test_id,
+    unnoted.subject_id,
+    unnoted.stale_from,
     null AS stale_to,
-    results.workspace_id
-FROM compliance.results AS results
-LEFT JOIN compliance.stale_records AS noted
-    ON
-        results.workspace = noted.workspace
-        AND results.test_id = noted.test_id
-        AND results.subject_id = noted.subject_id
-        AND noted.stale_to IS null
-WHERE noted.stale_from IS null AND results.fresh_until IS NOT null;
+    unnoted.workspace_id
+FROM integration.unnoted_stale_periods AS unnoted;
 
 COMMENT ON VIEW compliance.stale_periods IS
 'When a published result could not be relied on: from the end of its freshness until a run confirmed it. One that begins in the future begins then unless a run confirms the result before.';

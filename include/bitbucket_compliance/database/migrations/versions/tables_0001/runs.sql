@@ -69,18 +69,23 @@ CREATE TABLE integration.history_moves (
     test_id text NOT NULL,
     severity text NOT NULL,
     status text NOT NULL,
+    bypassed boolean NOT NULL,
     subjects bigint NOT NULL,
-    PRIMARY KEY (workspace, day, test_id, severity, status)
+    stale bigint NOT NULL,
+    PRIMARY KEY (workspace, day, test_id, severity, status, bypassed)
 );
 COMMENT ON TABLE integration.history_moves IS
-'How many intervals of compliance.result_history began on each day (UTC), less those that ended on it: the sum of all days until one is how many subjects stood so at its end. Written by a trigger of that table alone.';
+'How many intervals of compliance.result_history began on each day (UTC), less those that ended on it: the sum of all days until one is how many subjects stood so at its end. Written by triggers of that table and of compliance.stale_records alone; what lies before the days that retention keeps is one day.';
 COMMENT ON COLUMN integration.history_moves.workspace IS 'Workspace slug.';
 COMMENT ON COLUMN integration.history_moves.day IS 'The day, in UTC.';
 COMMENT ON COLUMN integration.history_moves.test_id IS 'Test; see tests.';
 COMMENT ON COLUMN integration.history_moves.severity IS 'Severity of the intervals.';
 COMMENT ON COLUMN integration.history_moves.status IS
 'Their status; subjects that are gone and tests that are switched off are left out.';
+COMMENT ON COLUMN integration.history_moves.bypassed IS 'Whether merges went around a rule that was in force.';
 COMMENT ON COLUMN integration.history_moves.subjects IS 'Begun less ended.';
+COMMENT ON COLUMN integration.history_moves.stale IS
+'Of these, how many began to be past their freshness (compliance.stale_records), less those that ended to.';
 
 CREATE TABLE integration.run_steps (
     run_id text NOT NULL,
