@@ -53,6 +53,11 @@ class Guest(Visitor):
         """The page without its frame."""
         return self.page.locator("main")
 
+    def go(self, place: Locator) -> None:
+        """Click what leads to a page, and wait for it: else what is read next may be the page before."""
+        with self.page.expect_navigation():
+            place.click()
+
     def message(self) -> str:
         """What the page tells of what was just done."""
         return self.page.get_by_role("status").inner_text()

@@ -38,7 +38,7 @@ def tick(guest: Guest, *names: str) -> None:
 
 
 def press(guest: Guest, button: str) -> None:
-    guest.page.get_by_role("button", name=button, exact=True).click()
+    guest.go(guest.page.get_by_role("button", name=button, exact=True))
 
 
 def progress(guest: Guest) -> tuple[str, str]:
@@ -59,7 +59,7 @@ def test_whoever_left_stands_first_and_marked_and_groups_are_counted_and_led_to(
     assert ada.faults() == []
     tile = ada.page.get_by_label("The review in numbers").get_by_role("listitem").filter(has_text="left, still")
     assert tile.locator("strong").inner_text() == str(len(left))
-    tile.get_by_role("link").click()
+    ada.go(tile.get_by_role("link"))
     assert [row["Member"] for row in ada.rows("Members")] == left
 
 
@@ -107,7 +107,7 @@ def test_the_review_goes_to_the_auditor_as_a_file_and_on_paper(ada: Guest, visit
     assert len(told) == len(names) == 24
     left = [row for row in told if row["review_group"] == "left"]
     assert len(left) == 3 and {row["needs_review"] for row in left} == {"true"}
-    ada.page.get_by_role("link", name="Show all to print").click()
+    ada.go(ada.page.get_by_role("link", name="Show all to print"))
     headings = ada.page.get_by_role("heading", level=2).all_inner_texts()
     assert headings[0] == "Left, still has access: 3" and sum(int(one.rpartition(" ")[2]) for one in headings) == 24
     assert ada.faults() == []

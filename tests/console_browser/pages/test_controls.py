@@ -31,7 +31,7 @@ def vic(demo: Database, visit: Enter) -> Guest:
 def test_framework_and_period_are_chosen_and_taken_along(vic: Guest, demo: Database) -> None:
     page = vic.open("controls")
     page.get_by_label("Framework", exact=True).select_option("SOC 2")
-    page.get_by_role("button", name="Show", exact=True).click()
+    vic.go(page.get_by_role("button", name="Show", exact=True))
     now = {words(row["Control"])[:5]: row for row in vic.rows("SOC 2, now")}
     kept = demo.execute(
         "SELECT control, state, failing FROM compliance.control_status WHERE framework = 'SOC 2'"
@@ -43,15 +43,15 @@ def test_framework_and_period_are_chosen_and_taken_along(vic: Guest, demo: Datab
     first, last = str(TODAY - timedelta(days=9)), str(TODAY)
     page.get_by_label("First day").fill(first)
     page.get_by_label("Last day").fill(last)
-    page.get_by_role("button", name="Show", exact=True).click()
+    vic.go(page.get_by_role("button", name="Show", exact=True))
     over = vic.rows(f"SOC 2, {first} to {last}")
     assert {row["Days observed"].partition(" of ")[2] for row in over} == {"10"}
     _, text = vic.downloaded("Download as CSV")
     assert [row["control"] for row in csv.DictReader(io.StringIO(text))] == [words(row["Control"])[:5] for row in over]
     # The period stays, on the way to a control and back.
-    page.get_by_role("link", name="CC8.1", exact=True).click()
+    vic.go(page.get_by_role("link", name="CC8.1", exact=True))
     expect(vic.main).to_contain_text(f"from {first} to {last}: observed on")
-    page.get_by_role("link", name="SOC 2", exact=True).click()
+    vic.go(page.get_by_role("link", name="SOC 2", exact=True))
     assert page.get_by_label("First day").input_value() == first
 
 
@@ -61,7 +61,7 @@ def test_a_control_leads_to_tests_findings_bypasses_and_evidence_with_its_digest
         " 'peer_review_required' AND subject_name = 'billing-api'"
     )
     page = vic.open("controls?framework=SOC+2")
-    page.get_by_role("link", name="CC8.1", exact=True).click()
+    vic.go(page.get_by_role("link", name="CC8.1", exact=True))
     tests = {row["Test"]: row for row in vic.rows("Tests that give evidence")}
     summary = demo.execute("SELECT test_title, failing FROM compliance.test_summary WHERE enabled").fetchall()
     failing = {row["test_title"]: str(row["failing"]) for row in summary}
@@ -75,7 +75,7 @@ def test_a_control_leads_to_tests_findings_bypasses_and_evidence_with_its_digest
         ("billing-api", "3", "three merges went past it")
     ]
     assert vic.faults() == []
-    page.get_by_role("region", name="Findings that are open").get_by_role("link").first.click()
+    vic.go(page.get_by_role("region", name="Findings that are open").get_by_role("link").first)
     expect(page.get_by_role("heading", level=1)).to_have_text(findings[0]["Subject"])
     [one] = demo.execute(
         "SELECT controls.framework, controls.control, evidence.file_sha256, evidence.file_name FROM"
@@ -85,7 +85,7 @@ def test_a_control_leads_to_tests_findings_bypasses_and_evidence_with_its_digest
     page = vic.open(f"controls/one?framework=SOC+2&control={one['control']}")
     shown = vic.rows("Evidence")
     assert one["file_sha256"] in {row["SHA-256"] for row in shown}
-    page.get_by_role("region", name="Evidence").get_by_role("link", name=one["file_name"]).first.click()
+    vic.go(page.get_by_role("region", name="Evidence").get_by_role("link", name=one["file_name"]).first)
     expect(vic.main).to_contain_text(one["file_sha256"])
 
 
@@ -95,20 +95,20 @@ def test_a_page_goes_back_to_a_past_day_and_returns(vic: Guest, visit: Enter) ->
     expect(ada.main).to_contain_text("No repository matches")
     ada.open("repositories")
     page.get_by_role("textbox", name="As of a past day").fill(BETWEEN)
-    page.get_by_role("button", name="Show that day").click()
+    ada.go(page.get_by_role("button", name="Show that day"))
     banner = page.get_by_role("region", name="As of a past day")
     expect(banner).to_contain_text(f"As of {BETWEEN}")
     # What has gone since is there, and links stay on that day.
-    page.get_by_role("link", name="public-website", exact=True).click()
+    ada.go(page.get_by_role("link", name="public-website", exact=True))
     expect(banner).to_contain_text(f"As of {BETWEEN}")
     expect(page.get_by_role("heading", level=1)).to_have_text("public-website")
     assert f"as_of={BETWEEN}" in page.url
     assert page.locator("main form[method=post], main [data-all]").count() == 0
     assert ada.faults() == []
     page.locator(".groups summary", has_text="Results").click()
-    page.get_by_role("link", name="Findings").click()
+    ada.go(page.get_by_role("link", name="Findings"))
     expect(banner).to_contain_text(f"As of {BETWEEN}")
-    banner.get_by_role("link", name="Back to now").click()
+    ada.go(banner.get_by_role("link", name="Back to now"))
     expect(banner).to_have_count(0)
     expect(page.get_by_role("heading", level=1)).to_have_text("Findings")
 

@@ -29,7 +29,7 @@ def hand_in(guest: Guest, name: str, content: bytes, test_id: str = "workspace_m
     )
     page.get_by_label("Workspace", exact=True).fill(WORKSPACE)
     page.get_by_label("Day of capture").fill(TODAY.isoformat())
-    page.get_by_role("button", name="Upload evidence").click()
+    guest.go(page.get_by_role("button", name="Upload evidence"))
     expect(page.get_by_role("heading", level=1)).to_have_text(name, timeout=60_000)
 
 
@@ -54,12 +54,12 @@ def test_a_reviewer_sees_the_picture_and_what_it_would_cover(ada: Guest, bo: Gue
     hand_in(ada, "policy.png", picture())
     expect(ada.page.get_by_role("button", name="Accept")).to_have_count(0)
     expect(ada.page.locator("#not-for-you")).to_contain_text("Not for you to accept")
-    bo.open("evidence").get_by_role("link", name="policy.png").first.click()
+    bo.go(bo.open("evidence").get_by_role("link", name="policy.png").first)
     assert is_drawn(bo.page.get_by_alt_text("The picture that was handed in: policy.png"))
     expect(bo.main).to_contain_text("It would cover 1 subject, among them 0 of 0 failing")
     assert [row["Status now"] for row in bo.rows("What it would cover now")] == ["pending"]
     assert bo.faults() == []
-    bo.page.get_by_role("button", name="Accept").click()
+    bo.go(bo.page.get_by_role("button", name="Accept"))
     assert "Evidence accepted; it covers 1 subject" in bo.message()
 
 
@@ -67,8 +67,8 @@ def test_a_reviewer_leafs_through_a_document(ada: Guest, bo: Guest) -> None:
     hand_in(ada, "rules.pdf", document(2))
     bo.page.goto(ada.page.url)
     assert is_drawn(bo.page.get_by_alt_text("The first page of rules.pdf"))
-    bo.page.get_by_role("link", name="All its pages").click()
-    bo.page.get_by_role("link", name="Next page").click()
+    bo.go(bo.page.get_by_role("link", name="All its pages"))
+    bo.go(bo.page.get_by_role("link", name="Next page"))
     expect(bo.page.get_by_role("heading", level=1)).to_have_text("Page 2 of 2")
     assert is_drawn(bo.page.get_by_alt_text("Page 2 of rules.pdf"))
     assert bo.faults() == []
@@ -93,7 +93,7 @@ def ask(guest: Guest, scope: str, target: str) -> None:
     page.get_by_label("Owner of the risk").select_option("airflow:olga")
     page.get_by_label("Why it is to be accepted").fill("The platform moves.")
     page.get_by_label("Last day").fill((TODAY + timedelta(days=30)).isoformat())
-    page.get_by_role("button", name="Ask for the exception").click()
+    guest.go(page.get_by_role("button", name="Ask for the exception"))
     expect(page.get_by_role("status")).to_contain_text("Asked for")
 
 
@@ -110,7 +110,7 @@ def test_what_an_exception_would_cover_is_told_by_name_status_and_severity(
     ada: Guest, bo: Guest, demo: Database
 ) -> None:
     ask(ada, "pattern", "*")
-    bo.open("exceptions").get_by_role("link", name="*", exact=True).first.click()
+    bo.go(bo.open("exceptions").get_by_role("link", name="*", exact=True).first)
     failing = demo.execute(
         "SELECT subject_name FROM compliance.current_results WHERE test_id = %s AND status = 'failing'", (PROTECTION,)
     ).fetchall()
@@ -121,7 +121,7 @@ def test_what_an_exception_would_cover_is_told_by_name_status_and_severity(
     # Its last day as it was typed.
     expect(bo.main).to_contain_text(f"until {TODAY + timedelta(days=30)}")
     assert bo.faults() == []
-    bo.page.get_by_role("button", name="Accept the risk").click()
+    bo.go(bo.page.get_by_role("button", name="Accept the risk"))
     assert f"it covers {len(failing)} failing subjects" in bo.message()
 
 

@@ -68,10 +68,7 @@ def test_no_page_hangs_out_of_a_phone_reads_like_a_terminal_or_names_things_by_i
     busy: list[str], demo: Database, visit: Enter
 ) -> None:
     phone = visit("op", "ada", width=320)
-    accept = phone.open(busy[0])
-    accept.context.add_cookies([{"name": "login", "value": "op:bo", "url": phone.airflow.url}])
-    phone.open(busy[0]).get_by_role("button", name="Accept the risk").click()
-    accept.context.add_cookies([{"name": "login", "value": "op:ada", "url": phone.airflow.url}])
+    phone.go(phone.open(busy[0]).get_by_role("button", name="Accept the risk"))
     expect(phone.open(busy[5]).locator("dl.facts").first).to_contain_text("owned by airflow:olga, until 20")
     found = []
     for path in (*PAGES, *FORMS, *busy):

@@ -32,7 +32,7 @@ def choose(guest: Guest, **chosen: str) -> list[tuple[str, str]]:
     page = guest.open("findings")
     for label, value in chosen.items():
         page.locator("form.filter").get_by_label(label.replace("_", " "), exact=True).select_option(value)
-    page.get_by_role("button", name="Filter").click()
+    guest.go(page.get_by_role("button", name="Filter"))
     return subjects(guest)
 
 
@@ -44,7 +44,7 @@ def test_each_section_holds_as_many_as_it_says(ada: Guest) -> None:
     ]  # fmt: skip
     total = 0
     for name in names:
-        page.get_by_role("list", name="Which findings").get_by_role("link", name=name).click()
+        ada.go(page.get_by_role("list", name="Which findings").get_by_role("link", name=name))
         count = int(name.rpartition(" ")[2])
         assert page.locator("main tbody tr").count() == count, name
         total += count
@@ -93,7 +93,7 @@ def test_ticked_findings_are_assigned_asked_for_and_taken_along(ada: Guest, demo
     assert [row["subject_name"] for row in told] == ticked
 
     page.get_by_label("Assign to", exact=True).select_option("airflow:ada")
-    page.get_by_role("button", name="Assign", exact=True).click()
+    ada.go(page.get_by_role("button", name="Assign", exact=True))
     assert "Assigned 3 findings to airflow:ada" in ada.message()
     # On the same page of the list, and found by whose they are.
     assert "test_id=peer_review_required" in page.url
@@ -104,7 +104,7 @@ def test_ticked_findings_are_assigned_asked_for_and_taken_along(ada: Guest, demo
     page.get_by_label("Owner of the risk").select_option("airflow:ada")
     page.get_by_label("Last day").fill((datetime.now(UTC).date() + timedelta(days=20)).isoformat())
     page.get_by_label("Why they are to be accepted").fill("Moves next month.")
-    page.get_by_role("button", name="Ask for exceptions").click()
+    ada.go(page.get_by_role("button", name="Ask for exceptions"))
     assert "Asked for 2 exceptions" in ada.message()
     asked = demo.execute("SELECT target FROM registry.exceptions WHERE reason = 'Moves next month.'").fetchall()
     assert len(asked) == 2
@@ -112,7 +112,7 @@ def test_ticked_findings_are_assigned_asked_for_and_taken_along(ada: Guest, demo
 
 def test_nothing_ticked_is_said_where_the_person_is(ada: Guest) -> None:
     page = ada.open("findings")
-    page.get_by_role("button", name="Download as CSV").click()
+    ada.go(page.get_by_role("button", name="Download as CSV"))
     expect(page.get_by_role("alert")).to_contain_text("no finding is ticked")
     assert len(ada.rows("Findings")) > 40
     assert ada.faults() == []

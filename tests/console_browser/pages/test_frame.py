@@ -112,7 +112,7 @@ def test_what_is_wrong_with_the_data_is_told_with_reason_since_when_and_button(
     expect(page.get_by_role("region", name="What needs somebody")).to_contain_text(text[:40])
     assert box(banner)["y"] < top_of(page, "h1")
     assert ada.faults() == []
-    banner.get_by_role("link", name=button).click()
+    ada.go(banner.get_by_role("link", name=button))
     expect(page.get_by_role("heading", level=1)).to_contain_text(leads_to)
 
 
@@ -241,14 +241,14 @@ def test_figures_have_thousands_separators_and_a_pager_jumps(large: Published, v
         "3",
         "25",
     ]
-    pager.get_by_role("link", name="Page 25").click()
+    vic.go(pager.get_by_role("link", name="Page 25"))
     expect(pager).to_contain_text("1,201–1,234 of 1,234")
     expect(pager.locator("[aria-current=page]")).to_have_text("25")
     assert len(vic.rows("Repositories")) == 34
-    pager.get_by_role("link", name="Previous page").click()
+    vic.go(pager.get_by_role("link", name="Previous page"))
     expect(pager.locator("[aria-current=page]")).to_have_text("24")
-    pager.get_by_role("link", name="Page 1", exact=True).click()
-    pager.get_by_role("link", name="Next page").click()
+    vic.go(pager.get_by_role("link", name="Page 1", exact=True))
+    vic.go(pager.get_by_role("link", name="Next page"))
     expect(pager.locator("[aria-current=page]")).to_have_text("2")
     assert vic.faults() == []
 
@@ -256,7 +256,7 @@ def test_figures_have_thousands_separators_and_a_pager_jumps(large: Published, v
 def test_times_have_seconds_where_their_order_matters(demo: Database, visit: Enter) -> None:
     vic = visit()
     page = vic.open("tests/repo_classified")
-    page.locator("main tbody td a").first.click()
+    vic.go(page.locator("main tbody td a").first)
     facts = vic.facts()
     stamp = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC")
     read, judged = stamp.match(facts["Data read"]), stamp.match(facts["Judged"])
@@ -284,7 +284,7 @@ def test_errors_keep_the_frame(demo: Database, visit: Enter, path: str, status: 
     expect(page.locator(".person summary")).to_contain_text("vic")
     assert vic.faults() == []
     page.locator(".groups summary", has_text="Results").click()
-    page.get_by_role("link", name="Findings").click()
+    vic.go(page.get_by_role("link", name="Findings"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Findings")
     vic.complaints.clear()
 
@@ -355,14 +355,14 @@ def test_the_last_day_is_shown_as_it_was_typed_where_days_end_elsewhere(demo: Da
     page.get_by_label("Owner of the risk").select_option("airflow:ada")
     page.get_by_label("Why it is to be accepted").fill("why")
     page.get_by_label("Last day").fill(typed)
-    page.get_by_role("button", name="Ask for the exception").click()
+    ada.go(page.get_by_role("button", name="Ask for the exception"))
     expect(page.locator("main")).to_contain_text(f"until {typed}")
     ada.open("exceptions")
     assert ada.rows("Exceptions to review")[0]["Until"].startswith(f"until {typed}")
     bo = visit("op", "bo")
-    bo.open("exceptions").get_by_role("link", name="*", exact=True).first.click()
-    bo.page.get_by_role("button", name="Accept the risk").click()
-    bo.page.get_by_role("region", name="What it covers").get_by_role("link").first.click()
+    bo.go(bo.open("exceptions").get_by_role("link", name="*", exact=True).first)
+    bo.go(bo.page.get_by_role("button", name="Accept the risk"))
+    bo.go(bo.page.get_by_role("region", name="What it covers").get_by_role("link").first)
     assert [row["Until"] for row in bo.rows("Exceptions")] == [typed]
 
 
@@ -412,7 +412,7 @@ def test_times_are_read_in_the_zone_that_a_person_chose(demo: Database, visit: E
     for before, after in zip(utc, there, strict=True):
         begins, ends = (datetime.strptime(one[:16], "%Y-%m-%d %H:%M") for one in (before, after))
         assert ends - begins == timedelta(hours=5, minutes=30)
-    vic.open("tests/repo_classified").locator("main tbody td a").first.click()
+    vic.go(vic.open("tests/repo_classified").locator("main tbody td a").first)
     assert "IST" in vic.facts()["Data read"] and "UTC" not in vic.facts()["Data read"]
     page.locator(".person summary").click()
     expect(page.get_by_label("Times are in")).to_have_value("Asia/Calcutta")

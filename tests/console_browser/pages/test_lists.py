@@ -37,15 +37,15 @@ def test_what_changed_between_two_moments_is_chosen_by_days_and_kind(ada: Guest)
     counts = {words(one).split(" ")[1]: int(words(one).split(" ")[0]) for one in tiles.all_inner_texts()}
     assert counts["verdicts"] == 9 and counts["repositories"] == counts["members"] == 1
     assert ada.faults() == []
-    tiles.get_by_role("link", name="members").click()
+    ada.go(tiles.get_by_role("link", name="members"))
     [row] = ada.rows("Changes")
     assert row["What"].startswith("Compliance connector") and row["Why"] == "left the workspace"
     # Between two days on which nothing was published nothing changed; over both runs much more did.
     page.get_by_label("Since", exact=True).fill(str(TODAY - timedelta(days=10)))
     page.get_by_label("Until", exact=True).fill(str(TODAY - timedelta(days=5)))
-    page.get_by_role("button", name="Show", exact=True).click()
+    ada.go(page.get_by_role("button", name="Show", exact=True))
     expect(ada.main).to_contain_text("Nothing changed")
-    page.get_by_role("link", name="30 days").click()
+    ada.go(page.get_by_role("link", name="30 days"))
     kinds = {row["What"].split(" ")[-1] for row in ada.rows("Changes")}
     assert len(kinds) > 1
     name, text = ada.downloaded("Download as CSV")
@@ -99,12 +99,12 @@ def test_the_audit_trail_groups_what_was_done_at_once_and_is_narrowed_and_taken_
     expect(page.locator("main details[open] li")).to_have_count(30)
     assert ada.faults() == []
     page.get_by_label("Who", exact=True).select_option("airflow:bo")
-    page.get_by_role("button", name="Show", exact=True).click()
+    ada.go(page.get_by_role("button", name="Show", exact=True))
     assert len(ada.rows("Entries")) == 1
     name, text = ada.downloaded("All as CSV")
     assert name.startswith("audit-") and len(told(text)) == 30
     page.get_by_label("To the end of").fill(str(TODAY - timedelta(days=1)))
-    page.get_by_role("button", name="Show", exact=True).click()
+    ada.go(page.get_by_role("button", name="Show", exact=True))
     expect(ada.main).to_contain_text("Nothing is recorded for this choice")
 
 
@@ -116,7 +116,7 @@ def test_what_a_person_types_into_the_bar_is_found_by_kind_or_gone_to(ada: Guest
     assert page.get_by_role("searchbox").input_value() == "bill"
     expect(page.get_by_role("heading", name="Repositories")).to_be_visible()
     assert ada.faults() == []
-    page.get_by_role("link", name="billing-api", exact=True).click()
+    ada.go(page.get_by_role("link", name="billing-api", exact=True))
     expect(page.get_by_role("heading", level=1)).to_have_text("billing-api")
     page.get_by_role("searchbox").fill("ada lindqvist")
     page.keyboard.press("Enter")
@@ -143,13 +143,13 @@ def second(demo: Database) -> None:
 def test_several_workspaces_stand_side_by_side_and_are_changed_in_the_bar(ada: Guest, second: None) -> None:
     page = ada.open("tests")
     page.locator(".groups summary", has_text="Results").click()
-    page.get_by_role("link", name="Workspaces").click()
+    ada.go(page.get_by_role("link", name="Workspaces"))
     rows = {row["Workspace"]: row for row in ada.rows("Workspaces")}
     assert set(rows) == {"beta", "demo-workspace"} and rows["beta"]["Failing"] == "2"
     assert "older than a day" in rows["beta"]["As of"] and "older" not in rows["demo-workspace"]["As of"]
     assert "members to review: 24" in rows["demo-workspace"]["Waits"]
     assert ada.faults() == []
-    page.locator("main").get_by_role("link", name="beta", exact=True).click()
+    ada.go(page.locator("main").get_by_role("link", name="beta", exact=True))
     expect(page.get_by_label("Workspace", exact=True)).to_have_value("beta")
     expect(page.locator(".tile", has_text="failing").locator("strong").first).to_have_text("2")
     # From then on every page shows it, until another one is chosen.

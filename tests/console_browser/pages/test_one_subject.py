@@ -80,7 +80,7 @@ def test_history_is_one_strip_a_test_and_the_worse_the_higher(ada: Guest, demo: 
 def test_a_member_tells_roster_review_and_evidence(ada: Guest, demo: Database) -> None:
     one = failing(demo, "offboarded_access_removed", "member")
     page = ada.open("members")
-    page.get_by_role("link", name=one["subject_name"]).click()
+    ada.go(page.get_by_role("link", name=one["subject_name"]))
     expect(page.locator("#roster")).to_have_text("left, still has access")
     assert len(ada.rows("Verdicts")) == 3
     [row] = [row for row in ada.rows("Verdicts") if row["Test"] == one["test_title"]]
@@ -112,11 +112,11 @@ def test_every_name_leads_to_its_page(ada: Guest, demo: Database) -> None:
     ]  # fmt: skip
     for path, name in places:
         page = ada.open(path)
-        page.locator("main").get_by_role("link", name=name, exact=True).first.click()
+        ada.go(page.locator("main").get_by_role("link", name=name, exact=True).first)
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
         assert "/repositories/" in page.url or "/members/" in page.url, path
-    ada.open("exceptions").get_by_role("link", name="*", exact=True).first.click()
-    ada.page.get_by_role("link", name=repository, exact=True).click()
+    ada.go(ada.open("exceptions").get_by_role("link", name="*", exact=True).first)
+    ada.go(ada.page.get_by_role("link", name=repository, exact=True))
     expect(ada.page.get_by_role("heading", level=1)).to_have_text(repository)
 
 

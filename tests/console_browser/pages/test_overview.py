@@ -32,9 +32,8 @@ def test_a_row_of_the_queue_leads_to_as_much_as_it_counts(demo: Database, visit:
     seen = []
     for text in told:
         count, what = re.match(r"(\d+) (.*?) (?:Review|Look|See|Decide)", text).groups()  # type: ignore[union-attr]
-        ada.open("").get_by_role("region", name="What needs somebody").get_by_role("listitem").filter(
-            has_text=what
-        ).get_by_role("link").click()
+        ada.open("")
+        ada.go(queue.filter(has_text=what).get_by_role("link"))
         expect(page.locator("nav.pager").first).to_contain_text(f"of {count}")
         assert page.locator("main tbody tr").count() == min(int(count), 50), text
         seen.append((page.get_by_role("heading", level=1).inner_text(), page.url.rpartition("?")[2]))
@@ -50,7 +49,7 @@ def test_evidence_risks_and_policies_that_wait_stand_in_the_queue(demo: Database
     )
     ada = visit("op", "ada")
     page = ada.open("")
-    page.get_by_role("region", name="What needs somebody").get_by_role("link", name="exceptions to decide").click()
+    ada.go(page.get_by_role("region", name="What needs somebody").get_by_role("link", name="exceptions to decide"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Exceptions")
     assert [row["Why"] for row in ada.rows("Exceptions to review")] == ["r"]
     # The bar counts the same.
@@ -91,7 +90,9 @@ def test_the_score_says_what_moved_it_and_since_when_its_data_is(demo: Database,
     assert tile.locator("strong").inner_text() == f"{row['score']:.1f}"
     told = words(page.locator("#moved").inner_text())
     assert re.match(r"The score went (up|down) by \d+\.\d on \d{4}-\d\d-\d\d: .*(passing|failing)", told)
-    expect(vic.main).to_contain_text(re.compile(r"Last full sync: \d{4}-\d\d-\d\d \d\d:\d\d UTC \((just now|\d+ minutes? ago)\)"))
+    expect(vic.main).to_contain_text(
+        re.compile(r"Last full sync: \d{4}-\d\d-\d\d \d\d:\d\d UTC \((just now|\d+ minutes? ago)\)")
+    )
     assert vic.faults() == []
     # The chart's words can be read on a phone, too.
     page.set_viewport_size({"width": 320, "height": 900})
@@ -104,7 +105,7 @@ def test_every_tile_leads_to_what_it_counts(demo: Database, visit: Enter) -> Non
     for label in ("failing", "past their due date"):
         tile = vic.open("").locator(".tile").filter(has_text=re.compile(f"{label}$"))
         count = tile.locator("strong").inner_text()
-        tile.get_by_role("link").click()
+        vic.go(tile.get_by_role("link"))
         expect(page.get_by_role("heading", level=1)).to_have_text("Findings")
         shown = page.locator("main tbody tr")
         if label == "failing":
@@ -125,7 +126,7 @@ def test_before_anything_is_declared_the_first_steps_stand_first(empty: Database
     assert [words(one).split(" ", 2)[:2] for one in steps.all_inner_texts()] == [["to", "do"]] * 4
     assert ada.faults() == []
     for name, title in (("Classify", "Repositories"), ("Upload", "Upload a file")):
-        ada.open("").get_by_role("region", name="First steps").get_by_role("link", name=name).first.click()
+        ada.go(ada.open("").get_by_role("region", name="First steps").get_by_role("link", name=name).first)
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
     # Whoever may only read is told the same without a button.
     vic = visit()

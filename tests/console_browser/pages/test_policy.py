@@ -21,11 +21,10 @@ def ada(demo: Database, visit: Enter) -> Guest:
 
 
 def change(guest: Guest, label: str, value: str, reason: str) -> None:
-    page = guest.open("policies").get_by_role("link", name="Change the policy")
-    page.click()
+    guest.go(guest.open("policies").get_by_role("link", name="Change the policy"))
     guest.page.get_by_label(label, exact=True).fill(value)
     guest.page.get_by_label("Why", exact=True).fill(reason)
-    guest.page.get_by_role("button", name="Show what would change").click()
+    guest.go(guest.page.get_by_role("button", name="Show what would change"))
 
 
 def in_force(guest: Guest, what: str) -> dict[str, str]:
@@ -49,7 +48,7 @@ def test_a_stricter_policy_is_shown_first_and_holds_with_its_reason(ada: Guest, 
     expect(ada.page.locator("#unwritten")).to_be_visible()
     assert demo.execute("SELECT 1 FROM registry.policy_overrides").fetchall() == []
     assert ada.faults() == []
-    ada.page.get_by_role("button", name="Change the policy").click()
+    ada.go(ada.page.get_by_role("button", name="Change the policy"))
     assert "in force from the next run on" in ada.message()
     after = in_force(ada, "Min approvals")
     assert (after["In force"], after["By"], after["Why"]) == ("2", "airflow:ada", "two pairs of eyes")
@@ -60,17 +59,17 @@ def test_a_policy_that_asks_for_less_needs_a_second_person(ada: Guest, visit: En
     change(ada, "Due days high", "90", "the teams are few")
     assert ada.rows("What would change")[0]["That"] == "asks for less"
     expect(ada.page.locator("#waits")).to_contain_text("nothing changes before somebody else has accepted it")
-    ada.page.get_by_role("button", name="Propose it").click()
+    ada.go(ada.page.get_by_role("button", name="Propose it"))
     assert "somebody else has to accept it" in ada.message()
     expect(ada.main).to_contain_text("Not for you to accept or reject")
     expect(ada.page.get_by_role("button", name="Accept")).to_have_count(0)
     assert in_force(ada, "Due days high")["In force"] == "30"
     bo = visit("op", "bo")
     page = bo.open("")
-    page.get_by_role("region", name="What needs somebody").get_by_role("link", name="policy changes").click()
+    bo.go(page.get_by_role("region", name="What needs somebody").get_by_role("link", name="policy changes"))
     expect(bo.main).to_contain_text("30 → 90")
     assert bo.faults() == []
-    page.get_by_role("button", name="Accept").click()
+    bo.go(page.get_by_role("button", name="Accept"))
     row = in_force(bo, "Due days high")
     assert row["In force"] == "90" and row["By"] == "airflow:ada, accepted by airflow:bo"
 
@@ -91,8 +90,8 @@ def test_a_hash_leads_to_the_policy_that_a_verdict_was_judged_by(ada: Guest, dem
     [one] = demo.execute("SELECT policy_version FROM compliance.results LIMIT 1").fetchall()
     version = one["policy_version"]
     page = ada.open("tests/repo_classified")
-    page.locator("main tbody td a").first.click()
-    page.get_by_role("link", name=version).first.click()
+    ada.go(page.locator("main tbody td a").first)
+    ada.go(page.get_by_role("link", name=version).first)
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Policy {version}")
     expect(ada.main).to_contain_text("2 runs of demo-workspace")
     told = {row["What"].split(" ")[0]: row["Value"] for row in ada.rows("All that it asks for")}
