@@ -211,3 +211,13 @@ def test_what_cannot_be_assigned_is_said_and_nothing_is(
 def test_whoever_only_reads_assigns_nothing(open_console: OpenConsole, world: Published) -> None:
     viewer = open_console("viewer")
     assert viewer.post("/findings/assign", data={"finding": ids(world)["late"]}).status_code == 403
+
+
+def test_what_is_ticked_is_taken_along_and_nothing_else(open_console: OpenConsole, world: Published) -> None:
+    ann = open_console("op")
+    ticked = {"finding": [ids(world)["soon"], ids(world)["late"], "nonsense"]}
+    told = ann.submit("/findings/csv", ticked, on="/findings")
+    assert told.headers["content-type"].startswith("text/csv")
+    assert [row["subject_name"] for row in csv.DictReader(io.StringIO(told.text))] == ["late", "soon"]
+    assert "no finding is ticked" in problem(ann.submit("/findings/csv", {}, on="/findings"))
+    assert open_console("viewer").post("/findings/csv", data=ticked).status_code == 403

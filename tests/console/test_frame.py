@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from compliance_console_app.web.listing import Listing
 from compliance_console_app.web.navigation import GROUPS
-from compliance_console_app.web.pages import last_day
+from compliance_console_app.web.pages import last_day, moment
 from compliance_console_app.web.tables import labelled
 from tests.conftest import Database
 from tests.console.conftest import OpenConsole
@@ -191,3 +191,22 @@ def test_a_pager_jumps_to_the_ends_and_the_neighbours(number: int, total: int, j
 def test_a_last_day_is_shown_as_it_was_typed(zone: str) -> None:
     end = datetime(2027, 2, 1, tzinfo=ZoneInfo(zone))
     assert last_day(end.astimezone(UTC), zone) == "2027-01-31"
+
+
+def test_times_are_in_the_zone_that_was_asked_for_until_another_is(open_console: OpenConsole, world: Published) -> None:
+    console = open_console("viewer")
+    assert "2026-01-01 00:00 UTC" in console.get("/changes?since=2026-01-01&time_zone=Nowhere/None").text
+    asked = console.get("/changes?since=2026-01-01&search=%3Cb%3E&time_zone=Europe/Berlin&code=1").text
+    assert "2026-01-01 01:00 CET" in asked
+    assert '<input type="hidden" name="since" value="2026-01-01">' in asked
+    assert 'name="search" value="&lt;b&gt;"' in asked and 'name="code"' not in asked
+    assert "2026-01-01 01:00 CET" in console.get("/changes?since=2026-01-01").text
+    assert "2026-01-01 00:00 UTC" in console.get("/changes?since=2026-01-01&time_zone=UTC").text
+
+
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [("UTC", "2026-07-01 12:00 UTC"), ("America/Sao_Paulo", "2026-07-01 09:00 UTC-03:00")],
+)
+def test_a_zone_without_a_name_says_how_far_it_is(zone: str, told: str) -> None:
+    assert moment(datetime(2026, 7, 1, 12, tzinfo=UTC), zone) == told

@@ -108,7 +108,7 @@ def test_pages_tell_what_was_published(open_console: OpenConsole, published: str
 
 
 def test_mfa_tests_show_the_four_steps(open_console: OpenConsole, published: str) -> None:
-    console = open_console("viewer")
+    console = open_console("op")
     for test_id in ("user_mfa_enabled", "workspace_mfa_enforced"):
         told = console.get(f"/tests/{test_id}").text
         steps = told[told.index('<ol class="steps">') : told.index("</ol>")]

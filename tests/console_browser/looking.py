@@ -38,6 +38,7 @@ class Visitor:
     dark: bool = False
     width: int = 1280
     height: int = 900
+    zone: str = "UTC"
     page: Page = field(init=False)
     left_the_machine: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Visitor:
             viewport={"width": self.width, "height": self.height},
             color_scheme="dark" if self.dark else "light",
             accept_downloads=True,
+            timezone_id=self.zone,
         )
         self.page = self._context.new_page()
         self.page.set_default_timeout(PATIENCE)

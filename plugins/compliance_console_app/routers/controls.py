@@ -13,7 +13,7 @@ from compliance_console_app.permissions import MayPackage, Reader
 from compliance_console_app.services import past as history
 from compliance_console_app.services.frameworks import chosen_framework, known_frameworks
 from compliance_console_app.services.workspaces import Selected
-from compliance_console_app.web.csv_answer import csv_answer
+from compliance_console_app.web.csv_answer import Form, csv_answer
 from compliance_console_app.web.listing import Listing, PageNumber, Text
 from compliance_console_app.web.moments import begin_of, end_of, period_of
 from compliance_console_app.web.pages import page
@@ -97,6 +97,7 @@ def control(
     since: Text = "",
     until: Text = "",
     number: PageNumber = 1,
+    form: Form = "",
 ) -> Response:
     """One control: its tests, what was found, what went around rules, and the evidence behind it."""
     period = period_of(since, until)
@@ -111,9 +112,11 @@ def control(
     of_tests = {**asked, "test_ids": [test["test_id"] for test in tests], "limit": MOST_SHOWN}
     begins, ends = begin_of(since, "since"), end_of(until, "until") or datetime.now(UTC)
     chosen = {"framework": framework, "control": control, "since": since, "until": until}
-    listing = Listing("controls/one", chosen, number=number)
+    listing = Listing("controls/one", chosen, number=1 if form else number, size=None if form else 50)
     window = {"since": begins or ends, "until": ends}
     findings = rows(connection, "controls/findings", {**of_tests, **listing.parameters, **window})
+    if form == "csv":
+        return csv_answer(f"findings-{control}", selection.name, findings)
     over = {**of_tests, **window}
     states = _found(connection, selection.name, framework, period)
     return page(
@@ -130,6 +133,7 @@ def control(
         until=until,
         tests=tests,
         findings=findings,
+        most=MOST_SHOWN,
         listing=listing.of(findings),
         bypasses=rows(connection, "controls/bypasses_of_period" if period else "controls/bypasses", over),
         evidence=rows(connection, "controls/evidence", over),

@@ -98,6 +98,22 @@ def ask(request: Request, person: Decider, connection: Database, selection: Sele
     return redirect(request, listing.address, f"Asked for {what}: somebody who neither owns the risk nor asked decides")
 
 
+@router.post("/findings/csv")
+def take_ticked(request: Request, person: Decider, connection: Database, selection: Selected, form: Form) -> Response:
+    """The findings that are ticked as CSV, in the order of the list."""
+    sort = known_sort(one(form, "sort"), tuple(SORTS), "due")
+    listing = Listing("findings", typed(form, *FILTER), sort, page_number(form))
+    ticked = several(form, "finding")
+    if not ticked:
+        told = "no finding is ticked; tick those that you want to take along"
+        given = typed(form, *ASKED)
+        return _findings(request, person, connection, selection, listing, may_decide=True, given=given, problem=told)
+    everything = replace(listing, number=1, size=None)
+    return csv_answer.csv_answer(
+        "findings", selection.name, _found(connection, person, selection, everything, ticked=ticked)
+    )
+
+
 def _asked_for(connection: Connection, workspace: str, person: Person, given: dict[str, str], ticked: list[str]) -> int:
     found = rows(connection, "findings/ticked", {"workspace": workspace, "ids": ticked})
     if not found:
@@ -144,7 +160,9 @@ def assign_ticked(request: Request, person: Decider, connection: Database, selec
     )
 
 
-def _found(connection: Connection, person: Person, selection: Selection, listing: Listing) -> list[dict[str, object]]:
+def _found(
+    connection: Connection, person: Person, selection: Selection, listing: Listing, *, ticked: list[str] | None = None
+) -> list[dict[str, object]]:
     assigned = listing.chosen["assigned"]
     if assigned == "me":
         try:
@@ -152,7 +170,7 @@ def _found(connection: Connection, person: Person, selection: Selection, listing
         except PersonUnclear:
             assigned = person.name  # which no person is called, so that nothing is theirs
     asked = {**listing.chosen, **listing.parameters, "assigned": assigned, "workspace": selection.name}
-    return rows(connection, "findings/list", asked)
+    return rows(connection, "findings/list", {**asked, "ticked": ticked})
 
 
 def _findings(

@@ -15,6 +15,7 @@ from compliance_console_app.database import Connection, Database, rows
 from compliance_console_app.permissions import Decider, MayDecide, Person, Reader
 from compliance_console_app.services.declared_files import KINDS, DeclaredFile, mappings
 from compliance_console_app.services.workspaces import Selected
+from compliance_console_app.web import csv_answer
 from compliance_console_app.web.carried import packed, signed, unpacked
 from compliance_console_app.web.fields import one, typed, upload
 from compliance_console_app.web.forms import Form, carries_file
@@ -39,9 +40,12 @@ def imports(
     _: Selected,
     may_decide: MayDecide,
     number: PageNumber = 1,
+    form: csv_answer.Form = "",
 ) -> Response:
-    """A page of imports, the newest first; they concern every workspace."""
+    """A page of imports, the newest first, or all of them as CSV; they concern every workspace."""
     listing = Listing("imports", {}, number=number)
+    if form == "csv":
+        return csv_answer.csv_answer("imports", "", made.listed(connection, limit=None))
     found = made.listed(connection, listing.parameters["limit"], listing.parameters["offset"])
     return page(request, person, "imports.html", imports=found, listing=listing.of(found), may_decide=may_decide)
 

@@ -119,6 +119,7 @@ def _verdicts(connection: Connection, workspace: str, subject_type: str, subject
         "strips_begin": begins,
         "open_findings": rows(connection, "subjects/findings", asked),
         "persons": persons.known(connection),
+        "most": MOST_SHOWN,
         "exceptions": rows(connection, "subjects/exceptions", {**asked, "limit": MOST_SHOWN}),
         "evidence": rows(connection, "subjects/evidence", {**asked, "evidence_ids": ids, "limit": MOST_SHOWN}),
         "takes_evidence": [

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from bitbucket_compliance.security_tests import BY_ID
 from compliance_console_app.database import Database, row, rows
-from compliance_console_app.permissions import Reader
+from compliance_console_app.permissions import MayDecide, Reader
 from compliance_console_app.routers.past import PastPages
 from compliance_console_app.services.remedies import filled_in
 from compliance_console_app.services.workspaces import Selected
@@ -29,11 +29,20 @@ INTERVALS_SHOWN = 50
 
 
 @router.get("/tests")
-def tests(request: Request, person: Reader, connection: Database, selection: Selected, past: AsOf) -> Response:
+def tests(
+    request: Request,
+    person: Reader,
+    connection: Database,
+    selection: Selected,
+    past: AsOf,
+    form: csv_answer.Form = "",
+) -> Response:
     """Every test of the catalogue."""
     if past:
         return PastPages(request, person, connection, selection, past).overview("Tests")
     found = rows(connection, "overview/tests", {"workspace": selection.name})
+    if form == "csv":
+        return csv_answer.csv_answer("tests", selection.name, found)
     return page(request, person, "tests.html", tests=found)
 
 
@@ -43,6 +52,7 @@ def test(
     person: Reader,
     connection: Database,
     selection: Selected,
+    may_decide: MayDecide,
     test_id: str,
     past: AsOf,
     status: Status = "",
@@ -74,6 +84,7 @@ def test(
         listing=listing.of(subjects),
         statuses={name: f"{name.replace('_', ' ')} ({found[name]})" for name in STATUSES},
         sorts=SORTS,
+        may_decide=may_decide,
         **_ways_to_settle(test_id),
     )
 
@@ -84,6 +95,7 @@ def subject(
     person: Reader,
     connection: Database,
     selection: Selected,
+    may_decide: MayDecide,
     test_id: str,
     subject_id: str,
     past: AsOf,
@@ -100,6 +112,8 @@ def subject(
         result=found,
         api_calls=filled_in(_needed(found), _names(found)),
         history=rows(connection, "tests/subject_history", {**asked, "limit": INTERVALS_SHOWN}),
+        most_intervals=INTERVALS_SHOWN,
+        may_decide=may_decide,
         **_ways_to_settle(test_id),
     )
 

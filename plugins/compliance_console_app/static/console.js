@@ -22,10 +22,13 @@ document.addEventListener("DOMContentLoaded", () => {
       menu.querySelector("summary").focus();
     }
   });
-  for (const zone of document.querySelectorAll("[data-zone]"))
-    zone.textContent = `; your clock: ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+  // The zone of the person's own clock, which the server doesn't know.
+  for (const zones of document.querySelectorAll("[data-zone]")) {
+    const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (own && ![...zones.options].some((option) => option.value === own)) zones.add(new Option(own));
+  }
 
-  // Choosing a workspace or a time needs no button more.
+  // Choosing a workspace or a zone needs no button more.
   for (const select of document.querySelectorAll(".selector select"))
     select.addEventListener("change", () => select.value && select.form.submit());
 

@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 
 from airflow.configuration import conf
 from fastapi import Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -26,7 +27,7 @@ from compliance_console_app.permissions import Person
 from compliance_console_app.services import workspaces
 from compliance_console_app.services.frame import Frame
 from compliance_console_app.services.workspaces import Selection
-from compliance_console_app.web import forms, navigation, signing, tables
+from compliance_console_app.web import forms, navigation, signing, tables, time_zone
 from compliance_console_app.web.past import Past, can_be_past
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -43,14 +44,15 @@ def page(
     """Render a template of ``templates/`` for this request.
 
     Templates know, besides ``values``: ``person``, ``path``, ``message``, ``selection`` (of ``workspaces``), ``frame``
-    (of ``services.frame``), ``is_framed`` (Airflow shows the page within its own), ``url(path, **query)``,
-    ``airflow_url(path)``, ``csrf_field()``, and the filters ``moment``, ``second``, ``ago``, ``day``, ``last_day``,
-    ``number``, ``words``, ``person``, ``people``.
+    (of ``services.frame``), ``zone`` (which times are in), ``is_framed`` (Airflow shows the page within its own),
+    ``url(path, **query)``, ``airflow_url(path)``, ``csrf_field()``, and the filters ``moment``, ``second``, ``ago``,
+    ``day``, ``last_day``, ``number``, ``words``, ``person``, ``people``.
     """
     selection: Selection = getattr(request.state, "selection", Selection("", ()))
     past: Past | None = getattr(request.state, "past", None)
     frame: Frame = getattr(request.state, "frame", Frame())
     message = _message(request)
+    zone = time_zone.chosen(request)
 
     def csrf_field() -> Markup:
         token = forms.token(request, person) if person else ""
@@ -71,6 +73,11 @@ def page(
         "frame": replace(frame, waiting={}, banners=()) if past else frame,
         "is_framed": is_framed(request),
         "now": datetime.now(UTC),
+        "zone": zone,
+        "zones": sorted({time_zone.UTC_NAME, zone, frame.time_zone}),
+        "kept_query": time_zone.kept_query(request),
+        # What a form brought is no page to come back to.
+        "is_form": request.method != "GET",
         "past": past,
         "can_be_past": can_be_past(request),
         "yesterday": datetime.now(UTC).date() - timedelta(days=1),
@@ -84,6 +91,8 @@ def page(
         set_cookie(request, response, forms.COOKIE, forms.nonce(request))
     if selection.name:
         set_cookie(request, response, workspaces.COOKIE, selection.name)
+    if time_zone.PARAMETER in request.query_params:
+        set_cookie(request, response, time_zone.COOKIE, zone, max_age=365 * 86400)
     if message:
         response.delete_cookie(MESSAGE_COOKIE, path=cookie_path(request))
     return response
@@ -179,8 +188,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        moment=moment,
-        second=second,
+        moment=_moment,
+        second=_second,
         ago=ago,
         day=day,
         last_day=last_day,
@@ -193,14 +202,24 @@ def _environment() -> Environment:
     return environment
 
 
-def moment(value: datetime | None) -> str:
-    """``2026-03-31 14:05 UTC``."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if value else NOTHING
+def moment(value: datetime | None, zone: str = time_zone.UTC_NAME) -> str:
+    """``2026-03-31 14:05 UTC``, or in the zone that a person chose."""
+    return time_zone.told(value, "%Y-%m-%d %H:%M", zone) if value else NOTHING
 
 
-def second(value: datetime | None) -> str:
+def second(value: datetime | None, zone: str = time_zone.UTC_NAME) -> str:
     """``2026-03-31 14:05:09 UTC``, where the order of two moments matters."""
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if value else NOTHING
+    return time_zone.told(value, "%Y-%m-%d %H:%M:%S", zone) if value else NOTHING
+
+
+@pass_context
+def _moment(context: Context, value: datetime | None) -> str:
+    return moment(value, context["zone"])
+
+
+@pass_context
+def _second(context: Context, value: datetime | None) -> str:
+    return second(value, context["zone"])
 
 
 def last_day(value: datetime | None, zone: str = "UTC") -> str:

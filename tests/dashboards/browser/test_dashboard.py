@@ -62,6 +62,19 @@ def test_every_chart_is_there_and_none_failed(opened: Dashboard) -> None:
     assert all(opened.chart(name).locator("canvas").count() for name in drawn)
 
 
+def test_failing_by_severity_is_drawn_as_lines_that_do_not_lie_on_each_other(opened: Dashboard) -> None:
+    """A severity's line stands at its own number: none begins where another one ends."""
+    drawn = opened.page.evaluate(
+        """async () => {
+            const all = (await (await fetch('/api/v1/chart/?q=(page_size:100)')).json()).result;
+            return all.map(one => [one.slice_name, one.viz_type, JSON.parse(one.params).stack ?? null]);
+        }"""
+    )
+    over_time = {name: (kind, stack) for name, kind, stack in drawn if name.endswith("over time")}
+    assert len(over_time) == 3
+    assert over_time["Failing by severity over time"] == ("echarts_timeseries_line", None)
+
+
 def test_score_failing_overdue_and_undecided_are_those_of_workspace_score(opened: Dashboard, ask: Ask) -> None:
     (row,) = ask("SELECT * FROM compliance.workspace_score")
     assert opened.number("Score") == f"{row['score']}%"

@@ -31,8 +31,8 @@ class TakenBack:
     told: str
 
 
-def listed(connection: Connection, limit: int = SHOWN, offset: int = 0) -> list[Row]:
-    """Rows of ``registry.import_states``, the newest first, each with the ``total`` of all."""
+def listed(connection: Connection, limit: int | None = SHOWN, offset: int = 0) -> list[Row]:
+    """Rows of ``registry.import_states``, the newest first, each with the ``total`` of all; no limit: every one."""
     return connection.execute(
         "SELECT *, count(*) OVER () AS total FROM registry.import_states ORDER BY import_id DESC LIMIT %s OFFSET %s",
         (limit, offset),

@@ -1,5 +1,5 @@
--- Purpose: open findings of a workspace across tests: overdue, due soon, new, accepted, or all; filtered, sorted, a
--- page.
+-- Purpose: open findings of a workspace across tests: overdue, due soon, new, accepted, or all; filtered, or those that
+-- are ticked; sorted, a page.
 
 WITH found AS (
     SELECT
@@ -25,6 +25,7 @@ WITH found AS (
         ON findings.workspace = repositories.workspace AND findings.subject_id = repositories.repository_id
     WHERE
         findings.workspace = %(workspace)s
+        AND (%(ticked)s::text[] IS null OR findings.finding_id::text = any(%(ticked)s::text[]))
         AND CASE %(section)s::text
             WHEN 'overdue' THEN findings.is_overdue
             WHEN 'soon'
