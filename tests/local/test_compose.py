@@ -79,6 +79,8 @@ def test_secrets_have_no_default_and_are_empty_in_the_example() -> None:
         # Without webhooks nobody needs the receiver's, nor its key.
         "COMPLIANCE_RECEIVER_PASSWORD",
         "COMPLIANCE_WEBHOOK_KEY",
+        "AIRFLOW_SECRETS_BACKEND",
+        "AIRFLOW_SECRETS_BACKEND_KWARGS",
     }
     assert {name: value for name, value in _documented().items() if SECRET.search(name) and value} == {}
 
