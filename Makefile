@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-provider test-registry test-reporting test-dags test-local test-webhooks test-faults test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-provider test-registry test-reporting test-dags test-local test-webhooks test-faults test-workers test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -12,7 +12,7 @@ LOCAL := $(PYTHON_BIN) -m local
 # (More than eight would wait for each other.) WORKERS=0: in the process of pytest itself.
 WORKERS ?= $(shell $(or $(wildcard .venv/bin/python),python3) -c 'import os; print(min(8, 1 + (os.cpu_count() or 1)))')
 PYTEST = $(PYTHON_BIN) -m pytest --numprocesses $(WORKERS) --dist worksteal
-OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults sequences dashboards/browser console_browser security/live)
+OF_MAKE_TEST := $(addprefix --ignore=tests/,webhooks faults workers sequences dashboards/browser console_browser security/live)
 OF_PAGES := tests/console
 OF_DAGS := tests/dags tests/commands
 OF_REPORTING := $(addprefix tests/,reporting explain contract dashboards database)
@@ -136,6 +136,9 @@ test-webhooks: setup ## the receiver as a process, registration, the trigger, an
 test-faults: setup ## whole runs through storms of 429 and 5xx, kill -9, lost tokens and broken answers
 	@$(PYTEST) tests/faults
 
+test-workers: setup ## the commands of docker-compose.yaml without containers: Redis, Airflow, two Celery workers, and what befalls them
+	@$(PYTHON_BIN) -m pytest tests/workers
+
 test-sequences: setup ## properties over many runs: findings, deadlines, history and figures, whatever happens between them
 	@$(PYTEST) $(OF_SEQUENCES)
 
@@ -146,7 +149,7 @@ test-dashboard: setup ## the dashboard in a headless Chromium, its figures besid
 	@$(LOCAL) dashboard --setup-only
 	@$(PYTHON_BIN) -m pytest tests/dashboards/browser
 
-test-server-lock: setup ## install what a server runs, and nothing else, in an environment of its own, and load DAGs and plugins there
+test-server-lock: setup ## what a server runs, and nothing else, in an environment of its own: load DAGs, plugins and Celery there
 	@$(PYTHON_BIN) -m tests.server_lock
 
 test-install: setup ## build the wheels, install them into fresh environments with Airflow, and judge a workspace there: [VERSIONS=all]

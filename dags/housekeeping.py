@@ -1,4 +1,4 @@
-"""What time alone changes, once a day: exceptions that expired re-open, old landed bodies are deleted."""
+"""What time alone changes, once a day: exceptions that expired re-open, old data and audit packages are deleted."""
 
 import os
 from datetime import datetime, timedelta
@@ -39,5 +39,12 @@ with DAG(
 
         tasks.forget_old()
 
+    @task(doc_md="Zips of audit packages older than packages_kept_days go; what they were stays noted.")
+    def delete_packages() -> None:
+        from bitbucket_compliance.tasks import housekeeping as tasks
+
+        tasks.delete_packages()
+
     reopen_expired()
     forget_old()
+    delete_packages()

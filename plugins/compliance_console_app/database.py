@@ -25,8 +25,12 @@ CONFIGURATION = replace(PIPELINE_CONFIGURATION, role=ROLE)
 SQL = Path(__file__).parent / "sql"
 IDLE_KEPT = 4
 #: What pages read fits into memory or lies on flash, so a look into an index is not dear; and a query of some
-#: milliseconds is over before helpers have started.
-SETTINGS: Final[Mapping[str, str]] = {"random_page_cost": "1.1", "max_parallel_workers_per_gather": "0"}
+#: milliseconds is over before helpers have started. What a large workspace's page sorts fits into 16 MB.
+SETTINGS: Final[Mapping[str, str]] = {
+    "random_page_cost": "1.1",
+    "max_parallel_workers_per_gather": "0",
+    "work_mem": "16MB",
+}
 
 
 class Pool:

@@ -3,7 +3,8 @@
 The workspace of ``make bench-reporting`` (10,000 repositories and 3,000 members) with a shorter past stands in the
 embedded Postgres with the settings of the demo. The pages of the navigation and what they link to are asked for six
 times in this process, by a person who may do everything: routes, permissions, SQL and templates, all but the network.
-The first time warms up, the median of the others counts. Of links of one kind a few are followed.
+The first time warms up, the median of the others counts. Of links of one kind a few are followed. What only a form
+leads to is asked for beside them: pages as of a past day, and controls over a period.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +51,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repositories", type=int, default=10_000)
     parser.add_argument("--members", type=int, default=3_000)
     parser.add_argument("--runs", type=int, default=90)
+    parser.add_argument(
+        "--only", default="", help="a regular expression: of pages whose address it does not match none is timed"
+    )
     options = parser.parse_args(argv)
+    only = re.compile(vars(options).pop("only"))
     goals = Goals()
     with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as postgres:
         dsn = postgres.uri(DATABASE)
@@ -59,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{os.cpu_count()} cores; {options.repositories:,} repositories, {options.members:,} members, ", end="")
         print(f"{options.runs} daily runs; made in {time.monotonic() - started:.0f} s", flush=True)
         with browser(Path(folder), dsn) as client:
-            pages = list(found(client))
+            pages = [path for path in found(client) if only.search(path)]
             print(f"\n  {'milliseconds, warm, median of ' + str(REPETITIONS):<84} {'kB':>6} {'ms':>7}")
             for path in pages:
                 size, milliseconds = measured(client, path)
@@ -118,10 +124,22 @@ def _console() -> FastAPI:
     return app
 
 
+def starts() -> list[str]:
+    """The start page, and what only forms lead to."""
+    today = datetime.now(UTC).date()
+    month, quarter = today - timedelta(days=30), today - timedelta(days=89)
+    past = ("", "findings", "repositories", "members", "controls")
+    return [
+        f"{PREFIX}/",
+        *(f"{PREFIX}/{page}?as_of={day}" for page in past for day in (today - timedelta(days=1), month)),
+        *(f"{PREFIX}/controls?since={since}&until={today}" for since in (month, quarter)),
+    ]
+
+
 def found(client: TestClient) -> Iterator[str]:
-    """Paths of pages: from the start page on, a few of each kind."""
-    waiting = deque([f"{PREFIX}/"])
-    seen = {f"{PREFIX}/"}
+    """Paths of pages: from the start page and what only forms lead to on, a few of each kind."""
+    waiting = deque(starts())
+    seen = set(waiting)
     kinds: Counter[str] = Counter()
     while waiting:
         path = waiting.popleft()

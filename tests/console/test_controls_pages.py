@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sandbox.process import SandboxServer
 from tests.conftest import Database
 from tests.console.conftest import Console, OpenConsole
+from tests.console.world import Published
 from tests.harness import DEMO, Pipeline
+from tests.reporting.histories import Interval, write, write_runs
 
 FRAMEWORK = "SOC 2"
 
@@ -63,6 +66,57 @@ def test_controls_stand_as_the_published_view_says_and_lead_to_what_they_rest_on
     ).fetchall()
     shown = vic.get("/controls/one", params={name: with_file[name] for name in ("framework", "control")})
     assert with_file["file_sha256"] in shown.text
+
+
+def test_a_period_shows_what_held_in_it_of_each_test_and_not_what_holds_now(database: Database, vic: Console) -> None:
+    Published(database)
+    first = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=20)
+
+    def at(day: float) -> datetime:
+        return first + timedelta(days=day)
+
+    def was(subject: str, status: str, start: datetime, end: datetime | None) -> Interval:
+        test = "peer_review_required"
+        return Interval("acme", test, subject, status, "because", "lenient", False, False, start, end)
+
+    write(
+        database,
+        [
+            was("{a}", "failing", at(0), at(4.5)),
+            was("{a}", "passing", at(4.5), at(12)),
+            was("{a}", "failing", at(12), None),
+            was("{b}", "passing", at(0), None),
+        ],
+    )
+    write_runs(database, [("acme", at(day)) for day in range(9)])
+    for began, due, ended in ((0, 2, 4.5), (12, 14, None)):
+        database.execute(
+            "INSERT INTO compliance.finding_records (workspace, test_id, subject_type, subject_id, subject_name,"
+            " severity, found_at, reason_code, due_at, policy_version, run_id, ended_at, ended_because)"
+            " VALUES ('acme', 'peer_review_required', 'repository', '{a}', 'pay', 'high', %s, 'because', %s,"
+            " 'lenient', 'run', %s, %s)",
+            (at(began), at(due), ended and at(ended), ended and "fixed"),
+        )
+    [control] = database.execute(
+        "SELECT framework, control FROM compliance.test_controls WHERE test_id = 'peer_review_required' LIMIT 1"
+    ).fetchall()
+
+    def row_of(first_day: int, last_day: int) -> list[str]:
+        query = {**control, "since": str(at(first_day).date()), "until": str(at(last_day).date())}
+        table = vic.get("/controls/one", params=query).text.split('id="tests"')[1].split('id="findings"')[0]
+        [row] = [one for one in re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL) if "tests/peer_review_required" in one]
+        cells = re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
+        return [re.sub("<[^>]*>", "", cell).strip() for cell in cells][:11]
+
+    # state; days observed, with failures, undecided; findings opened, fixed in time, late, ended otherwise, open at the
+    # end, overdue, accepted
+    assert row_of(0, 9) == ["operated with exceptions", "9 of 10", "4", "0", "1", "0", "1", "0", "0", "0", "0"]
+    assert row_of(5, 8) == ["operated", "4 of 4", "0", "0", "0", "0", "0", "0", "0", "0", "0"]
+    assert row_of(9, 15) == ["not observed", "0 of 7", "4", "0", "1", "0", "0", "0", "1", "1", "0"]
+    # mended since: when the period ended it was open
+    early = {**control, "since": str(at(0).date()), "until": str(at(3).date())}
+    findings = vic.get("/controls/one", params=early).text.split('id="findings"')[1].split('id="bypasses"')[0]
+    assert re.search("open <span[^>]*>overdue</span>.*ended since", findings)
 
 
 def test_what_is_asked_for_wrongly_is_refused(vic: Console, database: Database) -> None:

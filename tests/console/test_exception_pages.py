@@ -67,7 +67,7 @@ def test_an_exception_is_asked_for_accepted_by_somebody_else_and_withdrawn(
 
     refused = decide(ada, path, "accept")
     assert refused.status_code == 409
-    assert "was asked for by airflow:ada: airflow:ada can't decide" in problem(refused)
+    assert "was asked for by ada: ada can't decide" in problem(refused)
 
     assert decide(bo, path, "accept").status_code == 303
     shown = bo.get(path)
@@ -89,7 +89,7 @@ def test_an_exception_is_asked_for_accepted_by_somebody_else_and_withdrawn(
 def test_the_owner_of_a_risk_does_not_accept_it(world: Published, ada: Console, bo: Console) -> None:
     bo.get("/exceptions")
     path = asked(ada, owner="Bo")
-    assert "is owned by airflow:bo" in problem(decide(bo, path, "accept"))
+    assert "is owned by bo" in problem(decide(bo, path, "accept"))
     assert world.rows("SELECT 1 FROM registry.exception_decisions") == []
 
 
@@ -126,14 +126,14 @@ def test_the_owner_of_a_risk_is_chosen_from_those_who_are_known(world: Published
     bo.get("/")
     text = ada.get("/exceptions/new").text
     choices = text.partition('<select id="owner"')[2].partition("</select>")[0]
-    assert '<option value="airflow:bo">' in choices and '<option value="airflow:ada">' in choices
+    assert '<option value="airflow:bo">bo<' in choices and '<option value="airflow:ada">ada<' in choices
 
 
 def test_rejecting_says_why_and_is_final(world: Published, ada: Console, bo: Console) -> None:
     path = asked(ada)
     assert "say why you reject it" in problem(decide(bo, path, "reject"))
     assert decide(bo, path, "reject", "fix it").status_code == 303
-    assert "was rejected by airflow:bo" in problem(decide(bo, path, "accept"))
+    assert "was rejected by bo" in problem(decide(bo, path, "accept"))
 
 
 def test_what_ends_within_14_days_is_told(world: Published, ada: Console, bo: Console) -> None:

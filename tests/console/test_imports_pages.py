@@ -42,7 +42,7 @@ def test_imports_are_listed_newest_first_with_what_counts(take: Take, open_conso
     places = [text.index(f">Import {number}<") for number in (third, second, first)]
     assert places == sorted(places)
     assert text.count("in force") == 2 and text.count("replaced") == 1
-    assert "roster contractors" in text and "os:ada" in text
+    assert "roster contractors" in text and "ada (command line)" in text
 
 
 def test_one_import_tells_what_is_wrong_with_its_rows_and_not_whose_they_are(
@@ -62,7 +62,7 @@ def test_an_import_is_taken_back_with_a_reason_and_stands_in_the_audit_trail(tak
     assert ada.submit(path, {"reason": "the wrong report"}, on=on).status_code == 303
     assert f"the roster main is import {first} again" in message(ada.get(on))
     text = ada.get(on).text
-    assert "taken back by airflow:ada" in text and "the wrong report" in text and "Take back" not in text
+    assert "taken back by ada" in text and "the wrong report" in text and "Take back" not in text
     trail = ada.get("/audit").text
     assert "import.taken_back" in trail and f"import {second}" in trail
 
@@ -74,7 +74,7 @@ def test_what_was_taken_back_meanwhile_is_refused(take: Take, ada: Console, open
     open_console("op", "bo").submit(path, {"reason": "r"}, on=on)
     refused = ada.post(path, data={"csrf_token": token, "reason": "r"}, follow_redirects=False)
     assert refused.status_code == 409
-    assert "was taken back already, by airflow:bo" in problem(refused)
+    assert "was taken back already, by bo" in problem(refused)
 
 
 @pytest.mark.parametrize(("path", "status"), [("/imports/4711", 404), ("/imports/x", 422), ("/imports/0", 422)])

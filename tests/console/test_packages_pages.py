@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,9 +15,12 @@ from typing import Any
 
 import pytest
 
+from bitbucket_compliance.security_tests.policies import decide, set_override
+from bitbucket_compliance.tasks import housekeeping
 from bitbucket_compliance.tasks.audit_package import audit_package
 from compliance_console_app.services import dag_runs
 from sandbox.process import SandboxServer
+from tests.conftest import Database
 from tests.console.conftest import Console, OpenConsole
 from tests.console.world import message, problem
 from tests.harness import DEMO, Pipeline
@@ -95,7 +99,7 @@ def test_a_package_is_asked_for_made_and_downloaded(open_console: OpenConsole, r
     runs.run()
     [package_id] = links(ann)
     page = ann.get(PAGE).text
-    assert 'data-over="yes"' in page and "airflow:ann" in page and "pseudonyms" in page
+    assert 'data-over="yes"' in page and ">ann</td>" in page and "pseudonyms" in page
     answer = open_console("viewer", "vic").get(f"{PAGE}/{package_id}")
     assert answer.status_code == 200 and answer.headers["content-type"] == "application/zip"
     assert "attachment" in answer.headers["content-disposition"]
@@ -110,6 +114,44 @@ def test_a_package_is_asked_for_made_and_downloaded(open_console: OpenConsole, r
         ("airflow:ann", "audit_package.asked_for"),
         ("airflow:vic", "audit_package.downloaded"),
     ]
+
+
+def test_the_zip_of_a_package_goes_when_the_policy_says_and_what_it_was_stays_noted(
+    open_console: OpenConsole, runs: Runs, published: Pipeline, database: Database, tmp_path: Path
+) -> None:
+    ann = open_console("user", "ann")
+    for seed in ("old", "new"):
+        assert ann.submit(PAGE, {**PERIOD, "seed": seed}).status_code == 303
+        runs.run()
+    new, old = links(ann)
+    assert ann.get(f"{PAGE}/{old}").status_code == 200
+    [noted] = published.query("SELECT * FROM integration.audit_packages WHERE seed = 'old'")
+    housekeeping.delete_packages()
+    assert links(ann) == [new, old], "four hundred days, as delivered"
+
+    set_override(database, DEMO, {"thresholds": {"packages_kept_days": 40}}, set_by="airflow:a", reason="r")
+    decide(database, 1, "accept", decided_by="airflow:b")
+    database.execute(
+        "UPDATE integration.audit_packages SET ended_at = ended_at - interval '41 days' WHERE seed = 'old'"
+    )
+    housekeeping.delete_packages()
+    assert links(ann) == [new]
+    assert [path.name for path in (tmp_path / "audit_packages").iterdir()] == [new]
+    answer = ann.get(f"{PAGE}/{old}")
+    assert answer.status_code == 410 and "was deleted on" in answer.text and "make the package again" in answer.text
+    page = ann.get(PAGE).text
+    assert f"its zip was deleted on {TODAY}" in page and noted["manifest_sha256"] in page
+    downloads = published.query(
+        "SELECT actor, after ->> 'manifest_sha256' AS digest FROM integration.console_audit"
+        " WHERE action = 'audit_package.downloaded' AND subject = %s",
+        (f"audit package {old}",),
+    )
+    assert downloads == [{"actor": "airflow:ann", "digest": noted["manifest_sha256"]}]
+    # One whose zip somebody took away is noted all the same.
+    database.execute("UPDATE integration.audit_packages SET ended_at = ended_at - interval '41 days'")
+    shutil.rmtree(tmp_path / "audit_packages" / new)
+    housekeeping.delete_packages()
+    assert links(ann) == []
 
 
 @pytest.mark.usefixtures("published")

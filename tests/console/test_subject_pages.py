@@ -62,7 +62,7 @@ def test_repository_page_tells_every_verdict_with_rules_merges_and_who_declared_
     [number, *_] = found["detail"]["merges_that_broke_the_rule"]
     assert f"pull request #{number}" in page
     assert "broke the rule" in page
-    assert re.search(r"declared for \w+ \S+ by os:tester", page)
+    assert re.search(r"declared for \w+ \S+ by tester .command line.", page)
     raw = vic.get(f"/repositories/{found['subject_name']}").text
     assert f'href="https://bitbucket.org/{DEMO}/{found["subject_name"]}"' in raw
     assert raw.count('class="strip"') >= 4

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Collection, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -24,7 +25,10 @@ from tests.dashboards.world import PAST
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "console"
 WINDOW, PHONE = (1280, 800), (390, 844)
 TALLEST = 1500
+TODAY = datetime.now(UTC).date()
+MONTH = f"since={TODAY - timedelta(days=30)}&until={TODAY}"
 OTHERS = {
+    "overview-past": f"?as_of={TODAY - timedelta(days=10)}",
     "test": f"tests/{steps.MFA_TEST}",
     "test-failing": "tests/branch_protection_enforced?status=failing",
     "policies": "policies",
@@ -44,9 +48,10 @@ FIRST = {
     "repository": "tests/branch_protection_enforced?status=failing",
     "member": "members",
     "control": "controls",
+    "control-period": f"controls?{MONTH}",
     "run": "runs",
 }
-PRINTED = ("overview", "findings", "repository", "control", "members-print")
+PRINTED = ("overview", "findings", "repository", "control", "control-period", "members-print")
 #: dots an inch of a printed sheet
 SHARPNESS = 80
 

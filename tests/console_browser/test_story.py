@@ -165,7 +165,7 @@ def test_a_risk_is_accepted_for_a_project_by_somebody_who_saw_what_it_covers(sto
 
 def test_the_review_of_access_is_signed_off(story: Story) -> None:
     assert re.search(
-        r"Signed off by airflow:owner, .*: 25 members, \d+ kept, [1-9]\d* to be revoked; Third quarter", story.signed
+        r"Signed off by owner, .*: 25 members, \d+ kept, [1-9]\d* to be revoked; Third quarter", story.signed
     )
 
 

@@ -116,6 +116,8 @@ compliance.*                       S        S       S      -      -      -
 _FUNCTIONS = """
 compliance.results_as_of           x        x       x      -      -      -
 compliance.control_period          x        x       x      -      -      -
+compliance.test_days               x        x       x      -      -      -
+compliance.test_period             x        x       x      -      -      -
 compliance.completeness            x        x       x      -      -      -
 compliance.population              x        x       x      -      -      -
 compliance.sample                  x        x       x      -      -      -

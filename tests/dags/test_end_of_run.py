@@ -42,6 +42,8 @@ def test_a_run_that_was_stopped_before_it_published_has_failed_and_gave_its_work
     run_id = extract()
     with pytest.raises(AirflowFailException, match=f"run {run_id} of workspace {ACME} did not publish: it was stopped"):
         tasks.end_run(ACME, run_id)
+    (row,) = pipeline.query("SELECT status, error FROM compliance.runs")
+    assert row == {"status": "failed", "error": "it was stopped before it could publish"}
     assert pipeline.query("SELECT 1 FROM integration.workspace_leases") == []
     with pytest.raises(AirflowFailException, match="did not publish"):
         tasks.end_run(ACME, run_id)

@@ -87,6 +87,7 @@ def test_a_connection_that_waits_for_a_persons_consent_is_skipped_and_one_that_l
         plan_webhooks,
         housekeeping.reopen_expired,
         housekeeping.forget_old,
+        housekeeping.delete_packages,
         notification_digest.notify,
         operations_alerts.tell,
         lambda: roster_refresh.refresh_roster(None),

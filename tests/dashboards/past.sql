@@ -102,6 +102,24 @@ WHERE
 
 ALTER TABLE compliance.result_history ENABLE TRIGGER USER;
 
+-- What the triggers would have counted.
+UPDATE integration.history_moves SET subjects = 0, stale = 0;
+INSERT INTO integration.history_moves AS noted (workspace, day, test_id, severity, status, bypassed, subjects, stale)
+SELECT
+    names.workspace,
+    counted.day,
+    counted.test_id,
+    counted.severity,
+    counted.status,
+    counted.bypassed,
+    -sum(counted.subjects),
+    -sum(counted.stale)
+FROM (SELECT DISTINCT results.workspace FROM compliance.results AS results) AS names
+CROSS JOIN LATERAL integration.counted_moves(names.workspace) AS counted
+GROUP BY names.workspace, counted.day, counted.test_id, counted.severity, counted.status, counted.bypassed
+ON CONFLICT (workspace, day, test_id, severity, status, bypassed) DO UPDATE
+    SET subjects = excluded.subjects, stale = excluded.stale;
+
 -- A risk that is accepted for ten more days.
 WITH asked AS (
     INSERT INTO registry.exceptions

@@ -50,3 +50,11 @@ def test_nothing_that_has_to_last_is_written_to_a_pods_disk_and_every_pod_has_a_
         assert places[name].startswith("s3://"), name
     for pod in ("workers", "scheduler", "dagProcessor", "triggerer", "apiServer"):
         assert VALUES[pod]["resources"]["limits"]["memory"], pod
+
+
+def test_airflow_gives_up_waiting_as_soon_as_with_compose() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
+    composed = services["airflow-scheduler"]["environment"]
+    for section, settings in VALUES["config"].items():
+        for name, value in settings.items():
+            assert composed[f"AIRFLOW__{section.upper()}__{name.upper()}"] == value, name

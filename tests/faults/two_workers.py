@@ -96,7 +96,7 @@ class Runs:
     def _under(self, fault: Fault, table: str, *step: Any) -> Answer:
         """The step on the first worker, which is held up at a table until the fault has come."""
         worker = self._workers[0]
-        with _held_up(self._dsn, table) as release:
+        with held_up(self._dsn, table) as release:
             worker.begin(*step)
             release.wait_until_it_is_met(by=worker)
             with fault(worker) as will_answer:
@@ -131,7 +131,7 @@ class _HeldUp:
 
 
 @contextmanager
-def _held_up(dsn: str, table: str) -> Iterator[_HeldUp]:
+def held_up(dsn: str, table: str) -> Iterator[_HeldUp]:
     """Whoever writes the table waits; whoever reads it doesn't."""
     # However long the worker takes to come here.
     connection = psycopg.connect(dsn, options="-c idle_in_transaction_session_timeout=0")
@@ -147,52 +147,64 @@ def _held_up(dsn: str, table: str) -> Iterator[_HeldUp]:
 
 _WHOLE = """
 SELECT
-    (SELECT array_agg(DISTINCT run_id) FROM compliance.current_results) AS runs,
+    (SELECT array_agg(DISTINCT run_id) FROM compliance.current_results WHERE workspace = %(workspace)s) AS runs,
     (
         SELECT jsonb_agg(
             jsonb_build_array(test_id, subject_name, status, basis, reason_code) ORDER BY test_id, subject_id
         )
         FROM compliance.current_results
+        WHERE workspace = %(workspace)s
     ) AS results,
     (
         SELECT jsonb_agg(
             jsonb_build_array(test_id, subject_name, status, basis, reason_code) ORDER BY test_id, subject_id
         )
         FROM compliance.result_history
-        WHERE valid_to IS null
+        WHERE valid_to IS null AND workspace = %(workspace)s
     ) AS open,
     (
         SELECT jsonb_agg(jsonb_build_array(test_id, subject_name, ended_because) ORDER BY test_id, subject_id, found_at)
         FROM compliance.findings
+        WHERE workspace = %(workspace)s
     ) AS findings,
-    (SELECT jsonb_agg(slug ORDER BY slug) FROM compliance.repositories) AS repositories,
-    (SELECT jsonb_agg(display_name ORDER BY member_id) FROM compliance.members) AS members,
-    (SELECT count(*) FROM compliance.result_history) AS intervals
+    (SELECT jsonb_agg(slug ORDER BY slug) FROM compliance.repositories WHERE workspace = %(workspace)s) AS repositories,
+    (
+        SELECT jsonb_agg(display_name ORDER BY member_id)
+        FROM compliance.members
+        WHERE workspace = %(workspace)s
+    ) AS members,
+    (SELECT count(*) FROM compliance.result_history WHERE workspace = %(workspace)s) AS intervals
 """
 _PUBLISHED = """
-SELECT run_id FROM compliance.runs WHERE status = 'published' ORDER BY finished_at DESC NULLS FIRST LIMIT 1
+SELECT run_id
+FROM compliance.runs
+WHERE status = 'published' AND workspace = %(workspace)s
+ORDER BY finished_at DESC NULLS FIRST
+LIMIT 1
 """
 
 
-def published(dsn: str) -> dict[str, Any]:
-    """All that is published, without times and ids."""
+def published(dsn: str, workspace: str = WORKSPACE) -> dict[str, Any]:
+    """All that is published of a workspace, without times and ids."""
     with psycopg.connect(dsn, row_factory=dict_row) as connection:
-        row = connection.execute(_WHOLE).fetchone()
+        row = connection.execute(_WHOLE, {"workspace": workspace}).fetchone()
     assert row is not None
     return {name: value for name, value in row.items() if name != "runs"}
 
 
 class Reader(threading.Thread):
-    """Looks at the published views again and again, each time at one moment.
+    """Looks at what is published of a workspace again and again, each time at one moment.
 
     Attributes:
         seen: every state that differs from the one seen before.
         looks: how often it looked.
     """
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, workspace: str = WORKSPACE, pause: float = 0.05) -> None:
         super().__init__(daemon=True)
         self._dsn = dsn
+        self._asked = {"workspace": workspace}
+        self._pause = pause
         self._over = threading.Event()
         self.seen: list[dict[str, Any]] = []
         self.looks = 0
@@ -202,12 +214,14 @@ class Reader(threading.Thread):
         while not self._over.is_set():
             with suppress(psycopg.OperationalError), psycopg.connect(self._dsn, row_factory=dict_row) as connection:
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-                while not self._over.wait(0.05):
-                    whole, newest = (connection.execute(query).fetchone() for query in (_WHOLE, _PUBLISHED))
+                while not self._over.wait(self._pause):
+                    whole, newest = (
+                        connection.execute(query, self._asked).fetchone() for query in (_WHOLE, _PUBLISHED)
+                    )
                     connection.rollback()
-                    assert whole is not None and newest is not None
+                    assert whole is not None
                     self.looks += 1
-                    state = {**whole, "newest": newest["run_id"]}
+                    state = {**whole, "newest": newest and newest["run_id"]}
                     if not self.seen or self.seen[-1] != state:
                         self.seen.append(state)
             self._over.wait(0.1)

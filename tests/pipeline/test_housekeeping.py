@@ -206,3 +206,52 @@ def test_the_tasks_of_the_dag_do_both(landed: Landed, worker: Worker, capsys: py
     tasks.forget_old()
     assert str(board.current()["{a}"]["exception_id"]) == noted.exception_id
     assert landed.left() == {"a newest"}
+
+
+def test_a_line_of_a_replaced_roster_goes_where_a_later_one_says_the_same_of_the_person(
+    database: psycopg.Connection[dict[str, Any]], worker: Worker
+) -> None:
+    def roster(age: int, *people: tuple[str | None, str | None, str | None, list[str]], name: str = "main") -> int:
+        """A roster of so many days ago with a line for each person: address, name, account, other addresses."""
+        [made] = database.execute(
+            "INSERT INTO registry.imports (kind, file_name, file_sha256, row_count, imported_by, imported_at,"
+            " roster_name) VALUES ('roster', 'r.csv', 'x', 1, 'os:tester', now() - %s, %s) RETURNING import_id",
+            (timedelta(days=age), name),
+        ).fetchall()
+        for line, person in enumerate(people, 1):
+            database.execute(
+                "INSERT INTO registry.people (import_id, line, status, email, name, account_id, other_emails)"
+                " VALUES (%s, %s, 'active', %s, %s, %s, %s)",
+                (made["import_id"], line, *person),
+            )
+        return int(made["import_id"])
+
+    same = ("ada@x.org", "Ada", None, ["a@x.org"])
+    old = roster(
+        900,
+        same,
+        ("bo@x.org", "", None, []),
+        ("cy@x.org", "Cy", None, []),
+        ("di@x.org", "Di", "1", []),
+        ("ed@x.org", "Ed", None, ["e1", "e2"]),
+        ("flo@x.org", "Flo", None, []),
+    )
+    roster(890, ("flo@x.org", "Flo", None, []))
+    taken_back = roster(880, ("cy@x.org", "Cy", None, []))
+    elsewhere = roster(870, same, name="contractors")
+    newest = roster(
+        860, same, ("bo@x.org", None, None, []), ("di@x.org", "Di", None, []), ("ed@x.org", "Ed", None, ["e1 e2"])
+    )
+    database.execute(
+        "INSERT INTO registry.import_withdrawals (import_id, taken_back_by, reason) VALUES (%s, 'os:tester', 'wrong')",
+        (taken_back,),
+    )
+    forget_old(worker)
+    left = {
+        (row["import_id"], row["line"])
+        for row in database.execute("SELECT import_id, line FROM registry.people").fetchall()
+    }
+    assert (old, 1) not in left, "the newest roster says just that of Ada"
+    assert {(old, line) for line in (2, 3, 4, 5)} <= left, "no roster that stands does of Bo, Cy, Di and Ed"
+    assert (old, 6) not in left, "Flo left: the last line that names her stays"
+    assert {(old + 1, 1), (taken_back, 1), (elsewhere, 1), *((newest, line) for line in (1, 2, 3, 4))} <= left

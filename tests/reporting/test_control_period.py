@@ -79,6 +79,12 @@ class Story:
             "SELECT * FROM compliance.control_period('acme', %s, %s) WHERE control = %s",
             (self.first + timedelta(days=first), self.first + timedelta(days=last), CONTROL),
         ).fetchall()
+        # One test alone gives evidence for the control: what is told of the control holds for the test.
+        [of_test] = self.database.execute(
+            "SELECT * FROM compliance.test_period('acme', %s, %s) WHERE test_id = %s",
+            (self.first + timedelta(days=first), self.first + timedelta(days=last), TEST),
+        ).fetchall()
+        assert row | of_test == {**row, "test_id": TEST}
         return row
 
 

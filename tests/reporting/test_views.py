@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -70,6 +70,31 @@ def test_a_day_shows_what_held_at_its_end_also_where_nothing_ran(database: Datab
             for row in database.execute("SELECT * FROM compliance.daily_trend")
         }
         assert shown == trend(rows, periods, runs, now)
+
+
+@some
+@given(data=st.data())
+def test_the_days_of_a_period_are_those_of_the_trend(database: Database, data: st.DataObject) -> None:
+    with undone(database) as now:
+        rows = data.draw(histories(now))
+        write(database, rows)
+        write_stale_periods(database, data.draw(stale_periods(rows, now)))
+        write_runs(database, data.draw(whole_runs(now)))
+        today = now.astimezone(UTC).date()
+        first, last = (today - timedelta(days=data.draw(st.integers(-1, 12))) for _ in range(2))
+        columns = "day, test_id, passing, failing, pending, error, not_applicable, stale, effective"
+        shown = database.execute(
+            f"SELECT {columns} FROM compliance.test_days('acme', %s, %s)",  # type: ignore[arg-type]  # noqa: S608
+            (first, last),
+        ).fetchall()
+        trend_of_all = database.execute(
+            "SELECT day, test_id, sum(passing) AS passing, sum(failing) AS failing, sum(pending) AS pending,"
+            " sum(error) AS error, sum(not_applicable) AS not_applicable, sum(stale) AS stale,"
+            " sum(effective) AS effective FROM compliance.daily_trend"
+            " WHERE workspace = 'acme' AND day BETWEEN %s AND %s GROUP BY day, test_id ORDER BY day, test_id",
+            (first, last),
+        ).fetchall()
+        assert shown == trend_of_all
 
 
 @some

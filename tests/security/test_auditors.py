@@ -91,7 +91,7 @@ def test_an_auditor_reads_the_workspace_and_the_period_that_were_granted(
     assert rows(auditor, "changes") == rows(auditor, "workspaces") == []
 
 
-@pytest.mark.parametrize("function", ["control_period", "completeness", "sample", "population"])
+@pytest.mark.parametrize("function", ["control_period", "test_period", "completeness", "sample", "population"])
 def test_what_is_worked_out_over_a_period_is_refused_beyond_it(world: Database, login: Login, function: str) -> None:
     granted("--login=auditor_a", "--workspace=acme", f"--from={FIRST}", f"--to={LAST}")
     auditor = login("auditor_a", "compliance_auditor")

@@ -10,7 +10,14 @@ import pytest
 
 from bitbucket_compliance import __main__ as command_line
 from bitbucket_compliance.core.errors import EvidenceRefused, ExceptionRefused, PersonUnclear, PolicyRefused
-from bitbucket_compliance.core.persons import AIRFLOW, OPERATING_SYSTEM, of_operating_system, person, why_not_another
+from bitbucket_compliance.core.persons import (
+    AIRFLOW,
+    OPERATING_SYSTEM,
+    of_operating_system,
+    person,
+    shown,
+    why_not_another,
+)
 from bitbucket_compliance.policy.overrides import keep_version
 from bitbucket_compliance.registry import exceptions, persons
 from bitbucket_compliance.registry.evidence import decide, submit
@@ -31,6 +38,20 @@ def world(database: Database) -> Published:
     found = Published(database)
     found.repository("pay")
     return found
+
+
+@pytest.mark.parametrize(
+    ("who", "read_as"),
+    [
+        ("airflow:anna", "anna"),
+        ("os:root", "root (command line)"),
+        # which would be read as the one above
+        ("airflow:root (command line)", "airflow:root (command line)"),
+        ("team payments", "team payments"),
+    ],
+)
+def test_no_two_persons_are_read_as_one(who: str, read_as: str) -> None:
+    assert shown(who) == read_as
 
 
 def handed_in(database: Database, by: str) -> str:
@@ -240,7 +261,7 @@ def test_the_console_lets_another_person_decide_on_a_policy_and_nobody_on_their_
     assert refused.status_code == 409 and "somebody else has to decide" in refused.text
     assert open_console("op", "reviewer").submit(path, form, on="/policies").status_code == 303
     assert policy_of(world.database, WORKSPACE).thresholds.evidence_validity_days == 365
-    assert "airflow:reviewer" in open_console("viewer").get("/policies").text
+    assert ", accepted by reviewer" in open_console("viewer").get("/policies").text
 
 
 def test_what_was_decided_under_a_looser_policy_names_that_policy_for_good(

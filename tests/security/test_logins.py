@@ -79,6 +79,7 @@ def test_a_whole_run_the_commands_and_housekeeping_write_as_the_pipeline_and_as_
     pipeline.run(server, ACME, gates=True)
     housekeeping.reopen_expired()
     housekeeping.forget_old()
+    housekeeping.delete_packages()
     with psycopg.connect(pipeline.dsn) as owner:
         assert owner.execute("SELECT count(*) FROM compliance.current_results").fetchone() != (0,)
         assert owner.execute("SELECT count(*) FROM landing.objects").fetchone() != (0,)

@@ -53,6 +53,17 @@ def known_form(text: str) -> str:
     return text
 
 
+def shown(text: str) -> str:
+    """A person as people read them: ``anna`` of ``airflow:anna``, ``root (command line)`` of ``os:root``.
+
+    What names no person so stays as it is, and so does a login that could be taken for another one's.
+    """
+    provider, _, login = text.partition(":")
+    if provider not in PROVIDERS or not login or "(" in login:
+        return text
+    return login if provider == AIRFLOW else f"{login} (command line)"
+
+
 def of_operating_system(login: str, environment: Mapping[str, str] = os.environ) -> str:
     """Who a login of the operating system is: an Airflow login where ``COMPLIANCE_LOGINS`` says so.
 

@@ -144,6 +144,9 @@ class Thresholds(_Strict):
     history_kept_days: Annotated[int, Field(ge=400, le=36_500), Weaker.WHEN_LOWER] = 2557
     """What was published is kept for so many days after it ended: results, findings, changes, memberships, runs. Seven
     years as delivered; never less than `population_days`."""
+    packages_kept_days: Annotated[int, Field(ge=30, le=36_500), Weaker.WHEN_LOWER] = 400
+    """The zip of an audit package that the console made is kept for so many days. What it was, its digest and who
+    downloaded it stay noted."""
     max_error_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.9
     """A run is not published where it could read nothing of more of its repositories, and of more than three."""
     max_shrink_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.10

@@ -19,7 +19,23 @@ LANDING: Final = ("landing.calls", "landing.objects")
 STAGING: Final = tuple(sorted({f"staging.{one.table}" for one in RESOURCES if one.table} | {"staging.coverage"}))
 DECLARED: Final = ("registry.classification", "registry.evidence", "registry.people")
 VERDICTS: Final = ("judged.verdicts",)
-PUBLISHED: Final = ("compliance.finding_records", "compliance.result_history", "compliance.results")
+PUBLISHED: Final = tuple(
+    f"compliance.{name}"
+    for name in (
+        "changes",
+        "daily_observations",
+        "finding_records",
+        "leaver_records",
+        "member_history",
+        "members",
+        "population_counts",
+        "repositories",
+        "repository_history",
+        "result_history",
+        "results",
+        "stale_records",
+    )
+)
 
 
 def tables_of(step: str, *, is_test: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -36,7 +52,7 @@ def tables_of(step: str, *, is_test: bool = False) -> tuple[tuple[str, ...], tup
         "stage": (LANDING, STAGING),
         "gate staging": (STAGING, ()),
         "gate results": (VERDICTS, ()),
-        "publish": (VERDICTS, PUBLISHED),
+        "publish": ((*VERDICTS, *STAGING, *DECLARED), PUBLISHED),
     }.get(step, ((), ()))
 
 

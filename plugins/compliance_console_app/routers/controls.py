@@ -100,11 +100,15 @@ def control(
     form: Form = "",
 ) -> Response:
     """One control: its tests, what was found, what went around rules, and the evidence behind it."""
-    asked = {"workspace": selection.name, "framework": framework, "control": control}
-    tests = rows(connection, "controls/tests", asked)
+    period = period_of(since, until)
+    asked: dict[str, Any] = {"workspace": selection.name, "framework": framework, "control": control}
+    if period:
+        over_days = {**asked, "first_day": period[0], "last_day": period[1]}
+        tests = rows(connection, "controls/tests_of_period", over_days)
+    else:
+        tests = rows(connection, "controls/tests", asked)
     if not tests:
         raise HTTPException(404, detail="no test gives evidence for such a control")
-    period = period_of(since, until)
     of_tests = {**asked, "test_ids": [test["test_id"] for test in tests], "limit": MOST_SHOWN}
     begins, ends = begin_of(since, "since"), end_of(until, "until") or datetime.now(UTC)
     chosen = {"framework": framework, "control": control, "since": since, "until": until}

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import AssignmentRefused, ExceptionRefused, PersonUnclear, one_line
+from bitbucket_compliance.core.persons import shown
 from bitbucket_compliance.registry import persons
 from bitbucket_compliance.registry.assignments import assign
 from bitbucket_compliance.registry.exceptions import ExceptionRequest, end_of_day
@@ -26,7 +27,7 @@ from compliance_console_app.web import csv_answer
 from compliance_console_app.web.fields import one, page_number, several, typed
 from compliance_console_app.web.forms import Form
 from compliance_console_app.web.listing import Listing, PageNumber, Text, known_sort
-from compliance_console_app.web.pages import page, redirect
+from compliance_console_app.web.pages import page, people, redirect
 from compliance_console_app.web.past import AsOf
 
 router = APIRouter()
@@ -154,7 +155,9 @@ def assign_ticked(request: Request, person: Decider, connection: Database, selec
     subject_id = quote(one(form, "subject_id"), safe="")
     back = f"{page_of_subject}/{subject_id}" if page_of_subject and subject_id.strip(".") else listing.address
     what = "1 finding" if count == 1 else f"{count} findings"
-    return redirect(request, back, f"Assigned {what} to {to or 'nobody'}; no verdict and no deadline changes by it")
+    return redirect(
+        request, back, f"Assigned {what} to {shown(to) if to else 'nobody'}; no verdict and no deadline changes by it"
+    )
 
 
 def _found(
@@ -199,7 +202,7 @@ def _findings(
         sorts=SORTS,
         owners=persons.known(connection) if may_decide else [],
         may_decide=may_decide,
-        assigned={**ASSIGNED, **{name: name for name in counts.get("persons") or []}},
+        assigned={**ASSIGNED, **people(counts.get("persons") or [])},
         given=given or {**dict.fromkeys(ASKED, ""), "until": usual},
         ticked=ticked or [],
         problem=problem,

@@ -90,6 +90,9 @@ def download(
         raise HTTPException(404, detail="there is no such package of this workspace")
     if found["people"] and not may_decide:
         raise HTTPException(403, detail="this package names people: whoever decides may download it")
+    if found["deleted_at"]:
+        told = f"the zip of this package was deleted on {found['deleted_at']:%Y-%m-%d}, as the policy has it"
+        raise HTTPException(410, detail=f"{told}: make the package again")
     file = packages.opened(found)
     after = {"workspace": selection.name, "people": found["people"], "manifest_sha256": found["manifest_sha256"]}
     audit.record(connection, person, "audit_package.downloaded", f"audit package {package_id}", None, after)

@@ -50,7 +50,7 @@ class PastPages:
 
     def subject(self, test_id: str, subject_id: str) -> Response:
         """One verdict."""
-        found = self._all(test_id=test_id, subject_id=subject_id)
+        found = self._of_subject(subject_id, test_id)
         own = [one for one in found if one["subject_id"] == subject_id]
         if not own:
             raise self._unknown("no result of this test on this subject was published")
@@ -67,7 +67,7 @@ class PastPages:
         kind = KINDS[what]
         known = self._inventory(what, self._listing(what, {}, 1), key)
         subject_id = known[0][f"{kind}_id"] if known else key
-        found = self._all(subject_id=subject_id)
+        found = self._of_subject(subject_id)
         own = [one for one in found if one["subject_id"] == subject_id]
         if not known and not own:
             raise self._unknown(f"no such {kind} was known")
@@ -77,7 +77,7 @@ class PastPages:
     def _results(self, path: str, name: str, chosen: dict[str, str], number: int, *, as_csv: bool) -> Response:
         listing = self._listing(path, chosen, number)
         if as_csv:
-            found = self._all(**chosen)
+            found = history.results(self._connection, self._workspace, self._past.moment, **chosen)
             columns = [column for column in (found[0] if found else {}) if column not in ("total", "display_order")]
             return csv_answer(f"{name}-as-of-{self._past.day}", self._workspace, found, columns)
         found = history.results(
@@ -88,7 +88,7 @@ class PastPages:
             found=found,
             listing=listing.of(found),
             is_findings=path == "findings",
-            titles={one["test_id"]: one["test_title"] for one in self._tests()},
+            titles=history.titles(self._connection),
             statuses=STATUSES,
             severities=SEVERITIES,
         )
@@ -100,8 +100,8 @@ class PastPages:
     def _tests(self) -> list[dict[str, Any]]:
         return history.tests(self._connection, self._workspace, self._past.moment)
 
-    def _all(self, **asked: Any) -> list[dict[str, Any]]:
-        return history.results(self._connection, self._workspace, self._past.moment, **asked)
+    def _of_subject(self, subject_id: str, test_id: str = "") -> list[dict[str, Any]]:
+        return history.of_subject(self._connection, self._workspace, self._past.moment, subject_id, test_id)
 
     def _listing(self, path: str, chosen: dict[str, str], number: int) -> Listing:
         return Listing(path, {**chosen, PARAMETER: str(self._past.day)}, number=number)

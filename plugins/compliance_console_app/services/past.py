@@ -8,7 +8,7 @@ from typing import Any
 
 from compliance_console_app.database import Connection, row, rows
 
-_ALL = {"test_id": "", "subject_id": "", "status": "", "severity": "", "words": "", "limit": None, "offset": 0}
+_ALL = {"test_id": "", "status": "", "severity": "", "words": "", "limit": None, "offset": 0}
 
 
 def stand(connection: Connection, workspace: str, moment: datetime) -> dict[str, Any]:
@@ -18,12 +18,25 @@ def stand(connection: Connection, workspace: str, moment: datetime) -> dict[str,
 
 def tests(connection: Connection, workspace: str, moment: datetime) -> list[dict[str, Any]]:
     """The tests with their counts of that day."""
-    return rows(connection, "past/tests", {"workspace": workspace, "as_of": moment})
+    return rows(connection, "past/tests", {"workspace": workspace, "as_of": moment, "day": moment.date()})
+
+
+def titles(connection: Connection) -> dict[str, str]:
+    """What the tests are called."""
+    return {one["test_id"]: one["test_title"] for one in rows(connection, "past/titles")}
 
 
 def results(connection: Connection, workspace: str, moment: datetime, **asked: Any) -> list[dict[str, Any]]:
     """Results of that day; ``asked`` as ``sql/past/results.sql`` has it."""
     return rows(connection, "past/results", {**_ALL, **asked, "workspace": workspace, "as_of": moment})
+
+
+def of_subject(
+    connection: Connection, workspace: str, moment: datetime, subject_id: str, test_id: str = ""
+) -> list[dict[str, Any]]:
+    """Results of that day on one subject, and on the whole workspace; of one test, or of all."""
+    asked = {"workspace": workspace, "as_of": moment, "subject_id": subject_id, "test_id": test_id}
+    return rows(connection, "past/subject", asked)
 
 
 def inventory(

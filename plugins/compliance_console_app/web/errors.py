@@ -23,6 +23,7 @@ TITLES = {
     404: "No such page",
     405: "Not possible here",
     409: "Not done",
+    410: "No longer here",
     413: "Too large",
     422: "This can't be read",
     503: "Not now",

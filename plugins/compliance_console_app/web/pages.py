@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
@@ -20,6 +22,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from bitbucket_compliance.core.persons import shown
 from compliance_console_app.permissions import Person
 from compliance_console_app.services import workspaces
 from compliance_console_app.services.frame import Frame
@@ -31,6 +34,8 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 MESSAGE_COOKIE = "compliance_message"
 MESSAGE_SECONDS = 60
 NOTHING = "\N{EN DASH}"
+#: What sentences say before the login of a person who signs in here, as everybody who reads them does.
+_WITH_PROVIDER = re.compile(r"\bairflow:(?=\w)")
 
 
 def page(
@@ -41,7 +46,7 @@ def page(
     Templates know, besides ``values``: ``person``, ``path``, ``message``, ``selection`` (of ``workspaces``), ``frame``
     (of ``services.frame``), ``zone`` (which times are in), ``is_framed`` (Airflow shows the page within its own),
     ``url(path, **query)``, ``airflow_url(path)``, ``csrf_field()``, and the filters ``moment``, ``second``, ``ago``,
-    ``day``, ``last_day``, ``number``, ``words``.
+    ``day``, ``last_day``, ``number``, ``words``, ``person``, ``people``.
     """
     selection: Selection = getattr(request.state, "selection", Selection("", ()))
     past: Past | None = getattr(request.state, "past", None)
@@ -78,6 +83,9 @@ def page(
         "yesterday": datetime.now(UTC).date() - timedelta(days=1),
         **values,
     }
+    for told in ("message", "problem", "text"):
+        if isinstance(context.get(told), str):
+            context[told] = _WITH_PROVIDER.sub("", context[told])
     response = HTMLResponse(_environment().get_template(name).render(context), status_code=status_code)
     if person:
         set_cookie(request, response, forms.COOKIE, forms.nonce(request))
@@ -187,6 +195,8 @@ def _environment() -> Environment:
         last_day=last_day,
         number=number,
         words=words,
+        person=shown_person,
+        people=people,
         labelled=tables.labelled,
     )
     return environment
@@ -245,3 +255,13 @@ def ago(value: datetime | None) -> str:
 def words(value: str | None) -> str:
     """``not applicable`` for ``not_applicable``."""
     return (value or NOTHING).replace("_", " ")
+
+
+def shown_person(value: str | None) -> str:
+    """``anna`` for ``airflow:anna``; the audit trail and files name everybody in full."""
+    return shown(value) if value else NOTHING
+
+
+def people(values: Iterable[str]) -> dict[str, str]:
+    """Options of a choice among persons: how each is read, by who it is."""
+    return {value: shown(value) for value in values}

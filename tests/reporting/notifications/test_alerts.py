@@ -82,3 +82,10 @@ def test_a_run_that_missed_its_deadline_is_told_once_and_its_end_is_no_news(
     [alert] = told.json["alerts"]
     assert (alert["alert"], alert["workspace"], alert["subject"]) == ("run_late", "acme", "manual__1")
     assert alert["reason"] == "Run manual__1 was queued 24 hours ago and is running."
+
+
+def test_nobody_is_told_of_a_deadline_of_a_run_that_had_failed_by_then(web: WebReceiver, connect: Connect) -> None:
+    connect("chat", "http", web.port)
+    run = {"dag_run_id": "manual__1", "state": "failed", "conf": {"workspace": "acme"}}
+    asyncio.run(deadline.tell_late_run(24, context={"dag_run": run}))
+    assert web.posted == []

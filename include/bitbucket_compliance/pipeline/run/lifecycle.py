@@ -95,5 +95,4 @@ def finish_run(workspace: str, run_id: str) -> str | None:
         release_events(connection, workspace, run_id)
     if closed is None or closed["status"] in ("published", "superseded"):
         return None
-    reason = closed["error"] or "it was stopped before it could"
-    return f"run {run_id} of workspace {workspace} did not publish: {reason}"
+    return f"run {run_id} of workspace {workspace} did not publish: {closed['error']}"

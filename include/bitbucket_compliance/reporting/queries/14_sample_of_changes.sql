@@ -14,8 +14,8 @@ FROM compliance.sample('demo-workspace', 'changes', '2025-10-01', '2026-03-31', 
 INNER JOIN compliance.changes AS changes
     ON
         changes.workspace = 'demo-workspace'
-        AND changes.merged_on >= '2025-10-01'
-        AND changes.merged_on < '2026-04-01'
-        AND concat_ws(' ', changes.repository_id, changes.kind, changes.change_key) = sample.key
+        AND changes.repository_id = split_part(sample.key, ' ', 1)
+        AND changes.kind = split_part(sample.key, ' ', 2)
+        AND changes.change_key = split_part(sample.key, ' ', 3)
 ORDER BY sample.place ASC
 LIMIT 5;

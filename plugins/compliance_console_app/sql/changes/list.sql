@@ -1,8 +1,10 @@
 -- Purpose: everything that changed in a workspace between two moments, one page of it: verdicts (what each was at the
 -- first moment and is at the second), findings, repositories and members that came or went, decisions, policy.
 
-WITH window_intervals AS MATERIALIZED (
-    SELECT DISTINCT ON (history.test_id, history.subject_id)
+-- Intervals of a verdict follow one another without a gap: of those that began between the two moments the one that
+-- stands at the second counts, and what stood at the first has ended in between.
+WITH standing_after AS MATERIALIZED (
+    SELECT
         history.test_id,
         history.subject_type,
         history.subject_id,
@@ -17,35 +19,22 @@ WITH window_intervals AS MATERIALIZED (
         history.workspace = %(workspace)s
         AND history.valid_from > %(since)s::timestamptz
         AND history.valid_from <= %(until)s::timestamptz
-    ORDER BY history.test_id ASC, history.subject_id ASC, history.valid_from DESC
+        AND coalesce(history.valid_to > %(until)s::timestamptz, true)
 ),
 
--- What stood at the first moment, of those alone: one look into the index each.
 standing_before AS MATERIALIZED (
     SELECT
-        after.test_id,
-        after.subject_id,
-        earlier.status,
-        earlier.reason_code
-    FROM window_intervals AS after
-    CROSS JOIN
-        LATERAL (
-            SELECT
-                history.status,
-                history.reason_code,
-                history.valid_to
-            FROM compliance.result_history AS history
-            WHERE
-                history.workspace = %(workspace)s
-                AND history.test_id = after.test_id
-                AND history.subject_id = after.subject_id
-                AND history.valid_from <= %(since)s::timestamptz
-            ORDER BY history.valid_from DESC
-            LIMIT 1
-        ) AS earlier
+        history.test_id,
+        history.subject_id,
+        history.status,
+        history.reason_code
+    FROM compliance.result_history AS history
     WHERE
-        (earlier.valid_to IS null OR earlier.valid_to > %(since)s::timestamptz)
-        AND earlier.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+        history.workspace = %(workspace)s
+        AND history.valid_to > %(since)s::timestamptz
+        AND history.valid_to <= %(until)s::timestamptz
+        AND history.valid_from <= %(since)s::timestamptz
+        AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
 ),
 
 verdicts AS (
@@ -61,7 +50,7 @@ verdicts AS (
         CASE WHEN after.is_there THEN after.reason ELSE replace(after.reason_code, '_', ' ') END AS why,
         null AS person,
         null AS ref
-    FROM window_intervals AS after
+    FROM standing_after AS after
     LEFT JOIN standing_before AS earlier
         ON after.test_id = earlier.test_id AND after.subject_id = earlier.subject_id
     WHERE
@@ -71,31 +60,40 @@ verdicts AS (
 
 findings AS (
     SELECT
-        moments.at,
+        found.found_at AS at,
         'finding' AS kind,
         found.subject_type,
         found.subject_id,
         coalesce(found.subject_name, found.subject_id) AS name,
         found.test_id,
-        moments.was,
-        moments.became,
-        moments.why,
+        null AS was,
+        CASE WHEN found.reopened_as IS null THEN 'opened' ELSE 'opened again' END AS became,
+        replace(found.reason_code, '_', ' ') || ', due ' || (found.due_at AT TIME ZONE 'UTC')::date AS why,
         found.ended_by AS person,
         null AS ref
     FROM compliance.finding_records AS found
-    CROSS JOIN
-        LATERAL (
-            VALUES
-            (
-                found.found_at, null, CASE WHEN found.reopened_as IS null THEN 'opened' ELSE 'opened again' END,
-                replace(found.reason_code, '_', ' ') || ', due ' || (found.due_at AT TIME ZONE 'UTC')::date
-            ),
-            (found.ended_at, 'open', replace(found.ended_because, '_', ' '), replace(found.ended_reason_code, '_', ' '))
-        ) AS moments (at, was, became, why)
     WHERE
         found.workspace = %(workspace)s
-        AND moments.at > %(since)s::timestamptz
-        AND moments.at <= %(until)s::timestamptz
+        AND found.found_at > %(since)s::timestamptz
+        AND found.found_at <= %(until)s::timestamptz
+    UNION ALL
+    SELECT
+        found.ended_at,
+        'finding',
+        found.subject_type,
+        found.subject_id,
+        coalesce(found.subject_name, found.subject_id),
+        found.test_id,
+        'open',
+        replace(found.ended_because, '_', ' '),
+        replace(found.ended_reason_code, '_', ' '),
+        found.ended_by,
+        null
+    FROM compliance.finding_records AS found
+    WHERE
+        found.workspace = %(workspace)s
+        AND found.ended_at > %(since)s::timestamptz
+        AND found.ended_at <= %(until)s::timestamptz
 ),
 
 -- Of repositories that something began or ended for in the window: all others are as they were.
@@ -173,23 +171,56 @@ member_changes AS (
         CASE WHEN bool_or(after.is_there) THEN 'new in the workspace' ELSE 'left the workspace' END AS why,
         null AS person,
         null AS ref
-    FROM window_intervals AS after
+    FROM standing_after AS after
+    LEFT JOIN standing_before AS earlier
+        ON after.test_id = earlier.test_id AND after.subject_id = earlier.subject_id
     WHERE after.subject_type = 'member' AND after.reason_code <> 'test_disabled'
     GROUP BY after.subject_id
     HAVING
-        bool_or(after.is_there) <> EXISTS (
-            SELECT 1
-            FROM compliance.tests AS tests
-            INNER JOIN compliance.result_history AS history
-                ON
-                    history.workspace = %(workspace)s
-                    AND tests.test_id = history.test_id
-                    AND after.subject_id = history.subject_id
-            WHERE
-                history.valid_from <= %(since)s::timestamptz
-                AND (history.valid_to IS null OR history.valid_to > %(since)s::timestamptz)
-                AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+        bool_or(after.is_there) <> (
+            bool_or(earlier.subject_id IS NOT null)
+            OR EXISTS (
+                SELECT 1
+                FROM compliance.tests AS tests
+                INNER JOIN compliance.result_history AS history
+                    ON
+                        history.workspace = %(workspace)s
+                        AND tests.test_id = history.test_id
+                        AND after.subject_id = history.subject_id
+                WHERE
+                    history.valid_from <= %(since)s::timestamptz
+                    AND (history.valid_to IS null OR history.valid_to > %(since)s::timestamptz)
+                    AND history.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+            )
         )
+),
+
+exception_moments AS (
+    SELECT
+        requests.exception_id,
+        requests.requested_at AS at,
+        'asked for' AS became,
+        requests.reason AS why,
+        requests.requested_by::text AS person
+    FROM registry.exceptions AS requests
+    UNION ALL
+    SELECT
+        decided.exception_id,
+        decided.decided_at,
+        decided.decision,
+        decided.reason,
+        decided.decided_by::text
+    FROM registry.exception_decisions AS decided
+    UNION ALL
+    SELECT
+        endings.exception_id,
+        min(endings.ended_at),
+        'ended for ' || count(*) || ' subjects',
+        replace(endings.cause, '_', ' '),
+        null
+    FROM compliance.exception_endings AS endings
+    WHERE endings.workspace = %(workspace)s
+    GROUP BY endings.exception_id, endings.cause
 ),
 
 decisions AS (
@@ -229,7 +260,10 @@ decisions AS (
         'decision',
         null,
         null,
-        'exception for ' || asked.scope || CASE WHEN asked.scope = 'subject' THEN '' ELSE ' ' || asked.target END,
+        'exception for '
+        || CASE asked.scope
+            WHEN 'subject' THEN coalesce(named.subject_name, asked.target) ELSE asked.scope || ' ' || asked.target
+        END,
         asked.test_id,
         null,
         moments.became,
@@ -237,31 +271,13 @@ decisions AS (
         moments.person,
         'exceptions/' || asked.exception_id
     FROM registry.exceptions AS asked
-    CROSS JOIN
-        LATERAL (
-            SELECT
-                asked.requested_at AS at,
-                'asked for' AS became,
-                asked.reason AS why,
-                asked.requested_by::text AS person
-            UNION ALL
-            SELECT
-                decided.decided_at,
-                decided.decision,
-                decided.reason,
-                decided.decided_by::text
-            FROM registry.exception_decisions AS decided
-            WHERE decided.exception_id = asked.exception_id
-            UNION ALL
-            SELECT
-                min(endings.ended_at),
-                'ended for ' || count(*) || ' subjects',
-                replace(endings.cause, '_', ' '),
-                null
-            FROM compliance.exception_endings AS endings
-            WHERE endings.exception_id = asked.exception_id
-            GROUP BY endings.cause
-        ) AS moments
+    INNER JOIN exception_moments AS moments ON asked.exception_id = moments.exception_id
+    LEFT JOIN compliance.results AS named
+        ON
+            asked.workspace = named.workspace
+            AND asked.test_id = named.test_id
+            AND asked.scope = 'subject'
+            AND asked.target = named.subject_id
     WHERE asked.workspace = %(workspace)s
     UNION ALL
     SELECT
@@ -402,15 +418,8 @@ everything AS (
     WHERE decided.at > %(since)s::timestamptz AND decided.at <= %(until)s::timestamptz
 ),
 
-counted AS (
-    SELECT
-        everything.*,
-        count(*) FILTER (WHERE everything.kind = 'verdict') OVER () AS verdicts,
-        count(*) FILTER (WHERE everything.kind = 'finding') OVER () AS findings,
-        count(*) FILTER (WHERE everything.kind = 'repository') OVER () AS repositories,
-        count(*) FILTER (WHERE everything.kind = 'member') OVER () AS members,
-        count(*) FILTER (WHERE everything.kind = 'decision') OVER () AS decisions,
-        count(*) FILTER (WHERE everything.kind = 'policy') OVER () AS policies
+found AS MATERIALIZED (
+    SELECT everything.*
     FROM everything
     WHERE
         %(search)s::text = ''
@@ -418,19 +427,31 @@ counted AS (
         OR strpos(lower(everything.why), lower(%(search)s)) > 0
 ),
 
-shown AS (
+counted AS (
     SELECT
-        counted.*,
-        count(*) OVER () AS total
-    FROM counted
-    WHERE %(kind)s::text = '' OR counted.kind = %(kind)s
-    ORDER BY counted.at DESC, counted.kind ASC, counted.name ASC, counted.test_id ASC
+        count(*) FILTER (WHERE found.kind = 'verdict') AS verdicts,
+        count(*) FILTER (WHERE found.kind = 'finding') AS findings,
+        count(*) FILTER (WHERE found.kind = 'repository') AS repositories,
+        count(*) FILTER (WHERE found.kind = 'member') AS members,
+        count(*) FILTER (WHERE found.kind = 'decision') AS decisions,
+        count(*) FILTER (WHERE found.kind = 'policy') AS policies,
+        count(*) FILTER (WHERE %(kind)s::text = '' OR found.kind = %(kind)s) AS total
+    FROM found
+),
+
+shown AS (
+    SELECT found.*
+    FROM found
+    WHERE %(kind)s::text = '' OR found.kind = %(kind)s
+    ORDER BY found.at DESC, found.kind ASC, found.name ASC, found.test_id ASC, found.subject_id ASC
     LIMIT %(limit)s::bigint OFFSET %(offset)s
 )
 
 SELECT
     shown.*,
+    counted.*,
     tests.test_title
 FROM shown
+CROSS JOIN counted
 LEFT JOIN compliance.tests AS tests ON shown.test_id = tests.test_id
-ORDER BY shown.at DESC, shown.kind ASC, shown.name ASC, shown.test_id ASC;
+ORDER BY shown.at DESC, shown.kind ASC, shown.name ASC, shown.test_id ASC, shown.subject_id ASC;

@@ -6,7 +6,8 @@ SELECT
     packages.folder,
     packages.file,
     packages.bytes,
-    packages.manifest_sha256
+    packages.manifest_sha256,
+    packages.deleted_at
 FROM integration.audit_packages AS packages
 WHERE
     packages.workspace = %(workspace)s

@@ -17,6 +17,7 @@ SELECT
     packages.manifest_sha256,
     packages.problems,
     packages.error,
+    packages.deleted_at,
     count(*) OVER () AS total
 FROM integration.audit_packages AS packages
 WHERE packages.workspace = %(workspace)s

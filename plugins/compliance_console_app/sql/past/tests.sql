@@ -1,25 +1,86 @@
--- Purpose: the tests whose results were published at a moment, each with its counts; in all_… those of the workspace.
+-- Purpose: the tests whose results were published by the end of a day, each with its counts; in all_… those of the
+-- workspace. compliance.results_as_of tells the same of every subject, which takes longer than a page may.
 
 WITH counted AS (
     SELECT
-        results.test_id,
-        min(results.severity) AS severity,
-        count(*) FILTER (WHERE results.status = 'passing') AS passing,
-        count(*) FILTER (WHERE results.status = 'failing') AS failing,
-        count(*) FILTER (WHERE results.status IN ('pending', 'error')) AS undecided,
-        count(*) FILTER (WHERE results.status = 'not_applicable') AS not_applicable,
-        count(*) FILTER (WHERE results.is_stale) AS stale,
-        count(*) FILTER (WHERE results.status = 'failing' AND results.exception_id IS NOT null) AS accepted,
-        count(*) FILTER (
-            WHERE results.failing_since IS NOT null AND results.due_at < %(as_of)s AND results.exception_id IS null
-        ) AS overdue
-    FROM compliance.results_as_of(%(as_of)s::timestamptz) AS results
-    WHERE results.workspace = %(workspace)s
-    GROUP BY results.test_id
+        trend.test_id,
+        min(trend.severity) AS severity,
+        sum(trend.passing)::bigint AS passing,
+        sum(trend.failing)::bigint AS failing,
+        sum(trend.pending + trend.error)::bigint AS undecided,
+        sum(trend.not_applicable)::bigint AS not_applicable,
+        sum(trend.stale)::bigint AS stale
+    FROM compliance.daily_trend AS trend
+    WHERE trend.workspace = %(workspace)s AND trend.day = %(day)s::date
+    GROUP BY trend.test_id
+),
+
+-- An exception counts until it expires, although the interval may end a little later.
+accepted AS (
+    SELECT
+        held.test_id,
+        held.subject_id,
+        held.status
+    FROM compliance.result_history AS held
+    LEFT JOIN compliance.exceptions AS expired
+        ON held.exception_id = expired.exception_id AND expired.expires_at <= %(as_of)s
+    WHERE
+        held.workspace = %(workspace)s
+        AND held.exception_id IS NOT null
+        AND held.valid_from <= %(as_of)s
+        AND (held.valid_to IS null OR held.valid_to > %(as_of)s)
+        AND held.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+        AND expired.exception_id IS null
+),
+
+accepted_counts AS (
+    SELECT
+        accepted.test_id,
+        count(*) AS accepted
+    FROM accepted
+    WHERE accepted.status = 'failing'
+    GROUP BY accepted.test_id
+),
+
+overdue_counts AS (
+    SELECT
+        findings.test_id,
+        count(DISTINCT findings.subject_id) AS overdue
+    FROM compliance.finding_records AS findings
+    LEFT JOIN accepted ON findings.test_id = accepted.test_id AND findings.subject_id = accepted.subject_id
+    CROSS JOIN
+        LATERAL (
+            SELECT history.reason_code
+            FROM compliance.result_history AS history
+            WHERE
+                history.workspace = %(workspace)s
+                AND history.test_id = findings.test_id
+                AND history.subject_id = findings.subject_id
+                AND history.valid_from <= %(as_of)s
+            ORDER BY history.valid_from DESC
+            LIMIT 1
+        ) AS standing
+    WHERE
+        findings.workspace = %(workspace)s
+        AND findings.found_at <= %(as_of)s
+        AND (findings.ended_at IS null OR findings.ended_at > %(as_of)s)
+        AND findings.due_at < %(as_of)s
+        AND accepted.subject_id IS null
+        -- a subject that is out of sight, or whose test is switched off, has a finding but no result
+        AND standing.reason_code NOT IN ('removed_or_invisible', 'test_disabled')
+    GROUP BY findings.test_id
 )
 
 SELECT
-    counted.*,
+    counted.test_id,
+    counted.severity,
+    counted.passing,
+    counted.failing,
+    counted.undecided,
+    counted.not_applicable,
+    counted.stale,
+    coalesce(accepted_counts.accepted, 0) AS accepted,
+    coalesce(overdue_counts.overdue, 0) AS overdue,
     coalesce(tests.test_title, counted.test_id) AS test_title,
     tests.description,
     compliance.score(counted.passing, counted.failing) AS score,
@@ -30,9 +91,11 @@ SELECT
     sum(counted.failing) OVER () AS all_failing,
     sum(counted.undecided) OVER () AS all_undecided,
     sum(counted.stale) OVER () AS all_stale,
-    sum(counted.accepted) OVER () AS all_accepted,
-    sum(counted.overdue) OVER () AS all_overdue
+    sum(coalesce(accepted_counts.accepted, 0)) OVER () AS all_accepted,
+    sum(coalesce(overdue_counts.overdue, 0)) OVER () AS all_overdue
 FROM counted
 INNER JOIN compliance.severity_weights AS weights ON counted.severity = weights.severity
+LEFT JOIN accepted_counts ON counted.test_id = accepted_counts.test_id
+LEFT JOIN overdue_counts ON counted.test_id = overdue_counts.test_id
 LEFT JOIN compliance.tests AS tests ON counted.test_id = tests.test_id
 ORDER BY tests.display_order ASC, counted.test_id ASC;

@@ -40,14 +40,11 @@ BEGIN
     named AS (
         SELECT
             standing.roster_name,
-            people.email,
-            people.name,
-            people.account_id,
-            people.other_emails,
+            jsonb_build_array(people.email, people.name, people.account_id, people.other_emails) AS words,
             max(people.import_id) AS newest
         FROM registry.people AS people
         INNER JOIN standing ON people.import_id = standing.import_id
-        GROUP BY standing.roster_name, people.email, people.name, people.account_id, people.other_emails
+        GROUP BY standing.roster_name, words
     ),
 
     old AS MATERIALIZED (
@@ -57,8 +54,7 @@ BEGIN
         INNER JOIN named
             ON
                 replaced.roster_name = named.roster_name
-                AND (people.email, people.name, people.account_id, people.other_emails)
-                IS NOT DISTINCT FROM (named.email, named.name, named.account_id, named.other_emails)
+                AND jsonb_build_array(people.email, people.name, people.account_id, people.other_emails) = named.words
                 AND people.import_id < named.newest
         LIMIT most
     ),

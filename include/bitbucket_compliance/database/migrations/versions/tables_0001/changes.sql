@@ -32,7 +32,9 @@ CREATE TABLE compliance.changes (
     workspace_id text,
     PRIMARY KEY (workspace, repository_id, kind, change_key)
 );
-CREATE INDEX changes_by_time ON compliance.changes (workspace, merged_on);
+-- Those of a period are counted without a look at the rows themselves.
+CREATE INDEX changes_by_time ON compliance.changes (workspace, merged_on)
+INCLUDE (in_scope, peer_reviewed, status_checks_passed);
 COMMENT ON TABLE compliance.changes IS
 'Every change of a main branch that was seen: pull requests that were merged, and pushes past them that webhooks told of. A change stays when its pull request leaves the window, its repository is deleted or classified otherwise, and goes when the policy''s history_kept_days are over. Never a title, a description, a comment or a diff.';
 COMMENT ON COLUMN compliance.changes.workspace IS 'Workspace slug.';

@@ -140,6 +140,8 @@ CREATE INDEX result_history_ended ON compliance.result_history (workspace, valid
 -- What an exception covers, or covered, is little beside the whole.
 CREATE INDEX result_history_excepted ON compliance.result_history (exception_id) WHERE exception_id IS NOT null;
 CREATE INDEX result_history_by_start ON compliance.result_history (workspace, valid_from);
+-- What was failing on a past day.
+CREATE INDEX result_history_failing ON compliance.result_history (workspace, valid_from) WHERE status = 'failing';
 COMMENT ON TABLE compliance.result_history IS
 'One row per interval of unchanged (status, basis, reason_code, facts_hash, exception_id, policy_version). A subject that left, or a test that was switched off, continues as not_applicable with reason code removed_or_invisible or test_disabled.';
 COMMENT ON COLUMN compliance.result_history.workspace IS 'Workspace slug.';

@@ -58,6 +58,7 @@ CREATE TABLE integration.audit_packages (
     manifest_sha256 text,
     problems text[],
     error text,
+    deleted_at timestamptz CHECK (deleted_at IS null OR file IS NOT null),
     CHECK (first_day <= last_day),
     CHECK ((file IS null) = (bytes IS null) AND (file IS null) = (manifest_sha256 IS null)),
     CHECK (file IS null OR error IS null),
@@ -86,6 +87,8 @@ COMMENT ON COLUMN integration.audit_packages.bytes IS 'Size of its zip.';
 COMMENT ON COLUMN integration.audit_packages.manifest_sha256 IS 'SHA-256 of its manifest, hex.';
 COMMENT ON COLUMN integration.audit_packages.problems IS 'What was not as it should be in what it holds.';
 COMMENT ON COLUMN integration.audit_packages.error IS 'Why it was not made.';
+COMMENT ON COLUMN integration.audit_packages.deleted_at IS
+'When its zip was deleted, as the policy''s packages_kept_days has it; null: it was not.';
 
 -- Who adds to the trail does not say when: the server's clock does.
 GRANT SELECT, INSERT (actor, action, subject, before, after) ON TABLE integration.console_audit TO compliance_console;
@@ -106,5 +109,5 @@ INSERT (
     package_id, dag_run_id, workspace, first_day, last_day, seed, framework, people, frequency, read_samples,
     requested_by, folder
 ),
-UPDATE (ended_at, file, bytes, manifest_sha256, problems, error)
+UPDATE (ended_at, file, bytes, manifest_sha256, problems, error, deleted_at)
 ON TABLE integration.audit_packages TO compliance_pipeline;
