@@ -101,8 +101,8 @@ def test_who_owns_a_risk_is_chosen_from_people_who_are_known(ada: Guest) -> None
     page = ada.open("exceptions/new")
     owner = page.get_by_label("Owner of the risk")
     assert owner.evaluate("one => one.tagName") == "SELECT"
-    assert {"airflow:ada", "airflow:olga"} <= set(owner.locator("option").all_inner_texts())
-    assert "airflow:nobody" not in owner.inner_text()
+    assert {"ada", "olga"} <= set(owner.locator("option").all_inner_texts())
+    assert "nobody" not in owner.inner_text()
     assert ada.faults() == []
 
 

@@ -73,7 +73,7 @@ def test_no_page_hangs_out_of_a_phone_reads_like_a_terminal_or_names_things_by_i
     busy: list[str], demo: Database, visit: Enter
 ) -> None:
     phone = visit("op", "ada", width=320)
-    expect(phone.open(busy[5]).locator("dl.facts").first).to_contain_text("owned by airflow:olga, until 20")
+    expect(phone.open(busy[5]).locator("dl.facts").first).to_contain_text("owned by olga, until 20")
     found = []
     for path in (*PAGES, *FORMS, *busy):
         text = phone.open(path).locator("body").inner_text()

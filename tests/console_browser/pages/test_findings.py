@@ -94,7 +94,7 @@ def test_ticked_findings_are_assigned_asked_for_and_taken_along(ada: Guest, demo
 
     page.get_by_label("Assign to", exact=True).select_option("airflow:ada")
     ada.go(page.get_by_role("button", name="Assign", exact=True))
-    assert "Assigned 3 findings to airflow:ada" in ada.message()
+    assert "Assigned 3 findings to ada" in ada.message()
     # On the same page of the list, and found by whose they are.
     assert "test_id=peer_review_required" in page.url
     assert [name for name, _ in choose(ada, Assigned_to="me")] == ticked

@@ -51,7 +51,7 @@ def test_a_stricter_policy_is_shown_first_and_holds_with_its_reason(ada: Guest, 
     ada.go(ada.page.get_by_role("button", name="Change the policy"))
     assert "in force from the next run on" in ada.message()
     after = in_force(ada, "Min approvals")
-    assert (after["In force"], after["By"], after["Why"]) == ("2", "airflow:ada", "two pairs of eyes")
+    assert (after["In force"], after["By"], after["Why"]) == ("2", "ada", "two pairs of eyes")
     assert after["Since"].endswith("UTC")
 
 
@@ -71,7 +71,7 @@ def test_a_policy_that_asks_for_less_needs_a_second_person(ada: Guest, visit: En
     assert bo.faults() == []
     bo.go(page.get_by_role("button", name="Accept"))
     row = in_force(bo, "Due days high")
-    assert row["In force"] == "90" and row["By"] == "airflow:ada, accepted by airflow:bo"
+    assert row["In force"] == "90" and row["By"] == "ada, accepted by bo"
 
 
 def test_a_value_that_cannot_be_used_is_told_at_its_field(ada: Guest) -> None:
