@@ -119,7 +119,7 @@ def test_what_an_exception_would_cover_is_told_by_name_status_and_severity(
     assert {row["Subject"] for row in shown} == {row["subject_name"] for row in failing}
     assert {(row["Status now"], row["Severity"]) for row in shown} == {("failing", "high")}
     # Its last day as it was typed.
-    expect(bo.main).to_contain_text(f"until {TODAY + timedelta(days=30)}")
+    expect(bo.main).to_contain_text(f"Last day{TODAY + timedelta(days=30)}")
     assert bo.faults() == []
     bo.go(bo.page.get_by_role("button", name="Accept the risk"))
     assert f"it covers {len(failing)} failing subjects" in bo.message()

@@ -356,7 +356,7 @@ def test_the_last_day_is_shown_as_it_was_typed_where_days_end_elsewhere(demo: Da
     page.get_by_label("Why it is to be accepted").fill("why")
     page.get_by_label("Last day").fill(typed)
     ada.go(page.get_by_role("button", name="Ask for the exception"))
-    expect(page.locator("main")).to_contain_text(f"until {typed}")
+    expect(page.locator("main dl.facts").first).to_contain_text(f"Last day{typed}")
     ada.open("exceptions")
     assert ada.rows("Exceptions to review")[0]["Until"].startswith(f"until {typed}")
     bo = visit("op", "bo")
