@@ -7,6 +7,7 @@ people is for deciders.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -117,29 +118,35 @@ Packager = Annotated[Person, Depends(packager)]
 
 def may_decide(user: User, manager: Manager) -> bool:
     """Whether this person may hand in, review, classify, accept a risk."""
-    try:
-        decider(user, manager)
-    except HTTPException:
-        return False
-    return True
+    return _is_allowed(decider, user, manager)
+
+
+def may_connect(user: User, manager: Manager) -> bool:
+    """Whether this person may connect and disconnect Bitbucket."""
+    return _is_allowed(connector, user, manager)
 
 
 def may_package(user: User, manager: Manager) -> bool:
     """Whether this person may have audit packages made."""
-    try:
-        packager(user, manager)
-    except HTTPException:
-        return False
-    return True
+    return _is_allowed(packager, user, manager)
 
 
 MayDecide = Annotated[bool, Depends(may_decide)]
+MayConnect = Annotated[bool, Depends(may_connect)]
 MayPackage = Annotated[bool, Depends(may_package)]
 
 
 def without_logins() -> bool:
     """Whether every request counts as an administrator's."""
     return conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False)
+
+
+def _is_allowed(as_whom: Callable[[User, Manager], Person], user: User, manager: Manager) -> bool:
+    try:
+        as_whom(user, manager)
+    except HTTPException:
+        return False
+    return True
 
 
 def _refuse_without_logins() -> None:

@@ -110,9 +110,10 @@ def test_old_results_and_waiting_events_are_told(
         "UPDATE integration.runs SET started_at = now() - interval '3 days', finished_at = now() - interval '3 days'"
     )
     event(database, "20 minutes")
+    assert "Sync now" in banners(open_console("op").get("/audit").text)["old"]
     said = banners(open_console("viewer").get("/audit").text)
     assert set(said) == {"old", "events"}
-    assert "3 days ago" in said["old"] and "Sync now" in said["old"]
+    assert "3 days ago" in said["old"] and "Look at the connection" in said["old"]
     assert said["events"].startswith("1 event of Bitbucket waits") and "20 minutes ago" in said["events"]
 
 
@@ -127,11 +128,12 @@ def test_a_connection_that_was_ended_is_told(open_console: OpenConsole, world: P
     database.execute(
         "INSERT INTO integration.connection_events (conn_id, event) VALUES ('bitbucket_default', 'disconnected')"
     )
-    console = open_console("viewer")
-    for path in PAGES:
-        said = banners(console.get(path).text)
-        assert "bitbucket_default is disconnected" in said["disconnected"], path
-        assert "integrations" in said["disconnected"] and "Connect" in said["disconnected"]
+    for role, button in (("op", "Connect"), ("viewer", "Look at the connection")):
+        console = open_console(role)
+        for path in PAGES:
+            said = banners(console.get(path).text)
+            assert "bitbucket_default is disconnected" in said["disconnected"], path
+            assert "integrations" in said["disconnected"] and button in said["disconnected"]
 
 
 def test_an_unknown_workspace_shows_nobody_elses_numbers(open_console: OpenConsole, world: Published) -> None:

@@ -16,6 +16,7 @@ from compliance_console_app.services.webhooks import LONG_WAIT
 
 #: A workspace is read once a day, and that takes a while: only what is older than both says that a reading is missing.
 OLD = timedelta(hours=26)
+_LOOK = "Look at the connection"
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Banner:
         kind: what a test or a style finds it by.
         text: what is wrong, and why.
         since: since when; None: not known.
-        path: the page that mends it, below the console's root. button: what its button says.
+        path: the page that mends it, below the console's root.
+        button: what its button says; to whoever may not mend it, where it leads.
     """
 
     kind: str
@@ -51,9 +53,9 @@ class Frame:
     time_zone: str = "UTC"
 
 
-def around(connection: Connection, workspace: str) -> Frame:
-    """The frame of a page that shows ``workspace``; empty: none has published results."""
-    banners = [_of_connection(state) for state in _unusable(connection)]
+def around(connection: Connection, workspace: str, *, may_connect: bool, may_sync: bool) -> Frame:
+    """The frame of a page that shows ``workspace`` to somebody; empty: none has published results."""
+    banners = [_of_connection(state, may_connect) for state in _unusable(connection)]
     if not workspace:
         return Frame({}, tuple(banners))
     waiting = row(connection, "frame/waiting", {"workspace": workspace}) or {}
@@ -64,26 +66,25 @@ def around(connection: Connection, workspace: str) -> Frame:
         zone = "UTC"
         text = f"The policy of {workspace} holds something that can't be used, so no run can begin."
         banners.append(Banner("policy", text, None, "policies", "Look at the policy"))
-    return Frame(waiting, (*banners, *_of_runs(state, datetime.now(UTC))), zone)
+    return Frame(waiting, (*banners, *_of_runs(state, datetime.now(UTC), may_sync)), zone)
 
 
 def _unusable(connection: Connection) -> list[dict[str, Any]]:
     return rows(connection, "frame/connections", {"conn_ids": list(connection_ids())})
 
 
-def _of_connection(state: Mapping[str, Any]) -> Banner:
+def _of_connection(state: Mapping[str, Any], may_connect: bool) -> Banner:
     conn_id = state["conn_id"]
     path = "integrations" if conn_id == connection_ids()[0] else f"integrations?{urlencode({'connection': conn_id})}"
     if state["state"] == "disconnected":
         text = f"The connection {conn_id} is disconnected: nothing new is read, and results stay as they are."
-        return Banner("disconnected", text, state["since"], path, "Connect")
+        return Banner("disconnected", text, state["since"], path, "Connect" if may_connect else _LOOK)
     why = f": {state['reason'].rstrip('.')}" if state["reason"] else ""
-    return Banner(
-        "needs_reconnect", f"The connection {conn_id} needs a new consent{why}.", state["since"], path, "Reconnect"
-    )
+    text = f"The connection {conn_id} needs a new consent{why}."
+    return Banner("needs_reconnect", text, state["since"], path, "Reconnect" if may_connect else _LOOK)
 
 
-def _of_runs(state: Mapping[str, Any], now: datetime) -> list[Banner]:
+def _of_runs(state: Mapping[str, Any], now: datetime, may_sync: bool) -> list[Banner]:
     found = []
     if state["status"] in ("failed", "gate_failed"):
         why = (state["error"] or "the run says why").rstrip(".")
@@ -93,7 +94,8 @@ def _of_runs(state: Mapping[str, Any], now: datetime) -> list[Banner]:
         found.append(Banner("run_failed", text, state["failing_since"], path, "Look at the run"))
     if state["published_at"] and state["published_at"] < now - OLD:
         text = "Results are older than a day: no whole reading was published since."
-        found.append(Banner("old", text, state["published_at"], "integrations", "Sync now"))
+        button = "Sync now" if may_sync else _LOOK
+        found.append(Banner("old", text, state["published_at"], "integrations", button))
     if state["waiting_since"] and state["waiting_since"] < now - LONG_WAIT:
         one = state["waiting"] == 1
         text = (

@@ -60,7 +60,7 @@ COMMENT ON COLUMN compliance.current_results.data_as_of IS 'When the data that d
 COMMENT ON COLUMN compliance.current_results.fresh_until IS
 'Until when the verdict may be relied on: its data is recent enough, and evidence behind it is within its validity.';
 COMMENT ON COLUMN compliance.current_results.is_stale IS 'Whether fresh_until lies in the past, computed when read.';
-COMMENT ON COLUMN compliance.current_results.evaluated_at IS 'When the verdict was reached.';
+COMMENT ON COLUMN compliance.current_results.evaluated_at IS 'The moment that the verdict is of, when its run began: windows, ages and what is valid are counted from it.';
 COMMENT ON COLUMN compliance.current_results.run_id IS 'Run that reached it; see runs.';
 COMMENT ON COLUMN compliance.current_results.policy_version IS 'Policy under which it was reached.';
 COMMENT ON COLUMN compliance.current_results.workspace_id IS 'Bitbucket''s uuid of the workspace, with braces; null: it was never read.';
