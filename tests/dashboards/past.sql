@@ -120,6 +120,29 @@ GROUP BY names.workspace, counted.day, counted.test_id, counted.severity, counte
 ON CONFLICT (workspace, day, test_id, severity, status, bypassed) DO UPDATE
     SET subjects = excluded.subjects, stale = excluded.stale;
 
+-- A run that published on each of its days.
+INSERT INTO integration.runs
+SELECT made.*
+FROM (
+    SELECT DISTINCT ON (runs.workspace) runs
+    FROM integration.runs AS runs
+    WHERE runs.status = 'published' AND runs.kind = 'polling'
+    ORDER BY runs.workspace ASC, runs.started_at DESC
+) AS newest (run)
+CROSS JOIN generate_series(1, 60) AS passed (days)
+CROSS JOIN LATERAL (
+    SELECT date_trunc('day', now()) - make_interval(days => passed.days) + interval '9 hours' AS published_at
+) AS past
+CROSS JOIN LATERAL jsonb_populate_record(
+    newest.run,
+    jsonb_build_object(
+        'run_id', format('scheduled__%s', to_char(past.published_at, 'YYYY-MM-DD"T"HH24:MI:SS')),
+        'started_at', past.published_at - interval '2 minutes',
+        'opened_at', past.published_at - interval '2 minutes',
+        'finished_at', past.published_at
+    )
+) AS made;
+
 -- A risk that is accepted for ten more days.
 WITH asked AS (
     INSERT INTO registry.exceptions
