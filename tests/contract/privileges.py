@@ -122,6 +122,7 @@ compliance.completeness            x        x       x      -      -      -
 compliance.population              x        x       x      -      -      -
 compliance.sample                  x        x       x      -      -      -
 compliance.sample_size             x        x       x      -      -      -
+compliance.period_state            x        x       x      -      -      -
 compliance.score                   x        x       x      -      -      -
 integration.keep_findings          -        -       -      -      -      -
 integration.keep_history           -        -       -      -      -      -

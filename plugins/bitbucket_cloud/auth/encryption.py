@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -43,7 +44,7 @@ class Holder:
         return cls(settings.conn_id, settings.login, settings.api_url, settings.oauth_url)
 
 
-class _Encryption:
+class _Encryption(ABC):
     """Encrypts with the first key, decrypts with any.
 
     Args:
@@ -76,9 +77,9 @@ class _Encryption:
             ) from None
 
     @classmethod
+    @abstractmethod
     def variable(cls, configuration: Configuration) -> str:
         """The environment variable that holds the keys."""
-        raise NotImplementedError
 
     @classmethod
     def from_environment(cls, configuration: Configuration) -> Self:

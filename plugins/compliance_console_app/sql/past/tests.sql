@@ -9,7 +9,9 @@ WITH counted AS (
         sum(trend.failing)::bigint AS failing,
         sum(trend.pending + trend.error)::bigint AS undecided,
         sum(trend.not_applicable)::bigint AS not_applicable,
-        sum(trend.stale)::bigint AS stale
+        sum(trend.stale)::bigint AS stale,
+        sum(trend.weighted_passing) AS weighted_passing,
+        sum(trend.weighted_decided - trend.weighted_passing) AS weighted_failing
     FROM compliance.daily_trend AS trend
     WHERE trend.workspace = %(workspace)s AND trend.day = %(day)s::date
     GROUP BY trend.test_id
@@ -84,9 +86,7 @@ SELECT
     coalesce(tests.test_title, counted.test_id) AS test_title,
     tests.description,
     compliance.score(counted.passing, counted.failing) AS score,
-    compliance.score(
-        sum(weights.weight * counted.passing) OVER (), sum(weights.weight * counted.failing) OVER ()
-    ) AS all_score,
+    compliance.score(sum(counted.weighted_passing) OVER (), sum(counted.weighted_failing) OVER ()) AS all_score,
     sum(counted.passing) OVER () AS all_passing,
     sum(counted.failing) OVER () AS all_failing,
     sum(counted.undecided) OVER () AS all_undecided,
@@ -94,7 +94,6 @@ SELECT
     sum(coalesce(accepted_counts.accepted, 0)) OVER () AS all_accepted,
     sum(coalesce(overdue_counts.overdue, 0)) OVER () AS all_overdue
 FROM counted
-INNER JOIN compliance.severity_weights AS weights ON counted.severity = weights.severity
 LEFT JOIN accepted_counts ON counted.test_id = accepted_counts.test_id
 LEFT JOIN overdue_counts ON counted.test_id = overdue_counts.test_id
 LEFT JOIN compliance.tests AS tests ON counted.test_id = tests.test_id

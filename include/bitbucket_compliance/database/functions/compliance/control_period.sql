@@ -80,18 +80,14 @@ AS $period$
         controls.title,
         controls.tests,
         controls.strength,
-        CASE
-            WHEN coalesce(observation.days_observed, 0) = 0 THEN 'not observed'
-            WHEN observation.something_passed IS NOT true THEN 'did not operate'
-            WHEN
-                observation.days_observed = controls.days
-                AND observation.days_with_failures = 0
-                AND observation.days_with_undecided = 0
-                -- a change of which nobody knows is no proof either
-                AND coalesce(controls.changes_against, 0) + coalesce(controls.changes_unknown, 0) = 0
-                THEN 'operated'
-            ELSE 'operated with exceptions'
-        END,
+        compliance.period_state(
+            controls.days,
+            observation.days_observed,
+            observation.days_with_failures,
+            observation.days_with_undecided,
+            observation.something_passed,
+            coalesce(controls.changes_against, 0) + coalesce(controls.changes_unknown, 0)
+        ),
         controls.days,
         coalesce(observation.days_observed, 0),
         controls.days - coalesce(observation.days_observed, 0),

@@ -127,18 +127,14 @@ AS $period$
 
     SELECT
         tests.test_id,
-        CASE
-            WHEN coalesce(observation.days_observed, 0) = 0 THEN 'not observed'
-            WHEN observation.something_passed IS NOT true THEN 'did not operate'
-            WHEN
-                observation.days_observed = period.days
-                AND observation.days_with_failures = 0
-                AND observation.days_with_undecided = 0
-                -- a change of which nobody knows is no proof either
-                AND coalesce(of_changes.against, 0) + coalesce(of_changes.not_known, 0) = 0
-                THEN 'operated'
-            ELSE 'operated with exceptions'
-        END,
+        compliance.period_state(
+            period.days,
+            observation.days_observed,
+            observation.days_with_failures,
+            observation.days_with_undecided,
+            observation.something_passed,
+            coalesce(of_changes.against, 0) + coalesce(of_changes.not_known, 0)
+        ),
         period.days,
         coalesce(observation.days_observed, 0),
         period.days - coalesce(observation.days_observed, 0),
