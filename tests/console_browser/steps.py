@@ -58,10 +58,14 @@ def wait_for_webhook(visitor: Visitor) -> str:
 
 
 def sync(visitor: Visitor) -> None:
-    """Sync now, and wait for the results."""
+    """Sync now, see time and counts go on without the page being loaded again, and wait for the results."""
     visitor.open("integrations").get_by_role("button", name="Sync now").click()
     visitor.page.wait_for_url(re.compile(r"/compliance/integrations/progress"))
+    elapsed, told = visitor.page.get_by_role("timer"), visitor.page.locator("#progress")
+    expect(elapsed).to_be_visible(timeout=PATIENCE)
+    expect(elapsed).not_to_have_text(elapsed.inner_text())
     wait_until_published(visitor)
+    expect(told).to_contain_text(re.compile(r"8 of 8\s*tests judged"))
 
 
 def wait_until_published(visitor: Visitor) -> None:
