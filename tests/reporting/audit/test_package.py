@@ -209,9 +209,8 @@ def test_without_people_whoever_is_called_by_a_word_of_the_package_hides_nothing
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bitbucket_compliance.reporting.audit.package.unchanging", _as_it_is)
         found = package(intruder, request, tmp_path, read_kept)
-    failing = intruder.execute(
-        "SELECT count(*) AS n FROM compliance.result_history WHERE status = 'failing'"
-    ).fetchall()
+    counted = "SELECT count(*) AS failing FROM compliance.result_history WHERE status = 'failing'"
+    [there] = intruder.execute(counted).fetchall()
     results = rows(found.folder, "data/results.csv")
     assert sum(row["status"] == "failing" for row in results) == there["failing"] > 0
     assert not {row["subject_name"] for row in results} & {"failing", "</td> <td>", "1"}
