@@ -73,7 +73,8 @@ def test_a_file_outside_of_the_folders_is_neither_read_nor_told_of(
 
 
 @pytest.mark.parametrize(
-    "mapping", ["{}", "{}/", "{}/.", "{}//", "../passwords.yaml", "below/../../passwords.yaml/.", "link.yaml", "nul\0.yaml"]
+    "mapping",
+    ["{}", "{}/", "{}/.", "{}//", "../passwords.yaml", "below/../../passwords.yaml/.", "link.yaml", "nul\0.yaml"],
 )
 def test_a_mapping_outside_of_the_folders_is_neither_read_nor_told_of(
     folder: Path, caplog: pytest.LogCaptureFixture, database: Database, mapping: str
