@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Any
 
@@ -52,7 +53,19 @@ def test_nothing_that_has_to_last_is_written_to_a_pods_disk_and_every_pod_has_a_
         assert VALUES[pod]["resources"]["limits"]["memory"], pod
 
 
-def test_airflow_gives_up_waiting_as_soon_as_with_compose() -> None:
+def test_people_sign_in_as_with_compose_and_an_ingress_is_not_taken_for_all_of_them() -> None:
+    composed = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]["airflow-api-server"]
+    fab = {name for name in composed["environment"] if name.startswith("AIRFLOW__FAB__")}
+    env = {one["name"]: one["value"] for one in VALUES["env"]}
+    assert fab == {f"AIRFLOW__FAB__{name.upper()}" for name in VALUES["config"]["fab"]} | {
+        "AIRFLOW__FAB__COOKIE_SECURE"
+    }
+    assert env["AIRFLOW__FAB__COOKIE_SECURE"] == "True" and env["AIRFLOW__API__BASE_URL"].startswith("https://")
+    assert VALUES["apiServer"]["args"][-1] == f"exec {' '.join(composed['command'])}"
+    assert ipaddress.ip_network(env["FORWARDED_ALLOW_IPS"]).is_private
+
+
+def test_airflow_is_configured_as_with_compose() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
     composed = services["airflow-scheduler"]["environment"]
     for section, settings in VALUES["config"].items():

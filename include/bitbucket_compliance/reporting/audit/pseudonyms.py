@@ -8,7 +8,7 @@ import html
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,6 +117,7 @@ class Pseudonyms:
         self._things = frozenset(thing.lower() for thing in things)
         self._known: dict[str, str] = {}
         self._seen: dict[str, str] = {}
+        self._seen_in_json: dict[str, str] = {}
         self._by_words: dict[tuple[str, ...], list[_Written]] = {}
         # By the first of them, how many words the names have that begin with it, the most first.
         self._lengths: dict[str, list[int]] = {}
@@ -145,19 +146,13 @@ class Pseudonyms:
 
     def hide(self, text: str) -> str:
         """A text with pseudonyms in the place of all persons that are known."""
-        found = self._seen.get(text)
-        if found is None:
-            found = self._hidden(text)
-            if len(text) <= _KEPT_LENGTH:
-                if len(self._seen) >= _KEPT:
-                    self._seen.clear()
-                self._seen[text] = found
-        return found
+        return _answer(self._seen, text, self._hidden)
 
     def hide_json(self, text: str) -> str:
         """The text of a JSON value with pseudonyms in its texts alone: keys, numbers and our own words stay."""
-        if self.hide(text) == text:
-            return text
+        return text if self.hide(text) == text else _answer(self._seen_in_json, text, self._hidden_in_json)
+
+    def _hidden_in_json(self, text: str) -> str:
         key = ""
 
         def replaced(found: re.Match[str]) -> str:
@@ -234,6 +229,18 @@ class Pseudonyms:
                     is_whole = not (one.folded[-1].isalnum() and text[end : end + 1].isalnum())
                     if start >= 0 and is_whole and text[start:end].casefold() == one.folded:
                         yield start, end, one.name
+
+
+def _answer(seen: dict[str, str], text: str, of: Callable[[str], str]) -> str:
+    """What ``of`` says of a text; answers to short ones are kept for the next time."""
+    found = seen.get(text)
+    if found is None:
+        found = of(text)
+        if len(text) <= _KEPT_LENGTH:
+            if len(seen) >= _KEPT:
+                seen.clear()
+            seen[text] = found
+    return found
 
 
 def _as_written_elsewhere(name: str) -> Iterator[str]:
