@@ -20,7 +20,11 @@ from tests.conftest import ROOT
 
 FOLDER = ROOT / "docs/kubernetes"
 VALUES: dict[str, Any] = yaml.safe_load((FOLDER / "values.yaml").read_text())
-JOB: dict[str, Any] = yaml.safe_load((FOLDER / "upgrade_job.yaml").read_text())
+OWN = [
+    one
+    for name in ("upgrade_job.yaml", "webhook_receiver.yaml")
+    for one in yaml.safe_load_all((FOLDER / name).read_text())
+]
 README = (FOLDER / "README.md").read_text()
 
 
@@ -34,13 +38,29 @@ KEYS = {
 }
 
 
-def job() -> dict[str, Any]:
-    return dict(JOB["spec"]["template"]["spec"])
+#: pods that are not the chart's: kind, the keys of Secrets that it may know, and its command
+OWN_PODS = {
+    "compliance-upgrade": ("Job", {"compliance/postgres", "compliance-owner/postgres"}, [INSTALLED, "upgrade"]),
+    "compliance-webhook-login": (
+        "Job",
+        {"compliance/postgres", "compliance-owner/postgres", "compliance-receiver/password"},
+        COMPOSED["webhook-login"]["command"],
+    ),
+    "compliance-webhooks": (
+        "Deployment",
+        {"compliance-receiver/postgres", "compliance/webhook-key"},
+        COMPOSED["webhook-receiver"]["command"],
+    ),
+}
 
 
-def container() -> dict[str, Any]:
-    [only] = job()["containers"]
-    return dict(only)
+def own_pods() -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    """Each object of ours that makes pods, with its pod and its one container."""
+    for made in OWN:
+        if made["kind"] != "Service":
+            pod = made["spec"]["template"]["spec"]
+            [one] = pod["containers"]
+            yield made, pod, one
 
 
 def secrets(env: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
@@ -50,20 +70,22 @@ def secrets(env: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
 
 
 def environments() -> list[list[dict[str, Any]]]:
-    """What each component's containers get on top of what all get."""
-    return [VALUES["workers"][kind]["env"] for kind in ("celery", "kubernetes")] + [
-        VALUES[component].get("env", []) for component in ("apiServer", "triggerer", "scheduler", "dagProcessor")
+    """What containers get that not all of the chart's get."""
+    return [
+        *(VALUES["workers"][kind]["env"] for kind in ("celery", "kubernetes")),
+        *(VALUES[component].get("env", []) for component in ("apiServer", "triggerer", "scheduler", "dagProcessor")),
+        *(one["env"] for _, _, one in own_pods()),
     ]
 
 
 def test_every_variable_is_one_that_the_project_reads() -> None:
-    named = {one["name"] for env in [*environments(), VALUES["env"], container()["env"]] for one in env}
+    named = {one["name"] for env in [*environments(), VALUES["env"]] for one in env}
     known = (ROOT / "docker-compose.yaml").read_text()
     assert [name for name in named if not re.search(rf"^ +{name}:", known, re.MULTILINE)] == []
 
 
 def test_no_secret_stands_in_the_values_and_each_is_told_of() -> None:
-    references = {reference for env in [*environments(), container()["env"]] for reference in secrets(env).values()}
+    references = {reference for env in environments() for reference in secrets(env).values()}
     told = {name for name, _ in references} | {key for _, key in references}
     told |= {VALUES[name] for name in ("fernetKeySecretName", "apiSecretKeySecretName", "jwtSecretName")}
     told.add(VALUES["data"]["metadataSecretName"])
@@ -72,11 +94,23 @@ def test_no_secret_stands_in_the_values_and_each_is_told_of() -> None:
     assert "secret" not in VALUES, "it puts logins into every container, those that wait for a migration too"
 
 
-def test_the_login_that_migrates_is_for_the_job_alone() -> None:
+def test_pods_beside_the_charts_know_what_they_need_and_run_what_compose_runs() -> None:
     assert "OWNER" not in (FOLDER / "values.yaml").read_text()
-    program, command = container()["command"]
-    assert program == INSTALLED and command in COMMANDS
-    assert restricted(job(), container())
+    assert "upgrade" in COMMANDS
+    found = {
+        made["metadata"]["name"]: (
+            made["kind"],
+            {"/".join(reference) for reference in secrets(one["env"]).values()},
+            one["command"],
+        )
+        for made, _, one in own_pods()
+    }
+    assert found == OWN_PODS
+    for _, pod, one in own_pods():
+        assert one["resources"]["limits"]["memory"] and restricted(pod, one), one["name"]
+        assert one["image"] == "{repository}:{tag}".format(**VALUES["images"]["airflow"])
+    [deployment, service] = [one for one in OWN if one["kind"] in ("Deployment", "Service")]
+    assert service["spec"]["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
 
 
 def test_nothing_that_has_to_last_is_written_to_a_pods_disk() -> None:
