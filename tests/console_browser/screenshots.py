@@ -29,6 +29,7 @@ TODAY = datetime.now(UTC).date()
 MONTH = f"since={TODAY - timedelta(days=30)}&until={TODAY}"
 OTHERS = {
     "overview-past": f"?as_of={TODAY - timedelta(days=10)}",
+    "changes": f"changes?since={TODAY - timedelta(days=7)}",
     "test": f"tests/{steps.MFA_TEST}",
     "test-failing": "tests/branch_protection_enforced?status=failing",
     "policies": "policies",

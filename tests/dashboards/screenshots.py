@@ -29,7 +29,7 @@ def main() -> None:
             postgres.start()
             os.environ["COMPLIANCE_FOLDER"] = folder  # evidence files of the demo
             upgrade(postgres.uri())
-            fill(postgres.uri())
+            fill(postgres.uri(), gates=True)
             with served(postgres.uri(), Path(folder)) as server, sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
                 page = browser.new_page(viewport={"width": WIDTH, "height": 900})

@@ -24,9 +24,10 @@ CHROMIUM = Path("/usr/bin/chromium")
 CHROMIUM_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
-def fill(dsn: str) -> None:
+def fill(dsn: str, *, gates: bool = False) -> None:
     """Judge the demo workspace once in the migrated database at ``dsn``, and give it two months of a past."""
-    with pytest.MonkeyPatch.context() as patch, without_gates(), SandboxServer(workload="demo") as server:
+    slow = contextlib.nullcontext() if gates else without_gates()
+    with pytest.MonkeyPatch.context() as patch, slow, SandboxServer(workload="demo") as server:
 
         def connect_to(sandbox: SandboxServer, grant: str = "admin", **extra: object) -> None:
             connection = bitbucket_connection(sandbox.url, grant, **extra)

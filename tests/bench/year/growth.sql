@@ -1,5 +1,6 @@
 -- Purpose: what grows beside history in the days that the workspace ran, a whole run a day: landed bodies of merges and
--- pipelines, calls, what gates and steps noted, events, refreshes of tokens, rosters, counts of populations.
+-- pipelines, calls, what gates and steps noted, events, refreshes of tokens, rosters, counts of
+-- populations, what people were told.
 
 INSERT INTO staging.workspaces (workspace, workspace_id, name, data_as_of)
 VALUES (%(workspace)s, bench.identity('workspace'), 'Bench', now());
@@ -8,7 +9,7 @@ CREATE TABLE bench.merges AS
 SELECT
     repositories.repository_id,
     series.number,
-    now() - make_interval(days => series.number * 7) AS merged_on
+    now() - make_interval(days => series.number * 7 - bench.dice(repositories.repository_id) %% 7) AS merged_on
 FROM compliance.repositories AS repositories
 CROSS JOIN generate_series(1, %(runs)s / 7) AS series (number);
 
@@ -96,6 +97,11 @@ ON CONFLICT DO NOTHING;
 INSERT INTO integration.publications (workspace, published_at, run_id, intervals_opened, intervals_ended)
 SELECT runs.workspace, runs.finished_at, runs.run_id, 0, 0
 FROM integration.runs AS runs;
+
+-- Everything was told to people once.
+INSERT INTO integration.notifications_sent (conn_id, change_key, workspace, occurred_at, told, noted_at)
+SELECT 'compliance_slack', changes.change_key, changes.workspace, changes.occurred_at, true, changes.occurred_at
+FROM integration.notifiable_changes AS changes;
 
 -- A refresh an hour.
 INSERT INTO integration.connection_events (conn_id, event, at)

@@ -82,12 +82,15 @@ AS $forgettable$
     -- A run stays for as long as something that stays names it.
     (
         'integration.runs',
-        $$one.started_at < $2 AND one.status <> 'running' AND one.run_id NOT IN (
-            SELECT history.run_id FROM compliance.result_history AS history WHERE history.workspace = $1
-            UNION ALL
-            SELECT results.run_id FROM compliance.results AS results WHERE results.workspace = $1
-            UNION ALL
-            SELECT found.run_id FROM compliance.finding_records AS found WHERE found.workspace = $1
+        $$one.started_at < $2 AND one.status <> 'running' AND NOT EXISTS (
+            SELECT 1 FROM compliance.result_history AS history
+            WHERE history.workspace = one.workspace AND history.run_id = one.run_id
+        ) AND NOT EXISTS (
+            SELECT 1 FROM compliance.results AS results
+            WHERE results.workspace = one.workspace AND results.run_id = one.run_id
+        ) AND NOT EXISTS (
+            SELECT 1 FROM compliance.finding_records AS found
+            WHERE found.workspace = one.workspace AND found.run_id = one.run_id
         )$$
     )
 $forgettable$;

@@ -21,6 +21,8 @@ BEGIN
             FROM landing.objects AS old
             WHERE
                 old.workspace = of_workspace
+                -- What was not seen since was first seen before: there is an index of that.
+                AND old.first_fetched_at < unseen_since
                 AND old.fetched_at < unseen_since
                 AND (
                     EXISTS (

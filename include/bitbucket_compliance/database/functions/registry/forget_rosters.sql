@@ -36,26 +36,25 @@ BEGIN
             )
     ),
 
-    -- where each person is named last in these words
-    named AS (
-        SELECT
-            standing.roster_name,
-            jsonb_build_array(people.email, people.name, people.account_id, people.other_emails) AS words,
-            max(people.import_id) AS newest
-        FROM registry.people AS people
-        INNER JOIN standing ON people.import_id = standing.import_id
-        GROUP BY standing.roster_name, words
-    ),
-
     old AS MATERIALIZED (
         SELECT people.import_id, people.line
         FROM replaced
         INNER JOIN registry.people AS people ON replaced.import_id = people.import_id
-        INNER JOIN named
-            ON
-                replaced.roster_name = named.roster_name
-                AND jsonb_build_array(people.email, people.name, people.account_id, people.other_emails) = named.words
-                AND people.import_id < named.newest
+        WHERE EXISTS (
+            SELECT 1
+            FROM standing
+            INNER JOIN registry.people AS later ON standing.import_id = later.import_id
+            WHERE
+                standing.roster_name = replaced.roster_name
+                AND later.import_id > people.import_id
+                -- This can be looked up in a hash; what may be missing can't.
+                AND coalesce(later.email, later.account_id, later.name, '')
+                = coalesce(people.email, people.account_id, people.name, '')
+                AND later.email IS NOT DISTINCT FROM people.email
+                AND later.account_id IS NOT DISTINCT FROM people.account_id
+                AND later.name IS NOT DISTINCT FROM people.name
+                AND later.other_emails = people.other_emails
+        )
         LIMIT most
     ),
 

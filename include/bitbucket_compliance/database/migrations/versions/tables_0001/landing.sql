@@ -15,6 +15,8 @@ CREATE TABLE landing.objects (
 -- No row is ever looked for by it, and statistics of documents are most of the work of ANALYZE.
 ALTER TABLE landing.objects ALTER COLUMN body SET STATISTICS 0;
 CREATE INDEX objects_by_repository ON landing.objects (workspace, resource, repository_id);
+-- For retention. It looks for fetched_at, but that changes with every run: an index of it would grow with each of them.
+CREATE INDEX objects_by_start ON landing.objects (workspace, first_fetched_at);
 COMMENT ON TABLE landing.objects IS
 'A row per interval in which an object had one body: first_fetched_at and fetched_at say when it was seen first and last, run_id by which run last. The newest row of an object is what Bitbucket said last. Nothing is overwritten.';
 
