@@ -170,11 +170,11 @@ def statements() -> Mapping[str, str]:
     return asked | shown | views
 
 
-def measure(dsn: str, name: str, statement: str, repetitions: int = REPETITIONS) -> Timed:
+def measure(dsn: str, name: str, statement: str) -> Timed:
     """Ask once to warm up, then some times more."""
     seconds = []
     with psycopg.connect(dsn, autocommit=True) as connection:
-        for _ in range(repetitions + 1):
+        for _ in range(REPETITIONS + 1):
             started = time.monotonic()
             rows = connection.execute(statement.encode()).fetchall()
             seconds.append(time.monotonic() - started)
