@@ -279,3 +279,17 @@ def test_an_approving_bot_with_an_ordinary_account_is_no_peer_once_it_is_named(
     assert run(pipeline, acme) == CLEAN
     policy(monkeypatch, tmp_path, not_peers=[people()[1].account_id])
     assert run(pipeline, acme) == {REVIEW: BROKEN[REVIEW], BUILDS: CLEAN[BUILDS]}
+
+
+def test_a_bot_that_left_or_took_another_nickname_is_no_peer_either(
+    pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    members = acme.state.workspaces[0].members
+    [bot] = [member for member in members if member.account.nickname == "person-1"]
+    policy(monkeypatch, tmp_path, not_peers=["Person-1"])
+    broken = {REVIEW: BROKEN[REVIEW], BUILDS: CLEAN[BUILDS]}
+    assert run(pipeline, acme) == broken
+    bot.account.nickname = "helper"
+    assert run(pipeline, acme) == broken
+    members.remove(bot)
+    assert run(pipeline, acme) == broken
