@@ -223,6 +223,27 @@ def test_every_address_of_a_person_finds_them(pipeline: Pipeline, acme: SandboxS
     assert [row["hr_status"] for row in employment] == ["active"] * 3 + ["terminated"]
 
 
+@pytest.mark.parametrize(
+    ("in_bitbucket", "on_roster"),
+    [
+        ("\u00c9LODIE@example.com", "\u00e9lodie@example.com"),
+        # what is lower case for Python, and for a database, is not the same letter
+        ("\u039f\u03a3@example.com", "\u03bf\u03c3@example.com"),
+        ("\u0130lker@example.com", "\u0130lker@example.com"),
+        ("stra\u00dfe@example.com", "STRASSE@example.com"),
+    ],
+)
+def test_addresses_are_the_same_whatever_their_case(
+    pipeline: Pipeline, acme: SandboxServer, take: Take, in_bitbucket: str, on_roster: str
+) -> None:
+    acme.state.workspaces[0].members[3].account.email = in_bitbucket
+    take(*STAFF, f"{on_roster},terminated")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+    again(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded"), "by the answer of the run before"
+
+
 # ---------------------------------------------------------------------------- what ends no finding
 
 
