@@ -155,6 +155,18 @@ def test_a_comment_on_a_merge_that_was_read_before_changes_nothing(pipeline: Pip
     assert run(pipeline, acme, full_refresh=True) == {REVIEW: BROKEN[REVIEW], BUILDS: CLEAN[BUILDS]}
 
 
+def test_one_that_was_opened_again_counts_as_merged_when_it_was_merged_again(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
+    pull = pulls(acme)[0]
+    whole_run(pipeline, acme)
+    pull.state, pull.updated_on = "OPEN", datetime.now(UTC)
+    whole_run(pipeline, acme)
+    pull.state, pull.updated_on, pull.participants = "MERGED", datetime.now(UTC), []
+    whole_run(pipeline, acme)
+    assert pipeline.verdicts(ACME)[REVIEW, "repo-0"] == ("failing", "behaviour", "enforced_but_bypassed")
+
+
 def test_a_merge_that_left_the_window_does_not_come_back_with_a_comment(
     pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
