@@ -77,9 +77,7 @@ def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Da
     # Joins of frames take longer than all this for a few people, and no less for thousands.
     listed = set(members["member_id"])
     by_id = _members_by(records(members), "account_id")
-    confirmed = (
-        {**row, "email": row["email"].casefold()} for row in records(emails) if row["member_id"] in listed
-    )
+    confirmed = ({**row, "email": row["email"].casefold()} for row in records(emails) if row["member_id"] in listed)
     by_email = _members_by(confirmed, "email")
     ids = ((person["line"], person["account_id"]) for person in records(people))
     addresses = ((line, email.casefold()) for line, email in _addresses(people))

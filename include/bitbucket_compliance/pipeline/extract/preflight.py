@@ -86,6 +86,8 @@ def _recognised(connection: Connection, run: Run, client: Client, named: Body) -
 
 def _says_which(named: Body) -> bool:
     return bool(named.get("uuid") and named.get("slug"))
+
+
 def known_scopes(run: Run, client: Client) -> frozenset[str] | None:
     """The scopes that Bitbucket stated in this run, to this process or to one before it; None: it stated none yet."""
     stated = [scopes for scopes in (run.scopes_granted, client.granted_scopes) if scopes is not None]
