@@ -57,6 +57,7 @@ _OWN_RULES_CHANGED = """
         WHERE
             own.workspace = kept.workspace
             AND own.repository_id = kept.repository_id
+            AND own.run_id = %(run_id)s
             AND own.is_whole
             AND own.fingerprint <> kept.own_rules
     )
