@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,19 @@ def test_addresses_are_the_same_whatever_their_case(
     assert verdict(pipeline, 3) == ("failing", "offboarded")
     again(pipeline, acme)
     assert verdict(pipeline, 3) == ("failing", "offboarded"), "by the answer of the run before"
+
+
+def test_a_verdict_is_fresh_no_longer_than_the_roster_that_decided(
+    pipeline: Pipeline, acme: SandboxServer, take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("thresholds: {roster_max_age_days: 0.5}\n", encoding="utf-8")
+    monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
+    take(*STAFF, LEAVER)
+    whole_run(pipeline, acme)
+    [imported] = pipeline.query("SELECT imported_at FROM registry.imports")
+    rows = pipeline.query("SELECT fresh_until FROM compliance.current_results WHERE test_id = %s", (TEST,))
+    assert [row["fresh_until"] for row in rows] == [imported["imported_at"] + timedelta(days=0.5)] * 4
 
 
 # ---------------------------------------------------------------------------- what ends no finding
