@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-provider test-registry test-reporting test-dags test-local test-webhooks test-faults test-workers test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-provider test-registry test-reporting test-dags test-together test-local test-webhooks test-faults test-workers test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -126,6 +126,9 @@ test-reporting: setup ## what others read: views, exports, audit packages, notif
 
 test-dags: setup ## DAGs in a real Airflow, and the operators' commands
 	@$(PYTEST) $(OF_DAGS) -m "database or slow"
+
+test-together: setup ## the five above in one go, which CI does: three processes start once
+	@$(PYTEST) $(OF_PAGES) $(OF_PROVIDER) $(OF_REGISTRY) $(OF_REPORTING) $(OF_DAGS) --ignore=tests/dashboards/browser -m "database or slow"
 
 test-local: setup ## the embedded Postgres, set-up, the local commands, compose, the data contract
 	@$(PYTEST) tests/local tests/documents -m "database or slow"

@@ -116,6 +116,7 @@ def postgres(_postgres_folder: Path) -> Iterator[EmbeddedPostgres]:
         server.start()
         with psycopg.connect(server.uri("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        server.take_from_everybody(TEMPLATE)
         upgrade(server.uri(TEMPLATE))
         with psycopg.connect(server.uri("postgres", user="postgres"), autocommit=True) as connection:
             # Tests step into each role to try what it may do; a login of its own would not need to.

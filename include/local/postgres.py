@@ -307,6 +307,15 @@ class EmbeddedPostgres:
         telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "could not" in line]
         return (telling or lines or ["it said nothing"])[-1].strip()
 
+    def take_from_everybody(self, database: str) -> None:
+        """Leave to the logins of a new database what they need of the server's own functions."""
+        import psycopg
+
+        from bitbucket_compliance.core.database import PACKAGE
+
+        with psycopg.connect(self.uri(database, ADMIN_ROLE), autocommit=True, connect_timeout=10) as admin:
+            admin.execute((PACKAGE / "database/server/everybody.sql").read_bytes())
+
     def _ensure_database(self) -> None:
         """Create the database and the role that owns it; an upgrade makes the one that runs."""
         import psycopg
@@ -326,6 +335,7 @@ class EmbeddedPostgres:
                     admin.execute(sql.SQL("GRANT SET ON PARAMETER temp_file_limit TO {}").format(role))
                 if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DEFAULT_DATABASE]).fetchone():
                     admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
+                    self.take_from_everybody(DEFAULT_DATABASE)
         except psycopg.OperationalError as error:
             raise PostgresNotStarted(one_line(error)) from error
 

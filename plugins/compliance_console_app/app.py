@@ -35,7 +35,7 @@ from compliance_console_app.routers import (
     workspaces,
 )
 from compliance_console_app.web import errors, past
-from compliance_console_app.web.headers import SecretsOutOfLogs, SecurityHeaders
+from compliance_console_app.web.headers import QueriesOutOfLogs, SecurityHeaders
 
 ROUTERS = (
     overview,
@@ -83,9 +83,7 @@ def create_app() -> FastAPI:
     # The last one: it takes every address that no other page has.
     app.include_router(elsewhere.router)
     app.add_middleware(SecurityHeaders)
-    # Bitbucket brings code and state to the first; to the others people bring names and addresses of people.
-    callback = integrations.CALLBACK.removeprefix("/compliance")
-    app.add_middleware(SecretsOutOfLogs, paths=(callback, "/search", "/members"))
+    app.add_middleware(QueriesOutOfLogs)
     errors.install(app)
     return app
 

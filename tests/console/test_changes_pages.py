@@ -100,6 +100,23 @@ def test_days_count_whole_and_what_is_no_day_is_refused(database: Database, vic:
     assert vic.get("/changes", params={"kind": "nonsense"}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "changes?until=0001-01-02",
+        "changes.csv?until=0001-01-02",
+        "changes?since=0001-01-01&time_zone=America/New_York",
+        "changes?until=9999-12-31&time_zone=Asia/Tokyo",
+        "controls?since=9999-12-30&until=9999-12-31",
+        "controls/one?framework=SOC2&control=CC6.1&since=9999-12-30&until=9999-12-31",
+        "findings?as_of=0001-01-01",
+    ],
+)
+def test_days_at_the_ends_of_the_calendar_are_no_failure(vic: Console, address: str) -> None:
+    answer = vic.get(f"/{address}")
+    assert answer.status_code == 422 and "lies in no year that anything is known of" in answer.text
+
+
 def test_names_are_escaped_and_cells_are_no_formulas(database: Database, vic: Console) -> None:
     world = Published(database)
     world.repository("pay")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from httpx import Response
 from pypdf import PdfWriter
@@ -319,6 +321,18 @@ def test_a_document_is_shown_page_by_page(world: Published, ada: Console) -> Non
         answer = ada.get(missing)
         assert answer.status_code == 404
         assert "rules.pdf has 2 pages, none with the number 3" in answer.text
+
+
+def test_whoever_looks_at_a_file_waits_for_nobody_who_decides_on_it_or_looks_at_it(
+    world: Published, ada: Console, dsn: str
+) -> None:
+    path = handed_in(ada, ("policy.pdf", document(), "application/pdf"))
+    with ThreadPoolExecutor() as readers, psycopg.connect(dsn) as deciding:
+        deciding.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('evidence ' || %s, 0))", (path.removeprefix("/evidence/"),)
+        )
+        for what in ("file", "pages/1"):
+            assert readers.submit(ada.get, f"{path}/{what}").result(timeout=30).status_code == 200
 
 
 def test_a_picture_has_no_pages(world: Published, ada: Console) -> None:

@@ -115,6 +115,18 @@ def test_a_page_that_knows_no_past_says_so_and_so_does_a_day_that_is_not_over(hi
         assert ann.get("/", params={"as_of": wrong}).status_code == 422, wrong
 
 
+@pytest.mark.parametrize("name", ['x"; filename="y.html', "x\r\nSet-Cookie: a=b", "\N{EURO SIGN}", "..", "..?", "x"])
+def test_what_nobody_ever_called_a_test_or_a_repository_is_no_page_and_no_file(
+    open_console: OpenConsole, database: Database, name: str
+) -> None:
+    console = open_console("viewer")
+    for path in ("tests", "repositories", "members"):
+        for form in ("", "csv"):
+            answer = console.get(f"/{path}/{quote(name).replace('.', '%2E')}", params={"as_of": THEN, "format": form})
+            assert answer.status_code == 404, (path, form)
+            assert "content-disposition" not in answer.headers and "set-cookie: a=b" not in answer.headers
+
+
 def test_bypasses_of_a_control_are_those_of_the_period(ann: Console, database: Database, history: History) -> None:
     """A merge without a review twenty days ago, and one yesterday, while a rule was in force."""
     for number, days in ((71, 20), (72, 1)):

@@ -3,7 +3,8 @@
 For each version of Airflow a fresh environment, under constraints; then, as ``docs/install.md`` says: the connections
 are stored in Airflow, the schema is made, declared data imported, the sandbox's workspace judged, a verdict explained,
 results exported, and the console opened. Every step is a command; nothing of this repository is on the path. At the end
-each version has published the same verdicts, and no command wrote into the installed code.
+each version has published the same verdicts, no command wrote into the installed code, and OpenLineage's events lead
+from Bitbucket's answers to the published tables.
 
 In: versions of ``constraints-<version>.txt`` to try, with every Python that is found here; where none is named the
 newest with the newest Python and the oldest with the oldest, which takes four minutes; ``all`` of them. No pytest is
@@ -15,6 +16,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -26,6 +28,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from bitbucket_compliance.core.postgres_address import OWNER_CONNECTION
+from bitbucket_compliance.tasks.lineage import DECLARED, LANDING, PUBLISHED, STAGING, VERDICTS
 from local.environment import SANDBOX_GRANTS, new_fernet_key, postgres_connection
 from local.postgres import RUNNING_ROLE, EmbeddedPostgres
 from sandbox.process import SandboxServer
@@ -36,6 +39,7 @@ from tests.install.load import LOGIN, PASSWORD
 WORKSPACE = "demo-workspace"
 DEMO_DATA = ROOT / "include" / "sandbox" / "demo_data"
 PACKAGES = ("bitbucket_cloud", "bitbucket_webhooks", "bitbucket_compliance", "compliance_console_app")
+OPENLINEAGE = "apache-airflow-providers-openlineage"
 ONE_LINE = "from bitbucket_compliance.airflow_dags import *\n"
 
 
@@ -65,8 +69,15 @@ class Team:
         under = ["--python", str(python), "--constraints", str(constraints)]
         airflow = f"apache-airflow[fab]=={self.version}"
         run([*uv, "venv", "--quiet", "--python", pythons()[self.python], str(self.home / "venv")])
-        run([*uv, "pip", "install", "--quiet", *under, airflow, *map(str, wheels)])
+        run([*uv, "pip", "install", "--quiet", *under, airflow, OPENLINEAGE, *map(str, wheels)])
         run([*uv, "pip", "check", "--quiet", "--python", str(python)])
+
+    @property
+    def has_datasets(self) -> bool:
+        """Whether the provider of Postgres is 6.7 or newer, from which on OpenLineage learns of tables."""
+        constraints = (FOLDER / f"constraints-{self.version}.txt").read_text()
+        [(major, minor)] = re.findall(r"^apache-airflow-providers-postgres==(\d+)\.(\d+)", constraints, re.MULTILINE)
+        return (int(major), int(minor)) >= (6, 7)
 
     def code(self) -> dict[str, int]:
         """Every file of the installed code with the time of its last change."""
@@ -114,6 +125,7 @@ def try_out(team: Team, wheels: list[Path]) -> dict[str, int]:
         if team.code() != before:
             raise Failed(f"a command wrote into the installed code of {team}")
         published = verdicts(postgres)
+        follow_lineage(team, f"postgres://127.0.0.1:{postgres.port}")
     spent = time.monotonic() - installed
     print(f"{team}: installed in {installed - began:.0f} s, judged in {spent:.0f} s", flush=True)
     return published
@@ -136,6 +148,9 @@ def settings(team: Team, sandbox: str) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{LOGIN}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__API_AUTH__JWT_SECRET": "a" * 64,
+        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+            {"type": "file", "log_file_path": str(lineage(team)), "append": True}
+        ),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         # Connections that Airflow stores lead to what the deployment allows.
         "COMPLIANCE_ALLOWED_HOSTS": "127.0.0.1",
@@ -179,6 +194,42 @@ def verdicts(postgres: EmbeddedPostgres) -> dict[str, int]:
     query = "SELECT status, count(*) FROM compliance.current_results GROUP BY status ORDER BY status"
     with psycopg.connect(postgres.uri()) as connection:
         return dict(connection.execute(query).fetchall())
+
+
+def lineage(team: Team) -> Path:
+    """Where OpenLineage's events go, a line an event."""
+    return team.home / "lineage.jsonl"
+
+
+def follow_lineage(team: Team, server: str) -> None:
+    """Whether OpenLineage's events show the way from Bitbucket's answers to the published tables.
+
+    All tasks of ``judge`` share a process, and with it what Airflow collected: an event names what those before it did.
+
+    Raises:
+        Failed: there is no event of a task's end, a task read a table before any wrote it, or a table on the way is in
+            no event, though this provider of Postgres tells OpenLineage what a table is.
+    """
+    events = [json.loads(line) for line in lineage(team).read_text().splitlines()]
+    if not any(one["eventType"] == "COMPLETE" and one["job"]["name"].endswith(".publish_results") for one in events):
+        raise Failed(f"{len(events)} events of OpenLineage's, and none of the publication's end")
+    if not team.has_datasets:
+        return
+    written: set[str] = set()
+    for event in sorted(
+        (one for one in events if one["eventType"] == "COMPLETE"), key=lambda one: str(one["eventTime"])
+    ):
+        read, wrote = (names(event[side], server) for side in ("inputs", "outputs"))
+        if unknown := read - set(DECLARED) - written:
+            raise Failed(f"{event['job']['name']} read what nobody wrote: {sorted(unknown)}")
+        written |= wrote
+    if missing := {*LANDING, *STAGING, *VERDICTS, *PUBLISHED} - written:
+        raise Failed(f"no event of OpenLineage's, of {len(events)}, has written {sorted(missing)}")
+
+
+def names(datasets: list[dict[str, str]], server: str) -> set[str]:
+    """Schema and table of each dataset of the server."""
+    return {one["name"].partition(".")[2] for one in datasets if one["namespace"] == server}
 
 
 def run(command: list[str], environment: Mapping[str, str] | None = None, folder: Path | None = None) -> None:

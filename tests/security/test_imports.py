@@ -72,6 +72,24 @@ def test_a_file_outside_of_the_folders_is_neither_read_nor_told_of(
     assert "there is no such file below the folders" in said and "there is no such file below the folders" in missing
 
 
+@pytest.mark.parametrize(
+    "mapping",
+    ["{}", "{}/", "{}/.", "{}//", "../passwords.yaml", "below/../../passwords.yaml/.", "link.yaml", "nul\0.yaml"],
+)
+def test_a_mapping_outside_of_the_folders_is_neither_read_nor_told_of(
+    folder: Path, caplog: pytest.LogCaptureFixture, database: Database, mapping: str
+) -> None:
+    elsewhere = folder.parent / "passwords.yaml"
+    elsewhere.write_text(f"{SECRET}: x\n")
+    (folder / "link.yaml").symlink_to("../passwords.yaml")
+    (folder / "roster.csv").write_text(f"{ROSTER}\na@example.com,A,active,,\n")
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(AirflowFailException) as error:
+        import_from("roster", "file", "roster.csv", "", OWNER, mapping=mapping.format(elsewhere))
+    said = f"{error.value}\n{caplog.text}"
+    assert "there is no such file below the folders" in said and SECRET not in said
+
+
 def test_without_a_folder_nothing_is_read(
     folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

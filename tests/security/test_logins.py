@@ -212,6 +212,33 @@ def test_a_reader_has_limits_of_time_and_temporary_space(dsn: str, postgres: Emb
             connection.execute("SET temp_file_limit = -1")
 
 
+@pytest.mark.parametrize("role", ["compliance_reader", "compliance_auditor", "compliance_limited_reader"])
+def test_who_reads_holds_nobody_up_and_fills_no_disk(dsn: str, postgres: EmbeddedPostgres, role: str) -> None:
+    ensure_login(dsn, "who_reads", role, "p", reads_only=True)
+    with psycopg.connect(postgres.uri(dsn.rpartition("/")[2], "who_reads", "p"), autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        for kind in ("advisory_lock", "advisory_lock_shared", "advisory_xact_lock", "advisory_xact_lock_shared"):
+            for name in (f"pg_{kind}", f"pg_try_{kind}"):
+                for key in ("hashtextextended('compliance results acme', 0)", "1, 2"):
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        connection.execute(f"SELECT {name}({key})")  # type: ignore[arg-type]
+        for making in ("lo_creat(-1)", "lo_create(0)", "lo_from_bytea(0, 'x')"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"SELECT {making}")  # type: ignore[arg-type]
+
+
+def test_who_works_keeps_the_locks_whenever_an_administrator_takes_them_from_the_others(
+    postgres: EmbeddedPostgres, dsn: str
+) -> None:
+    name = dsn.rpartition("/")[2]
+    postgres.take_from_everybody(name)
+    with psycopg.connect(dsn) as owner:
+        for role in ("compliance_owner", "compliance_pipeline", "compliance_console", "compliance_vault"):
+            owner.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+            owner.execute("SELECT pg_advisory_xact_lock(1)")
+            owner.execute("RESET ROLE")
+
+
 def test_a_vault_row_is_out_of_reach_of_pipeline_and_console(acting_as: As) -> None:
     for role in ("compliance_pipeline", "compliance_console"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

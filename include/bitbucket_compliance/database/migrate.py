@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
@@ -58,8 +58,6 @@ def upgrade(
     try:
         with postgres_errors(), engine.begin() as connection:
             cursor = cast(Cursor, connection.connection.cursor())
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-            cursor.execute("SET LOCAL client_min_messages TO warning")
             _act_as_owner(cursor)
             config = _alembic(folder, connection)
             is_current = _tables_are_current(connection, ScriptDirectory.from_config(config))
@@ -96,7 +94,10 @@ def _tables_are_current(connection: Connection, script: ScriptDirectory) -> bool
 
 
 def _act_as_owner(cursor: Cursor) -> None:
+    """Wait until no other upgrade is at work, and step into the role that owns the schema."""
     try:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+        cursor.execute("SET LOCAL client_min_messages TO warning")
         cursor.execute((DATABASE / "roles.sql").read_text(encoding="utf-8"))
         cursor.execute("SET LOCAL ROLE compliance_owner")
     except psycopg.errors.InsufficientPrivilege as refused:

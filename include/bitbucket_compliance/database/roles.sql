@@ -81,6 +81,24 @@ BEGIN
         END LOOP;
     END IF;
 
+    -- Where an administrator took advisory locks from everybody (server/everybody.sql), who works has them by name.
+    FOR wanted IN
+        SELECT functions.oid::regprocedure::text
+        FROM pg_proc AS functions
+        WHERE
+            functions.pronamespace = 'pg_catalog'::regnamespace
+            AND functions.proname ~ '^pg_(try_)?advisory_(xact_)?lock'
+            AND has_function_privilege(current_user, functions.oid, 'EXECUTE WITH GRANT OPTION')
+    LOOP
+        FOREACH role_name IN ARRAY ARRAY[
+            'compliance_owner', 'compliance_vault', 'compliance_pipeline', 'compliance_console'
+        ] LOOP
+            IF NOT has_function_privilege(role_name, wanted, 'EXECUTE') THEN
+                EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', wanted, role_name);
+            END IF;
+        END LOOP;
+    END LOOP;
+
     IF to_regnamespace('integration') IS null THEN
         CREATE SCHEMA integration AUTHORIZATION compliance_owner;
     END IF;

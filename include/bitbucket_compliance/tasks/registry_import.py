@@ -99,7 +99,8 @@ def _mapping(name: str, roster_name: str) -> str:
             key.strip().lower(): value.strip() for key, mark, value in (e.partition("=") for e in said) if mark
         }
         name = by_roster.get(roster_name.lower(), next((entry for entry in said if "=" not in entry), ""))
-    return str(file_below(IMPORT_FOLDERS, name)) if name.endswith((".yaml", ".yml")) else name
+    # As whoever reads it tells a path from a preset's name: "x.yaml/." is one too.
+    return str(file_below(IMPORT_FOLDERS, name)) if Path(name).suffix in (".yaml", ".yml") else name
 
 
 def _log_lines(said: imports.ImportResult) -> None:

@@ -74,15 +74,22 @@ class PastPages:
         name = known[0]["name"] if known else own[0]["subject_name"]
         return self._page("past_one.html", what=what, name=name, one=known[0] if known else None, results=found)
 
+    def _check_known(self, test_id: str, found: list[dict[str, Any]]) -> None:
+        """Raise where nobody ever knew a test; one that is there no longer may have results."""
+        if test_id and not found and test_id not in history.titles(self._connection):
+            raise self._unknown("there was no such test")
+
     def _results(self, path: str, name: str, chosen: dict[str, str], number: int, *, as_csv: bool) -> Response:
         listing = self._listing(path, chosen, number)
         if as_csv:
             found = history.results(self._connection, self._workspace, self._past.moment, **chosen)
+            self._check_known(chosen["test_id"], found)
             columns = [column for column in (found[0] if found else {}) if column not in ("total", "display_order")]
             return csv_answer(f"{name}-as-of-{self._past.day}", self._workspace, found, columns)
         found = history.results(
             self._connection, self._workspace, self._past.moment, **{**chosen, **listing.parameters}
         )
+        self._check_known(chosen["test_id"], found)
         return self._page(
             "past_results.html",
             found=found,

@@ -31,8 +31,8 @@ def csv_answer(
         columns = [column for column in (rows[0] if rows else {}) if column not in _OF_THE_PAGE]
     file = io.BytesIO()
     write_rows(file, columns, ([_cell(one[column]) for column in columns] for one in rows))
-    slug = re.sub(r"[^A-Za-z0-9._-]", "_", workspace)
-    told = "-".join(part for part in (name, slug, f"{datetime.now(UTC):%Y-%m-%d}") if part)
+    told = "-".join(part for part in (name, workspace, f"{datetime.now(UTC):%Y-%m-%d}") if part)
+    told = re.sub(r"[^A-Za-z0-9._-]", "_", told)[:200]
     return Response(
         file.getvalue(),
         media_type="text/csv",

@@ -40,8 +40,9 @@ def install(app: FastAPI) -> None:
 
 
 def can_be_asked_for(request: Request) -> None:
-    """Refuse an address that names nothing: Postgres keeps no NUL, so no page is called so."""
-    if "\0" in request.scope["path"]:
+    """Refuse an address that names nothing: Postgres keeps no NUL, and a browser leaves no dots in one."""
+    path = request.scope["path"]
+    if "\0" in path or not {".", ".."}.isdisjoint(path.split("/")):
         raise HTTPException(404, detail="the address holds a character that no page has")
 
 

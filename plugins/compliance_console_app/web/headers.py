@@ -49,16 +49,19 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-class SecretsOutOfLogs:
-    """Empties the query of some paths when their request is done: Airflow's access log writes it down after that."""
+class QueriesOutOfLogs:
+    """Empties the query of each request when it is done: Airflow's access log writes it down after that.
 
-    def __init__(self, app: ASGIApp, paths: tuple[str, ...]):
+    Bitbucket brings ``code`` and ``state`` in one; in others people bring names and addresses of people, on every page
+    that has a search, a filter or a form that its address fills.
+    """
+
+    def __init__(self, app: ASGIApp):
         self.app = app
-        self.paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.app(scope, receive, send)
         finally:
-            if scope["type"] == "http" and scope["path"].rstrip("/").endswith(self.paths):
+            if scope["type"] == "http":
                 scope["query_string"] = b""

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from fastapi import HTTPException
 
 LONGEST_DAYS = 800
+#: years in which a day has others before and after it, in every time zone
+YEARS = range(1900, 9000)
 
 
 def begin_of(text: str, name: str) -> datetime | None:
@@ -57,9 +59,13 @@ def _moment(text: str, name: str, *, is_end: bool) -> datetime | None:
     try:
         if len(typed) == len("2026-01-31"):
             begins = datetime.combine(date.fromisoformat(typed), time(), UTC)
-            return begins + timedelta(days=1, microseconds=-1) if is_end else begins
-        found = datetime.fromisoformat(typed)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+            found = begins + timedelta(days=1, microseconds=-1) if is_end else begins
+        else:
+            found = datetime.fromisoformat(typed)
+            found = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as unreadable:
         told = f"{name} {ascii(typed)[:40]} is no day and no moment; give it as 2026-01-31 or 2026-01-31T14:00:00Z"
         raise HTTPException(422, detail=told) from unreadable
+    if found.year not in YEARS:
+        raise HTTPException(422, detail=f"{name} {ascii(typed)[:40]} lies in no year that anything is known of")
+    return found

@@ -195,6 +195,32 @@ def test_without_people_awkward_names_are_in_no_part_either(intruder: Intruder, 
     assert not [(name, word) for name, text in texts.items() for word in words if word in text]
 
 
+def test_without_people_whoever_is_called_by_a_word_of_the_package_hides_nothing_else(
+    intruder: Intruder, tmp_path: Path
+) -> None:
+    members = intruder.execute("SELECT member_id FROM compliance.members WHERE member_type = 'user' LIMIT 3").fetchall()
+    for name, member in zip(("failing", "</td> <td>", "1"), members, strict=True):
+        for statement in (
+            "UPDATE compliance.members SET display_name = %(name)s WHERE member_id = %(member_id)s",
+            "UPDATE compliance.result_history SET subject_name = %(name)s WHERE subject_id = %(member_id)s",
+        ):
+            intruder.execute(statement.encode(), {**member, "name": name})
+    request = AuditRequest(ACME, TODAY - timedelta(days=120), TODAY, people=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bitbucket_compliance.reporting.audit.package.unchanging", _as_it_is)
+        found = package(intruder, request, tmp_path, read_kept)
+    counted = "SELECT count(*) AS failing FROM compliance.result_history WHERE status = 'failing'"
+    [there] = intruder.execute(counted).fetchall()
+    results = rows(found.folder, "data/results.csv")
+    assert sum(row["status"] == "failing" for row in results) == there["failing"] > 0
+    assert not {row["subject_name"] for row in results} & {"failing", "</td> <td>", "1"}
+    html = (found.folder / "index.html").read_text("utf-8")
+    assert html.count("<td>") == html.count("</td>") > 0
+    for path in found.folder.rglob("*.json"):
+        json.loads(path.read_text("utf-8"))
+    assert "can't be read" not in verify(found.folder)[1]
+
+
 TAMPERED_TABLES = {
     "a changed verdict": (
         "UPDATE compliance.result_history SET status = 'passing' WHERE status = 'failing'",

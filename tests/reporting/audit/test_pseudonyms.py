@@ -45,13 +45,35 @@ def left_of(text: str) -> str:
 @example(["\N{UNICORN FACE}"], "by ", ".", "as it is")
 @example(["Stra\N{LATIN SMALL LETTER SHARP S}e"], "", " 1", "in JSON of ASCII")
 def test_no_name_is_left(names: list[str], before: str, after: str, how: str) -> None:
-    # A name of punctuation alone, such as a dash, says nothing: it is hidden where it is a whole cell.
-    names = [name for name in names if not name.isascii() or any(map(str.isalnum, name))]
+    # A name of punctuation or few digits alone, such as a dash, says nothing: it is hidden where it is a whole cell.
+    names = [name for name in names if not name.isascii() or re.search(r"[A-Za-z]|\d{6}", name)]
     pseudonyms = Pseudonyms(names, [REPOSITORY])
     for name in names:
         shown = left_of(pseudonyms.hide(before + WRITTEN[how](name) + after))
         assert WRITTEN[how](name).casefold() not in shown
         assert pseudonyms.hide(name) == pseudonyms.of(name)
+
+
+@given(NAMES, BESIDE)
+@example("failing", "")
+@example("status", " ")
+@example("2026", "-")
+def test_in_json_texts_are_hidden_and_nothing_else(name: str, beside: str) -> None:
+    pseudonyms = Pseudonyms([name], [])
+    value = {
+        "status": "failing",
+        "seen_on": "2026-03-31T12:00:00+00:00",
+        "merges": [1, 2026, 7.10],
+        "by": [{"kind": "push"}, f"{beside}{name}{beside}"],
+        "display_name": name,
+    }
+    shown = json.loads(pseudonyms.hide_json(json.dumps(value, ensure_ascii=False)))
+    by = shown["by"][1]
+    assert {**shown, "by": [shown["by"][0], ""], "display_name": ""} == {
+        **value, "by": [{"kind": "push"}, ""], "display_name": "",
+    }  # fmt: skip
+    if any(map(str.isalpha, name)):
+        assert shown["display_name"] == pseudonyms.of(name) and name.casefold() not in left_of(by)
 
 
 @pytest.mark.parametrize(

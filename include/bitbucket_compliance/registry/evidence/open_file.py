@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import EvidenceRefused
-from bitbucket_compliance.registry.evidence.rows import locked_evidence
+from bitbucket_compliance.registry.evidence.rows import known_evidence
 from bitbucket_compliance.registry.evidence_files.store import read_kept
 from bitbucket_compliance.registry.evidence_files.types import BY_MEDIA_TYPE
 
@@ -42,8 +42,7 @@ def open_evidence(connection: Connection, evidence_id: str) -> KeptFile:
         EvidenceRefused: there is no such evidence, or only its rows were taken.
         EvidenceStoreUnavailable: the file is gone or was changed.
     """
-    with connection.transaction():
-        row = locked_evidence(connection, evidence_id)
+    row = known_evidence(connection, evidence_id)
     if row["storage_url"] is None or row["media_type"] not in BY_MEDIA_TYPE:
         raise EvidenceRefused(f"of evidence {evidence_id} no file is kept: only its rows were taken")
     kind = BY_MEDIA_TYPE[row["media_type"]]

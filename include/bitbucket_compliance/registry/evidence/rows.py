@@ -119,21 +119,35 @@ def state_of(connection: Connection, evidence_id: str) -> dict[str, Any]:
     )
 
 
+def known_evidence(connection: Connection, evidence_id: str) -> dict[str, Any]:
+    """One piece of evidence, for whoever only looks at it.
+
+    Raises:
+        EvidenceRefused: there is no such evidence.
+    """
+    key = _key(evidence_id)
+    try:
+        return state_of(connection, key)
+    except LookupError:
+        raise EvidenceRefused(f"there is no evidence {key}; the list of evidence shows what there is") from None
+
+
 def locked_evidence(connection: Connection, evidence_id: str) -> dict[str, Any]:
     """One piece of evidence; nobody else decides on it before this transaction ends.
 
     Raises:
         EvidenceRefused: there is no such evidence.
     """
+    key = _key(evidence_id)
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('evidence ' || %s, 0))", (key,))
+    return known_evidence(connection, key)
+
+
+def _key(evidence_id: str) -> str:
     try:
-        key = str(UUID(evidence_id.strip()))
+        return str(UUID(evidence_id.strip()))
     except ValueError:
         raise EvidenceRefused(f"{evidence_id!r} is no evidence id; the list of evidence shows them") from None
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('evidence ' || %s, 0))", (key,))
-    try:
-        return state_of(connection, key)
-    except LookupError:
-        raise EvidenceRefused(f"there is no evidence {key}; the list of evidence shows what there is") from None
 
 
 def listed(connection: Connection, test_id: str = "", workspace: str = "") -> Iterator[dict[str, Any]]:

@@ -167,7 +167,7 @@ class _Documents:
         for row in self.open_failures():
             risk = {
                 "uuid": self.uuid("risk", str(row["finding_id"])),
-                "title": one_line(f"{row['test_id']}: {row['subject_name'] or row['subject_id']}"),
+                "title": one_line(f"{row['test_id']}: {self.subject(row)}"),
                 "description": f"{row['reason_code']}, found {timestamp(row['found_at'])}, severity {row['severity']}.",
                 "statement": "Somebody accepted this risk: data/exceptions.csv says who, until when and why."
                 if row["accepted"]
@@ -184,7 +184,7 @@ class _Documents:
         for row in self.open_failures():
             yield {
                 "uuid": self.uuid("poam", str(row["finding_id"])),
-                "title": one_line(f"{row['test_id']}: {row['subject_name'] or row['subject_id']}"),
+                "title": one_line(f"{row['test_id']}: {self.subject(row)}"),
                 "description": f"{'Accepted' if row['accepted'] else 'To be mended'} until {timestamp(row['due_at'])}.",
                 "related-risks": [{"risk-uuid": self.uuid("risk", str(row["finding_id"]))}],
             }
@@ -213,8 +213,12 @@ class _Documents:
         out.write(b"]")
 
     def line(self, out: Output, value: _Json) -> None:
-        text = _json(value)
-        out.write((self.pseudonyms.hide(text) if self.pseudonyms else text).encode() + b"\n")
+        out.write(_json(value).encode() + b"\n")
+
+    def subject(self, row: Mapping[str, Any]) -> str:
+        """What a failure is about: all else in these documents names nobody."""
+        name = row["subject_name"] or row["subject_id"]
+        return self.pseudonyms.hide(name) if self.pseudonyms else name
 
     def uuid(self, *parts: str) -> str:
         return stable_uuid("audit", self.request.workspace, self.period, *parts)

@@ -137,8 +137,8 @@ class _Writer:
             "evidence": evidence,
             "problems": self.problems,
         }
-        html = page(self.connection, self.keys, about, tables)
-        self.folder.add("index.html", (self.pseudonyms.hide(html) if self.pseudonyms else html).encode())
+        html = page(self.connection, self.keys, about, tables, self.pseudonyms)
+        self.folder.add("index.html", html.encode())
         self.folder.add("verify.py", _FOLDER.joinpath("verify.py").read_bytes())
         files = [vars(one) for one in sorted(self.folder.written, key=lambda one: one.path)]
         self.folder.add("manifest.json", (json.dumps({**about, "files": files}, indent=1) + "\n").encode())
@@ -190,7 +190,7 @@ class _Writer:
 
     def _add_json(self, name: str, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, default=str, ensure_ascii=False, indent=1) + "\n"
-        self.folder.add(name, (self.pseudonyms.hide(text) if self.pseudonyms else text).encode())
+        self.folder.add(name, (self.pseudonyms.hide_json(text) if self.pseudonyms else text).encode())
 
     def _evidence(self) -> dict[str, str]:
         """The kept files of evidence, by the evidence's id; what can't be read is told, and so is what was changed."""

@@ -13,7 +13,7 @@ from psycopg import sql
 from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.reporting.audit.files import PackageFolder
 from bitbucket_compliance.reporting.audit.parts import Part
-from bitbucket_compliance.reporting.audit.pseudonyms import Pseudonyms
+from bitbucket_compliance.reporting.audit.pseudonyms import OWN_WORDS, Pseudonyms
 
 _COMMENTS: Final = (
     "SELECT attname, col_description(attrelid, attnum) AS comment FROM pg_attribute"
@@ -159,12 +159,11 @@ def _hidden(
     lines: Iterable[bytes | bytearray | memoryview], part: Part, columns: tuple[Column, ...], pseudonyms: Pseudonyms
 ) -> Iterator[bytes]:
     """The same lines, with pseudonyms in the cells that can name a person."""
-    how: list[tuple[int, Callable[[str], str]]] = []
-    for place, column in enumerate(columns):
-        if column.name in part.persons or column.name in _PERSONS:
-            how.append((place, pseudonyms.of))
-        elif column.type not in _PLAIN_TYPES and column.name not in _KEYS:
-            how.append((place, pseudonyms.hide))
+    how = [
+        (place, hide)
+        for place, column in enumerate(columns)
+        if (hide := hiding(pseudonyms, column.name, column.type, part)) is not None
+    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     # A line of COPY is a whole row, whatever breaks of lines its cells hold.
@@ -176,6 +175,15 @@ def _hidden(
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
+
+
+def hiding(pseudonyms: Pseudonyms, column: str, type_name: str, part: Part) -> Callable[[str], str] | None:
+    """What puts pseudonyms into the cells of a column; None: they name nobody."""
+    if column in part.persons or column in _PERSONS:
+        return pseudonyms.of
+    if type_name in _PLAIN_TYPES or column in _KEYS or column in OWN_WORDS:
+        return None
+    return pseudonyms.hide_json if type_name == "jsonb" or type_name.endswith("[]") else pseudonyms.hide
 
 
 def _csv_line(cells: list[str]) -> bytes:
