@@ -171,6 +171,39 @@ def test_an_entry_taken_back_and_declared_again_means_whoever_has_the_slug_then(
     assert by_id(driver, old.uuid)["repo_classified"][2] == "unclassified"
 
 
+def test_what_is_declared_of_a_slug_that_changed_hands_is_said_of_whoever_has_it_then(
+    driver: Driver, serve: Serve, tmp_path: Path
+) -> None:
+    server = serve(small_state(3))
+    old = server.state.repository("repo-1")
+
+    def declared(classification: str, owner: str = "Ada") -> None:
+        row = ("repository", "repo-1", classification, "", owner)
+        driver.take("classification", write_csv(tmp_path / "c.csv", CLASSIFICATION, [row]))
+
+    def reviewed(repository_id: str) -> str:
+        return by_id(driver, repository_id)["peer_review_required"][0]
+
+    driver.connect_to(server)
+    declared("production")
+    driver.run(server)
+    made = take_over_slug(server.state, "repo-1")
+    driver.run(server)
+    declared("production", owner="Bo")
+    driver.run(server)
+    assert by_id(driver, made.uuid)["repo_classified"][2] == "unclassified", "another owner means no other repository"
+    declared("non_production")
+    driver.run(server)
+    assert (reviewed(old.uuid), reviewed(made.uuid)) == ("passing", "not_applicable")
+    assert by_id(driver, old.uuid)["repo_classified"][2] == "classified"
+    # What nobody has any more goes on to mean whom it meant.
+    actions.rename_repository(server.state, "repo-1", "repo-1-new")
+    driver.run(server)
+    declared("production")
+    driver.run(server)
+    assert (reviewed(old.uuid), reviewed(made.uuid)) == ("passing", "passing")
+
+
 def test_another_workspace_under_the_slug_is_not_this_one(driver: Driver, serve: Serve) -> None:
     """The workspace was deleted, and another one made under its slug."""
     server = serve(small_state(3))

@@ -183,6 +183,19 @@ def test_builds_that_can_not_be_read_are_asked_for_once(pipeline: Pipeline, acme
         assert found == ("error", None, "extract_failed")
 
 
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_no_calendar_has_is_an_error_of_its_repository_alone(
+    pipeline: Pipeline, acme: SandboxServer, when: str
+) -> None:
+    pull = {"id": 9, "state": "MERGED", "destination": {"branch": {"name": "main"}}, "participants": []}
+    body = json.dumps({"size": 1, "values": [{**pull, "created_on": when, "updated_on": when}]})
+    acme.state.add_fault("pull_requests", slug="repo-0", status=200, body=body)
+    for _ in range(2):
+        whole_run(pipeline, acme, grant="five")
+        assert statuses(pipeline, "repo-0")["peer_review_required"] == "error"
+        assert statuses(pipeline, "repo-1")["peer_review_required"] == "passing"
+
+
 def test_an_unknown_kind_of_restriction_is_stored_and_protects_nothing(pipeline: Pipeline, acme: SandboxServer) -> None:
     rules = Rules(77)
     rules.glob("main", "require_moon_phase", value=3)

@@ -217,8 +217,9 @@ def test_what_is_wrong_with_one_repository_holds_up_no_other_in_a_workspace_of_a
     assert run_row(pipeline, run_id)["status"] == "published"
 
 
+@pytest.mark.parametrize("status", [500, 404, 403])
 def test_members_that_can_not_be_listed_for_days_are_errors_and_hold_up_no_repository(
-    pipeline: Pipeline, serve: Serve, tmp_path: Path
+    pipeline: Pipeline, serve: Serve, tmp_path: Path, status: int
 ) -> None:
     pipeline.take("roster", _roster(tmp_path, 3))
     server = serve(small_state(2))
@@ -226,7 +227,7 @@ def test_members_that_can_not_be_listed_for_days_are_errors_and_hold_up_no_repos
     assert statuses(pipeline, "Person 3")["offboarded_access_removed"] == "failing"
     execute(pipeline, "UPDATE staging.members SET data_as_of = data_as_of - interval '3 days'")
     server.state.repository("repo-1").restrictions = []
-    server.state.add_fault("workspace_members", kind="status", status=500)
+    server.state.add_fault("workspace_members", kind="status", status=status)
     run_id, stopped = gated(pipeline, server)
     assert stopped is None
     assert statuses(pipeline, "repo-1")["peer_review_required"] == "failing"

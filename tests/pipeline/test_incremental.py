@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from bitbucket_compliance.core.errors import RunNotNeeded, WaitForRequests
 from bitbucket_compliance.pipeline.extract.plan.costs import readings_a_day
 from bitbucket_compliance.pipeline.extract.plan.plan import make_plan
 from bitbucket_compliance.tasks import bitbucket_compliance as tasks
+from sandbox.build import Rules
 from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.harness import Pipeline
@@ -149,6 +151,23 @@ def test_a_rule_that_no_longer_refers_to_the_branching_model_forgets_it_and_othe
     touch(acme, "repo-0")
     assert again(pipeline, acme) == {"repo-0"}
     assert statuses(pipeline, "repo-1") == before
+
+
+def test_a_policy_that_requires_another_protection_reads_the_model_that_it_refers_to(
+    pipeline: Pipeline, acme: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merging = Rules(9000)
+    merging.glob("", "restrict_merges")
+    [rule] = merging.made
+    rule.branch_match_kind, rule.branch_type = "branching_model", "development"
+    acme.state.repository("repo-0").restrictions.append(rule)
+    whole_run(pipeline, acme)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("thresholds: {required_protections: [push, force, delete, restrict_merges]}\n")
+    monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
+    whole_run(pipeline, acme, touched=False)
+    assert statuses(pipeline, "repo-0")["branch_protection_enforced"] == "passing"
+    assert statuses(pipeline, "repo-1")["branch_protection_enforced"] == "failing"
 
 
 # ------------------------------------------------------------------------------------------ order

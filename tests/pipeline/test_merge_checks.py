@@ -15,7 +15,7 @@ from sandbox.model import Repository
 from sandbox.process import SandboxServer
 from sandbox.state import FaultKind, SandboxState
 from tests.harness import Pipeline
-from tests.pipeline.small import ACME, FAST, read, small_state, start, touch, whole_run
+from tests.pipeline.small import ACME, FAST, read, small_state, start, touch, whole_run, write_csv
 
 pytestmark = pytest.mark.slow
 
@@ -192,6 +192,37 @@ def pipeline_rows(pipeline: Pipeline) -> Any:
     import psycopg
 
     return psycopg.connect(pipeline.dsn)
+
+
+@pytest.mark.parametrize("seen_with", ["admin", "five"])
+def test_rules_that_fell_short_since_and_can_be_read_no_more_are_not_covered_by_what_was_seen_before(
+    pipeline: Pipeline, acme: SandboxServer, seen_with: str
+) -> None:
+    # without a rule about builds, so that merge checks are asked for with both grants
+    only(acme).restrictions = [rule for rule in only(acme).restrictions if "builds" not in rule.kind]
+    whole_run(pipeline, acme, grant=seen_with)
+    actions.decline(acme.state, "repo-0")
+    actions.remove_restriction(acme.state, "repo-0", "require_approvals_to_merge")
+    whole_run(pipeline, acme, grant="admin")
+    assert verdict(pipeline) == NO_RULE
+    whole_run(pipeline, acme, grant="five")
+    assert verdict(pipeline) == ("pending", None, "rules_no_longer_readable")
+
+
+def test_own_rules_that_changed_while_nobody_judged_by_them_are_not_covered_either(
+    pipeline: Pipeline, acme: SandboxServer, tmp_path: Path
+) -> None:
+    only(acme).restrictions = [rule for rule in only(acme).restrictions if "builds" not in rule.kind]
+    only(acme).pull_requests[0].participants = []
+    whole_run(pipeline, acme)
+    actions.decline(acme.state, "repo-0")
+    actions.remove_restriction(acme.state, "repo-0", "require_approvals_to_merge")
+    for declared in ("non_production", "production"):
+        row = ("repository", "repo-0", declared, "", "Ada")
+        header = "target_type,target,classification,sensitivity,owner"
+        pipeline.take("classification", write_csv(tmp_path / "c.csv", header, [row]))
+        whole_run(pipeline, acme, grant="admin" if declared == "non_production" else "five")
+    assert verdict(pipeline) == ("failing", "behaviour", "merged_without_peer_approval")
 
 
 # ------------------------------------------------------------------- answers that fail

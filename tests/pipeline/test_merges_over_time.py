@@ -155,6 +155,18 @@ def test_a_comment_on_a_merge_that_was_read_before_changes_nothing(pipeline: Pip
     assert run(pipeline, acme, full_refresh=True) == {REVIEW: BROKEN[REVIEW], BUILDS: CLEAN[BUILDS]}
 
 
+def test_one_that_was_opened_again_counts_as_merged_when_it_was_merged_again(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
+    pull = pulls(acme)[0]
+    whole_run(pipeline, acme)
+    pull.state, pull.updated_on = "OPEN", datetime.now(UTC)
+    whole_run(pipeline, acme)
+    pull.state, pull.updated_on, pull.participants = "MERGED", datetime.now(UTC), []
+    whole_run(pipeline, acme)
+    assert pipeline.verdicts(ACME)[REVIEW, "repo-0"] == ("failing", "behaviour", "enforced_but_bypassed")
+
+
 def test_a_merge_that_left_the_window_does_not_come_back_with_a_comment(
     pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -279,3 +291,17 @@ def test_an_approving_bot_with_an_ordinary_account_is_no_peer_once_it_is_named(
     assert run(pipeline, acme) == CLEAN
     policy(monkeypatch, tmp_path, not_peers=[people()[1].account_id])
     assert run(pipeline, acme) == {REVIEW: BROKEN[REVIEW], BUILDS: CLEAN[BUILDS]}
+
+
+def test_a_bot_that_left_or_took_another_nickname_is_no_peer_either(
+    pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    members = acme.state.workspaces[0].members
+    [bot] = [member for member in members if member.account.nickname == "person-1"]
+    policy(monkeypatch, tmp_path, not_peers=["Person-1"])
+    broken = {REVIEW: BROKEN[REVIEW], BUILDS: CLEAN[BUILDS]}
+    assert run(pipeline, acme) == broken
+    bot.account.nickname = "helper"
+    assert run(pipeline, acme) == broken
+    members.remove(bot)
+    assert run(pipeline, acme) == broken

@@ -57,6 +57,15 @@ def test_an_identity_that_owns_no_workspace_is_shown_as_member(pipeline: Pipelin
     assert flown(pipeline, acme, "guest")["identity_role"] == "member"
 
 
+@pytest.mark.parametrize("status", [500, 200])
+def test_a_role_that_can_not_be_read_stops_nothing(pipeline: Pipeline, acme: SandboxServer, status: int) -> None:
+    acme.state.add_fault("user_workspace_permission", status=status, body="[]")
+    whole_run(pipeline, acme)
+    assert pipeline.verdicts(ACME)["peer_review_required", "repo-0"][0] == "passing"
+    [row] = pipeline.query("SELECT identity_role, scopes_granted FROM integration.runs")
+    assert row["identity_role"] is None and "repository:admin" in row["scopes_granted"]
+
+
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_token_that_stands_for_no_user_still_tells_its_scopes(
     pipeline: Pipeline, acme: SandboxServer, status: int

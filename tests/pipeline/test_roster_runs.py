@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,40 @@ def test_every_address_of_a_person_finds_them(pipeline: Pipeline, acme: SandboxS
     assert verdict(pipeline, 3) == ("failing", "offboarded")
     employment = pipeline.query("SELECT hr_status FROM compliance.member_employment ORDER BY hr_status")
     assert [row["hr_status"] for row in employment] == ["active"] * 3 + ["terminated"]
+
+
+@pytest.mark.parametrize(
+    ("in_bitbucket", "on_roster"),
+    [
+        ("\u00c9LODIE@example.com", "\u00e9lodie@example.com"),
+        # what is lower case for Python, and for a database, is not the same letter
+        ("\u039f\u03a3@example.com", "\u03bf\u03c3@example.com"),
+        ("\u0130lker@example.com", "\u0130lker@example.com"),
+        ("stra\u00dfe@example.com", "STRASSE@example.com"),
+    ],
+)
+def test_addresses_are_the_same_whatever_their_case(
+    pipeline: Pipeline, acme: SandboxServer, take: Take, in_bitbucket: str, on_roster: str
+) -> None:
+    acme.state.workspaces[0].members[3].account.email = in_bitbucket
+    take(*STAFF, f"{on_roster},terminated")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+    again(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded"), "by the answer of the run before"
+
+
+def test_a_verdict_is_fresh_no_longer_than_the_roster_that_decided(
+    pipeline: Pipeline, acme: SandboxServer, take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("thresholds: {roster_max_age_days: 0.5}\n", encoding="utf-8")
+    monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
+    take(*STAFF, LEAVER)
+    whole_run(pipeline, acme)
+    [imported] = pipeline.query("SELECT imported_at FROM registry.imports")
+    rows = pipeline.query("SELECT fresh_until FROM compliance.current_results WHERE test_id = %s", (TEST,))
+    assert [row["fresh_until"] for row in rows] == [imported["imported_at"] + timedelta(days=0.5)] * 4
 
 
 # ---------------------------------------------------------------------------- what ends no finding

@@ -571,7 +571,7 @@ class World:
         ]
         if self.lookup:
             confirmed = [
-                (f"{email} {member_id}", {"user": {"email": email, "uuid": member_id}})
+                (f"{email.strip().lower()} {member_id}", {"user": {"email": email, "uuid": member_id}})
                 for email, member_id in self.confirmed
             ]
             listings.append(CallResult("member_emails", "ok", objects=confirmed, item_key="0"))

@@ -6,7 +6,7 @@ violation.
 """
 
 import re
-from datetime import datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +17,13 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d
 def _instant(text: str) -> str:
     if not _INSTANT.fullmatch(text) or datetime.fromisoformat(text).utcoffset() is None:
         raise ValueError("no point in time with its offset from UTC")
+    try:
+        is_in_calendar = datetime.fromisoformat(text).astimezone(UTC).year < MAXYEAR
+    except OverflowError:
+        is_in_calendar = False
+    if not is_in_calendar:
+        # In UTC, or some days later, it would be a time that nobody can reckon with.
+        raise ValueError("a point in time at the end of the calendar")
     return text
 
 

@@ -63,8 +63,8 @@ def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Da
     """Pairs of declared row and member, those of rows that point at several members too; see ``members_of_one_row``.
 
     Args:
-        people: a row each with ``line``, ``account_id``, ``email`` (lower case, trimmed), and where a person has more
-            addresses ``other_emails``, a list.
+        people: a row each with ``line``, ``account_id``, ``email`` (trimmed; case-folded here), and where a person has
+            more addresses ``other_emails``, a list.
         members: ``member_id``, ``account_id``.
         emails: ``email``, ``member_id`` as Bitbucket confirmed them; of members alone are they looked at.
 
@@ -77,10 +77,12 @@ def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Da
     # Joins of frames take longer than all this for a few people, and no less for thousands.
     listed = set(members["member_id"])
     by_id = _members_by(records(members), "account_id")
-    by_email = _members_by((row for row in records(emails) if row["member_id"] in listed), "email")
+    confirmed = ({**row, "email": row["email"].casefold()} for row in records(emails) if row["member_id"] in listed)
+    by_email = _members_by(confirmed, "email")
     ids = ((person["line"], person["account_id"]) for person in records(people))
+    addresses = ((line, email.casefold()) for line, email in _addresses(people))
     pairs: dict[tuple[Any, str], str] = {}
-    for how, named, found in (("account_id", ids, by_id), ("email", _addresses(people), by_email)):
+    for how, named, found in (("account_id", ids, by_id), ("email", addresses, by_email)):
         for line, name in named:
             for member_id in found.get(name, ()) if isinstance(name, str) else ():
                 pairs.setdefault((line, member_id), how)

@@ -6,10 +6,11 @@ Of a body only the message in Bitbucket's JSON envelope is ever passed on: short
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import requests
 
@@ -47,7 +48,7 @@ def read_object(response: requests.Response, asked: Asked) -> dict[str, Any]:
     if asked.endpoint.writes and not response.content.strip():
         return {}
     try:
-        body = json.loads(response.content, parse_constant=_refuse_constant)
+        body = json.loads(response.content, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise _unreadable(response, asked, "is no complete JSON") from None
     if not isinstance(body, dict):
@@ -189,6 +190,12 @@ def _unreadable(response: requests.Response, asked: Asked, problem: str) -> erro
     )
 
 
-def _refuse_constant(name: str) -> Any:
+def _finite(number: str) -> float:
+    """A number that is none to Python would be Infinity when it is written again."""
+    read = float(number)
+    return read if math.isfinite(read) else _refuse_constant(number)
+
+
+def _refuse_constant(name: str) -> NoReturn:
     """NaN and Infinity are Python's, not JSON's; a database would refuse them later."""
     raise ValueError(name)

@@ -51,6 +51,7 @@ CASES = [
     (200, HTML, "text/html", errors.UnreadableBody),
     (200, "[1, 2]", "application/json", errors.UnreadableBody),
     (200, '{"a": NaN}', "application/json", errors.UnreadableBody),
+    (200, '{"a": 1e999}', "application/json", errors.UnreadableBody),
     (200, b"\xff\xfe\x00broken", "application/json", errors.UnreadableBody),
     (200, "[" * 100_000, "application/json", errors.UnreadableBody),
 ]

@@ -225,7 +225,8 @@ class _Lookup:
             BadRequest: no filter was taken.
         """
         is_whole = len(batch) == len(self._call.addresses)
-        part = replace(self._call, params=filter_of(batch), checkpoint=self._call.checkpoint if is_whole else None)
+        checkpoint = self._call.checkpoint if is_whole else None
+        part = replace(self._call, params=filter_of(batch), addresses=tuple(batch), checkpoint=checkpoint)
         try:
             self._answers.append(_by_one_filter(self._client, part))
         except bitbucket.BadRequest as error:
@@ -265,7 +266,7 @@ class _Lookup:
 
 
 def _by_one_filter(client: Client, call: Call) -> CallResult:
-    """Members found by the addresses of one filter, and no address that was not asked for.
+    """Members found by the addresses of one filter, by the spelling that was asked for; no others.
 
     Where Bitbucket answers without any address this identity may not filter by address: rights are missing.
     """
@@ -276,9 +277,14 @@ def _by_one_filter(client: Client, call: Call) -> CallResult:
     if values and not objects:
         undisclosed = "Bitbucket did not disclose the addresses it was asked for"
         return replace(result, objects=[], outcome=PERMISSION_MISSING, message=undisclosed)
-    asked = str((call.params or {}).get("q", ""))
-    kept = [(key, body) for key, body in objects if f'"{body["user"]["email"].strip().lower()}"' in asked]
-    return replace(result, objects=kept)
+    asked = {address.casefold(): address for address in call.addresses}
+    asked |= {address: address for address in call.addresses}
+    found = []
+    for _, body in objects:
+        email = body["user"]["email"].strip()
+        if spelling := asked.get(email.lower()) or asked.get(email.casefold()):
+            found.append((f"{spelling} {body['user']['uuid']}", body))
+    return replace(result, objects=found)
 
 
 def _entry(body: Body) -> str | None:

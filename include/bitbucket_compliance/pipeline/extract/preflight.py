@@ -28,7 +28,7 @@ def preflight(connection: Connection, run: Run, client: Client) -> None:
     """Note the granted scopes, the identity's role and which tests each basis can decide; log what can't and why.
 
     Asks for the identity's own role in the workspace. A token that stands for no user may be refused it, and Bitbucket
-    may have taken the endpoint out of service: the role stays unknown.
+    may have taken the endpoint out of service, or fail on it: the role stays unknown, and no verdict rests on it.
 
     Raises:
         ConnectionRefused: key, secret or token are refused.
@@ -44,7 +44,7 @@ def preflight(connection: Connection, run: Run, client: Client) -> None:
         writer.flush()
         raise
     if result.outcome == FAILED:
-        if not _was_refused(result):
+        if result.http_status is None:
             raise BitbucketUnavailable(f"Bitbucket gives no answer to start from: {result.message}")
         log.warning("the role of the identity in workspace %s is not known: %s", run.workspace, result.message)
     body = result.objects[0][1] if result.outcome == OK and result.objects else {}
@@ -86,11 +86,6 @@ def _recognised(connection: Connection, run: Run, client: Client, named: Body) -
 
 def _says_which(named: Body) -> bool:
     return bool(named.get("uuid") and named.get("slug"))
-
-
-def _was_refused(result: CallResult) -> bool:
-    """Whether Bitbucket answered, and refused this one endpoint: a 4xx."""
-    return result.http_status is not None and 400 <= result.http_status < 500
 
 
 def known_scopes(run: Run, client: Client) -> frozenset[str] | None:

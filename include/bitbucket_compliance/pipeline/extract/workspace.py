@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from bitbucket_compliance.core.database import Connection, run_sql
 from bitbucket_compliance.core.errors import BitbucketUnavailable, ConnectionRefused, WaitForRequests, WorkspaceUnknown
@@ -162,6 +163,10 @@ class _Reader:
 
     def _take(self, result: CallResult) -> None:
         resource = BY_NAME[result.resource]
+        is_shown = self._outcomes.get((REPOSITORIES.name, "", "")) == OK
+        if resource.may_fail and is_shown and result.outcome in (NOT_FOUND, PERMISSION_MISSING):
+            # The workspace is there and may be read: this call alone went wrong, and stops no other verdict.
+            result = replace(result, outcome=FAILED)
         if resource.required:
             demand(self._run, result, known_scopes(self._run, self._client))
         if resource.required and resource.read_as == "listing" and result.outcome == OK:

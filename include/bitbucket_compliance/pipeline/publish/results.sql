@@ -83,7 +83,11 @@ SELECT
                     WHEN verdicts.data_as_of < verdicts.read_at
                         THEN verdicts.data_as_of + make_interval(days => %(merge_checks_valid_days)s::integer)
                 END,
-                verdicts.evidence_until
+                verdicts.evidence_until,
+                -- a roster that is too old decides nothing
+                CASE
+                    WHEN verdicts.basis = 'registry' THEN (verdicts.detail ->> 'roster_counts_until')::timestamptz
+                END
             )
     END AS fresh_until,
     verdicts.evaluated_at,

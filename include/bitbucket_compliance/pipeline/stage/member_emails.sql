@@ -1,4 +1,5 @@
--- Purpose: the declared addresses that Bitbucket confirmed, in this run or in an earlier one whose answer still counts.
+-- Purpose: the declared addresses that Bitbucket confirmed, in this run or in an earlier one whose answer still counts;
+-- an answer's key begins with the address as it was asked for, whatever its spelling is there.
 
 WITH answers AS (
     SELECT objects.*
@@ -14,7 +15,7 @@ WITH answers AS (
         ON
             known.workspace = objects.workspace
             AND known.run_id = objects.run_id
-            AND known.email = lower(trim(objects.body #>> '{user,email}'))
+            AND known.email = split_part(objects.object_key, ' ', 1)
     WHERE
         known.workspace = %(workspace)s
         AND known.run_id <> %(run_id)s
@@ -23,8 +24,8 @@ WITH answers AS (
 
 SELECT
     answers.workspace,
-    lower(trim(answers.body #>> '{user,email}')) AS email,
+    split_part(answers.object_key, ' ', 1) AS email,
     answers.body #>> '{user,uuid}' AS member_id,
     max(answers.fetched_at) AS data_as_of
 FROM answers
-GROUP BY answers.workspace, lower(trim(answers.body #>> '{user,email}')), answers.body #>> '{user,uuid}';
+GROUP BY answers.workspace, split_part(answers.object_key, ' ', 1), answers.body #>> '{user,uuid}';

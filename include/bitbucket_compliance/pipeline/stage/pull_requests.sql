@@ -57,7 +57,7 @@ dated AS (
             AND fetched.repository_id = known.repository_id
             AND fetched.pull_request_id = known.pull_request_id
     LEFT JOIN looked_up ON fetched.object_key = looked_up.object_key
-    -- What an earlier run read that came to no end was never staged.
+    -- What an earlier run read that came to no end was never staged. One that is open again was not merged before.
     LEFT JOIN LATERAL (
         SELECT min((objects.body ->> 'updated_on')::timestamptz) AS updated_on
         FROM landing.objects AS objects
@@ -67,6 +67,7 @@ dated AS (
             AND objects.resource = 'pull_requests'
             AND objects.object_key = fetched.object_key
             AND objects.body ->> 'state' = 'MERGED'
+            AND (known.state IS DISTINCT FROM 'OPEN' OR objects.first_fetched_at > known.data_as_of)
     ) AS first_read ON true
 ),
 

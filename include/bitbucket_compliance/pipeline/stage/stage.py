@@ -49,6 +49,19 @@ _READ_AGAIN = """
 """
 # A listing shows what was updated in the window: a merge that leaves it must not come back as another one.
 _READ_AGAIN_NOT_MERGED = _READ_AGAIN + " AND kept.merged_on IS null"
+# What was seen of an open pull request says nothing any more once own rules are others, also where they come back.
+_OWN_RULES_CHANGED = """
+    kept.workspace = %(workspace)s
+    AND EXISTS (
+        SELECT 1 FROM staging.own_merge_rules AS own
+        WHERE
+            own.workspace = kept.workspace
+            AND own.repository_id = kept.repository_id
+            AND own.run_id = %(run_id)s
+            AND own.is_whole
+            AND own.fingerprint <> kept.own_rules
+    )
+"""
 
 
 def stage_listing(connection: Connection, run: Run) -> None:
@@ -71,11 +84,8 @@ def stage_landing(connection: Connection, run: Run) -> None:
     # All that follows is joined with these two, which may have been empty a moment ago.
     refresh_statistics(connection, "staging", "repositories", "coverage")
     for resource in _BELOW_REPOSITORIES:
-        # Builds of a merge don't change any more, and merge checks are remembered: they stay.
-        stays = resource.read_as in ("collected", "of_pull_request")
-        may_go = _READ_AGAIN_NOT_MERGED if resource is PULL_REQUESTS else _READ_AGAIN
         keys = _keys(run, resource, resource.asked_after or resource.name)
-        _fill(connection, str(resource.table), keys, None if stays else may_go)
+        _fill(connection, str(resource.table), keys, _may_go(resource))
     for table in ("coverage", *(str(resource.table) for resource in _BELOW_REPOSITORIES)):
         forget_left(connection, f"staging.{table}", run.workspace)
     if not run.judges_all:
@@ -84,6 +94,15 @@ def stage_landing(connection: Connection, run: Run) -> None:
     connection.execute("UPDATE integration.runs SET staged_at = clock_timestamp() WHERE run_id = %(run_id)s", run.keys)
     refresh_statistics(connection, "staging")
     connection.commit()
+
+
+def _may_go(resource: Resource) -> LiteralString | None:
+    """Which rows may go that this run did not bring again; None: none, for builds of a merge don't change any more."""
+    if resource.read_as == "of_pull_request":
+        return _OWN_RULES_CHANGED
+    if resource.read_as == "collected":
+        return None
+    return _READ_AGAIN_NOT_MERGED if resource is PULL_REQUESTS else _READ_AGAIN
 
 
 def _fill(connection: Connection, table: str, keys: Mapping[str, Any], may_go: LiteralString | None = None) -> None:

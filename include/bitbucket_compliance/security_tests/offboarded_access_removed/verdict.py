@@ -177,6 +177,7 @@ class _Rosters:
         imported = {row["line"][0]: row["imported_at"] for row in records(people)}
         oldest = as_of - timedelta(days=max_age_days)
         self.stale = {name for name, imported_at in imported.items() if imported_at < oldest}
+        self._until = {name: at + timedelta(days=max_age_days) for name, at in imported.items()}
         self.names = set(imported)
         self._max_age_days = max_age_days
         self._ranks = {name: rank for rank, name in reversed(list(enumerate(precedence)))}
@@ -190,6 +191,10 @@ class _Rosters:
         if not self.names:
             return "no_roster", "No roster was imported yet.", {}
         return (*self.too_old(self.names), {}) if self.stale == self.names else None
+
+    def decide_until(self, names: Iterable[str]) -> str:
+        """The last instant at which none of these rosters is too old."""
+        return min(self._until[name] for name in names).isoformat()
 
     def too_old(self, names: set[str]) -> tuple[str, str]:
         """A verdict that waits for a newer import."""
@@ -233,6 +238,7 @@ def _decide_by_rows(
     undecided = _undecided(says, rosters)
     if undecided:
         return *undecided, detail
+    detail["roster_counts_until"] = rosters.decide_until(says)
     may_differ = _may_differ(member, set(says), first, rosters)
     if not all(says.values()):
         if member.refused:

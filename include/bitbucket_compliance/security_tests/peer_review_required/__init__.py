@@ -176,7 +176,8 @@ TEST = SecurityTest(
         Threshold(
             "not_peers",
             [],
-            "Accounts whose approvals count for nothing, such as bots that approve: account ids, uuids or nicknames.",
+            "Accounts whose approvals count for nothing, such as bots that approve: account ids, uuids or nicknames, "
+            "also those of former members, and nicknames of before.",
             list[Annotated[str, Field(min_length=1)]],
             Weaker.WHEN_ONE_IS_MISSING,
         ),

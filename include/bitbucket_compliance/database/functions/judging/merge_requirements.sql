@@ -91,8 +91,11 @@ AS $merge_requirements$
                                 repositories.default_reviewers, reviewers.reviewers
                             )
                 END AS own,
-                -- own rules that can be read decide alone where open pull requests could not be listed
+                -- own rules that can be read decide alone where open pull requests could not be listed; what was seen
+                -- before rules fell short covers them no more once they can't be read
                 CASE
+                    WHEN reading.configuration <> 'ok' AND effect.is_remembered AND effect.seen_at < before.last_failed_at
+                        THEN null
                     WHEN reading.configuration <> 'ok' OR reading.merges_read <> 'failed'
                         THEN
                             judging.by_reviewers(

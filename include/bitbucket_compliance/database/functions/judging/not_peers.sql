@@ -1,5 +1,5 @@
 -- Purpose: by what the accounts of the policy's not_peers can be recognised, in lower case: what is written there
--- (uuid, account id), and the uuids of members whose account id or nickname it is.
+-- (uuid, account id), and the uuids of those who are or were members with this account id or nickname.
 
 CREATE FUNCTION judging.not_peers(in_workspace text, accounts text[]) RETURNS text[]
 LANGUAGE sql STABLE
@@ -18,8 +18,8 @@ AS $not_peers$
         FROM named
         UNION
         SELECT lower(members.member_id)
-        FROM staging.members AS members
-        INNER JOIN named ON named.account IN (lower(members.account_id), lower(members.nickname))
+        FROM staging.member_names AS members
+        INNER JOIN named ON members.name = named.account
         WHERE members.workspace = in_workspace
     ) AS found
 $not_peers$;

@@ -1,5 +1,6 @@
 -- Purpose: note which repository each entry by slug means, where that is not known yet: the one that has the slug now.
--- Where two have it, one was made again under the slug of the other: the one that was listed last, and is younger.
+-- Where nobody has it, or the entry before it declared the same, it means the one that that meant. Where two have the
+-- slug, one was made again under the slug of the other: the one that was listed last, and is younger.
 
 CREATE FUNCTION registry.bind_classification() RETURNS void
 LANGUAGE sql
@@ -16,24 +17,58 @@ AS $bind$
             lower(repositories.slug) ASC,
             repositories.data_as_of DESC,
             repositories.created_on DESC NULLS LAST
+    ),
+
+    meant_before AS (
+        SELECT DISTINCT ON (bound.in_workspace, bound.target, coalesce(bound.workspace, ''))
+            bound.in_workspace,
+            bound.target,
+            bound.workspace,
+            bound.repository_id,
+            entries.classification,
+            entries.sensitivity
+        FROM registry.bound_classification AS bound
+        INNER JOIN registry.classification AS entries ON bound.entry_id = entries.entry_id
+        ORDER BY
+            bound.in_workspace ASC, bound.target ASC, coalesce(bound.workspace, '') ASC, bound.entry_id DESC
+    ),
+
+    meant AS (
+        SELECT
+            entries.entry_id,
+            workspaces.workspace,
+            CASE
+                WHEN holders.repository_id IS null THEN before.repository_id
+                -- the same again, of another owner perhaps: nobody thought of another repository
+                WHEN
+                    before.classification = entries.classification
+                    AND before.sensitivity IS NOT DISTINCT FROM entries.sensitivity
+                    THEN before.repository_id
+                ELSE holders.repository_id
+            END AS repository_id
+        FROM registry.classification_in_force AS entries
+        CROSS JOIN (SELECT DISTINCT repositories.workspace FROM staging.repositories AS repositories) AS workspaces
+        LEFT JOIN holders ON workspaces.workspace = holders.workspace AND entries.target = holders.slug
+        LEFT JOIN meant_before AS before
+            ON
+                workspaces.workspace = before.in_workspace
+                AND entries.target = before.target
+                AND entries.workspace IS NOT DISTINCT FROM before.workspace
+        WHERE
+            entries.target_type = 'repository'
+            AND (entries.workspace IS null OR entries.workspace = lower(workspaces.workspace))
+            AND coalesce(holders.repository_id, before.repository_id) IS NOT null
     )
 
     INSERT INTO registry.classification_bindings (entry_id, workspace, repository_id)
     SELECT
-        entries.entry_id,
-        holders.workspace,
-        holders.repository_id
-    FROM registry.classification_in_force AS entries
-    INNER JOIN holders
-        ON
-            entries.target = holders.slug
-            AND (entries.workspace IS null OR entries.workspace = lower(holders.workspace))
-    LEFT JOIN registry.bound_classification AS bound
-        ON
-            holders.workspace = bound.in_workspace
-            AND entries.target = bound.target
-            AND entries.workspace IS NOT DISTINCT FROM bound.workspace
-    WHERE entries.target_type = 'repository' AND bound.repository_id IS null
+        meant.entry_id,
+        meant.workspace,
+        meant.repository_id
+    FROM meant
+    LEFT JOIN registry.classification_bindings AS bindings
+        ON meant.entry_id = bindings.entry_id AND meant.workspace = bindings.workspace
+    WHERE bindings.entry_id IS null
     ON CONFLICT (entry_id, workspace) DO NOTHING
 $bind$;
 

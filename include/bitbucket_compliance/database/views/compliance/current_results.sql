@@ -58,7 +58,7 @@ COMMENT ON COLUMN compliance.current_results.evidence_id IS
 'The evidence that the verdict rests on, or that is past its validity; see evidence.';
 COMMENT ON COLUMN compliance.current_results.data_as_of IS 'When the data that decided was read.';
 COMMENT ON COLUMN compliance.current_results.fresh_until IS
-'Until when the verdict may be relied on: its data is recent enough, and evidence behind it is within its validity.';
+'Until when the verdict may be relied on: its data is recent enough, and the evidence or roster behind it is not too old.';
 COMMENT ON COLUMN compliance.current_results.is_stale IS 'Whether fresh_until lies in the past, computed when read.';
 COMMENT ON COLUMN compliance.current_results.evaluated_at IS 'The moment that the verdict is of, when its run began: windows, ages and what is valid are counted from it.';
 COMMENT ON COLUMN compliance.current_results.run_id IS 'Run that reached it; see runs.';

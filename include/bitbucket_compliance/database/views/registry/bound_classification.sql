@@ -1,13 +1,15 @@
--- Purpose: which repository an entry by slug means in each workspace: the first one that was seen with this slug while
--- the entry stood. What takes an entry back ends that too: declared again, it means whoever has the slug then.
+-- Purpose: which repositories entries by slug mean in each workspace, and the newest entry that means each of them: the
+-- repository that had the slug when the entry was declared, or the first one that was seen with it. What takes an entry
+-- back ends that too: declared again, it means whoever has the slug then.
 
 CREATE VIEW registry.bound_classification AS
-SELECT DISTINCT ON (bindings.workspace, entries.target, coalesce(entries.workspace, ''))
+SELECT DISTINCT ON (bindings.workspace, entries.target, coalesce(entries.workspace, ''), bindings.repository_id)
     bindings.workspace AS in_workspace,
     entries.target,
     entries.workspace,
     bindings.repository_id,
-    bindings.bound_at
+    bindings.bound_at,
+    bindings.entry_id
 FROM registry.classification_bindings AS bindings
 INNER JOIN registry.classification AS entries ON bindings.entry_id = entries.entry_id
 WHERE
@@ -29,10 +31,10 @@ ORDER BY
     bindings.workspace ASC,
     entries.target ASC,
     coalesce(entries.workspace, '') ASC,
-    bindings.bound_at ASC,
-    bindings.entry_id ASC;
+    bindings.repository_id ASC,
+    bindings.entry_id DESC;
 
 COMMENT ON VIEW registry.bound_classification IS
-'Which repository an entry by slug means in each workspace: the first one that was seen with this slug while the entry stood.';
+'Which repositories entries by slug mean in each workspace, and the newest entry that means each of them: the repository that had the slug when the entry was declared, or the first one that was seen with it.';
 
 GRANT SELECT ON registry.bound_classification TO compliance_pipeline, compliance_console;

@@ -4,19 +4,16 @@ CREATE VIEW registry.classification_of_another AS
 SELECT DISTINCT ON (repositories.workspace, repositories.repository_id)
     repositories.workspace,
     repositories.repository_id,
-    bound.target,
-    bound.repository_id AS meant_id
-FROM registry.bound_classification AS bound
-INNER JOIN registry.classification_in_force AS entries
-    ON
-        entries.target_type = 'repository'
-        AND bound.target = entries.target
-        AND bound.workspace IS NOT DISTINCT FROM entries.workspace
+    entries.target,
+    bindings.repository_id AS meant_id
+FROM registry.classification_in_force AS entries
+INNER JOIN registry.classification_bindings AS bindings ON entries.entry_id = bindings.entry_id
 INNER JOIN staging.repositories AS repositories
     ON
-        bound.in_workspace = repositories.workspace
-        AND bound.target = lower(repositories.slug)
-        AND bound.repository_id <> repositories.repository_id
-ORDER BY repositories.workspace ASC, repositories.repository_id ASC, bound.bound_at ASC;
+        bindings.workspace = repositories.workspace
+        AND entries.target = lower(repositories.slug)
+        AND bindings.repository_id <> repositories.repository_id
+WHERE entries.target_type = 'repository'
+ORDER BY repositories.workspace ASC, repositories.repository_id ASC, bindings.bound_at ASC;
 
 GRANT SELECT ON registry.classification_of_another TO compliance_pipeline, compliance_console;

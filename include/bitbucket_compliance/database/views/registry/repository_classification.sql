@@ -5,7 +5,13 @@
 CREATE VIEW registry.repository_classification AS
 WITH entries AS MATERIALIZED (
     SELECT
-        in_force.*,
+        in_force.entry_id,
+        in_force.workspace,
+        in_force.target_type,
+        in_force.target,
+        in_force.classification,
+        in_force.sensitivity,
+        in_force.owner,
         CASE WHEN in_force.target_type = 'pattern' THEN length(replace(in_force.target, '*', '')) ELSE 0 END AS literals
     FROM registry.classification_in_force AS in_force
 ),
@@ -27,29 +33,31 @@ candidates AS (
         ) AS named (target_type, target, level)
     INNER JOIN entries ON named.target_type = entries.target_type AND named.target = entries.target
     -- A slug names whom it named when the entry met it, whoever has it now.
-    LEFT JOIN registry.bound_classification AS bound
+    LEFT JOIN registry.classification_bindings AS bindings
         ON
             entries.target_type = 'repository'
-            AND repositories.workspace = bound.in_workspace
-            AND entries.target = bound.target
-            AND entries.workspace IS NOT DISTINCT FROM bound.workspace
-    WHERE bound.repository_id IS null OR bound.repository_id = repositories.repository_id
+            AND entries.entry_id = bindings.entry_id
+            AND repositories.workspace = bindings.workspace
+    WHERE bindings.entry_id IS null
     UNION ALL
+    -- So it may mean another than a later entry by the same slug.
     SELECT
         repositories.workspace AS in_workspace,
         repositories.repository_id,
         repositories.slug,
         1 AS level,
-        entries.*
+        entries.entry_id,
+        entries.workspace,
+        entries.target_type,
+        entries.target,
+        entries.classification,
+        entries.sensitivity,
+        entries.owner,
+        0 AS literals
     FROM staging.repositories AS repositories
     INNER JOIN registry.bound_classification AS bound
         ON repositories.workspace = bound.in_workspace AND repositories.repository_id = bound.repository_id
-    INNER JOIN entries
-        ON
-            entries.target_type = 'repository'
-            AND bound.target = entries.target
-            AND bound.workspace IS NOT DISTINCT FROM entries.workspace
-    WHERE bound.target IS DISTINCT FROM lower(repositories.slug)
+    INNER JOIN registry.classification AS entries ON bound.entry_id = entries.entry_id
     UNION ALL
     SELECT
         repositories.workspace AS in_workspace,
@@ -84,6 +92,6 @@ ORDER BY
     target ASC;
 
 COMMENT ON VIEW registry.repository_classification IS
-'What a repository is classified as. Of the entries in force that match it the first wins, in this order: 1. an entry for the repository itself before one for its project, that before a slug glob; 2. among globs the one with the most characters other than *; 3. its uuid or slug before a slug that it had; 4. an entry for this workspace before one for all; 5. a uuid before a slug; 6. the alphabet. An entry by slug means the repository that it met first: another one that takes the slug over is not classified by it.';
+'What a repository is classified as. Of the entries in force that match it the first wins, in this order: 1. an entry for the repository itself before one for its project, that before a slug glob; 2. among globs the one with the most characters other than *; 3. its uuid or slug before a slug that it had; 4. an entry for this workspace before one for all; 5. a uuid before a slug; 6. the alphabet. An entry by slug means the repository that has the slug when it is declared, or the first one that is seen with it: another one that takes the slug over is not classified by it, and a later entry by the slug takes nothing from the one that had it.';
 
 GRANT SELECT ON registry.repository_classification TO compliance_pipeline, compliance_console;

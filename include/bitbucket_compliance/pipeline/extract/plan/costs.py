@@ -27,6 +27,7 @@ def read_signature(run: Run) -> str:
         "window": thresholds.behaviour_window_days,
         "sample": thresholds.behaviour_sample,
         "resources": [resource.name for resource in wanted(run.policy)],
+        "protections": sorted(thresholds["required_protections"]),
         "merge_rules": [at_least for _, at_least in merge_rules(run.policy)],
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]

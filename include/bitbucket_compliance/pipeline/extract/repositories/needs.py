@@ -46,7 +46,8 @@ REMEMBERED = (
 
 ASKED = "asked"  # stands for an outcome while the call is under way
 
-# The kinds of restriction that a rule or the inventory looks at: only for these a branching model is worth a request.
+# The kinds of restriction that a rule or the inventory looks at, beside those that a policy requires: only for these a
+# branching model is worth a request.
 _PROTECTING_KINDS = frozenset(
     {
         "push",
@@ -87,6 +88,7 @@ class Repository:
     Attributes:
         is_first_reading: whether its list of merged pull requests reaches back as far as the population of changes.
         is_without_content: whether Bitbucket says that its size is nothing.
+        protecting_kinds: the kinds of restriction that something looks at.
         has_project_evidence: whether people's evidence about its project may stand in for its rules.
         remembered_checks: the merge checks that were seen last, as long as they decide where none can be seen now.
         outcomes: of the calls so far, by resource.
@@ -102,6 +104,7 @@ class Repository:
     slug: str
     main_branch: str | None
     non_production: bool
+    protecting_kinds: frozenset[str] = _PROTECTING_KINDS
     is_first_reading: bool = False
     is_without_content: bool = False
     has_project_evidence: bool = False
@@ -151,8 +154,9 @@ class Repository:
         """
         bodies = list(bodies)
         if resource == BRANCH_RESTRICTIONS.name:
-            self.has_branching_rules |= any(_applies_by_branching_model(body) for body in bodies)
-            self.rules.restrictions += [body for body in bodies if body.get("kind") in _PROTECTING_KINDS]
+            looked_at = [body for body in bodies if body.get("kind") in self.protecting_kinds]
+            self.has_branching_rules |= any(body.get("branch_match_kind") == "branching_model" for body in looked_at)
+            self.rules.restrictions += looked_at
         elif resource == BRANCHING_MODEL.name:
             self.rules.branching_model = bodies[0] if bodies else None
         elif resource == PULL_REQUESTS.name:
@@ -181,6 +185,7 @@ class Needs:
 
     def __init__(self, run: Run):
         self._run = run
+        self.protecting_kinds = _PROTECTING_KINDS | set(run.policy.thresholds["required_protections"])
         self._merge_rules = merge_rules(run.policy)
         of_repositories = read_of_repositories(run.policy)
         self._always = [resource for resource in of_repositories if not resource.on_demand]
@@ -344,7 +349,3 @@ def _of_pull_request(number: int | None) -> Item | None:
 
 def _is_person(user: Body | None) -> bool:
     return bool(user and user.get("uuid") and user.get("type") != "app_user")
-
-
-def _applies_by_branching_model(restriction: Body) -> bool:
-    return restriction.get("branch_match_kind") == "branching_model" and restriction.get("kind") in _PROTECTING_KINDS

@@ -87,6 +87,7 @@ class ChunkReader:
                 row["slug"],
                 row["main_branch"],
                 row["non_production"],
+                self._needs.protecting_kinds,
                 is_first_reading=row["is_first_reading"],
                 is_without_content=row["is_without_content"],
                 has_project_evidence=row["has_project_evidence"],

@@ -86,7 +86,7 @@ COMMENT ON COLUMN compliance.results.due_at IS 'When the failure has to be fixed
 COMMENT ON COLUMN compliance.results.exception_id IS 'Accepted exception that covers this failure.';
 COMMENT ON COLUMN compliance.results.data_as_of IS 'When the data that decided was read.';
 COMMENT ON COLUMN compliance.results.fresh_until IS
-'Until when the verdict may be relied on: its data is recent enough, and evidence behind it is within its validity.';
+'Until when the verdict may be relied on: its data is recent enough, and the evidence or roster behind it is not too old.';
 COMMENT ON COLUMN compliance.results.evaluated_at IS 'The moment that the verdict is of, when its run began: windows, ages and what is valid are counted from it.';
 COMMENT ON COLUMN compliance.results.run_id IS 'Run that reached it; see runs.';
 COMMENT ON COLUMN compliance.results.policy_version IS 'Policy under which it was reached.';
