@@ -177,7 +177,7 @@ class _Rosters:
         imported = {row["line"][0]: row["imported_at"] for row in records(people)}
         oldest = as_of - timedelta(days=max_age_days)
         self.stale = {name for name, imported_at in imported.items() if imported_at < oldest}
-        self._until = {name: at + timedelta(days=max_age_days) for name, at in imported.items()}
+        self._until: dict[str, datetime] = {name: at + timedelta(days=max_age_days) for name, at in imported.items()}
         self.names = set(imported)
         self._max_age_days = max_age_days
         self._ranks = {name: rank for rank, name in reversed(list(enumerate(precedence)))}
