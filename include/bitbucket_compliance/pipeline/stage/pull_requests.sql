@@ -40,7 +40,8 @@ dated AS (
         fetched.*,
         known.into_main_branch AS was_into_main_branch,
         CASE
-            WHEN fetched.state = 'MERGED' THEN coalesce(looked_up.merged_on, known.merged_on, first_read.updated_on)
+            WHEN fetched.state = 'MERGED'
+                THEN coalesce(looked_up.merged_on, known.merged_on, first_read.updated_on, fetched.updated_on)
         END AS merged_on,
         CASE
             WHEN fetched.state = 'MERGED'
@@ -57,7 +58,8 @@ dated AS (
             AND fetched.repository_id = known.repository_id
             AND fetched.pull_request_id = known.pull_request_id
     LEFT JOIN looked_up ON fetched.object_key = looked_up.object_key
-    -- What an earlier run read that came to no end was never staged. One that is open again was not merged before.
+    -- What an earlier run read that came to no end was never staged. One that was open since was not merged before; by
+    -- the clocks of several workers that may leave nothing but what was read now.
     LEFT JOIN LATERAL (
         SELECT min((objects.body ->> 'updated_on')::timestamptz) AS updated_on
         FROM landing.objects AS objects
@@ -67,7 +69,7 @@ dated AS (
             AND objects.resource = 'pull_requests'
             AND objects.object_key = fetched.object_key
             AND objects.body ->> 'state' = 'MERGED'
-            AND (known.state IS DISTINCT FROM 'OPEN' OR objects.first_fetched_at > known.data_as_of)
+            AND (known.state IS DISTINCT FROM 'OPEN' OR objects.first_fetched_at >= known.data_as_of)
     ) AS first_read ON true
 ),
 
