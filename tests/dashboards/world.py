@@ -36,7 +36,7 @@ def fill(dsn: str, *, gates: bool = False) -> None:
         patch.setenv("AIRFLOW_CONN_COMPLIANCE_POSTGRES", dsn)
         pipeline = Pipeline(dsn, connect_to)
         pipeline.take_demo()
-        pipeline.run(server)
+        pipeline.run(server, gates=gates)
     with psycopg.connect(dsn) as connection:
         connection.execute(PAST.read_text(encoding="utf-8"))  # type: ignore[arg-type]
 
