@@ -901,13 +901,13 @@ STAGING_BROKEN = (
     ),
     (
         "every repository's default reviewers has its repository_id",
-        "INSERT INTO staging.default_reviewers (workspace, reviewers) VALUES ('acme', 1)",
+        "INSERT INTO staging.default_reviewers (workspace, reviewers) VALUES ('acme', '{}')",
         None,
     ),
     (
         "no repository's default reviewers stands twice",
         "INSERT INTO staging.default_reviewers (workspace, repository_id, reviewers)"
-        " SELECT 'acme', '{gone}', 1 FROM generate_series(1, 2)",
+        " SELECT 'acme', '{gone}', '{}' FROM generate_series(1, 2)",
         "{gone}",
     ),
     (

@@ -338,6 +338,22 @@ def test_default_reviewers_are_asked_for_only_where_they_alone_satisfy(pipeline:
         assert verdict(pipeline) == expected
 
 
+def test_where_no_default_reviewer_is_a_peer_a_pull_request_is_asked(
+    pipeline: Pipeline, acme: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for rule in only(acme).restrictions:
+        if rule.kind == "require_approvals_to_merge":
+            rule.kind = "require_default_reviewer_approvals_to_merge"
+    actions.set_default_reviewers(acme.state, "repo-0", reviewers=["person-2"])
+    whole_run(pipeline, acme)
+    assert (verdict(pipeline), asked_of(acme)) == (ENFORCED, [])
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("thresholds: {not_peers: [person-2]}")
+    monkeypatch.setenv("COMPLIANCE_POLICY_FILE", str(policy))
+    whole_run(pipeline, acme)
+    assert (verdict(pipeline), asked_of(acme)) == (("pending", None, "no_default_reviewers"), [4])
+
+
 def test_default_reviewers_that_left_since_are_not_counted(pipeline: Pipeline, acme: SandboxServer) -> None:
     for rule in only(acme).restrictions:
         if rule.kind == "require_approvals_to_merge":

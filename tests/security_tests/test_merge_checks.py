@@ -301,6 +301,15 @@ def test_checks_that_default_reviewers_alone_satisfy_need_some(
     assert outcome(verdict(world, PEERS)) == expected
 
 
+@pytest.mark.parametrize(("names", "expected"), [(["bo", "cy"], IN_EFFECT), (["bo"], NOBODY)])
+def test_a_default_reviewer_whose_approvals_count_for_nothing_is_none(
+    world: World, names: list[str], expected: tuple[str, str | None, str]
+) -> None:
+    world.member("bo", "712020:bo").thresholds(not_peers=["712020:bo"])
+    world.repository().rules_hidden().checks((REVIEWERS, 1, True)).default_reviewers(*names)
+    assert outcome(verdict(world, PEERS)) == expected
+
+
 def test_own_rules_that_nobody_can_satisfy_leave_it_to_a_pull_request(world: World) -> None:
     def own(slug: str) -> Repository:
         repository = world.repository(slug).default_reviewers()

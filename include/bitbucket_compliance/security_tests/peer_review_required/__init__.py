@@ -47,7 +47,7 @@ TEST = SecurityTest(
             "checks of the newest open pull request into the main branch decide: they show what applies, inherited "
             "rules too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, unless the "
             "repository's own rules changed since. A rule that default reviewers alone can satisfy is none where there "
-            "are none."
+            "are none, those in `not_peers` aside."
         ),
         (
             "A merge without enough approvals after a rule was seen in force, and without a break since, went around "
@@ -96,7 +96,7 @@ TEST = SecurityTest(
         "no_default_reviewers": Reason(
             "pending",
             None,
-            "Rules require approvals of default reviewers alone, and the repository has none: nobody has to approve.",
+            "Rules require approvals of default reviewers alone, and the repository has none whose approval counts.",
             "Add default reviewers (Repository settings → Default reviewers), or require approvals of anybody.",
         ),
         "enforced_but_bypassed": Reason(

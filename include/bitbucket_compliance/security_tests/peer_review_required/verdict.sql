@@ -22,7 +22,7 @@ WITH asked AS MATERIALIZED (
         judging.merge_requirements(
             %(workspace)s, %(subjects)s, %(oldest_reading)s, 'peer_review_required',
             %(rule_kinds)s, %(check_kinds)s, %(reviewers_kinds)s, %(min_approvals)s,
-            %(oldest_merge_checks)s, %(today)s, %(evidence_validity_days)s, %(time_zone)s
+            %(oldest_merge_checks)s, %(today)s, %(evidence_validity_days)s, %(time_zone)s, %(not_peers)s::text[]
         ) AS requirements
     LEFT JOIN
         judging.reviewed_merges(

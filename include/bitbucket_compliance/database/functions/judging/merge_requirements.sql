@@ -1,12 +1,13 @@
 -- Purpose: what the tests of merging ask of each repository. own: what its rules require, null where they could not be
 -- read (configuration says why); in_effect: what the merge checks of a pull request require, null where none were seen;
 -- rule_code: what follows from both; required to seen_at: of whichever decides. failed_call: the first that failed;
--- evidence: that which counts. failed_before: rules can't be read, and fell short when they last were.
+-- evidence: that which counts; not_peers: default reviewers whose approvals count for nothing. failed_before: rules
+-- can't be read, and fell short when they last were.
 
 CREATE FUNCTION judging.merge_requirements(
     in_workspace text, only_subjects text[], oldest_reading timestamptz, about_test text,
     kinds text[], check_kinds text, reviewers_kinds text[], at_least integer,
-    oldest_checks timestamptz, today date, validity_days integer, time_zone text
+    oldest_checks timestamptz, today date, validity_days integer, time_zone text, not_peers text[]
 )
 RETURNS TABLE (
     subject_id text, main_branch text, classification text, entry text, not_read_yet text, is_empty boolean,
@@ -55,6 +56,7 @@ AS $merge_requirements$
         rules.own IS null AND coalesce(before.failed, false),
         before.in_force_since
     FROM judging.repositories(in_workspace, only_subjects, oldest_reading) AS repositories
+    CROSS JOIN (SELECT judging.not_peers(in_workspace, not_peers) AS found) AS accounts
     LEFT JOIN staging.main_branch_push AS push
         ON push.workspace = in_workspace AND repositories.subject_id = push.repository_id
     LEFT JOIN judging.merge_checks(in_workspace, only_subjects, kinds, reviewers_kinds, at_least) AS own
@@ -68,6 +70,11 @@ AS $merge_requirements$
         ON reviewers.workspace = in_workspace AND repositories.subject_id = reviewers.repository_id
     LEFT JOIN judging.last_readings(in_workspace, about_test) AS before
         ON repositories.subject_id = before.subject_id
+    CROSS JOIN
+        LATERAL (
+            SELECT count(*) FILTER (WHERE lower(named.reviewer) <> all(accounts.found))::integer AS reviewers
+            FROM unnest(reviewers.reviewers) AS named (reviewer)
+        ) AS peers
     CROSS JOIN
         LATERAL (
             SELECT
@@ -88,7 +95,7 @@ AS $merge_requirements$
                         THEN
                             judging.by_reviewers(
                                 coalesce(own.own, 'none'), own.by_reviewers_alone,
-                                repositories.default_reviewers, reviewers.reviewers
+                                repositories.default_reviewers, peers.reviewers
                             )
                 END AS own,
                 -- own rules that can be read decide alone where open pull requests could not be listed; what was seen
@@ -100,7 +107,7 @@ AS $merge_requirements$
                         THEN
                             judging.by_reviewers(
                                 effect.in_effect, effect.by_reviewers_alone,
-                                repositories.default_reviewers, reviewers.reviewers
+                                repositories.default_reviewers, peers.reviewers
                             )
                 END AS in_effect
         ) AS rules

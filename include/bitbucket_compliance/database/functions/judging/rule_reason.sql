@@ -60,7 +60,7 @@ AS $rule_reason$
             WHEN reason_code = 'no_default_reviewers'
                 THEN
                     format('Nobody but default reviewers can give the %s that a merge into %s needs, ', wanted, main_branch)
-                    || 'and the repository has none.'
+                    || 'and the repository has none whose approval counts.'
             WHEN reason_code = 'rules_no_longer_readable'
                 THEN
                     format('What rules require to merge into %s can''t be read any more; ', main_branch)

@@ -1,4 +1,4 @@
--- Purpose: how many default reviewers repositories have, of the workspace that a gate looks at.
+-- Purpose: the default reviewers of repositories, of the workspace that a gate looks at.
 
 CREATE VIEW quality.default_reviewers AS
 SELECT * FROM staging.default_reviewers

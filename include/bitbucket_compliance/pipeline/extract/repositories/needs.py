@@ -94,7 +94,7 @@ class Repository:
         outcomes: of the calls so far, by resource.
         has_branching_rules: whether a rule applies to branches by the branching model.
         rules: what it requires before a merge, by its own rules and by a pull request.
-        default_reviewers: how many there are; None: that was not asked.
+        default_reviewers: how many there are whose approvals count; None: that was not asked.
         open: pull requests into the main branch.
         merges: what was merged into the main branch.
         has_incomplete_listing: whether a listing of it may lack objects.
@@ -163,7 +163,8 @@ class Repository:
             self.merges.remember(bodies)
             self.open += [opened for body in bodies if (opened := self._open(body)) is not None]
         elif resource == DEFAULT_REVIEWERS.name:
-            self.default_reviewers = sum(_is_person(one.get("user")) for body in bodies for one in body["values"])
+            users = (one.get("user") for body in bodies for one in body["values"])
+            self.default_reviewers = sum(_is_peer(user, self.merges.not_peers) for user in users)
         elif resource == MERGE_CHECKS.name:
             self.rules.checks = [check for body in bodies for check in checks_of(body["values"])]
         elif resource in DETAILS:
@@ -347,5 +348,6 @@ def _of_pull_request(number: int | None) -> Item | None:
     return None if number is None else Item(str(number), {"pull_request_id": str(number)})
 
 
-def _is_person(user: Body | None) -> bool:
-    return bool(user and user.get("uuid") and user.get("type") != "app_user")
+def _is_peer(user: Body | None, not_peers: frozenset[str]) -> bool:
+    uuid = user and user.get("uuid")
+    return bool(user and uuid and user.get("type") != "app_user" and uuid.lower() not in not_peers)

@@ -172,12 +172,13 @@ COMMENT ON COLUMN staging.merge_checks.own_rules IS
 CREATE TABLE staging.default_reviewers (
     workspace text NOT NULL,
     repository_id text NOT NULL,
-    reviewers integer NOT NULL,
+    reviewers text[] NOT NULL,
     data_as_of timestamptz NOT NULL,
     PRIMARY KEY (workspace, repository_id)
 );
 COMMENT ON TABLE staging.default_reviewers IS
-'How many persons are default reviewers of a repository, its own and its project''s, where a verdict hangs on it.';
+'The persons who are default reviewers of a repository, its own and its project''s, where a verdict hangs on it.';
+COMMENT ON COLUMN staging.default_reviewers.reviewers IS 'Their uuids.';
 
 CREATE TABLE staging.pull_request_builds (
     workspace text NOT NULL,
