@@ -1,6 +1,6 @@
 -- Purpose: what a test made of each subject's configuration when that was last read: whether it failed, when it last
--- did by itself, when it last fell short (evidence may have made it good), and since when a rule of the kind it wants has
--- been in force.
+-- did by itself, when it last fell short (evidence may have made it good), and since when a rule of the kind it wants
+-- has been in force.
 
 CREATE FUNCTION judging.last_readings(in_workspace text, about_test text)
 RETURNS TABLE (
