@@ -209,6 +209,22 @@ def test_rules_that_fell_short_since_and_can_be_read_no_more_are_not_covered_by_
     assert verdict(pipeline) == ("pending", None, "rules_no_longer_readable")
 
 
+def test_merges_are_looked_at_again_once_own_rules_fell_short_that_can_be_read_no_more(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
+    for pull in only(acme).pull_requests:
+        for status in pull.statuses:
+            status.state = "FAILED"
+    whole_run(pipeline, acme, grant="five")
+    assert verdict(pipeline, BUILDS) == IN_EFFECT
+    actions.decline(acme.state, "repo-0")
+    only(acme).restrictions.clear()
+    whole_run(pipeline, acme, grant="admin")
+    assert verdict(pipeline, BUILDS) == NO_RULE
+    whole_run(pipeline, acme, grant="five")
+    assert verdict(pipeline, BUILDS) == ("failing", "behaviour", "merged_without_passing_build")
+
+
 def test_own_rules_that_changed_while_nobody_judged_by_them_are_not_covered_either(
     pipeline: Pipeline, acme: SandboxServer, tmp_path: Path
 ) -> None:
