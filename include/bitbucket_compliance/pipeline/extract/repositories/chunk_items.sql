@@ -19,7 +19,7 @@ SELECT
     %(full_refresh)s OR items.cause = 'never_read' AS is_first_reading,
     coalesce(repositories.size = 0, false) AS is_without_content,
     checks.checks AS remembered_checks,
-    EXISTS (
+    exists(
         SELECT 1
         FROM judged.configurations AS readings
         WHERE
