@@ -383,6 +383,25 @@ def test_default_reviewers_that_left_since_are_not_counted(pipeline: Pipeline, a
     assert verdict(pipeline) == ("pending", None, "no_default_reviewers"), "by the checks seen last"
 
 
+@pytest.mark.parametrize(("reviewers", "expected"), [
+    (["person-2"], IN_EFFECT), ([], ("pending", None, "no_default_reviewers")),
+])  # fmt: skip
+def test_default_reviewers_are_asked_for_as_long_as_checks_seen_before_decide(
+    pipeline: Pipeline, acme: SandboxServer, reviewers: list[str], expected: tuple[str, str | None, str]
+) -> None:
+    for rule in only(acme).restrictions:
+        if rule.kind == "require_approvals_to_merge":
+            rule.kind = "require_default_reviewer_approvals_to_merge"
+    actions.set_default_reviewers(acme.state, "repo-0", reviewers=reviewers)
+    whole_run(pipeline, acme, grant="five")
+    assert verdict(pipeline) == expected
+    actions.decline(acme.state, "repo-0")
+    with pipeline_rows(pipeline) as connection:
+        connection.execute("UPDATE staging.merge_checks SET data_as_of = data_as_of - interval '13 days'")
+    whole_run(pipeline, acme, grant="five")
+    assert verdict(pipeline) == expected, "on their last day"
+
+
 @pytest.mark.parametrize("grant", ["admin", "five"])
 def test_the_main_branch_is_asked_for_only_where_there_is_no_content(
     pipeline: Pipeline, serve: Serve, grant: str

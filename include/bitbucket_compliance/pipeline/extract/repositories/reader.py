@@ -76,7 +76,8 @@ class ChunkReader:
         keys = {
             **run.keys,
             "chunk": chunk,
-            "oldest_merge_checks": run.oldest_merge_checks_to_rely_on,
+            "oldest_merge_checks": run.oldest_merge_checks,
+            "relied_on_since": run.oldest_merge_checks_to_rely_on,
             "full_refresh": run.full_refresh,
             "fallback_tests": fallback_tests(run.policy),
         }
@@ -94,7 +95,7 @@ class ChunkReader:
                 is_without_content=row["is_without_content"],
                 has_project_evidence=row["has_project_evidence"],
                 remembered_checks=_remembered(row["remembered_checks"]),
-                fell_short_since=row["fell_short_since"],
+                remembered_checks_suffice=bool(row["they_suffice"]),
             )
             for row in rows
         }
