@@ -91,6 +91,8 @@ class Repository:
         protecting_kinds: the kinds of restriction that something looks at.
         has_project_evidence: whether people's evidence about its project may stand in for its rules.
         remembered_checks: the merge checks that were seen last, as long as they decide where none can be seen now.
+        remembered_checks_suffice: whether they decide until the next run, and own rules that were read since did not
+            fall short; else merges may be what decides.
         outcomes: of the calls so far, by resource.
         has_branching_rules: whether a rule applies to branches by the branching model.
         rules: what it requires before a merge, by its own rules and by a pull request.
@@ -109,6 +111,7 @@ class Repository:
     is_without_content: bool = False
     has_project_evidence: bool = False
     remembered_checks: list[Check] | None = None
+    remembered_checks_suffice: bool = False
     outcomes: dict[str, str] = field(default_factory=dict)
     has_branching_rules: bool = False
     rules: MergeRules = field(default_factory=MergeRules)
@@ -324,7 +327,7 @@ class Needs:
         if not self._stands_in_for[resource.name]:
             return True
         if repository.own_rules_unreadable:
-            return repository.remembered_checks is None
+            return not repository.remembered_checks_suffice
         if not (repository.own_rules_read and repository.has_project_evidence):
             return False
         return any(
