@@ -66,6 +66,16 @@ def test_among_patterns_the_one_with_most_literal_characters_decides(world: Worl
     assert judged(world, "legacy-billing-core")["detail"]["entry"] == "pattern legacy-billing-*"
 
 
+def test_of_patterns_with_as_many_literal_characters_the_stricter_decides(world: World) -> None:
+    world.repository("web-old")
+    world.classify("pattern", "*-old", "non_production")
+    world.classify("pattern", "web-*", "production")
+    assert judged(world, "web-old")["detail"]["entry"] == "pattern web-*"
+    world.classify("pattern", "*-ol*", "non_production", "internal")
+    world.classify("pattern", "we*ol*", "non_production", "internal")
+    assert judged(world, "web-old")["detail"]["entry"] == "pattern we*ol*"
+
+
 def test_the_newest_declaration_of_a_target_is_in_force(world: World) -> None:
     world.repository()
     world.classify("repository", "payments", "non_production")

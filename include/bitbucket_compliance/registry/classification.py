@@ -42,6 +42,11 @@ class Entry:
         """What an entry takes the place of."""
         return self.workspace, self.target_type, self.target
 
+    @property
+    def declares(self) -> tuple[str, str | None, str | None]:
+        """What an entry says of its target."""
+        return self.classification, self.sensitivity, self.owner
+
 
 @dataclass(frozen=True)
 class Declared:
