@@ -15,8 +15,12 @@ from psycopg.rows import dict_row
 from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.registry.imports import import_file, problem_lines
 from local.postgres import EmbeddedPostgres
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.conftest import Database
 from tests.databases import copied, unguarded
+from tests.harness import Pipeline
+from tests.pipeline.small import small_state, whole_run
 
 ROSTER = "email,name,status,end_date,account_id"
 CLASSIFICATION = "target_type,target,classification,sensitivity,owner"
@@ -588,8 +592,20 @@ def test_the_workspace_of_an_entry_may_be_named_by_its_uuid(take: Take, connecti
     take("classification", f"{header}repository,payments,production,,,{WORKSPACE_ID[1:-1].upper()}\n")
     rows = connection.execute("SELECT workspace FROM registry.classification_in_force").fetchall()
     assert [row["workspace"] for row in rows] == ["acme"]
-    unread = f"{header}repository,payments,production,,,{repository}\n"
-    assert "was not read yet" in "".join(refused(take, connection, "classification", unread))
+
+
+def test_a_workspace_that_is_read_after_its_uuid_was_declared_is_meant(
+    pipeline: Pipeline, serve: Callable[[SandboxState], SandboxServer], tmp_path: Path
+) -> None:
+    state = small_state(1)
+    path = tmp_path / "c.csv"
+    path.write_text(f"{CLASSIFICATION},workspace\nrepository,repo-0,production,,,{state.workspaces[0].uuid.upper()}\n")
+    for _ in range(2):
+        pipeline.take("classification", path)
+        whole_run(pipeline, serve(state))
+        assert pipeline.verdicts("acme")["repo_classified", "repo-0"] == ("passing", "registry", "classified")
+    [row] = pipeline.query("SELECT count(*) AS entries FROM registry.classification")
+    assert row["entries"] == 2
 
 
 def test_two_columns_of_one_meaning_that_differ_are_refused(take: Take, connection: Database) -> None:

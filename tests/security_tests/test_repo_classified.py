@@ -83,6 +83,17 @@ def test_the_newest_declaration_of_a_target_is_in_force(world: World) -> None:
     assert judged(world)["detail"]["classification"] == "production"
 
 
+def test_slug_and_uuid_name_one_repository_of_which_the_newest_declaration_is_in_force(world: World) -> None:
+    world.repository()
+    names = ("payments", identity("payments"))
+    for target, classification in zip((*names, *names), ("production", "non_production") * 2, strict=True):
+        world.classify("repository", target, classification)
+        assert judged(world)["detail"]["classification"] == classification
+    world.classify("repository", "payments", "non_production")
+    world.classify("repository", identity("payments"), "production")
+    assert judged(world)["detail"]["classification"] == "production"
+
+
 def test_an_entry_of_another_workspace_counts_for_nothing(world: World) -> None:
     world.repository()
     world.classify("repository", "payments", "production", workspace="elsewhere")

@@ -26,7 +26,7 @@ class Entry:
     """What is declared of a repository (slug or uuid), of a project's (key) or of those that a slug glob matches.
 
     Attributes:
-        workspace: slug in lower case; None: every workspace.
+        workspace: slug in lower case, or the uuid (in braces) of one that was not read yet; None: every workspace.
         target: in lower case, a uuid in braces.
     """
 

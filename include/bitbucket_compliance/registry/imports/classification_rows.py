@@ -82,11 +82,7 @@ def _entry(problems: Problems, line: int, row: Mapping[str, str], known: Known) 
         return None
     stated, target = _place(target_type, row["target"])
     workspace = plain_target(row["workspace"]) or stated
-    if workspace and workspace.startswith("{"):
-        workspace = known.workspaces.get(workspace)
-        if workspace is None:
-            reason = "was not read yet, so nobody knows its slug: run it once, or say the slug"
-            problems.add(line, "workspace", reason, row["workspace"])
+    workspace = known.workspaces.get(workspace, workspace) if workspace else None
     if stated and workspace != stated:
         problems.add(
             line, "target", f"{quoted(row['target'])} is of workspace {stated}, the row says {quoted(row['workspace'])}"

@@ -11,10 +11,11 @@ A roster has a name; the newest import of each name is the roster of that name, 
 a directory (``roster_sources``). Of classification entries the newest of each (workspace, target_type, target) is in
 force, and of those that match a repository the first in this order: an entry for the repository itself, for its
 project, a slug glob; among globs the one with the most characters other than ``*``; its uuid or slug before a slug that
-it had; one for this workspace before one for all; a uuid before a slug; the stricter one; then the alphabet (view
-``registry.repository_classification``). A slug means the repository that had it when the entry met it first. Nothing is
-ever overwritten: who set what when stands in ``registry.classification_history`` and ``registry.roster_history``, and
-what was in force before an import is in force again when that is taken back (``taken_back``).
+it had; one for this workspace before one for all; of its uuid and its slug what was declared last; the stricter one;
+then the alphabet (view ``registry.repository_classification``). A slug means the repository that had it when the entry
+met it first. Nothing is ever overwritten: who set what when stands in ``registry.classification_history`` and
+``registry.roster_history``, and what was in force before an import is in force again when that is taken back
+(``taken_back``).
 """
 
 from collections.abc import Iterator
