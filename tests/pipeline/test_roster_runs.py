@@ -245,6 +245,12 @@ def test_addresses_are_the_same_whatever_their_case(
     assert verdict(pipeline, 3) == ("failing", "offboarded"), "by the answer of the run before"
 
 
+def test_account_ids_are_the_same_whatever_their_case(pipeline: Pipeline, acme: SandboxServer, take: Take) -> None:
+    take(*STAFF, f",terminated,{people()[3].account_id.upper()}", header="email,status,account_id")
+    whole_run(pipeline, acme)
+    assert verdict(pipeline, 3) == ("failing", "offboarded")
+
+
 def test_a_verdict_is_fresh_no_longer_than_the_roster_that_decided(
     pipeline: Pipeline, acme: SandboxServer, take: Take, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

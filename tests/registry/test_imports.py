@@ -15,8 +15,12 @@ from psycopg.rows import dict_row
 from bitbucket_compliance.core.errors import ImportRefused
 from bitbucket_compliance.registry.imports import import_file, problem_lines
 from local.postgres import EmbeddedPostgres
+from sandbox.process import SandboxServer
+from sandbox.state import SandboxState
 from tests.conftest import Database
 from tests.databases import copied, unguarded
+from tests.harness import Pipeline
+from tests.pipeline.small import small_state, whole_run
 
 ROSTER = "email,name,status,end_date,account_id"
 CLASSIFICATION = "target_type,target,classification,sensitivity,owner"
@@ -34,6 +38,7 @@ TABLES = (
     "imports",
 )
 UUID = "a89ebfd7-d263-59ac-9106-5e5691c5f0c8"
+WORKSPACE_ID = "{0c1f4a4e-6c5e-5d0f-8a55-0f4c6d1f7a01}"
 
 Take = Callable[..., str]
 
@@ -83,6 +88,24 @@ def take(connection: Database, tmp_path: Path) -> Take:
         return str(taken)
 
     return write_and_take
+
+
+@pytest.fixture
+def repository(connection: Database) -> Iterator[str]:
+    """The uuid of a repository ``payments`` that was read, of the workspace ``acme``."""
+    braces = f"{{{UUID}}}"
+    connection.execute("INSERT INTO staging.workspaces VALUES ('acme', %s, 'Acme', now())", (WORKSPACE_ID,))
+    connection.execute(
+        "INSERT INTO staging.repositories (workspace, repository_id, slug, data_as_of)"
+        " VALUES ('acme', %s, 'payments', now())",
+        (braces,),
+    )
+    connection.commit()
+    yield braces
+    with unguarded(connection):
+        connection.execute("DELETE FROM registry.classification_bindings")
+        connection.execute("DELETE FROM staging.repositories")
+        connection.execute("DELETE FROM staging.workspaces")
 
 
 def refused(take: Take, connection: Database, kind: str, content: str | bytes, **more: Any) -> list[str]:
@@ -536,6 +559,7 @@ def test_what_is_no_address_is_fine_beside_an_account_id(take: Take, connection:
     take("roster", f"{ROSTER}\nN/A,Ada,active,,id-a\n")
     assert [(r["email"], r["account_id"]) for r in roster(connection)] == [(None, "id-a")]
     assert "no e-mail address" in "".join(refused(take, connection, "roster", f"{ROSTER}\nN/A,Ada,active,,N/A\n"))
+    assert "names nobody" in "".join(refused(take, connection, "roster", f"{ROSTER}\n,,active,,N/A\n"))
 
 
 @pytest.mark.parametrize("second", ["status", "STATUS ", "Sta-tus"])
@@ -552,6 +576,36 @@ def test_a_heading_of_a_classification_that_stands_twice_is_refused(
         refused(take, connection, "classification", f"{CLASSIFICATION},{twice}\nrepository,a,production,,,b\n")
     )
     assert f"'{twice}' stands twice" in problem
+
+
+def test_one_repository_under_its_slug_and_its_uuid_is_one_target(
+    take: Take, connection: Database, repository: str
+) -> None:
+    first = f"{CLASSIFICATION}\nrepository,payments,production,,\nrepository,{repository}"
+    problem = "".join(refused(take, connection, "classification", f"{first},non_production,,\n"))
+    assert "line 3" in problem and "stands in line 2 too" in problem
+    take("classification", f"{first},production,,\n")
+
+
+def test_the_workspace_of_an_entry_may_be_named_by_its_uuid(take: Take, connection: Database, repository: str) -> None:
+    header = f"{CLASSIFICATION},workspace\n"
+    take("classification", f"{header}repository,payments,production,,,{WORKSPACE_ID[1:-1].upper()}\n")
+    rows = connection.execute("SELECT workspace FROM registry.classification_in_force").fetchall()
+    assert [row["workspace"] for row in rows] == ["acme"]
+
+
+def test_a_workspace_that_is_read_after_its_uuid_was_declared_is_meant(
+    pipeline: Pipeline, serve: Callable[[SandboxState], SandboxServer], tmp_path: Path
+) -> None:
+    state = small_state(1)
+    path = tmp_path / "c.csv"
+    path.write_text(f"{CLASSIFICATION},workspace\nrepository,repo-0,production,,,{state.workspaces[0].uuid.upper()}\n")
+    for _ in range(2):
+        pipeline.take("classification", path)
+        whole_run(pipeline, serve(state))
+        assert pipeline.verdicts("acme")["repo_classified", "repo-0"] == ("passing", "registry", "classified")
+    [row] = pipeline.query("SELECT count(*) AS entries FROM registry.classification")
+    assert row["entries"] == 2
 
 
 def test_two_columns_of_one_meaning_that_differ_are_refused(take: Take, connection: Database) -> None:
@@ -681,7 +735,9 @@ def test_an_export_is_accepted_evidence_of_the_operator_who_ran_it(take: Take, c
     "Email,Atlassian ID,Two-step verification", "Email,Atlassian ID,Two-step verification enabled",
     "email,account_id,mfa_enabled", "E-mail,Account ID,Two-Step Verification", "Email address,User ID,2SV",
     "EMAIL,ATLASSIAN ID,TWO-STEP VERIFICATION", "email,atlassian_account_id,two_step_verification",
-    "Email,Account id,2FA enabled",
+    "Email,Account id,2FA enabled", "Work email,AAID,Multi-factor authentication",
+    "Email,ID,Two-factor authentication enabled",
+    "Email,ID,2-Step verification enabled", "Email,ID,has_2fa_enabled", "Email,ID,Two-step verification (2SV)",
 ])  # fmt: skip
 def test_columns_are_found_by_the_names_atlassian_and_people_give_them(
     take: Take, connection: Database, header: str

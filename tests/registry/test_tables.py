@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bitbucket_compliance.core.errors import ImportRefused, SourceWrong
 from bitbucket_compliance.registry.evidence_files.exports import export_of
-from bitbucket_compliance.registry.imports.classification_rows import classification_entries
+from bitbucket_compliance.registry.imports.classification_rows import Known, classification_entries
 from bitbucket_compliance.registry.imports.mapping import load_mapping, presets
 from bitbucket_compliance.registry.imports.roster import Person, read_roster
 from bitbucket_compliance.registry.tables import read, workbook
@@ -193,7 +193,7 @@ CELLS = st.one_of(
 LINES = st.lists(st.lists(CELLS, max_size=7), max_size=7)
 READERS: dict[str, Callable[[bytes], Any]] = {
     "roster": lambda content: people(content),
-    "classification": lambda content: classification_entries(table("c.csv", content)),
+    "classification": lambda content: classification_entries(table("c.csv", content), Known()),
     "mfa": lambda content: export_of("e.csv", content),
 }
 

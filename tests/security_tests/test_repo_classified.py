@@ -66,10 +66,31 @@ def test_among_patterns_the_one_with_most_literal_characters_decides(world: Worl
     assert judged(world, "legacy-billing-core")["detail"]["entry"] == "pattern legacy-billing-*"
 
 
+def test_of_patterns_with_as_many_literal_characters_the_stricter_decides(world: World) -> None:
+    world.repository("web-old")
+    world.classify("pattern", "*-old", "non_production")
+    world.classify("pattern", "web-*", "production")
+    assert judged(world, "web-old")["detail"]["entry"] == "pattern web-*"
+    world.classify("pattern", "*-ol*", "non_production", "internal")
+    world.classify("pattern", "we*ol*", "non_production", "internal")
+    assert judged(world, "web-old")["detail"]["entry"] == "pattern we*ol*"
+
+
 def test_the_newest_declaration_of_a_target_is_in_force(world: World) -> None:
     world.repository()
     world.classify("repository", "payments", "non_production")
     world.classify("repository", "payments", "production")
+    assert judged(world)["detail"]["classification"] == "production"
+
+
+def test_slug_and_uuid_name_one_repository_of_which_the_newest_declaration_is_in_force(world: World) -> None:
+    world.repository()
+    names = ("payments", identity("payments"))
+    for target, classification in zip((*names, *names), ("production", "non_production") * 2, strict=True):
+        world.classify("repository", target, classification)
+        assert judged(world)["detail"]["classification"] == classification
+    world.classify("repository", "payments", "non_production")
+    world.classify("repository", identity("payments"), "production")
     assert judged(world)["detail"]["classification"] == "production"
 
 

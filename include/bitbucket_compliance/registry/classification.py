@@ -26,7 +26,7 @@ class Entry:
     """What is declared of a repository (slug or uuid), of a project's (key) or of those that a slug glob matches.
 
     Attributes:
-        workspace: slug in lower case; None: every workspace.
+        workspace: slug in lower case, or the uuid (in braces) of one that was not read yet; None: every workspace.
         target: in lower case, a uuid in braces.
     """
 
@@ -41,6 +41,11 @@ class Entry:
     def key(self) -> tuple[str | None, str, str]:
         """What an entry takes the place of."""
         return self.workspace, self.target_type, self.target
+
+    @property
+    def declares(self) -> tuple[str, str | None, str | None]:
+        """What an entry says of its target."""
+        return self.classification, self.sensitivity, self.owner
 
 
 @dataclass(frozen=True)

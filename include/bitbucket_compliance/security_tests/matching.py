@@ -63,8 +63,8 @@ def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Da
     """Pairs of declared row and member, those of rows that point at several members too; see ``members_of_one_row``.
 
     Args:
-        people: a row each with ``line``, ``account_id``, ``email`` (trimmed; case-folded here), and where a person has
-            more addresses ``other_emails``, a list.
+        people: a row each with ``line``, ``account_id``, ``email`` (both trimmed; case-folded here), and where a person
+            has more addresses ``other_emails``, a list.
         members: ``member_id``, ``account_id``.
         emails: ``email``, ``member_id`` as Bitbucket confirmed them; of members alone are they looked at.
 
@@ -77,24 +77,24 @@ def match_people(people: "pd.DataFrame", members: "pd.DataFrame", emails: "pd.Da
     # Joins of frames take longer than all this for a few people, and no less for thousands.
     listed = set(members["member_id"])
     by_id = _members_by(records(members), "account_id")
-    confirmed = ({**row, "email": row["email"].casefold()} for row in records(emails) if row["member_id"] in listed)
-    by_email = _members_by(confirmed, "email")
+    by_email = _members_by((row for row in records(emails) if row["member_id"] in listed), "email")
     ids = ((person["line"], person["account_id"]) for person in records(people))
-    addresses = ((line, email.casefold()) for line, email in _addresses(people))
+    addresses = _addresses(people)
     pairs: dict[tuple[Any, str], str] = {}
     for how, named, found in (("account_id", ids, by_id), ("email", addresses, by_email)):
         for line, name in named:
-            for member_id in found.get(name, ()) if isinstance(name, str) else ():
+            for member_id in found.get(name.casefold(), ()) if isinstance(name, str) else ():
                 pairs.setdefault((line, member_id), how)
     rows = [(line, member_id, how) for (line, member_id), how in pairs.items()]
     return pd.DataFrame(rows, columns=["line", "member_id", "matched_by"], dtype=object)
 
 
-def _members_by(rows: Iterable[dict[str, Any]], name: str) -> dict[Any, list[str]]:
-    """The ids of members by what a column says of them."""
-    found: dict[Any, list[str]] = {}
+def _members_by(rows: Iterable[dict[str, Any]], name: str) -> dict[str, list[str]]:
+    """The ids of members by what a column says of them, case-folded."""
+    found: dict[str, list[str]] = {}
     for row in rows:
-        found.setdefault(row[name], []).append(row["member_id"])
+        if isinstance(row[name], str):
+            found.setdefault(row[name].casefold(), []).append(row["member_id"])
     return found
 
 

@@ -153,7 +153,7 @@ def _by_identity(rows: Iterable[Mapping[str, Any]]) -> list[list[_Row]]:
     """Rows that no member tells apart: those of one address, account id or, where there is neither, one name."""
     same: dict[str, list[_Row]] = {}
     for row in rows:
-        same.setdefault(str(row["email"] or row["account_id"] or row["name"]), []).append(row["line"])
+        same.setdefault(str(row["email"] or row["account_id"] or row["name"]).casefold(), []).append(row["line"])
     return list(same.values())
 
 

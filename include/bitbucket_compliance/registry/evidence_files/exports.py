@@ -16,26 +16,23 @@ from bitbucket_compliance.registry.tables.read import table
 
 MOST_LINES = 50_000
 
+_TWO_STEP_NAMES: Final = (
+    *(
+        f"{count} {what}{kind}"
+        for count, what in (("two", "step"), ("2", "step"), ("two", "factor"), ("2", "factor"), ("multi", "factor"))
+        for kind in ("", " verification", " authentication", " auth", " verification (2SV)", " authentication (2FA)")
+    ),
+    "multi-factor authentication (MFA)",
+    *("2sv", "2fa", "mfa"),
+)
 # What Atlassian's exports and people call the columns, in any spelling.
 _HEADINGS: Final = {
-    "email": ("email", "email address", "user email", "mail"),
+    "email": ("email", "email address", "user email", "mail", "work email", "primary email"),
     "account_id": ("account id", "atlassian id", "atlassian account id", "user id", "aaid", "id"),
-    "two_step_verification": (
-        "two-step verification",
-        "two-step verification enabled",
-        "two-step verification status",
-        "2-step verification",
-        "has 2sv",
-        "2sv",
-        "2sv enabled",
-        "2sv status",
-        "two-factor authentication",
-        "two-factor enabled",
-        "2fa",
-        "2fa enabled",
-        "mfa",
-        "mfa enabled",
-        "mfa status",
+    "two_step_verification": tuple(
+        heading.format(name)
+        for name in _TWO_STEP_NAMES
+        for heading in ("{}", "{} enabled", "{} status", "{} active", "{} on", "has {}", "has {} enabled", "uses {}")
     ),
     "single_sign_on": ("SAML single sign-on", "single sign-on", "SAML SSO", "SAML", "SSO"),
     "status": ("status", "account status", "user status"),
@@ -43,8 +40,8 @@ _HEADINGS: Final = {
 #: in a heading that is none of these, they still may say that it is off
 _TWO_STEP: Final = re.compile(r"twostep|2step|2sv|2fa|mfa|twofactor|2factor|multifactor")
 # A policy's words (required, enforced, optional) say neither on nor off.
-_ON: Final = frozenset({"enabled", "yes", "true", "on", "active", "1", "y"})
-_OFF: Final = frozenset({"disabled", "no", "false", "off", "inactive", "0", "notenabled", "notset", "n"})
+_ON: Final = frozenset({"enabled", "yes", "true", "on", "active", "1", "y", "enrolled"})
+_OFF: Final = frozenset({"disabled", "no", "false", "off", "inactive", "0", "notenabled", "notenrolled", "notset", "n"})
 _DEACTIVATED: Final = frozenset({"deactivated", "accountdeactivated", "closed", "accountclosed", "deleted"})
 
 

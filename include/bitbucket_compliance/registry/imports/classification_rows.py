@@ -1,7 +1,8 @@
 """The entries that a classification declares, row by row; a row that is bad is named with its reason."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from bitbucket_compliance.registry.classification import (
@@ -23,7 +24,26 @@ _ADDRESS: Final = re.compile(r"(?:https?://(?:[^/@]+@)?|ssh://git@|git@)[^/:]+[/
 _PROJECT: Final = re.compile(r"(?P<workspace>[^/]+)/(?:workspace/)?projects/(?P<key>[^/]+)", re.IGNORECASE)
 
 
-def classification_entries(file: File) -> list[Entry]:
+@dataclass(frozen=True)
+class Known:
+    """What was read of Bitbucket, in lower case.
+
+    Attributes:
+        workspaces: slug by uuid.
+        repositories: workspace and uuid of those that have a slug, by it.
+    """
+
+    workspaces: Mapping[str, str] = field(default_factory=dict)
+    repositories: Mapping[str, Collection[tuple[str, str]]] = field(default_factory=dict)
+
+    def names_of(self, entry: Entry) -> Collection[tuple[str | None, str, str]]:
+        """The entry's key, where its slug is known that of the uuid: two spellings of one repository are one target."""
+        found = self.repositories.get(entry.target, ()) if entry.target_type == "repository" else ()
+        ids = [repository_id for workspace, repository_id in found if entry.workspace in (None, workspace)]
+        return [(entry.workspace, entry.target_type, name) for name in ids or [entry.target]]
+
+
+def classification_entries(file: File, known: Known) -> list[Entry]:
     """The entries of a classification, each once.
 
     Raises:
@@ -33,23 +53,26 @@ def classification_entries(file: File) -> list[Entry]:
     columns = find_columns(file, _HEADINGS, _NEEDED)
     problems = Problems(file.name, file.counted_in)
     declared: dict[tuple[str | None, str, str], tuple[int, Entry]] = {}
+    entries: dict[tuple[str | None, str, str], Entry] = {}
     for line, row in file.rows:
-        entry = _entry(problems, line, {ours: columns.cell(ours, row) for ours in columns.places})
+        entry = _entry(problems, line, {ours: columns.cell(ours, row) for ours in columns.places}, known)
         if entry is None:
             continue
-        before, known = declared.setdefault(entry.key, (line, entry))
-        if known != entry:
-            problems.add(
-                line,
-                "target",
-                f"{quoted(entry.target)} stands in {file.counted_in} {before} too, with something else declared of it: "
-                "keep one of them",
-            )
+        for name in known.names_of(entry):
+            before, other = declared.setdefault(name, (line, entry))
+            if other.declares != entry.declares:
+                problems.add(
+                    line,
+                    "target",
+                    f"{quoted(entry.target)} stands in {file.counted_in} {before} too, with something else declared of "
+                    "it: keep one of them",
+                )
+        entries.setdefault(entry.key, entry)
     problems.refuse_if_any()
-    return [entry for _, entry in declared.values()]
+    return list(entries.values())
 
 
-def _entry(problems: Problems, line: int, row: Mapping[str, str]) -> Entry | None:
+def _entry(problems: Problems, line: int, row: Mapping[str, str], known: Known) -> Entry | None:
     target_type = _enum(problems, line, row, "target_type", TARGET_TYPES)
     classification = _enum(problems, line, row, "classification", CLASSIFICATIONS)
     sensitivity = _enum(problems, line, row, "sensitivity", SENSITIVITIES) if row["sensitivity"] else None
@@ -58,7 +81,8 @@ def _entry(problems: Problems, line: int, row: Mapping[str, str]) -> Entry | Non
     if not (target_type and classification and row["target"]):
         return None
     stated, target = _place(target_type, row["target"])
-    workspace = row["workspace"].lower() or stated
+    workspace = plain_target(row["workspace"]) or stated
+    workspace = known.workspaces.get(workspace, workspace) if workspace else None
     if stated and workspace != stated:
         problems.add(
             line, "target", f"{quoted(row['target'])} is of workspace {stated}, the row says {quoted(row['workspace'])}"

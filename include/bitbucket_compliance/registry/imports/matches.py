@@ -92,7 +92,7 @@ def _named_in(
 ) -> tuple[int, int]:
     """(members of one workspace that rows name, rows that name several)."""
     plain = thresholds.domains_without_dots, thresholds.domains_without_tags
-    by_id = {member["account_id"]: member["member_id"] for member in members if member["account_id"]}
+    by_id = {member["account_id"].casefold(): member["member_id"] for member in members if member["account_id"]}
     by_email: dict[str, set[str]] = {}
     for member in members:
         for email in member["emails"]:
@@ -101,8 +101,8 @@ def _named_in(
     ambiguous = 0
     for emails, account_id in declared:
         of_row = {member for email in emails for member in by_email.get(mailbox(email, *plain), ())}
-        if account_id in by_id:
-            of_row.add(by_id[account_id])
+        if account_id and account_id.casefold() in by_id:
+            of_row.add(by_id[account_id.casefold()])
         if len(of_row) > 1:
             ambiguous += 1
         else:

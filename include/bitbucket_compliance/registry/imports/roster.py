@@ -134,7 +134,10 @@ def _contradicting(people: Sequence[Person]) -> list[list[int]]:
     """The lines of each address and account id of which one row says that they left, another that they didn't."""
     rows: dict[str, list[Person]] = {}
     for person in people:
-        for key in {person.email or "", *person.other_emails, f"id {person.account_id or ''}"} - {"", "id "}:
+        for key in {person.email or "", *person.other_emails, f"id {(person.account_id or '').casefold()}"} - {
+            "",
+            "id ",
+        }:
             rows.setdefault(key, []).append(person)
     found = {
         tuple(person.line for person in same)
@@ -169,10 +172,11 @@ class _Rows:
         status = self._status(line, row)
         end_date = self._end_date(line, row)
         account_id = next((visible(cell) for _, cell in self._cells(line, "account_id", row)), "")
+        has_id = not says_nothing(account_id)
         name = next((cell for _, cell in self._cells(line, "name", row)), "")
         before_emails = len(self.problems.found)
-        emails = self._emails(line, row, has_id=not says_nothing(account_id))
-        names_nobody = not (emails or name or account_id) and len(self.problems.found) == before_emails
+        emails = self._emails(line, row, has_id=has_id)
+        names_nobody = not (emails or name or has_id) and len(self.problems.found) == before_emails
         if names_nobody:
             self.problems.add(line, "email", "the row names nobody: give an email, a name or an account_id")
         bad = [f"column {one.column}: {one.reason}" for one in self.problems.found[before:]]

@@ -11,10 +11,11 @@ A roster has a name; the newest import of each name is the roster of that name, 
 a directory (``roster_sources``). Of classification entries the newest of each (workspace, target_type, target) is in
 force, and of those that match a repository the first in this order: an entry for the repository itself, for its
 project, a slug glob; among globs the one with the most characters other than ``*``; its uuid or slug before a slug that
-it had; one for this workspace before one for all; a uuid before a slug; then the alphabet (view
-``registry.repository_classification``). A slug means the repository that had it when the entry met it first. Nothing is
-ever overwritten: who set what when stands in ``registry.classification_history`` and ``registry.roster_history``, and
-what was in force before an import is in force again when that is taken back (``taken_back``).
+it had; one for this workspace before one for all; of its uuid and its slug what was declared last; the stricter one;
+then the alphabet (view ``registry.repository_classification``). A slug means the repository that had it when the entry
+met it first. Nothing is ever overwritten: who set what when stands in ``registry.classification_history`` and
+``registry.roster_history``, and what was in force before an import is in force again when that is taken back
+(``taken_back``).
 """
 
 from collections.abc import Iterator
@@ -111,15 +112,28 @@ def _read(file: Path | tuple[str, bytes], rule: HeaderRule) -> File:
 
 
 def _take_classification(connection: Connection, file: File, imported_by: str) -> ImportResult:
-    entries = classification_rows.classification_entries(file)
+    entries = classification_rows.classification_entries(file, _known(connection))
     import_id = note_import(connection, "classification", file, imported_by, len(entries))
     changed = declare(connection, entries, declared_by=imported_by, import_id=import_id)
     told = f"{len(entries)} entries, {changed} of them new or changed"
     return ImportResult("classification", file.name, told, import_id, rows=len(file.rows), taken=len(entries))
 
 
+def _known(connection: Connection) -> classification_rows.Known:
+    workspaces = connection.execute(
+        "SELECT lower(workspace_id) AS id, lower(workspace) AS slug FROM staging.workspaces"
+    )
+    by_slug: dict[str, list[tuple[str, str]]] = {}
+    for row in connection.execute(
+        "SELECT lower(workspace) AS workspace, lower(slug) AS slug, lower(repository_id) AS id"
+        " FROM staging.repositories WHERE slug IS NOT null"
+    ):
+        by_slug.setdefault(row["slug"], []).append((row["workspace"], row["id"]))
+    return classification_rows.Known({row["id"]: row["slug"] for row in workspaces}, by_slug)
+
+
 def _preview_classification(connection: Connection, file: File) -> ImportResult:
-    entries = classification_rows.classification_entries(file)
+    entries = classification_rows.classification_entries(file, _known(connection))
     new = new_entries(connection, entries)
     unknown = run_sql(
         connection,

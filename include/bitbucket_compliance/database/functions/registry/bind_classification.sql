@@ -1,10 +1,37 @@
--- Purpose: note which repository each entry by slug means, where that is not known yet: the one that has the slug now.
+-- Purpose: note which repository each entry by slug means, where that is not known yet: the one that has the slug now;
+-- and declare anew, under its slug, what was declared for a workspace by its uuid before it was read.
 -- Where nobody has it, or the entry before it declared the same, it means the one that that meant. Where two have the
 -- slug, one was made again under the slug of the other: the one that was listed last, and is younger.
 
 CREATE FUNCTION registry.bind_classification() RETURNS void
 LANGUAGE sql
 AS $bind$
+    INSERT INTO registry.classification (
+        workspace, target_type, target, classification, sensitivity, owner, import_id, declared_by
+    )
+    SELECT
+        lower(workspaces.workspace) AS workspace,
+        entries.target_type,
+        entries.target,
+        entries.classification,
+        entries.sensitivity,
+        entries.owner,
+        entries.import_id,
+        declared.declared_by
+    FROM registry.classification_in_force AS entries
+    INNER JOIN registry.classification AS declared ON entries.entry_id = declared.entry_id
+    INNER JOIN staging.workspaces AS workspaces ON entries.workspace = lower(workspaces.workspace_id)
+    WHERE
+        NOT EXISTS (
+            SELECT 1 FROM registry.classification AS later
+            WHERE
+                later.workspace = lower(workspaces.workspace)
+                AND later.target_type = entries.target_type
+                AND later.target = entries.target
+                AND later.entry_id > entries.entry_id
+        )
+    ORDER BY entries.entry_id ASC;
+
     WITH holders AS (
         SELECT DISTINCT ON (repositories.workspace, lower(repositories.slug))
             repositories.workspace,

@@ -88,10 +88,14 @@ ORDER BY
     literals DESC,
     (level = 1 AND target NOT IN (lower(repository_id), coalesce(lower(slug), ''))) ASC,
     (workspace IS NOT null) DESC,
-    (target LIKE '{%') DESC,
+    -- Its uuid and its slug name one repository: what was declared last stands.
+    CASE WHEN level = 1 THEN entry_id END DESC,
+    -- Two globs that say as much: the one that lets less pass.
+    (coalesce(sensitivity, 'public') <> 'public') DESC,
+    (classification = 'production') DESC,
     target ASC;
 
 COMMENT ON VIEW registry.repository_classification IS
-'What a repository is classified as. Of the entries in force that match it the first wins, in this order: 1. an entry for the repository itself before one for its project, that before a slug glob; 2. among globs the one with the most characters other than *; 3. its uuid or slug before a slug that it had; 4. an entry for this workspace before one for all; 5. a uuid before a slug; 6. the alphabet. An entry by slug means the repository that has the slug when it is declared, or the first one that is seen with it: another one that takes the slug over is not classified by it, and a later entry by the slug takes nothing from the one that had it.';
+'What a repository is classified as. Of the entries in force that match it the first wins, in this order: 1. an entry for the repository itself before one for its project, that before a slug glob; 2. among globs the one with the most characters other than *; 3. its uuid or slug before a slug that it had; 4. an entry for this workspace before one for all; 5. of its uuid and its slug what was declared last; 6. one that declares a sensitivity other than public, then one that declares production; 7. the alphabet. An entry by slug means the repository that has the slug when it is declared, or the first one that is seen with it: another one that takes the slug over is not classified by it, and a later entry by the slug takes nothing from the one that had it.';
 
 GRANT SELECT ON registry.repository_classification TO compliance_pipeline, compliance_console;

@@ -53,7 +53,7 @@ WHERE
     NOT EXISTS (
         SELECT 1 FROM staging.members AS members
         WHERE
-            members.account_id = covered.account_id
+            lower(members.account_id) = lower(covered.account_id)
             AND (evidence.workspace IS null OR evidence.workspace = lower(members.workspace))
     )
     AND NOT EXISTS (
