@@ -15,7 +15,7 @@ from bitbucket_compliance.commands.verify import verify
     Flag("to", "backup.zip", "the file to write; its folder is there, the file is not", Path, required=True),
 )
 def backup(to: Path) -> None:
-    """Print what was written, and the newest digest of each chain of the record.
+    """Print what was written.
 
     Raises:
         BackupRefused: the file is there already, or can't be written.
