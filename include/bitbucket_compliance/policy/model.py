@@ -78,7 +78,7 @@ SampleSize = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}|more): ([1-9]\d{0,5}|
 
 def _ends_with_more(lines: list[str]) -> list[str]:
     if not lines or not lines[-1].startswith("more: "):
-        raise ValueError('the last line says what of larger populations, such as "more: 25"')
+        raise ValueError('the last line must be for all larger populations, such as "more: 25"')
     return lines
 
 

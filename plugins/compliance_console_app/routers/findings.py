@@ -144,7 +144,7 @@ def assign_ticked(request: Request, person: Decider, connection: Database, selec
     )
     try:
         if not given["assignee"]:
-            raise AssignmentRefused("nobody was chosen; choose who is to see to it")
+            raise AssignmentRefused("nobody was chosen; choose who should take care of it")
         to = None if given["assignee"] == "nobody" else given["assignee"]
         count = assign(
             connection, selection.name, ticked, assigned_to=to, assigned_by=person.id, note=given["note"] or None

@@ -111,7 +111,7 @@ def _take(
         return holder
     if not _is_taken(connection, {**keys, "ended": holder["run_id"]}):
         raise RunNotNeeded(f"another run of workspace {workspace} has just begun: this run is skipped")
-    log.warning("%s has ended without giving it back", _at_work(holder))
+    log.warning("%s has ended without giving the workspace back", _at_work(holder))
     return None
 
 
