@@ -10,7 +10,7 @@ WITH asked AS (
         judging.merge_requirements(
             %(workspace)s, %(subjects)s, %(oldest_reading)s, 'status_checks_required',
             %(rule_kinds)s, %(check_kinds)s, %(reviewers_kinds)s, %(min_passing_builds)s,
-            %(oldest_merge_checks)s, %(today)s, %(evidence_validity_days)s, %(time_zone)s, %(not_peers)s::text[]
+            %(oldest_merge_checks)s, %(today)s, %(evidence_validity_days)s, %(time_zone)s, '{}'::text[]
         ) AS requirements
     LEFT JOIN
         judging.built_merges(
