@@ -154,7 +154,5 @@ def test_bypasses_of_a_control_are_those_of_the_period(ann: Console, database: D
 
     recent = bypasses(since=str(TODAY - timedelta(days=5)), until=str(TODAY))
     assert "two merges went past it" in recent and " 1 " in recent
-    assert "None is known" in bypasses(
-        since=str(TODAY - timedelta(days=15)), until=str(TODAY - timedelta(days=5))
-    )
+    assert "None is known" in bypasses(since=str(TODAY - timedelta(days=15)), until=str(TODAY - timedelta(days=5)))
     assert " 2 " in bypasses(since=str(TODAY - timedelta(days=30)), until=str(TODAY))

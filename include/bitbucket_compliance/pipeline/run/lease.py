@@ -73,7 +73,7 @@ def take_lease(
     )
 
 
-def take_lease_at_once(connection: Connection, workspace: str, run_id: str, airflow: Airflow | None = None) -> None:
+def take_lease_at_once(connection: Connection, workspace: str, run_id: str, airflow: Airflow | None) -> None:
     """Give the workspace to the run; joins the caller's transaction.
 
     Raises:
