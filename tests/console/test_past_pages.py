@@ -150,7 +150,8 @@ def test_bypasses_of_a_control_are_those_of_the_period(ann: Console, database: D
 
     def bypasses(**period: str) -> str:
         text = told(ann, "/controls/one", **control, **period)
-        return text[text.index("Rules that were gone around") : text.index("Evidence", text.index("gone around"))]
+        begins = text.index("Rules that merges of the period went around")
+        return text[begins : text.index("Evidence", begins)]
 
     recent = bypasses(since=str(TODAY - timedelta(days=5)), until=str(TODAY))
     assert "two merges went past it" in recent and " 1 " in recent

@@ -393,7 +393,7 @@ def test_a_list_that_is_cut_off_says_so(demo: Database, visit: Enter) -> None:
     assert len(vic.rows("History")) == 50
     expect(page.get_by_text("Only the first 50 are shown.")).to_be_visible()
     page = vic.open("controls/one?framework=SOC+2&control=CC8.1")
-    assert len(vic.rows("Rules that were gone around")) == 50
+    assert len(vic.rows("Rules that merges went around")) == 50
     expect(page.get_by_text("Only the first 50 are shown.")).to_be_visible()
 
 
