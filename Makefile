@@ -84,7 +84,7 @@ webhooks: setup ## register and repair webhooks at Bitbucket: [ACTION=ensure|rot
 	@$(LOCAL) webhooks
 
 .PHONY: check check-types check-sql check-python check-units
-check: setup ## the answer within a minute: lint, types, and the tests that need no database, side by side
+check: setup ## lint, types, layers, and the tests that need no database, side by side: under two minutes
 	@$(MAKE) --no-print-directory --jobs 2 check-types check-sql check-python check-units
 
 lint: setup ## ruff, mypy, import-linter and sqlfluff

@@ -34,6 +34,7 @@ from bitbucket_compliance.resources.catalogue import (
     PULL_REQUESTS,
 )
 from bitbucket_compliance.resources.model import Body, Resource
+from bitbucket_compliance.security_tests import CATALOGUE
 
 #: What has to be remembered of the calls so far, beside their outcomes, to know which others are needed.
 REMEMBERED = (
@@ -48,17 +49,8 @@ ASKED = "asked"  # stands for an outcome while the call is under way
 
 # The kinds of restriction that a rule or the inventory looks at, beside those that a policy requires: only for these a
 # branching model is worth a request.
-_PROTECTING_KINDS = frozenset(
-    {
-        "push",
-        "force",
-        "delete",
-        "require_passing_builds_to_merge",
-        "require_approvals_to_merge",
-        "require_default_reviewer_approvals_to_merge",
-        "require_review_group_approvals_to_merge",
-        "enforce_merge_checks",
-    }
+_PROTECTING_KINDS = frozenset(("push", "force", "delete", "enforce_merge_checks")).union(
+    *(test.merge_rule.kinds for test in CATALOGUE if test.merge_rule)
 )
 
 
