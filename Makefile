@@ -1,6 +1,6 @@
 # Everything a person types. `make demo` and `make test` need no set-up before them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-provider test-registry test-reporting test-dags test-together test-local test-webhooks test-faults test-workers test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
+.PHONY: help setup demo run import imports take-back policy unclassify evidence exception review connect preflight rotate-vault-key webhooks test test-pages test-provider test-registry test-reporting test-dags test-gates test-together test-local test-webhooks test-faults test-workers test-sequences test-dashboard test-server-lock test-install test-console test-security dist lint audit sbom format docs contract lock bench-requests bench-extract bench-verdicts bench-reporting bench-console bench-webhooks screenshots-console receiver sandbox explain export psql up down dashboard dashboard-down dashboard-export upgrade backup restore grant-auditor audit-dependencies bench-fairness bench-audit bench-years clean
 
 # make would take `$(shell …)` and `$5` in a value for its own: each one is taken as it was written, and passed on so.
 $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),\
@@ -20,6 +20,7 @@ OF_REGISTRY := tests/registry tests/sandbox
 OF_PROVIDER := tests/bitbucket_cloud tests/bitbucket_webhooks
 OF_SEQUENCES := tests/sequences $(addprefix tests/pipeline/,test_history.py test_metamorphic.py test_retention.py) \
 	tests/security_tests/test_metamorphic.py
+OF_GATES := $(addprefix tests/pipeline/,test_gates.py test_populations.py test_data_docs.py test_faults.py test_resume.py test_listings.py)
 SQL_LINTED := .local/sql-linted
 REPORTING := include/bitbucket_compliance/reporting
 EXPORTS := $(REPORTING)/exports
@@ -83,7 +84,7 @@ webhooks: setup ## register and repair webhooks at Bitbucket: [ACTION=ensure|rot
 	@$(LOCAL) webhooks
 
 .PHONY: check check-types check-sql check-python check-units
-check: setup ## the answer within a minute: lint, types, and the tests that need no database, side by side
+check: setup ## lint, types, layers, and the tests that need no database, side by side: under two minutes
 	@$(MAKE) --no-print-directory --jobs 2 check-types check-sql check-python check-units
 
 lint: setup ## ruff, mypy, import-linter and sqlfluff
@@ -109,7 +110,7 @@ check-units:
 	@$(PYTHON_BIN) -m pytest -q --numprocesses 2 --dist worksteal $(OF_MAKE_TEST) -m "not database and not slow"
 
 test: check ## set-up, check, and every test that the targets below don't name
-	@$(PYTEST) $(OF_MAKE_TEST) $(addprefix --ignore=,$(OF_PAGES) $(OF_DAGS) $(OF_REGISTRY) $(OF_REPORTING) $(OF_PROVIDER) $(OF_SEQUENCES)) \
+	@$(PYTEST) $(OF_MAKE_TEST) $(addprefix --ignore=,$(OF_PAGES) $(OF_DAGS) $(OF_REGISTRY) $(OF_REPORTING) $(OF_PROVIDER) $(OF_SEQUENCES) $(OF_GATES)) \
 		$(addprefix --ignore=tests/,local documents security) -m "database or slow"
 
 test-pages: setup ## the console, page by page, over HTTP against a database
@@ -127,8 +128,11 @@ test-reporting: setup ## what others read: views, exports, audit packages, notif
 test-dags: setup ## DAGs in a real Airflow, and the operators' commands
 	@$(PYTEST) $(OF_DAGS) -m "database or slow"
 
-test-together: setup ## the five above in one go, which CI does: three processes start once
-	@$(PYTEST) $(OF_PAGES) $(OF_PROVIDER) $(OF_REGISTRY) $(OF_REPORTING) $(OF_DAGS) --ignore=tests/dashboards/browser -m "database or slow"
+test-gates: setup ## the two gates, and readings that fail: faults of Bitbucket, listings that lie, runs that are resumed
+	@$(PYTEST) $(OF_GATES) -m "database or slow"
+
+test-together: setup ## the six above in one go, which CI does: three processes start once
+	@$(PYTEST) $(OF_PAGES) $(OF_PROVIDER) $(OF_REGISTRY) $(OF_REPORTING) $(OF_DAGS) $(OF_GATES) --ignore=tests/dashboards/browser -m "database or slow"
 
 test-local: setup ## the embedded Postgres, set-up, the local commands, compose, the data contract
 	@$(PYTEST) tests/local tests/documents -m "database or slow"

@@ -1,6 +1,6 @@
-"""Write an audit package for a workspace and a period: what an auditor signs off from, and a program that checks it.
+"""Write an audit package for a workspace and a period: what an auditor needs to sign off, and a program that checks it.
 
-At or below the folder or object store that ``COMPLIANCE_EXPORT_TARGET`` names.
+It is written at or below the folder or object store that ``COMPLIANCE_EXPORT_TARGET`` names.
 """
 
 from datetime import timedelta
@@ -12,7 +12,7 @@ from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="audit_package",
-    description="Write what an auditor signs off from for a workspace and a period, with a program that checks it.",
+    description="Write what an auditor needs to sign off a workspace and a period, with a program that checks it.",
     schedule=None,
     catchup=False,
     # It runs only when somebody asks; a paused one would leave them waiting.
@@ -21,27 +21,29 @@ with DAG(
     params={
         "workspace": Param(type="string", minLength=1, description="Slug of the workspace"),
         "from": Param(type="string", format="date", description="First day of the period (UTC)"),
-        "to": Param(type="string", format="date", description="Last day of the period, it counts"),
-        "seed": Param("", type="string", description="What samples are drawn by; empty: the digest of the population"),
-        "framework": Param("", type="string", description="Controls of one framework; empty: of all"),
+        "to": Param(type="string", format="date", description="Last day of the period (UTC), included"),
+        "seed": Param("", type="string", description="Text that samples are drawn by; empty: the population's digest"),
+        "framework": Param("", type="string", description="Only the controls of this framework; empty: of all"),
         "people": Param(
             False,
             type="boolean",
-            description="Name persons and put files of evidence in, where COMPLIANCE_AUDIT_PEOPLE lets whoever triggers"
-            " this DAG; the console asks by its own permissions. Else each person is a pseudonym",
+            description="Name persons and include files of evidence; else each person is a pseudonym. Only if"
+            " COMPLIANCE_AUDIT_PEOPLE is set: otherwise ask for such a package in the console",
         ),
         "frequency": Param(
             "",
             enum=["", "daily", "weekly", "monthly"],
-            description="Samples as of a control that operates so often; empty: by the size of the population",
+            description="How often the control operates: decides how large samples are; empty: the population does",
         ),
         "read_samples": Param(
             False,
             type="boolean",
-            description="Ask Bitbucket of each sampled pull request when it was approved, changed and merged, and for"
-            " the builds of the merge: three requests each at most",
+            description="Read from Bitbucket when each sampled pull request was approved, changed and merged, and the"
+            " builds of the merge: three requests each at most",
         ),
-        "target": Param("", type="string", description="Folder below COMPLIANCE_EXPORT_TARGET; empty: there"),
+        "target": Param(
+            "", type="string", description="Folder below COMPLIANCE_EXPORT_TARGET; empty: that place itself"
+        ),
     },
     default_args={
         "owner": "compliance",
@@ -55,7 +57,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="Read in one transaction, written under a temporary name, then renamed; the log says where it is.")
+    @task(doc_md="Read in one transaction, write under a temporary name, then rename; the log says where it is.")
     def write_package(
         workspace: str,
         first_day: str,

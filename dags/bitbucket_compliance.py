@@ -30,7 +30,7 @@ with DAG(
             type="string", minLength=1, description="Slug of the workspace: the part behind bitbucket.org/"
         ),
         "full_refresh": Param(
-            False, type="boolean", description="Read every repository again, whatever earlier runs know already"
+            False, type="boolean", description="Read every repository again, even those that did not change"
         ),
         "incremental": Param(
             False, type="boolean", description="Read and judge only what webhooks announced since the last run"
@@ -54,7 +54,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="Give the workspace back, however the run went; one that did not publish has failed.")
+    @task(doc_md="Give the workspace back, however the run ended; fail if it did not publish.")
     def finish_run(workspace: str, run: str) -> None:
         from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
@@ -64,7 +64,7 @@ with DAG(
     def extract() -> None:
         """Bitbucket → landing: raw JSON and the outcome of every call."""
 
-        @task(doc_md="Choose the repositories that are due; only the numbers of their chunks travel on.")
+        @task(doc_md="Choose the repositories that are due; the next task gets the numbers of their chunks.")
         def plan_reading(workspace: str, run: str) -> list[int]:
             from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
@@ -72,12 +72,12 @@ with DAG(
 
         allowed = ReadingOperator(
             task_id="preflight",
-            doc_md="One request: scopes granted, the identity's role, and what each test can be decided by.",
+            doc_md="One request: which scopes are granted, which role has the account, what can decide each test?",
             **KEYS,
         )
         listed = ReadingOperator(
             task_id="list_workspace",
-            doc_md="Land repositories, members, roles, and the declared addresses Bitbucket confirms.",
+            doc_md="List repositories, members and roles, and look up the declared addresses that Bitbucket confirms.",
             **KEYS,
         )
         chunks = plan_reading(**KEYS)
@@ -95,7 +95,7 @@ with DAG(
     def stage() -> None:
         """Landing → staging: typed tables, one current row per object."""
 
-        @task(doc_md="SQL from landed JSON to typed tables; rows disappear only behind a complete listing.")
+        @task(doc_md="Turn landed JSON into typed tables by SQL; a row goes only if a complete listing lacks it.")
         def stage_landing(workspace: str, run: str) -> None:
             from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
@@ -107,7 +107,7 @@ with DAG(
     def gate() -> None:
         """Great Expectations over staging; a critical failure keeps the last published state."""
 
-        @task(doc_md="What must hold of each staging table and listing; compliance.runs.data_docs names its page.")
+        @task(doc_md="Check what must hold of staged tables and listings; compliance.runs.data_docs names the page.")
         def gate_staging(workspace: str, run: str) -> None:
             from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
@@ -133,13 +133,15 @@ with DAG(
     def publish() -> None:
         """Judged → compliance, behind a second gate, in one transaction."""
 
-        @task(doc_md="One verdict for each subject of each enabled test; nothing passes on stale data or evidence.")
+        @task(doc_md="Check that each subject has one verdict a test, and none passes on stale data or evidence.")
         def gate_results(workspace: str, run: str) -> None:
             from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
             tasks.gate(workspace, run, "results")
 
-        @task(outlets=[RESULTS], doc_md="Current results, history and the run's figures; then the asset event.")
+        @task(
+            outlets=[RESULTS], doc_md="Publish results, history and figures in one transaction; then the asset event."
+        )
         def publish_results(workspace: str, run: str, outlet_events: Any = None) -> None:
             from bitbucket_compliance.tasks import bitbucket_compliance as tasks
 
@@ -153,7 +155,7 @@ with DAG(
         full_refresh="{{ params.full_refresh }}",
         incremental="{{ params.incremental }}",
         at_once="answer_events",
-        doc_md="Take the workspace's lease, validate the policy, open the run; skipped while another run is at work.",
+        doc_md="Reserve the workspace for this run, check the policy, open the run; skipped if another run is at work.",
         **KEYS,
     )
     answered = AnswerEventsOperator(
@@ -169,7 +171,7 @@ with DAG(
 
     if Settings.from_environment().after_each_run:
 
-        @task(doc_md="Tell what changed, once a change; what could not be sent goes out next time.")
+        @task(doc_md="Send what changed, each change once; what could not be sent goes out next time.")
         def notify(workspace: str) -> None:
             from bitbucket_compliance.tasks import notification_digest
 

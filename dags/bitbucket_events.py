@@ -1,6 +1,6 @@
-"""From event to verdict: when webhooks announced something, one run of ``bitbucket_compliance`` for what they touched.
+"""When webhooks announced a change, start one run of ``bitbucket_compliance`` for the repositories that changed.
 
-Webhooks make verdicts fresh, polling (``bitbucket_schedule``) keeps them complete: branch restrictions, members and the
+Webhooks keep verdicts fresh, polling (``bitbucket_schedule``) keeps them complete: branch restrictions, members and the
 settings of Pipelines have no event, and an event can get lost.
 """
 
@@ -52,7 +52,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="The workspaces whose events wait and for which a run was asked for.")
+    @task(doc_md="The workspaces with waiting events for which the trigger asked for a run.")
     def workspaces_with_events() -> list[dict[str, object]]:
         from bitbucket_compliance.tasks import bitbucket_events as tasks
 
@@ -62,5 +62,5 @@ with DAG(
         task_id="start_run",
         trigger_dag_id="bitbucket_compliance",
         map_index_template="{{ task.conf['workspace'] }}",
-        doc_md="One run a workspace; it answers whatever waits by then, and is skipped where another run has.",
+        doc_md="One run for each workspace: it answers all waiting events; skipped if another run answered them.",
     ).expand(conf=workspaces_with_events())

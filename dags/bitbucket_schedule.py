@@ -10,7 +10,7 @@ from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="bitbucket_schedule",
-    description="One run of bitbucket_compliance for each workspace of the connection.",
+    description="One run of bitbucket_compliance for each connected workspace.",
     schedule=os.environ.get("COMPLIANCE_SCHEDULE", "@daily"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
@@ -29,7 +29,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="The workspaces named in the Bitbucket connection.")
+    @task(doc_md="The workspaces that the Bitbucket connections name, the longest unpublished first.")
     def connected_workspaces() -> list[dict[str, object]]:
         from bitbucket_compliance.tasks import bitbucket_schedule as tasks
 
@@ -39,5 +39,5 @@ with DAG(
         task_id="start_run",
         trigger_dag_id="bitbucket_compliance",
         map_index_template="{{ task.conf['workspace'] }}",
-        doc_md="One run a workspace: a bad one never holds up another.",
+        doc_md="One run for each workspace; one that fails never holds up another.",
     ).expand(conf=connected_workspaces())

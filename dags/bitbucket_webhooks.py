@@ -1,6 +1,6 @@
-"""Register the webhooks of each connected workspace and keep them as they should be; without an address, nothing.
+"""Register the webhooks of each connected workspace at Bitbucket, and repair them.
 
-Bitbucket delivers to ``COMPLIANCE_WEBHOOK_URL``.
+Bitbucket delivers to ``COMPLIANCE_WEBHOOK_URL``; if it is not set, this DAG does nothing.
 """
 
 import os
@@ -26,10 +26,10 @@ with DAG(
             description="ensure: register and repair; rotate: the same with a new secret; remove: delete at Bitbucket",
         ),
         "workspace": Param(
-            "", type="string", description="Slug of one workspace; empty: all. A new secret is for all of them"
+            "", type="string", description="Slug of one workspace; empty: all. rotate always gives a new secret to all"
         ),
         "reactivate": Param(
-            False, type="boolean", description="Switch on what was switched off, ask again where it was refused"
+            False, type="boolean", description="Switch on what was switched off, ask again where Bitbucket refused"
         ),
     },
     default_args={
@@ -44,7 +44,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="The workspaces to look after; skipped where no address is set. rotate: makes the new secret.")
+    @task(doc_md="List the workspaces; skipped if no address is set. For rotate, also make the new secret.")
     def plan_webhooks(action: str, workspace: str) -> list[str]:
         from bitbucket_compliance.tasks import bitbucket_webhooks as tasks
 
@@ -52,7 +52,7 @@ with DAG(
 
     @task(
         map_index_template="{{ task.op_kwargs['workspace'] }}",
-        doc_md="One workspace: what is missing is created, what differs repaired; a bad one never holds up another.",
+        doc_md="One workspace: create what is missing, repair the rest. If it fails, the others go on.",
     )
     def look_after(action: str, reactivate: str, workspace: str) -> None:
         from bitbucket_compliance.tasks import bitbucket_webhooks as tasks

@@ -1,6 +1,6 @@
-"""Write the published results of a run or of an instant as OCSF, OSCAL, CSV (for Excel too) or Parquet.
+"""Write the published results of a run or of a point in time as OCSF, OSCAL, CSV (for Excel too) or Parquet.
 
-At or below the folder or object store that ``COMPLIANCE_EXPORT_TARGET`` names.
+The file is written at or below the folder or object store that ``COMPLIANCE_EXPORT_TARGET`` names.
 """
 
 from datetime import timedelta
@@ -11,7 +11,7 @@ from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="export_results",
-    description="Export the published results of one run or of one instant; each file is read back and compared.",
+    description="Export the published results of a run or of a point in time; each file is read back and compared.",
     schedule=None,
     catchup=False,
     # It runs only when somebody asks; a paused one would leave them waiting.
@@ -21,12 +21,14 @@ with DAG(
         "format": Param(
             "ocsf",
             enum=["ocsf", "ocsf-array", "oscal", "csv", "csv-excel", "parquet"],
-            description="What the file looks like",
+            description="Format of the file",
         ),
         "workspace": Param("", type="string", description="Slug of the workspace; empty: a file for each one"),
         "at": Param("", type="string", description="A day (its end, UTC) or a time, as 2026-03-31; empty: now"),
-        "run": Param("", type="string", description="Id of a run that published, in the place of an instant"),
-        "target": Param("", type="string", description="Folder below COMPLIANCE_EXPORT_TARGET; empty: there"),
+        "run": Param("", type="string", description="Id of a run that published, instead of a point in time"),
+        "target": Param(
+            "", type="string", description="Folder below COMPLIANCE_EXPORT_TARGET; empty: that place itself"
+        ),
     },
     default_args={
         "owner": "compliance",
@@ -40,7 +42,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="Written under a temporary name, read back, compared with the database, then renamed.")
+    @task(doc_md="Write under a temporary name, read back, compare with the database, then rename.")
     def write_export(name: str, workspace: str, at: str, run: str, target: str) -> list[str]:
         from bitbucket_compliance.tasks import export_results as tasks
 

@@ -1,4 +1,4 @@
-"""What time alone changes, once a day: exceptions that expired re-open, old data and audit packages are deleted."""
+"""Once a day: let expired exceptions end, and delete old data and old audit packages."""
 
 import os
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="housekeeping",
-    description="Re-open expired exceptions between runs; delete what policy keeps no longer.",
+    description="Let expired exceptions end between runs; delete what the policy no longer keeps.",
     schedule=os.environ.get("COMPLIANCE_HOUSEKEEPING_SCHEDULE", "@daily"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
@@ -27,19 +27,19 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="Exceptions that expired, were withdrawn or were accepted show in results and history without a run.")
+    @task(doc_md="Show exceptions that were accepted, withdrawn or expired since the last run in results and history.")
     def reopen_expired() -> None:
         from bitbucket_compliance.tasks import housekeeping as tasks
 
         tasks.reopen_expired()
 
-    @task(doc_md="Bodies not seen for bodies_kept_days go, but for the newest of each object; history stays.")
+    @task(doc_md="Delete what is older than bodies_kept_days, history_kept_days and events_kept_days of the policy.")
     def forget_old() -> None:
         from bitbucket_compliance.tasks import housekeeping as tasks
 
         tasks.forget_old()
 
-    @task(doc_md="Zips of audit packages older than packages_kept_days go; what they were stays noted.")
+    @task(doc_md="Delete zips of audit packages older than packages_kept_days; the record of each stays.")
     def delete_packages() -> None:
         from bitbucket_compliance.tasks import housekeeping as tasks
 

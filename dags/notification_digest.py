@@ -1,4 +1,4 @@
-"""Tell once a day what changed in all workspaces, where ``COMPLIANCE_NOTIFY_DIGEST=daily`` asks for it."""
+"""Send once a day what changed in all workspaces, if ``COMPLIANCE_NOTIFY_DIGEST=daily`` asks for it."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="notification_digest",
-    description="One message a day about what changed in all workspaces and was not told yet.",
+    description="One message a day about what changed in all workspaces and was not sent yet.",
     schedule="@daily" if Settings.from_environment().daily else None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
@@ -28,7 +28,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="Tell what was not told yet; what could not be sent goes out next time.")
+    @task(doc_md="Send what was not sent yet; if that fails, it goes out next time.")
     def send_digest() -> None:
         from bitbucket_compliance.tasks import notification_digest as tasks
 

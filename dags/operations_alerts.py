@@ -1,4 +1,4 @@
-"""Tell people what an operator should look at: late verdicts, runs that fail, lost connections; and when it is over."""
+"""Send what an operator should look at: late verdicts, runs that fail, lost connections; and when it is over."""
 
 import os
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from bitbucket_compliance.tasks import callbacks
 
 with DAG(
     dag_id="operations_alerts",
-    description="Tell a new alert of compliance.alerts, and its end, once each.",
+    description="Send each new alert of compliance.alerts, and its end, once.",
     schedule=os.environ.get("COMPLIANCE_ALERTS_SCHEDULE", "*/15 * * * *"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
@@ -26,7 +26,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="What could not be sent is sent next time; without a connection to send through, the log has it.")
+    @task(doc_md="Log all alerts; send new ones through COMPLIANCE_NOTIFY_CONN_ID, or next time if that fails.")
     def tell_alerts() -> None:
         from bitbucket_compliance.tasks import operations_alerts as tasks
 

@@ -1,8 +1,8 @@
-"""Take declared data into ``registry``: roster, classification, two-step verification export.
+"""Import a roster, a classification or a two-step verification export into ``registry``.
 
-From a CSV file or an Excel workbook below one of the folders of ``COMPLIANCE_IMPORT_FOLDERS``, or the roster from the
-source that ``COMPLIANCE_ROSTER_SOURCE`` names. Who triggered the run counts as who declares it; a two-step verification
-export waits for somebody else to accept it.
+The file is CSV or an Excel workbook below one of the folders of ``COMPLIANCE_IMPORT_FOLDERS``; a roster may also come
+from the source that ``COMPLIANCE_ROSTER_SOURCE`` names. Whoever triggered the run counts as the one who declares. A
+two-step verification export waits until somebody else accepts it.
 """
 
 from datetime import timedelta
@@ -21,24 +21,26 @@ with DAG(
     is_paused_upon_creation=False,
     max_active_runs=1,
     params={
-        "kind": Param("roster", enum=["roster", "classification", "mfa"], description="What is declared"),
-        "source": Param("file", enum=["file", "configured"], description="configured: the source of the daily roster"),
-        "file": Param(None, type=["null", "string"], description="file: its name below the imports' folder"),
+        "kind": Param("roster", enum=["roster", "classification", "mfa"], description="What the file is"),
+        "source": Param(
+            "file", enum=["file", "configured"], description="configured: what COMPLIANCE_ROSTER_SOURCE names"
+        ),
+        "file": Param(None, type=["null", "string"], description="For source file: its name below the imports' folder"),
         "captured_on": Param(
             None, type=["null", "string"], description="For mfa: day of the export, YYYY-MM-DD; empty: today"
         ),
         "mapping": Param(
             None,
             type=["null", "string"],
-            description="For a roster: what its columns and words mean, a preset or a YAML file below that folder",
+            description="For a roster: what its columns and words mean, as a preset or a YAML file below that folder",
         ),
         "roster_name": Param(
             "main", type="string", description="For a roster: which one it is, where there are several"
         ),
-        "strict": Param(False, type="boolean", description="For a roster: one bad row refuses it"),
+        "strict": Param(False, type="boolean", description="For a roster: refuse it if a single row can't be used"),
         "preview": Param(False, type="boolean", description="Say what would be taken, and write nothing"),
         "may_shrink": Param(
-            False, type="boolean", description="I confirm that the roster may name many people less than the last one"
+            False, type="boolean", description="I confirm that the roster may name far fewer people than the last one"
         ),
     },
     default_args={
@@ -52,7 +54,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="A bad row is refused with file, line, column and reason.")
+    @task(doc_md="The log says of each row that can't be used its line, column and reason; too many refuse the file.")
     def import_file(
         kind: str,
         source: str,

@@ -1,8 +1,8 @@
-"""Take the roster anew each day from the source that ``COMPLIANCE_ROSTER_SOURCE`` names; without it, never.
+"""Import the roster each day from the source that ``COMPLIANCE_ROSTER_SOURCE`` names; without one, never.
 
-``sql:<connection>:<query file>``, ``scim:<connection>`` or ``file:<CSV>``; several rosters by their names:
-``main=scim:idp; contractors=file:contractors.csv``. Files below the folders of
-``COMPLIANCE_QUERY_FOLDERS`` and ``COMPLIANCE_IMPORT_FOLDERS``.
+A source is ``sql:<connection>:<query file>``, ``scim:<connection>`` or ``file:<CSV>``; several rosters have names:
+``main=scim:idp; contractors=file:contractors.csv``. Query files lie below the folders of ``COMPLIANCE_QUERY_FOLDERS``,
+CSV files below those of ``COMPLIANCE_IMPORT_FOLDERS``.
 """
 
 import os
@@ -35,7 +35,7 @@ with DAG(
     doc_md=__doc__,
 ) as dag:
 
-    @task(doc_md="A roster that is empty, broken off or has a bad row is refused; the one before it stays.")
+    @task(doc_md="A roster that is empty, incomplete or has too many bad rows is refused; the one before it stays.")
     def take_roster(dag_run: Any = None) -> None:
         from bitbucket_compliance.tasks import roster_refresh as tasks
 

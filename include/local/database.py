@@ -19,7 +19,7 @@ ROLES: Final = ("reader", "people_reader", "pipeline", "console", "owner")
 @command(
     "psql",
     "open the embedded database, or run one statement",
-    Flag("sql", "SELECT …", "a statement; psql asks for them where it is left out"),
+    Flag("sql", "SELECT …", "a statement; psql asks for them if left out"),
     Flag("role", "|".join(ROLES), "do it with the rights of this role; reader reads alone", one_of(*ROLES), None),
 )
 def psql(sql: str, role: str | None) -> int:

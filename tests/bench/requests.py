@@ -261,7 +261,7 @@ def _show_steady(grant: str, repositories: int, steady: Steady, goals: Goals) ->
     print(f"  {'requests per reading':<42} {steady.of_readings / steady.causes.total():>6.2f}")
     print(f"  {'requests per repository and run, average':<42} {average:>6.2f}")
     print(f"  {'the same in the largest single hour':<42} {max(steady.by_run) / repositories:>6.2f}")
-    print(f"  {'hours that the oldest reading reached':<42} {steady.oldest:>6.2f}")
+    print(f"  {'age of the oldest reading at most, in hours':<42} {steady.oldest:>6.2f}")
     goals.add(f"steady state, grant {grant}: requests per repository and run", average, STEADY_GOALS[grant])
     if grant == "five":
         largest = max(steady.by_run) / repositories
@@ -309,7 +309,9 @@ def _simulate(dsn: str, costs: simulation.Costs, hours: int, goals: Goals) -> No
     simulation.show(courses)
     for course in courses:
         if course.fits:
-            goals.add(f"{course.name}: hours that the oldest reading reached", course.oldest_once_read, OLDEST_GOAL)
+            goals.add(
+                f"{course.name}: age of the oldest reading at most, in hours", course.oldest_once_read, OLDEST_GOAL
+            )
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def test_asking_for_what_does_not_fail_says_so(world: Published, ada: Console) -
     world.repository("green", "CORE", failing=False)
     world.result(TEST, "repository", "green", "passing")
     text = ada.get(asked(ada, target="green")).text
-    assert "failing subjects none is in its scope, so there is nothing to accept now" in text
+    assert "failing subjects is in its scope, so there is nothing to accept now" in text
 
 
 def test_the_owner_of_a_risk_is_chosen_from_those_who_are_known(world: Published, ada: Console, bo: Console) -> None:

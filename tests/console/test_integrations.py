@@ -206,7 +206,7 @@ def test_the_steps_lead_from_the_consumer_to_the_checklist_and_back_to_the_grant
     pipeline.release()
     failed = ann.get("/integrations")
     assert steps(failed) == "dddNl" and "The run ended without results." in failed.text
-    assert "mend the reason" in failed.text and "Start it again" in failed.text
+    assert "remove the cause" in failed.text and "Start it again" in failed.text
     pipeline.run(sandbox)
     connection()
     assert steps(published := ann.get("/integrations")) == "ddddN"

@@ -98,7 +98,7 @@ def test_pages_tell_what_was_published(open_console: OpenConsole, published: str
     listed = console.get("/tests/peer_review_required", params={"status": "failing"}).text
     subject = subject_of(database, "peer_review_required")
     [by] = database.execute("SELECT * FROM compliance.decided_by WHERE test_id = 'peer_review_required'").fetchall()
-    assert f"By what it was decided: {by['summary']}." in listed
+    assert f"Decided by: {by['summary']}." in listed
     link = f"../tests/peer_review_required/{quote(subject['subject_id'], safe='')}"
     assert link in listed.replace("&#34;", '"')
     told = console.get(f"/tests/peer_review_required/{quote(subject['subject_id'], safe='')}").text

@@ -72,7 +72,7 @@ def test_every_key_stands_in_plain_words_with_what_is_in_force_and_since_when(
     assert all(f"<code>{key.name}</code>" in text for key in keys())
     (approvals,) = (row for row in rows_of(text) if "thresholds.min_approvals" in row)
     assert re.search(
-        r"^Min approvals So many peers must approve .* 2 1 20\S+ \S+ UTC ada .command line. two pairs", approvals
+        r"^Min approvals Number of peers who must approve .* 2 1 20\S+ \S+ UTC ada .command line. two pairs", approvals
     )
     (builds,) = (row for row in rows_of(text) if "thresholds.min_passing_builds" in row)
     assert builds.endswith("1 1 as delivered – –")

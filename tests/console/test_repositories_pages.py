@@ -81,7 +81,7 @@ def test_everything_that_the_filter_leaves_is_classified_at_once(world: Publishe
     assert len(standing(world)) == 30
     assert world.audited() == [("airflow:ada", "classification.declared")] * 30
     changed = declare(ada, of="all", project="P3", total=29, declare="non_production")
-    assert "the filter leaves 30 repositories by now" in problem(changed)
+    assert "the filter now finds 30 repositories" in problem(changed)
     assert set(standing(world).values()) == {("production", None, "Team Pay")}
 
 

@@ -95,7 +95,7 @@ def test_member_page_tells_the_roster_and_shows_nobodys_employment(
     assert left["display_name"] in page
     assert "Roster left, still has access" in page
     assert "nobody decided yet" in page
-    employment = page.partition("Status and last day")[0]
+    employment = page.partition("sees status and last day")[0]
     assert "terminated" not in employment
     with_export = database.execute(
         "SELECT subject_id FROM compliance.current_results WHERE test_id = 'user_mfa_enabled' AND status = 'passing'"

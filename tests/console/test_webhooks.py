@@ -96,7 +96,7 @@ def test_without_an_address_the_page_says_that_webhooks_are_off_and_how_to_switc
 ) -> None:
     monkeypatch.delenv("COMPLIANCE_WEBHOOK_URL")
     text = shown(open_console("op"))
-    assert "Off: Bitbucket tells nothing between two runs" in text
+    assert "Off: Bitbucket announces nothing between two runs" in text
     assert "COMPLIANCE_WEBHOOK_URL" in text
     assert "<form" not in text
 

@@ -78,7 +78,7 @@ def test_what_an_upgrade_took_from_an_old_step_fails_it_as_a_whole_and_is_tried_
                 path.write_text(text.replace("counts.unexplained", "counts.without_reason"), encoding="utf-8")
     upgrade(pipeline.dsn, folder)
     # it is nearly the last thing that is written
-    with pytest.raises(SchemaChanged, match=r"is that of another version than this code .*unexplained"):
+    with pytest.raises(SchemaChanged, match=r"schema and code are of different versions .*unexplained"):
         tasks.publish(ACME, judged)
     assert SchemaChanged.retryable
     assert pipeline.query("SELECT count(*) AS rows FROM compliance.result_history") == [{"rows": 0}]

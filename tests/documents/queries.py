@@ -22,12 +22,12 @@ Answers = Mapping[str, tuple[list[str], list[list[str]]]]
 _HEAD = """\
 <!-- Written by `make docs` from reporting/queries, with answers of the demo workspace: change the queries there. -->
 
-# Eleven questions, answered
+# Fifteen questions, answered
 
-Each question is one statement for the role `compliance_reader`; where it takes another role too, it says so. They stand
-in `reporting/queries` and run in the tests. The answers are those of the demo workspace after runs on 19 February,
-16 March and 31 March 2026, asked on 31 March; of long ones the first ten rows are shown. What each column means:
-[data dictionary](data-dictionary.md). A day counts in UTC.
+One statement answers each question, for the role `compliance_reader`; if it needs another role, the text says so.
+The statements are files in `reporting/queries`, and the tests run them. The answers are those of the demo workspace
+after runs on 19 February, 16 March and 31 March 2026, asked on 31 March; of long answers the first ten rows are shown.
+The [data dictionary](data-dictionary.md) says what each column means. Days are days in UTC.
 """
 
 

@@ -35,11 +35,11 @@ security_tests, those that tests share in policy/model.py. -->
 
 # Policy
 
-Which tests run, how severe a failure is and every threshold is data. A YAML file that `COMPLIANCE_POLICY_FILE` names
-changes single keys for all workspaces; the page Policy of the [console](console.md), or `make policy WORKSPACE=slug
-FILE=overrides.yaml REASON="why"`, for one. What is not named keeps its default, and an unknown key is refused by name.
-Each result names the version of the policy that it was judged by; `registry.policy_versions` keeps them, and the
-console shows each under `policies/VERSION`.
+The policy says which tests run, how severe a failure is, and what every threshold is. A YAML file that
+`COMPLIANCE_POLICY_FILE` names changes single keys for all workspaces. The page Policy of the [console](console.md), or
+`make policy WORKSPACE=slug FILE=overrides.yaml REASON="why"`, changes them for one workspace. A key that is not named
+keeps its default; an unknown key is refused, and the message names it. Each result names the version of the policy that
+it was judged by. `registry.policy_versions` keeps every version; the console shows each under `policies/VERSION`.
 
 ```yaml
 tests:
@@ -64,7 +64,10 @@ def _grants() -> Iterator[str]:
     five = closure(FIVE_SCOPES)
     yield "## What each grant lets be decided"
     yield ""
-    yield "In the order of the rules above. What no listing shows is never guessed."
+    yield (
+        "In the order of the rules above. The five scopes are those of the README's step 1, without "
+        "`repository:admin`. What no listing shows is never guessed."
+    )
     yield ""
     yield "| test | the five scopes | and `repository:admin` |"
     yield "|---|---|---|"

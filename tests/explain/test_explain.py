@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,6 +90,17 @@ def test_a_pass_names_the_rules_that_matched_and_no_others(
     assert all(f'"id": {number}' in said for number in applying)
     assert '"id": 9001' not in said
     assert "what to do" not in said
+
+
+def test_of_merges_that_went_around_a_rule_it_does_not_say_that_the_rule_could_not_be_read(
+    pipeline: Pipeline, acme: SandboxServer, gather: Callable[..., Chain]
+) -> None:
+    whole_run(pipeline, acme)
+    found = gather("peer_review_required", "repo-0")
+    assert found.verdict["detail"]["configuration"] == "ok"
+    bypassed = {**found.verdict, "basis": "behaviour", "status": "failing", "reason_code": "enforced_but_bypassed"}
+    said = render(replace(found, verdict=bypassed))
+    assert "What was done decides." in said and "can't be read" not in said
 
 
 def test_of_missing_protections_only_the_missing_ones_are_to_be_added(

@@ -72,6 +72,19 @@ def test_a_merge_of_any_strategy_is_no_direct_push(pipeline: Pipeline, acme: San
     assert told(pipeline, acme) == ("pushed_past_pull_requests", 1)
 
 
+@pytest.mark.parametrize("status", [500, 403])
+def test_a_push_past_pull_requests_is_not_forgiven_by_pull_requests_that_can_not_be_listed(
+    pipeline: Pipeline, acme: SandboxServer, status: int
+) -> None:
+    delivered(pipeline, actions.ACTIONS["push"](acme.state, "repo-0"))
+    assert told(pipeline, acme) == ("pushed_past_pull_requests", 1)
+    acme.state.add_fault("pull_requests", status=status)
+    for _ in range(2):
+        assert told(pipeline, acme) == ("pushed_past_pull_requests", 1)
+    delivered(pipeline, actions.ACTIONS["push"](acme.state, "repo-0"))
+    assert told(pipeline, acme) == ("pushed_past_pull_requests", 1), "that may be a merge"
+
+
 def test_a_forced_push_and_the_removal_of_the_main_branch_rewrite_history(
     pipeline: Pipeline, acme: SandboxServer
 ) -> None:

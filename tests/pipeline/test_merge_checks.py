@@ -209,6 +209,22 @@ def test_rules_that_fell_short_since_and_can_be_read_no_more_are_not_covered_by_
     assert verdict(pipeline) == ("pending", None, "rules_no_longer_readable")
 
 
+def test_merges_are_looked_at_again_once_own_rules_fell_short_that_can_be_read_no_more(
+    pipeline: Pipeline, acme: SandboxServer
+) -> None:
+    for pull in only(acme).pull_requests:
+        for status in pull.statuses:
+            status.state = "FAILED"
+    whole_run(pipeline, acme, grant="five")
+    assert verdict(pipeline, BUILDS) == IN_EFFECT
+    actions.decline(acme.state, "repo-0")
+    only(acme).restrictions.clear()
+    whole_run(pipeline, acme, grant="admin")
+    assert verdict(pipeline, BUILDS) == NO_RULE
+    whole_run(pipeline, acme, grant="five")
+    assert verdict(pipeline, BUILDS) == ("failing", "behaviour", "merged_without_passing_build")
+
+
 def test_own_rules_that_changed_while_nobody_judged_by_them_are_not_covered_either(
     pipeline: Pipeline, acme: SandboxServer, tmp_path: Path
 ) -> None:
@@ -365,6 +381,25 @@ def test_default_reviewers_that_left_since_are_not_counted(pipeline: Pipeline, a
     actions.set_default_reviewers(acme.state, "repo-0")
     whole_run(pipeline, acme, grant="five")
     assert verdict(pipeline) == ("pending", None, "no_default_reviewers"), "by the checks seen last"
+
+
+@pytest.mark.parametrize(("reviewers", "expected"), [
+    (["person-2"], IN_EFFECT), ([], ("pending", None, "no_default_reviewers")),
+])  # fmt: skip
+def test_default_reviewers_are_asked_for_as_long_as_checks_seen_before_decide(
+    pipeline: Pipeline, acme: SandboxServer, reviewers: list[str], expected: tuple[str, str | None, str]
+) -> None:
+    for rule in only(acme).restrictions:
+        if rule.kind == "require_approvals_to_merge":
+            rule.kind = "require_default_reviewer_approvals_to_merge"
+    actions.set_default_reviewers(acme.state, "repo-0", reviewers=reviewers)
+    whole_run(pipeline, acme, grant="five")
+    assert verdict(pipeline) == expected
+    actions.decline(acme.state, "repo-0")
+    with pipeline_rows(pipeline) as connection:
+        connection.execute("UPDATE staging.merge_checks SET data_as_of = data_as_of - interval '13 days'")
+    whole_run(pipeline, acme, grant="five")
+    assert verdict(pipeline) == expected, "on their last day"
 
 
 @pytest.mark.parametrize("grant", ["admin", "five"])

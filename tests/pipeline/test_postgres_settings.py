@@ -313,7 +313,7 @@ def test_a_session_is_called_by_what_it_does(pipeline: Pipeline, server: Sandbox
             "SET default_transaction_read_only TO on",
             "CREATE TEMPORARY TABLE anything (at integer); DELETE FROM staging.members",
             PostgresRefused,
-            "give the address of the one that does",
+            "give the address of the primary",
         ),
     ],
 )

@@ -257,6 +257,19 @@ def test_own_rules_that_fell_short_and_can_be_read_no_more_stay_pending(world: W
     assert outcome(verdict(world, test_id)) == IN_EFFECT
 
 
+@pytest.mark.parametrize("test_id", [*TESTS, "branch_protection_enforced"])
+def test_own_rules_that_only_evidence_made_good_stay_pending_once_it_expired(world: World, test_id: str) -> None:
+    world.thresholds(evidence_validity_days=10)
+    repository = clean(world.repository())
+    world.evidence(test_id, TODAY, scope="project", workspace="acme", covers=["payments"], targets=["core"])
+    assert outcome(verdict(world, test_id)) == ACCEPTED
+    repository.rules_hidden()
+    later(world, 1)
+    assert outcome(verdict(world, test_id)) == ACCEPTED
+    later(world, 15)
+    assert outcome(verdict(world, test_id)) == NO_LONGER, "however clean the merges"
+
+
 @both_tests
 def test_own_rules_that_satisfied_and_can_be_read_no_more_leave_it_to_behaviour(world: World, test_id: str) -> None:
     repository = clean(world.repository()).rule(OWN[test_id], value=1).rule("enforce_merge_checks")
@@ -409,7 +422,7 @@ def test_a_reason_says_whether_the_branch_can_be_pushed_to_past_pull_requests(
         repository.rule(kind)
     found = verdict(world, test_id)
     assert found["detail"]["bypassable"] is bypassable
-    assert ("past every pull request" in found["reason"]) is bypassable
+    assert ("without a pull request" in found["reason"]) is bypassable
     repository.rules_hidden()
     assert verdict(world, test_id)["detail"]["bypassable"] is None
 

@@ -25,16 +25,14 @@ def _frequency(value: str) -> str:
     "write what an auditor signs off from, with a program that checks it",
     Flag("workspace", "slug", "the workspace", workspace, required=True),
     Flag("from", "2026-01-01", "first day of the period (UTC)", day, required=True),
-    Flag("to", "2026-06-30", "last day of the period, it counts", day, required=True),
-    Flag("seed", "text", "what samples are drawn by; the digest of the population where it is left out"),
-    Flag(
-        "framework", "name", "controls of one framework, as compliance.test_controls names it; all where it is left out"
-    ),
-    Flag("people", "1", "name persons, and put files of evidence in; else each person is a pseudonym", switch, False),
+    Flag("to", "2026-06-30", "last day of the period (UTC), included", day, required=True),
+    Flag("seed", "text", "a text that samples are drawn by; the population's digest if left out"),
+    Flag("framework", "name", "controls of one framework, as compliance.test_controls names it; all if left out"),
+    Flag("people", "1", "name persons, and include files of evidence; else each person is a pseudonym", switch, False),
     Flag(
         "frequency",
         "daily|weekly|monthly",
-        "samples as of a control that operates so often; by the size of the population where it is left out",
+        "how often the control operates, which decides how large samples are; the population does if left out",
         _frequency,
     ),
     Flag(
@@ -44,7 +42,7 @@ def _frequency(value: str) -> str:
         switch,
         False,
     ),
-    Flag("out", "folder", f"where to write; what {TARGET} names where it is left out"),
+    Flag("out", "folder", f"where to write; what {TARGET} names if left out"),
 )
 def audit(
     *, workspace: str, to: date, seed: str, framework: str, people: bool, frequency: str, out: str, **flags: Any

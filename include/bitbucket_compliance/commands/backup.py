@@ -12,10 +12,10 @@ from bitbucket_compliance.commands.verify import verify
 @command(
     "backup",
     "write everything that the results' Postgres holds, but for tokens and webhook secrets, to a file",
-    Flag("to", "backup.zip", "the file to write; its folder is there, the file is not", Path, required=True),
+    Flag("to", "backup.zip", "the file to write: its folder must exist, the file must not", Path, required=True),
 )
 def backup(to: Path) -> None:
-    """Print what was written, and the newest digest of each chain of the record.
+    """Print what was written.
 
     Raises:
         BackupRefused: the file is there already, or can't be written.

@@ -70,7 +70,7 @@ def connect(port: int, connection: str) -> None:
     connect_with(_settings(connection or connection_ids()[0]), TokenVault(vault_database()), port)
 
 
-def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: float = CONSENT_SECONDS) -> None:
+def connect_with(settings: Settings, vault: TokenVault, port: int) -> None:
     """As `connect`, with the connection and the vault at hand."""
     from bitbucket_cloud.auth import oauth
 
@@ -78,7 +78,7 @@ def connect_with(settings: Settings, vault: TokenVault, port: int, *, seconds: f
         url = oauth.authorization_url(settings, callback.state, callback.address)
         print(f"The OAuth consumer needs this callback URL: {callback.address}")
         print(f"Open this address in a browser that is logged in to Bitbucket:\n\n  {url}\n", flush=True)
-        answer = callback.wait(seconds)
+        answer = callback.wait(CONSENT_SECONDS)
     if answer.error == "access_denied":
         raise CommandError(f"not connected: access was denied on Bitbucket's page; {_AGAIN} to allow it")
     if answer.error:

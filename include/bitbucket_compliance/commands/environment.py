@@ -40,7 +40,7 @@ def operator() -> str:
 
 @contextmanager
 def as_airflow_on_a_server() -> Iterator[None]:
-    """Connections are found as Airflow's own commands find them: environment, secrets backends, metadata database."""
+    """Connections are found as Airflow's own commands find them: secrets backend, environment, metadata database."""
     before = dict(os.environ)
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     # Of what Airflow says of itself as it is imported nothing matters here.

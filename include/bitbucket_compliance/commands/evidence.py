@@ -32,12 +32,12 @@ def _check(file: Path | None, test: str, captured_on: date | None, workspace: st
 @command(
     "evidence",
     "hand in evidence, or list it",
-    Flag("file", "shot.png", "what shows it; without it evidence is listed", readable_file, None),
+    Flag("file", "shot.png", "the file that proves it; without a file evidence is listed", readable_file, None),
     Flag("test", "workspace_mfa_enforced", "which test it is for"),
     Flag("workspace", "slug", "which workspace it is about"),
     Flag("captured-on", "2026-03-31", "the day on which it was captured", day, None),
-    Flag("scope", "workspace|project|repository|members", "what it shows; the test's own where there is one"),
-    Flag("targets", "a,b", "the projects, repositories or members it shows"),
+    Flag("scope", "workspace|project|repository|members", "what it is about; if left out, what the test is about"),
+    Flag("targets", "a,b", "the projects, repositories or members that it is about"),
     Flag("note", "what it shows", "a remark"),
     check=_check,
 )

@@ -11,7 +11,7 @@ from bitbucket_compliance.commands.environment import database
     "why a verdict is what it is",
     Flag("test", "peer_review_required", "id of the test", required=True),
     Flag("subject", "name", "a repository, member or workspace: slug, display name or uuid", required=True),
-    Flag("at", "2026-03-31", "a day, at its end (UTC), or a time; now where it is left out"),
+    Flag("at", "2026-03-31", "a day, at its end (UTC), or a time; now if left out"),
     Flag("workspace", "slug", "needed where several workspaces have a subject of that name"),
 )
 def explain(test: str, subject: str, at: str, workspace: str) -> None:

@@ -24,10 +24,10 @@ def _check(out: str, **_: str) -> None:
     "export",
     "write the results to a file",
     Flag("format", "|".join(NAMES), "what the file looks like", one_of(*NAMES), required=True),
-    Flag("workspace", "slug", "one workspace; all of them where it is left out, a file for each"),
-    Flag("at", "2026-03-31", "a day, at its end (UTC), or a time; now where it is left out"),
-    Flag("run", "run_id", "in the place of an instant: a run that published"),
-    Flag("out", "folder", f"where to write; what {TARGET} names where it is left out"),
+    Flag("workspace", "slug", "one workspace; all of them if left out, a file for each"),
+    Flag("at", "2026-03-31", "a day, at its end (UTC), or a time; now if left out"),
+    Flag("run", "run_id", "instead of a point in time: a run that published"),
+    Flag("out", "folder", f"where to write; what {TARGET} names if left out"),
     check=_check,
 )
 def export(format: str, workspace: str, at: str, run: str, out: str) -> None:

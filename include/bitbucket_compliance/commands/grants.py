@@ -28,8 +28,8 @@ def _check(login: str, workspace: str, revoke: bool, **period: date | None) -> N
     "let a database login read a workspace, or list who may",
     Flag("login", "name", "a login with the role compliance_auditor or compliance_limited_reader"),
     Flag("workspace", "slug", "the workspace that it may read"),
-    Flag("from", "2026-01-01", "the first day of the period; from the beginning where it is left out", day, None),
-    Flag("to", "2026-06-30", "the last day of it; without end where it is left out", day, None),
+    Flag("from", "2026-01-01", "the first day of the period; from the beginning if left out", day, None),
+    Flag("to", "2026-06-30", "the last day of it; without end if left out", day, None),
     Flag("revoke", "yes", "take back what it may read of the workspace", bool, False, bare=True),
     check=_check,
 )
@@ -59,6 +59,6 @@ def grant_auditor(login: str, workspace: str, revoke: bool, **period: Any) -> No
     print(f"granted: {login} reads {workspace} from {period['from'] or 'the beginning'} to {period['to'] or 'any day'}")
     if not has_role:
         print(
-            f'it can once an administrator of the database has run: CREATE ROLE "{login}" LOGIN; '
+            f'it can read them once an administrator of the database has run: CREATE ROLE "{login}" LOGIN; '
             f'GRANT compliance_auditor TO "{login}" (compliance_limited_reader for a reader of single workspaces)'
         )

@@ -66,9 +66,9 @@ def _check(roster: Path | None, roster_sql: str, query: Path | None, roster_scim
     Flag("roster-scim", "connection", "the roster from the SCIM 2.0 directory of this Airflow connection"),
     Flag("mapping", "name", "what the roster's columns and words mean: a preset, or the path of a YAML file"),
     Flag("roster-name", "main", "which roster it is, where there are several, such as contractors"),
-    Flag("strict", "1", "one bad row refuses the roster", switch, False, bare=True),
+    Flag("strict", "1", "refuse the roster if a single row can't be used", switch, False, bare=True),
     Flag("preview", "1", "say what would be taken, and write nothing", switch, False, bare=True),
-    Flag("may-shrink", "1", "the roster may name many people less than the one before", switch, False, bare=True),
+    Flag("may-shrink", "1", "the roster may name far fewer people than the one before", switch, False, bare=True),
     check=_check,
 )
 def import_declared(

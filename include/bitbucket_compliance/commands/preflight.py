@@ -78,7 +78,7 @@ def _keys() -> Iterator[str]:
     from bitbucket_compliance.core.bitbucket import CONFIGURATION
 
     if not os.environ.get(_VAULT_KEY):
-        yield f"{_VAULT_KEY} is not set, which a connection with auth authorization_code alone needs"
+        yield f"{_VAULT_KEY} is not set; only a connection with auth authorization_code needs it"
         return
     try:
         TokenEncryption.from_environment(CONFIGURATION)

@@ -11,8 +11,8 @@ SHOWN = 20
 @command(
     "verify",
     "whether everything that was published and decided is as it was recorded",
-    Flag("workspace", "slug", "one workspace and what belongs to none; every workspace where it is left out"),
-    Flag("head", "sha256", "a digest that was noted down earlier: it has to stand in the chain"),
+    Flag("workspace", "slug", "one workspace, and what belongs to no workspace; every workspace if left out"),
+    Flag("head", "sha256", "a digest that was noted down earlier: it must be part of the chain"),
 )
 def verify(workspace: str, head: str) -> None:
     """Print the newest digest of each chain.

@@ -19,8 +19,8 @@ from bitbucket_compliance.core.errors import PipelineError, one_line
         one_of("ensure", "rotate", "remove"),
         "ensure",
     ),
-    Flag("workspace", "slug", "one workspace; all of the connections where it is left out"),
-    Flag("reactivate", "1", "switch on what was switched off, too", switch, default=False, bare=True),
+    Flag("workspace", "slug", "one workspace; all of the connections if left out"),
+    Flag("reactivate", "1", "also switch on webhooks that were switched off", switch, default=False, bare=True),
     check=require_bitbucket,
 )
 def webhooks(action: str, workspace: str, reactivate: bool) -> int:

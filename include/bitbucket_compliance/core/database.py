@@ -144,7 +144,7 @@ def step_into(connection: psycopg.Connection[Any], role: str) -> None:
         login = connection.info.user
         how = " WITH INHERIT FALSE, SET TRUE" if connection.info.server_version >= 160000 else ""
         raise RoleRefused(
-            f"compliance_postgres: the login {login} may not step into the role {role}, and works in no other; "
+            f"compliance_postgres: the login {login} may not switch to the role {role}, which it needs; "
             "run `make upgrade` with the login that migrates, or have an administrator run: "
             f'GRANT {role} TO "{login}"{how}'
         ) from refused

@@ -265,8 +265,8 @@ def _named(error: "psycopg.Error | None") -> PipelineError | None:
         )
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return PostgresBusy(
-            f"compliance_postgres: a lock could not be had in time ({one_line(error)}); another session holds it: see "
-            "pg_stat_activity, and try again"
+            f"compliance_postgres: the step did not get a lock in time ({one_line(error)}); another session holds it: "
+            "see pg_stat_activity, and try again"
         )
     if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
         return SchemaMissing(
@@ -275,14 +275,13 @@ def _named(error: "psycopg.Error | None") -> PipelineError | None:
         )
     if isinstance(error, psycopg.errors.UndefinedColumn | psycopg.errors.UndefinedFunction):
         return SchemaChanged(
-            f"compliance_postgres: the schema is that of another version than this code ({one_line(error)}); nothing "
-            "of the step was kept, and it is tried again: it succeeds where code and schema are of one version, so "
-            "give this worker the version that was upgraded to"
+            f"compliance_postgres: schema and code are of different versions ({one_line(error)}); nothing of the step "
+            "was kept, and it is tried again: give this worker the version that the schema was upgraded to"
         )
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return PostgresRefused(
-            f"compliance_postgres: the server takes no changes ({one_line(error)}); give the address of the one that "
-            "does, no standby's, and a login and database without default_transaction_read_only",
+            f"compliance_postgres: the server is read-only ({one_line(error)}); give the address of the primary, not "
+            "of a standby, and a login and database without default_transaction_read_only",
             retryable=True,
         )
     if isinstance(error, psycopg.errors.IdleInTransactionSessionTimeout | psycopg.errors.TransactionTimeout):
@@ -312,8 +311,8 @@ def _of_server(error: "psycopg.Error") -> PipelineError:
         )
     if state:
         return PostgresRefused(
-            f"compliance_postgres: the server stopped a statement {told}; where it lacks memory, time or temporary "
-            "space, give it more",
+            f"compliance_postgres: the server stopped a statement {told}; if it ran out of memory, time or "
+            "temporary space, give it more",
             retryable=True,
         )
     if any(words in str(error) for words in _NEVER_CONNECTED):

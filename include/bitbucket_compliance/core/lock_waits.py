@@ -88,6 +88,6 @@ def told(row: dict[str, Any]) -> str:
 def _busy(error: psycopg.errors.LockNotAvailable, blockers: list[str]) -> PostgresBusy:
     held = f"; it is held by {'; '.join(blockers)}" if blockers else ""
     return PostgresBusy(
-        f"compliance_postgres: a lock could not be had in time ({one_line(error)}){held}; the step is tried again, and "
-        "where the same session holds it still, end that one: SELECT pg_terminate_backend(session)"
+        f"compliance_postgres: the step did not get a lock in time ({one_line(error)}){held}; the step is tried again; "
+        "if the same session still holds the lock then, end that session: SELECT pg_terminate_backend(session)"
     )

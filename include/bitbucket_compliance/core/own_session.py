@@ -34,8 +34,8 @@ def require_own_session(connection: psycopg.Connection[Any], dsn: str) -> None:
         connection.commit()
     if others == own or again != own:
         raise PoolerRefused(
-            "compliance_postgres: a pooler in transaction mode stands before the server, and the pipeline's sessions "
-            "have roles, settings and locks of their own; let compliance_postgres lead to the server itself, or to a "
+            "compliance_postgres: a pooler in transaction mode stands before the server, but each session of the "
+            "pipeline needs its own role, settings and locks; point compliance_postgres to the server itself, or to a "
             "pool with pool_mode = session"
         )
 

@@ -107,8 +107,8 @@ class PostgresAddress:
             unfit = sorted((_keywords() & set(extra)) - _HARMLESS)
             if unfit:
                 raise DestinationRefused(
-                    f"Airflow connection {conn_id}: extra {', '.join(unfit)} is not for a connection that is stored in "
-                    "Airflow; leave it out, or have whoever sets the environment of Airflow set the connection as "
+                    f"Airflow connection {conn_id}: extra {', '.join(unfit)} is not allowed in a connection stored in "
+                    "Airflow; remove it, or have whoever sets the environment of Airflow set the connection as "
                     f"AIRFLOW_CONN_{conn_id.upper()}"
                 )
         return address

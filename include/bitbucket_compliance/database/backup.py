@@ -160,8 +160,8 @@ def restore(owner: PostgresAddress, path: Path, catalogue: Mapping[str, str]) ->
         ).fetchall()
     if there:
         raise BackupRefused(
-            f"database {owner.database} is not empty: it has the schema {there[0][0]}; a backup is restored into a new "
-            "database (CREATE DATABASE …), which compliance_postgres and compliance_postgres_owner lead to then"
+            f"database {owner.database} is not empty: it has the schema {there[0][0]}; restore into a new database: "
+            "make one (CREATE DATABASE …), and point compliance_postgres and compliance_postgres_owner to it"
         )
     with zipfile.ZipFile(path) as file:
         migrate.upgrade(owner.dsn, catalogue=catalogue, fill=lambda cursor: _fill(cursor, backup, file))
@@ -184,7 +184,9 @@ def _fill(cursor: Cursor, backup: Backup, file: zipfile.ZipFile) -> None:
     kept = {table.name: table for table in backup.tables}
     made = list(_tables(cursor))
     if {(table.name, table.columns) for table in made} != {(table.name, table.columns) for table in backup.tables}:
-        raise BackupRefused("the backup has other tables or columns than this version makes: restore with its own")
+        raise BackupRefused(
+            "the backup has other tables or columns than this version makes; restore with the version that made it"
+        )
     for table in made:
         name = sql.Identifier(*table.name.split("."))
         cursor.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(name))

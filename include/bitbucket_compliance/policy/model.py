@@ -78,7 +78,7 @@ SampleSize = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}|more): ([1-9]\d{0,5}|
 
 def _ends_with_more(lines: list[str]) -> list[str]:
     if not lines or not lines[-1].startswith("more: "):
-        raise ValueError('the last line says what of larger populations, such as "more: 25"')
+        raise ValueError('the last line must be for all larger populations, such as "more: 25"')
     return lines
 
 
@@ -112,69 +112,69 @@ class Thresholds(_Strict):
     """
 
     behaviour_window_days: PositiveDays = 90
-    """Pull requests merged and pipelines run in so many days count as behaviour."""
+    """The window of behaviour: pull requests merged and pipelines run in the last so many days."""
     population_days: Annotated[PositiveDays, Weaker.WHEN_LOWER] = 90
-    """A repository's first reading reaches so many days back for the population of changes; never less than
+    """Days that a repository's first reading reaches back for the population of changes; never less than
     `behaviour_window_days`."""
     behaviour_sample: Annotated[int, Field(ge=1, le=50), Weaker.WHEN_LOWER] = 5
-    """So many of the newest merged pull requests are asked for their builds."""
+    """Number of the newest merged pull requests whose builds are looked at."""
     behaviour_min_sample: Annotated[int, Field(ge=1, le=1000), Weaker.WHEN_LOWER] = 3
-    """From so many merged pull requests on a clean record passes."""
+    """Number of merged pull requests from which on a repository may pass by its merges, if none broke the rule."""
     merge_checks_valid_days: Annotated[Days, Weaker.WHEN_HIGHER] = 14
-    """Merge checks last seen of an open pull request decide for so many days after it was closed."""
+    """Days for which merge checks still decide after they were last seen on an open pull request."""
     roster_max_age_days: Annotated[float, Field(ge=0, le=3650), Weaker.WHEN_HIGHER] = 7
-    """A roster that is older decides nothing."""
+    """Days after its import for which a roster decides; an older one decides nothing."""
     roster_precedence: Annotated[list[Annotated[str, Field(min_length=1)]], Weaker.WHEN_CHANGED] = []
-    """Names of rosters, where there are several: of those that name a person the first decides; those not listed come
-    last, and no verdict comes of two of them that contradict each other."""
+    """Names of rosters, where there are several: the first that names a person decides. Those that are not listed come
+    last; where two of the same rank contradict each other, neither decides."""
     max_bad_row_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.05
-    """A roster is refused as a whole where a larger share of its rows can't be used."""
+    """Largest share of unusable rows with which a roster is still taken; with more it is refused as a whole."""
     domains_without_dots: Annotated[list[Annotated[str, Field(min_length=1)]], Weaker.WHEN_CHANGED] = []
-    """Domains whose addresses are the same with and without dots before the `@`, such as `gmail.com`."""
+    """Domains where dots before the `@` of an address make no difference, such as `gmail.com`."""
     domains_without_tags: Annotated[list[Annotated[str, Field(min_length=1)]], Weaker.WHEN_CHANGED] = []
-    """Domains whose addresses are the same with and without a `+tag` before the `@`."""
+    """Domains where a `+tag` before the `@` of an address makes no difference."""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
     """IANA time zone in which days begin and end."""
     evidence_validity_days: Annotated[Days, Weaker.WHEN_HIGHER] = 90
-    """Evidence holds for so many days from its day of capture."""
+    """Days for which evidence holds, from its day of capture."""
     allow_self_review: Annotated[bool, Weaker.WHEN_HIGHER] = False
-    """Whether who submits evidence, or owns an exception, may decide on it too: for teams of one."""
+    """Whether the person who submits evidence or owns an exception may also decide on it: for teams of one."""
     bodies_kept_days: Annotated[int, Field(ge=30, le=3650), Weaker.WHEN_LOWER] = 400
-    """What Bitbucket answered is kept for so many days after it was seen last."""
+    """Days for which an answer of Bitbucket is kept after it was last seen."""
     history_kept_days: Annotated[int, Field(ge=400, le=36_500), Weaker.WHEN_LOWER] = 2557
-    """What was published is kept for so many days after it ended: results, findings, changes, memberships, runs. Seven
-    years as delivered; never less than `population_days`."""
+    """Days for which published results, findings, changes, memberships and runs are kept after they ended. Seven years
+    by default; never less than `population_days`."""
     packages_kept_days: Annotated[int, Field(ge=30, le=36_500), Weaker.WHEN_LOWER] = 400
-    """The zip of an audit package that the console made is kept for so many days. What it was, its digest and who
-    downloaded it stay noted."""
+    """Days for which the zip of an audit package made in the console is kept. The record of it stays: what it was, its
+    digest, and who downloaded it."""
     max_error_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.9
-    """A run is not published where it could read nothing of more of its repositories, and of more than three."""
+    """A run is not published if it could read nothing of a larger share of its repositories, and of more than three."""
     max_shrink_share: Annotated[Share, Weaker.WHEN_HIGHER] = 0.10
-    """A run is not published where a listing lost a larger share and more than three objects, or became empty."""
+    """A run is not published if a listing lost a larger share of its objects and more than three, or became empty."""
     reread_hours: Annotated[Hours, Weaker.WHEN_HIGHER] = 20
-    """An untouched repository is read again after so many hours: below a day, a daily run reads all."""
+    """Hours after which a repository is read again although nothing changed; below 24, a daily run reads all."""
     reading_hours: Annotated[Hours, Weaker.NEVER] = 20
-    """A run waits for requests for so many hours at most, then publishes what it has."""
+    """Hours for which a run waits for requests at most; then it publishes what it has read."""
     events_budget_share: Annotated[Share, Weaker.NEVER] = 0.25
-    """Runs that answer webhooks may send this share of the hour's requests."""
+    """Share of the hour's requests that runs which answer webhooks may send."""
     events_kept_days: Annotated[PositiveDays, Weaker.WHEN_LOWER] = 90
-    """Events of webhooks are kept for so many days."""
+    """Days for which events of webhooks are kept."""
     sample_sizes: Annotated[list[SampleSize], AfterValidator(_ends_with_more), Weaker.WHEN_CHANGED] = [
         "5: 100 %",
         "50: 5",
         "250: 10 %",
         "more: 25",
     ]
-    """Samples of populations of up to so many rows have so many, or such a share, rounded up: the first line that the
-    population fits into counts, and the last one says what of `more`."""
+    """Size of a sample by the size of its population: `50: 5` means 5 rows of up to 50, `250: 10 %` a tenth of up to
+    250, rounded up. The first line that the population fits into counts; the line `more` is for all larger ones."""
     sample_items_daily: Annotated[SampleItems, Weaker.WHEN_LOWER] = 25
-    """Samples have so many rows where somebody says that the control operates daily."""
+    """Rows of a sample of a control that operates daily, where that is how the sample is asked for."""
     sample_items_weekly: Annotated[SampleItems, Weaker.WHEN_LOWER] = 10
-    """The same where it operates weekly."""
+    """Rows of a sample of a control that operates weekly."""
     sample_items_monthly: Annotated[SampleItems, Weaker.WHEN_LOWER] = 3
-    """The same where it operates monthly."""
+    """Rows of a sample of a control that operates monthly."""
     max_data_age_hours: Annotated[float, Field(ge=0, le=87_600), Weaker.WHEN_HIGHER] = 48
-    """A verdict may be relied on for so many hours after its data was read."""
+    """Hours after the reading of its data for which a verdict may be relied on."""
     due_days_critical: Annotated[Days, Weaker.WHEN_HIGHER] = 7
     """Days to fix a failure of severity critical."""
     due_days_high: Annotated[Days, Weaker.WHEN_HIGHER] = 30
@@ -195,8 +195,9 @@ class EvidencePolicy(_Strict):
     """How evidence comes to count."""
 
     review: Literal["required", "operator"] = "operator"
-    """`operator`: who imports an export of two-step verification on the command line accepts it by that, which is shown
-    as `self_accepted`; `required`: somebody else has to, as for what comes by the console or a DAG."""
+    """`operator`: whoever imports an export of two-step verification on the command line also accepts it by the import;
+    the evidence is then marked `self_accepted`. `required`: somebody else has to accept it, as with what is uploaded in
+    the console or imported by a DAG."""
 
 
 class Policy(_Strict):

@@ -129,7 +129,7 @@ def plan_override(connection: Connection, workspace: str, changes: Mapping[str, 
     """
     name = plain(workspace)
     if not name:
-        raise PolicyInvalid("a policy was set for no workspace; give its slug")
+        raise PolicyInvalid("no workspace was named for the policy; give its slug")
     if "evidence" in changes:
         raise PolicyInvalid(f"workspace {name}: evidence: an import is for all workspaces; set it in the policy file")
     policy = merged(base, changes, f"workspace {name}")
@@ -276,7 +276,7 @@ def _waiting(connection: Connection, override_id: int) -> Proposal:
         raise PolicyRefused(f"there is no proposed policy {override_id}; `make policy WORKSPACE=slug` shows what waits")
     if row["status"] == "overtaken":
         raise PolicyRefused(
-            f"policy {override_id} was proposed on top of one that is in force no more; propose it anew"
+            f"policy {override_id} was proposed as a change of a policy that is no longer in force; propose it again"
         )
     if row["status"] != "proposed":
         raise PolicyRefused(

@@ -293,7 +293,7 @@ def decide(
         raise ExceptionRefused(f"the reason is empty: say why you {decision} it")
     with connection.transaction():
         row = _locked(connection, exception_id)
-        _check_open(connection, row, decision)
+        _check_open(row, decision)
         policy = policy_of(connection, row["workspace"])
         persons.note(connection, decided_by)
         is_alone = decision != "withdraw" and _check_reviewer(row, decided_by, policy)
@@ -338,7 +338,7 @@ def _facts(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in AUDITED if row[name] not in (None, False)}
 
 
-def _check_open(connection: Connection, row: dict[str, Any], decision: str) -> None:
+def _check_open(row: dict[str, Any], decision: str) -> None:
     """Whether the decision can still be taken."""
     open_states = ("requested", "accepted") if decision == "withdraw" else ("requested",)
     name = f"exception {row['exception_id']}"

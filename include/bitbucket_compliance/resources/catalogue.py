@@ -262,7 +262,7 @@ PULL_REQUEST_STATUSES = Resource(
 )
 PULL_REQUEST_ACTIVITY = Resource(
     name="pull_request_activity",
-    title="When a pull request was merged that was created before the window",
+    title="Time of the merge of a pull request that was created before the window",
     endpoint="pull_request_activity",
     of="repository",
     read_as="collected",

@@ -69,9 +69,10 @@ OF_EVERY_TEST: Mapping[str, Reason] = {
     "held_back": Reason(
         "error",
         None,
-        "A check of what was read, or of the verdict itself, found it wrong; the reason says what should hold.",
-        "Look at the page of the run's gate (compliance.runs.data_docs) or at quality.expectation_results: it shows "
-        "what broke the rule and says what to do. Then run again.",
+        "A quality gate found the data of this verdict, or the verdict itself, to be wrong. The reason says what "
+        "should hold.",
+        "Open the Data Docs of the gate on the run's page (compliance.runs.data_docs), or see "
+        "quality.expectation_results: there are the rows that broke the rule, and what to do. Then run again.",
     ),
 }
 

@@ -95,6 +95,10 @@ def keys() -> Iterator[Key]:
         yield Key(f"tests.{test.test_id}.enabled", test.enabled, f"Whether to judge: {test.title}.")
         yield Key(f"tests.{test.test_id}.severity", test.severity, f"How severe a failure is: {test.title}.")
     for name, field in type(DELIVERED.thresholds).model_fields.items():
-        yield Key(f"thresholds.{name}", field.get_default(), field.description or "")
+        yield Key(f"thresholds.{name}", field.get_default(), _in_one_line(field.description))
     for name, field in type(DELIVERED.evidence).model_fields.items():
-        yield Key(f"evidence.{name}", field.get_default(), " ".join((field.description or "").split()))
+        yield Key(f"evidence.{name}", field.get_default(), _in_one_line(field.description))
+
+
+def _in_one_line(text: str | None) -> str:
+    return " ".join((text or "").split())

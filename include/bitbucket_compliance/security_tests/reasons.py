@@ -17,7 +17,7 @@ OF_REPOSITORIES: Mapping[str, Reason] = {
     "scope_missing": Reason(
         "pending",
         None,
-        "The connection was not granted the scope that reading takes, and nothing else decides.",
+        "The connection lacks the scope that is needed to read the settings, and nothing else decides.",
         "Grant the connection the scope named in the reason (opt in to repository:admin on the OAuth consumer), "
         "or submit accepted evidence.",
     ),
@@ -32,23 +32,24 @@ OF_REPOSITORIES: Mapping[str, Reason] = {
         "error",
         None,
         "A call that the verdict needs failed in this run, after all retries; the reason names it.",
-        "Run again; if the call keeps failing, open the repository in Bitbucket with the connection's identity "
-        "and look at the call named in the reason.",
+        "Run again. If it fails again, sign in to Bitbucket with the account that the connection uses and check "
+        "whether it can open what the reason names.",
     ),
     "not_read_yet": Reason(
         "pending",
         None,
-        "The repository was never read, or too long ago, because the hour's requests were used up.",
-        "Wait for the next run: the hour's requests were used up. Where it stays so, the workspace is too large for "
-        "its budget; compliance.runs.plan says by how much.",
+        "The repository was never read, or was read too long ago: the hour's requests were used up before its turn.",
+        "Wait for the next run, which has requests again. If the reason stays, the workspace needs more requests than "
+        "its connection has; the plan on the run's page (compliance.runs.plan) says how many times more.",
     ),
     "non_production": Reason("not_applicable", "registry", "The repository is declared non-production."),
 }
 RULES_NO_LONGER_READABLE = Reason(
     "pending",
     None,
-    "The configuration can't be read any more, and failed the test when it last was; nothing since proves otherwise.",
-    "Let it be read again: open a pull request into the main branch (for rules about merging), grant the scope, or "
+    "The configuration can't be read any more. When it was last read it failed the test, and nothing since then shows "
+    "otherwise.",
+    "Make it readable again: open a pull request into the main branch (for rules about merging), grant the scope, or "
     "give the connection's identity admin rights on the repository. Or submit evidence captured after that reading.",
 )
 #: Of every test of main branches.
@@ -66,33 +67,35 @@ OF_MEMBERS: Mapping[str, Reason] = {
         "error",
         None,
         "The members could not be found by e-mail address in this run, and nothing else decides.",
-        "Run again; the members could not be found by e-mail in this run.",
+        "Run again. Bitbucket did not answer every look-up by e-mail address in this run.",
     ),
     "scope_missing": Reason(
         "pending",
         None,
-        "Members can't be found by e-mail address for want of the scope account.",
+        "Members can't be found by e-mail address: the connection lacks the scope account.",
         "Grant the connection the scope account, then run again.",
     ),
     "permission_missing": Reason(
         "pending",
         None,
-        "Members can't be found by e-mail address: the identity is no workspace administrator.",
-        "Let a workspace administrator grant the connection: only then Bitbucket finds members by e-mail.",
+        "Members can't be found by e-mail address: the connection's identity is no workspace administrator.",
+        "Let a workspace administrator connect Bitbucket: it looks members up by e-mail address for nobody else.",
     ),
 }
 
 # Of tests of what is merged into main branches.
 EVIDENCE_ACCEPTED = Reason(
-    "passing", "evidence", "Accepted evidence within its validity shows it, and no behaviour contradicts it."
+    "passing",
+    "evidence",
+    "Accepted evidence within its validity shows that the rule is in place, and no merge or push contradicts it.",
 )
 MERGES_UNDECIDED = Reason(
     "pending",
     None,
-    "Of a merge in the window it can't be told whether it kept the rule, and none is known to have broken it.",
-    "Look at the pull requests named in the reason. An approval of a deleted account stays unknown until the merge "
-    "leaves the window; when an old pull request was merged is looked up in the next runs, five a repository and run. "
-    "Grant repository:admin to read the rules, or submit evidence.",
+    "It is not known of every merge in the window whether it kept the rule; none is known to have broken it.",
+    "Look at the pull requests named in the reason. An approval by an account that was deleted since stays unknown "
+    "until the merge leaves the window. The next runs look up when old pull requests were merged, five for each "
+    "repository in each run. To decide now, grant repository:admin so that the rules can be read, or submit evidence.",
 )
 TOO_FEW_MERGES = Reason(
     "pending",
@@ -114,8 +117,8 @@ def rule_in_effect(required: str) -> Reason:
     return Reason(
         "passing",
         "configuration",
-        f"The merge checks of an open pull request into the main branch require {required}, and are enforced; its "
-        "project's rules are among them.",
+        f"The merge checks of an open pull request into the main branch require {required}, and are enforced. They "
+        "include the rules that the repository inherits from its project.",
     )
 
 
@@ -136,10 +139,10 @@ def no_matching_rule(required: str, setting: str, calls: tuple[ApiCall, ...]) ->
     return Reason(
         "failing",
         "configuration",
-        f"No rule of the repository requires enough {required} to merge into the main branch, nor do the merge checks "
-        "of an open pull request where one was seen.",
+        f"No rule of the repository requires enough {required} to merge into the main branch. Neither do the merge "
+        "checks of an open pull request, if one was seen.",
         "Open Repository settings → Branch restrictions, add or edit the rule of the main branch, and under Merge "
         f"checks set the minimum number of {setting}, then prevent merges with unresolved checks (Bitbucket Premium). "
-        "Where the project has such a rule, submit evidence about the project.",
+        "If the project has such a rule, submit evidence about the project.",
         calls,
     )

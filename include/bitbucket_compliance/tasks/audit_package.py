@@ -67,7 +67,7 @@ def audit_package(
             asked = requests.ask(connection, request, dag_run.run_id, requested_by=person, folder=target.strip())
             connection.commit()
         elif asked.file is not None:
-            log.info("this run has made its package: ask for another one")
+            log.info("this run has already made its package: start another run for another one")
             return asked.file
         try:
             return _make(connection, asked)

@@ -43,6 +43,8 @@ def _keep_shares(settings: Settings, expected: dict[str, int | None]) -> None:
     try:
         ledger.expect_all(expected)
     except BitbucketError as error:
-        log.warning("the shares of the workspaces of connection %s could not be kept: %s", settings.conn_id, error)
+        log.warning(
+            "no share of the hour could be reserved for the workspaces of connection %s: %s", settings.conn_id, error
+        )
     finally:
         ledger.close()

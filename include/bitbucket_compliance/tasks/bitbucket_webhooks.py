@@ -34,13 +34,13 @@ class WebhooksRefused(PipelineError):
     """Webhooks can't be looked after like this: the action or workspace is not known."""
 
 
-def url_from(environment: Mapping[str, str] | None = None) -> str:
+def webhook_url() -> str:
     """The address that Bitbucket delivers to.
 
     Raises:
         WebhooksOff: there is none.
     """
-    url = (os.environ if environment is None else environment).get(URL_VARIABLE, "").strip()
+    url = os.environ.get(URL_VARIABLE, "").strip()
     if not url:
         raise WebhooksOff(
             f"webhooks are off: {URL_VARIABLE} is not set; set it to the public https address of the receiver, "
@@ -56,7 +56,7 @@ def plan_task(action: str, workspace: str) -> list[str]:
     with fail_without_retry(), skip_until_connected():
         try:
             if action != "remove":
-                url_from()
+                webhook_url()
             all_connected(needs_workspaces=action != "remove")
             return plan(action, workspace)
         except WebhooksOff as off:
@@ -86,7 +86,7 @@ def plan(action: str, workspace: str = "") -> list[str]:
     if action not in ACTIONS:
         raise WebhooksRefused(f"action {action!r} is not known; it is one of {', '.join(ACTIONS)}")
     if action != "remove":
-        url_from()
+        webhook_url()
     from bitbucket_cloud.webhooks.secrets.webhook_secrets import WebhookSecrets
 
     workspace = workspace.strip()
@@ -160,7 +160,7 @@ def look_after(action: str, workspace: str, *, reactivate: bool = False) -> list
     """
     if action == "remove":
         return _remove(workspace)
-    return _ensure(workspace, url_from(), reactivate=reactivate)
+    return _ensure(workspace, webhook_url(), reactivate=reactivate)
 
 
 def _ensure(workspace: str, url: str, *, reactivate: bool) -> list[str]:

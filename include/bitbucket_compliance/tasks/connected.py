@@ -139,7 +139,7 @@ def _require(conn_id: str, what: str) -> None:
         BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise NothingConnected(
-            f"there is no Airflow connection {conn_id} yet, which names {what}; create it under Admin, Connections, or "
+            f"there is no Airflow connection {conn_id} yet (it names {what}); create it under Admin, Connections, or "
             f"set AIRFLOW_CONN_{conn_id.upper()}"
         ) from None
 

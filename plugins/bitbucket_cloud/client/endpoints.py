@@ -58,11 +58,6 @@ class Endpoint:
         """Whether it changes something at Bitbucket."""
         return self.method != "GET"
 
-    @property
-    def paged(self) -> bool:
-        """Whether the answer is a listing."""
-        return self.page_max is not None
-
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the path parameters, in their order."""

@@ -96,7 +96,7 @@ class Listing:
         # Pages that disagree were read while the listing changed: one object may stand on none of them.
         size = next((size for size in self.sizes if size != came), None)
         if repeated:
-            return Doubt(f"names {repeated} of its objects twice, in place of others it may lack", repeated)
+            return Doubt(f"names {repeated} of its objects twice, and may lack others", repeated)
         if size is not None:
             return Doubt(f"counts {size} objects and names {came}")
         if self.ends_full and not self.sizes:

@@ -383,7 +383,7 @@ class Pauses:
         resume_at = self.resume_at
         return RateLimited(
             f"Bitbucket keeps limiting the rate of Airflow connection {self._settings.conn_id}, which pauses until "
-            f"{resume_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC; let fewer programs use its identity if it stays so",
+            f"{resume_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC; if this goes on, let fewer programs use its identity",
             resume_at=resume_at,
         )
 

@@ -102,5 +102,5 @@ def _window(since: str, until: str, newest: datetime | None) -> tuple[datetime, 
     if begins > ends and not since.strip():
         begins = ends - timedelta(days=DAYS)
     if begins > ends:
-        raise HTTPException(422, detail="until lies before since; turn them round")
+        raise HTTPException(422, detail="until lies before since: swap them")
     return begins, ends

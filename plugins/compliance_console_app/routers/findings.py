@@ -9,6 +9,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
+from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from bitbucket_compliance.core.errors import AssignmentRefused, ExceptionRefused, PersonUnclear, one_line
@@ -83,8 +84,7 @@ def findings(
 @router.post("/findings/exceptions")
 def ask(request: Request, person: Decider, connection: Database, selection: Selected, form: Form) -> Response:
     """Ask for an exception for each finding that is ticked: for all of them, or for none."""
-    sort = known_sort(one(form, "sort"), tuple(SORTS), "due")
-    listing = Listing("findings", typed(form, *FILTER), sort, page_number(form))
+    listing = _shown_with(form)
     given, ticked = typed(form, *ASKED), several(form, "finding")
     shown_again = partial(
         _findings, request, person, connection, selection, listing, may_decide=True, given=given, ticked=ticked
@@ -101,17 +101,22 @@ def ask(request: Request, person: Decider, connection: Database, selection: Sele
 @router.post("/findings/csv")
 def take_ticked(request: Request, person: Decider, connection: Database, selection: Selected, form: Form) -> Response:
     """The findings that are ticked as CSV, in the order of the list."""
-    sort = known_sort(one(form, "sort"), tuple(SORTS), "due")
-    listing = Listing("findings", typed(form, *FILTER), sort, page_number(form))
+    listing = _shown_with(form)
     ticked = several(form, "finding")
     if not ticked:
-        told = "no finding is ticked; tick those that you want to take along"
+        told = "no finding is ticked; tick those that you want to download"
         given = typed(form, *ASKED)
         return _findings(request, person, connection, selection, listing, may_decide=True, given=given, problem=told)
     everything = replace(listing, number=1, size=None)
     return csv_answer.csv_answer(
         "findings", selection.name, _found(connection, person, selection, everything, ticked=ticked)
     )
+
+
+def _shown_with(form: FormData) -> Listing:
+    """The list that a form was sent from."""
+    sort = known_sort(one(form, "sort"), tuple(SORTS), "due")
+    return Listing("findings", typed(form, *FILTER), sort, page_number(form))
 
 
 def _asked_for(connection: Connection, workspace: str, person: Person, given: dict[str, str], ticked: list[str]) -> int:
@@ -136,15 +141,14 @@ def _asked_for(connection: Connection, workspace: str, person: Person, given: di
 @router.post("/findings/assign")
 def assign_ticked(request: Request, person: Decider, connection: Database, selection: Selected, form: Form) -> Response:
     """Assign each finding that is ticked, here or on the page of its subject, to a known person or to nobody."""
-    sort = known_sort(one(form, "sort"), tuple(SORTS), "due")
-    listing = Listing("findings", typed(form, *FILTER), sort, page_number(form))
+    listing = _shown_with(form)
     given, ticked = typed(form, *ASKED), several(form, "finding")
     shown_again = partial(
         _findings, request, person, connection, selection, listing, may_decide=True, given=given, ticked=ticked
     )
     try:
         if not given["assignee"]:
-            raise AssignmentRefused("nobody was chosen; choose who is to see to it")
+            raise AssignmentRefused("nobody was chosen; choose who should take care of it")
         to = None if given["assignee"] == "nobody" else given["assignee"]
         count = assign(
             connection, selection.name, ticked, assigned_to=to, assigned_by=person.id, note=given["note"] or None

@@ -61,7 +61,9 @@ def make(
     """Start the run that makes a package, or say why not."""
     given = typed(form, *FIELDS)
     if given["people"] and not may_decide:
-        raise HTTPException(403, detail="a package with people is for whoever decides: ask for one with pseudonyms")
+        raise HTTPException(
+            403, detail="only who may decide can ask for a package with people: ask for one with pseudonyms"
+        )
     try:
         wanted = _wanted(connection, selection, given)
         listing = Listing("controls/packages").parameters | {"workspace": selection.name}

@@ -82,7 +82,7 @@ def change(request: Request, person: Decider, connection: Database, selection: S
         except (ValueError, RecursionError):
             changes = None
         if not isinstance(changes, dict):
-            raise PolicyRefused("this is not what was shown; change it anew")
+            raise PolicyRefused("this is not the change that was shown; make it again")
         proposal = set_override(
             connection, _workspace(selection), changes, set_by=person.id, reason=reason, on=one(form, "on")
         )
@@ -102,7 +102,9 @@ def one_policy(request: Request, person: Reader, connection: Database, _: Select
     if found is None and name.isascii() and name.isdigit() and int(name) < 2**63:
         proposed = row(connection, "policies/number", {"number": int(name)})
     if found is None and proposed is None:
-        raise HTTPException(404, detail=f"there is no policy {ascii(name)[:80]}; the page Policy has those that held")
+        raise HTTPException(
+            404, detail=f"there is no policy {ascii(name)[:80]}; the page Policy lists those that were in force"
+        )
     values = flat_changes((found or proposed or {})["body"])
     return page(request, person, "policy.html", version=found, proposed=proposed, values=values, keys=known())
 

@@ -108,8 +108,8 @@ def _named(connection: Connection, workspace: str, form: Form, listing: Listing)
     found = [row["repository_id"] for row in _listed(connection, workspace, replace(listing, number=1, size=None))]
     if str(len(found)) != one(form, "total"):
         raise ImportRefused(
-            f"the filter leaves {len(found)} repositories by now, the page showed {ascii(one(form, 'total'))[1:20]}"
-            "; look at them and choose again",
+            f"the filter now finds {len(found)} repositories, but the page showed {ascii(one(form, 'total'))[1:20]}; "
+            "look at them and choose again",
             [],
         )
     return found

@@ -30,10 +30,5 @@ def of_member(workspace: str, member_id: str) -> dict[str, str]:
     }
 
 
-def of_pull_request(workspace: str, slug: str, number: int) -> str:
-    """Address of a pull request."""
-    return f"{SITE}/{_part(workspace)}/{_part(slug)}/pull-requests/{number}"
-
-
 def _part(text: str) -> str:
     return quote(text, safe="")

@@ -73,9 +73,9 @@ def _trigger(dag_id: str, workspace: str, person: Person, conf: dict[str, object
             conf=conf,
         )
     except (AirflowException, ValueError) as refusal:
-        raise RunNotStarted(f"Airflow starts no run of {workspace}: {one_line(refusal)}") from refusal
+        raise RunNotStarted(f"Airflow did not start a run of {workspace}: {one_line(refusal)}") from refusal
     if run is None:
-        raise RunNotStarted(f"Airflow starts no run of {workspace}: look at the DAG {dag_id} there")
+        raise RunNotStarted(f"Airflow did not start a run of {workspace}: look at the DAG {dag_id} there")
     return str(run.run_id)
 
 

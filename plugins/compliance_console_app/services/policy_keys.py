@@ -102,7 +102,7 @@ def _known() -> Iterator[PolicyKey]:
         section, _, rest = key.name.partition(".")
         kind, bounds, choices, may_be_empty = _kind(schemas[rest]) if section == "thresholds" else _choice(key.name)
         group = groups.get(key.name) or groups.get(key.name.rpartition(".")[0] + ".", SHARED)
-        meaning = " ".join(key.meaning.replace("`", "").split())
+        meaning = key.meaning.replace("`", "")
         yield PolicyKey(
             key.name, key.default, meaning, group, kind, bounds, choices, may_be_empty, section == "evidence"
         )

@@ -24,11 +24,11 @@ STEPS = (
 )
 _TESTS = {test.test_id for test in CATALOGUE}
 REMEDIES = {
-    "gate_failed": "What was read looks wrong, so nothing of it was published, and results stay as they were. Look at "
-    "the reason, then start it again.",
+    "gate_failed": "What was read looks wrong, so nothing was published, and results stay as they were. Look at the "
+    "reason, then start it again.",
     "superseded": "Another run of this workspace took its place; that one brings the results.",
-    "failed": "Nothing was published, and results stay as they were. What was read is kept: mend the reason, then "
-    "start it again, and it goes on from there.",
+    "failed": "Nothing was published, and results stay as they were. What was read is kept: remove the cause, then "
+    "start it again; the new run reads only what is missing.",
 }
 _OVER = ("success", "failed")
 _OF_PARTS = ("read_repositories", "tests")

@@ -41,7 +41,7 @@ def unpacked(person: Person, stated: Mapping[str, str], field: str, claimed: str
     try:
         return zlib.decompressobj().decompress(base64.urlsafe_b64decode(field), LARGEST_FILE + 1)
     except (binascii.Error, ValueError, zlib.error):
-        raise ImportRefused("the file was broken on its way; choose it again", []) from None
+        raise ImportRefused("the file was damaged on its way; choose it again", []) from None
 
 
 def _signed(person: Person, stated: Mapping[str, str], field: str) -> list[str]:

@@ -55,7 +55,7 @@ def as_of(request: Request) -> Past | None:
     if day is None:
         return None
     if day >= datetime.now(UTC).date():
-        raise HTTPException(422, detail=f"{day} is not over yet: the page without a day shows what is now")
+        raise HTTPException(422, detail=f"{day} is not over yet: open the page without a day to see the present")
     begins = datetime(day.year, day.month, day.day, tzinfo=UTC)
     found = Past(day, begins + timedelta(days=1, microseconds=-1))
     request.state.past = found
@@ -69,7 +69,7 @@ def only_where_it_can_be_shown(request: Request) -> None:
         HTTPException: 404, it does.
     """
     if request.query_params.get(PARAMETER) and not can_be_past(request):
-        raise HTTPException(404, detail="this page shows what is now and can't be shown as of a past day")
+        raise HTTPException(404, detail="this page shows the present; it can't be shown as of a past day")
 
 
 AsOf = Annotated[Past | None, Depends(as_of)]

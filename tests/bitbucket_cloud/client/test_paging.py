@@ -195,7 +195,7 @@ def test_a_listing_trimmed_to_its_size_of_zero_is_empty(fake: Any, client: Any, 
     assert client.paginate("repositories", workspace="acme").values == []
 
 
-@pytest.mark.parametrize("name", [name for name, endpoint in ENDPOINTS.items() if endpoint.paged])
+@pytest.mark.parametrize("name", [name for name, endpoint in ENDPOINTS.items() if endpoint.page_max])
 def test_each_listing_is_asked_for_in_its_longest_pages(fake: Any, client: Any, reply: Any, name: str) -> None:
     endpoint = ENDPOINTS[name]
     path = dict.fromkeys(endpoint.parameters, "1")

@@ -391,10 +391,10 @@ def test_a_list_that_is_cut_off_says_so(demo: Database, visit: Enter) -> None:
     expect(page.get_by_text("The first 100 of 120.")).to_be_visible()
     page = vic.open(f"tests/repo_classified/{quote(one['subject_id'], safe='')}")
     assert len(vic.rows("History")) == 50
-    expect(page.get_by_text("The first 50 alone are shown.")).to_be_visible()
+    expect(page.get_by_text("Only the first 50 are shown.")).to_be_visible()
     page = vic.open("controls/one?framework=SOC+2&control=CC8.1")
-    assert len(vic.rows("Rules that were gone around")) == 50
-    expect(page.get_by_text("The first 50 alone are shown.")).to_be_visible()
+    assert len(vic.rows("Rules that merges went around")) == 50
+    expect(page.get_by_text("Only the first 50 are shown.")).to_be_visible()
 
 
 def test_times_are_read_in_the_zone_that_a_person_chose(demo: Database, visit: Enter) -> None:

@@ -40,7 +40,7 @@ def in_force(guest: Guest, what: str) -> dict[str, str]:
 
 def test_a_stricter_policy_is_shown_first_and_holds_with_its_reason(ada: Guest, demo: Database) -> None:
     before = in_force(ada, "Min approvals")
-    assert before["In force"] == before["Delivered"] == "1" and "peers must approve" in before["What"]
+    assert before["In force"] == before["Delivered"] == "1" and "peers who must approve" in before["What"]
     assert ada.faults() == []
     change(ada, "Min approvals", "2", "two pairs of eyes")
     [row] = ada.rows("What would change")

@@ -416,10 +416,10 @@ def wait_for_requests(error: bitbucket.RateLimited, call: Call | None = None) ->
 
 def _not_read(call: Call, error: bitbucket.BitbucketError | _WrongAnswer) -> CallResult:
     spent = error.requests + (call.checkpoint.requests if call.checkpoint else 0)
-    return call.result(_outcome(call, error), requests=spent or 1, http_status=error.status, message=str(error))
+    return call.result(_outcome(error), requests=spent or 1, http_status=error.status, message=str(error))
 
 
-def _outcome(call: Call, error: bitbucket.BitbucketError | _WrongAnswer) -> str:
+def _outcome(error: bitbucket.BitbucketError | _WrongAnswer) -> str:
     match error:
         case bitbucket.ScopeMissing():
             return SCOPE_MISSING

@@ -45,7 +45,7 @@ def preflight(connection: Connection, run: Run, client: Client) -> None:
         raise
     if result.outcome == FAILED:
         if result.http_status is None:
-            raise BitbucketUnavailable(f"Bitbucket gives no answer to start from: {result.message}")
+            raise BitbucketUnavailable(f"Bitbucket did not answer the first request: {result.message}")
         log.warning("the role of the identity in workspace %s is not known: %s", run.workspace, result.message)
     body = result.objects[0][1] if result.outcome == OK and result.objects else {}
     run = _recognised(connection, run, client, body.get("workspace") or {})

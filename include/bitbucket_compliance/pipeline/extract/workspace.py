@@ -141,8 +141,8 @@ class _Reader:
         named = [body["workspace"] for _, body in bodies if (body.get("workspace") or {}).get("uuid")]
         if len({found["uuid"].lower() for found in named}) > 1:
             raise BitbucketUnavailable(
-                f"the listings of {self._run.workspace!r} are of several workspaces: it was renamed, or its slug was "
-                "taken over, at this moment; run again"
+                f"the listings of {self._run.workspace!r} come from different workspaces: it was renamed, or "
+                "another one took its slug over, while it was read; run again"
             )
         if named:
             self._take(CallResult(WORKSPACE.name, OK, objects=[(named[0]["uuid"], named[0])]))

@@ -87,7 +87,7 @@ def _forget_workspace(connection: Connection, workspace: str) -> int:
     forgotten = _in_batches(connection, "forget_bodies", keys)
     history = _in_batches(connection, "forget_history", keys, workspace)
     log.info("%s: %d landed bodies deleted, not seen since %s", workspace, forgotten, before)
-    log.info("%s: %d rows of history deleted, over since %s", workspace, history, keys["ended_before"])
+    log.info("%s: %d rows of history deleted, which ended before %s", workspace, history, keys["ended_before"])
     return forgotten
 
 

@@ -55,7 +55,7 @@ def judge(connection: Connection, run: Run, test_id: str) -> None:
     )
     subjects = judged_subjects(connection, run)
     if subjects is not None and test.subject_type != "repository":
-        log.info("%s: no event tells of a %s, the last verdicts stand", test_id, test.subject_type)
+        log.info("%s: events never announce a %s; its last verdict stays", test_id, test.subject_type)
         connection.commit()
         return
     _insert_verdicts(connection, run, test, subjects)

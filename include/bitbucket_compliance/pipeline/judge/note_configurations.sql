@@ -1,5 +1,6 @@
 -- Purpose: keep what the test made of each configuration that was read, for the time when it can be read no more, and
--- since when its rule has been in force. A reading that says nothing of a rule (in_force null) breaks nothing.
+-- since when its rule has been in force. A reading that says nothing of a rule (in_force null) breaks nothing. Rules
+-- that could be read and were made good by evidence alone failed all the same; the evidence goes on counting.
 
 INSERT INTO judged.configurations AS known (
     workspace, test_id, subject_id, run_id, read_at, failed, last_failed_at, in_force_since
@@ -10,7 +11,11 @@ SELECT
     verdicts.subject_id,
     verdicts.run_id,
     verdicts.data_as_of,
-    verdicts.status = 'failing' AND verdicts.basis = 'configuration',
+    CASE verdicts.basis
+        WHEN 'configuration' THEN verdicts.status = 'failing'
+        WHEN 'evidence' THEN true
+        ELSE coalesce(NOT (verdicts.detail ->> 'in_force')::boolean, verdicts.detail ->> 'missing' <> '[]', false)
+    END,
     CASE WHEN verdicts.status = 'failing' AND verdicts.basis = 'configuration' THEN verdicts.data_as_of END,
     CASE WHEN (verdicts.detail ->> 'in_force')::boolean THEN verdicts.data_as_of END
 FROM judged.verdicts AS verdicts
@@ -21,7 +26,10 @@ WHERE
     AND verdicts.data_as_of IS NOT null
     AND (
         verdicts.basis = 'configuration'
-        OR ((verdicts.detail ->> 'in_force') IS NOT null AND verdicts.status IN ('passing', 'failing'))
+        OR (
+            verdicts.status IN ('passing', 'failing')
+            AND ((verdicts.detail ->> 'in_force') IS NOT null OR verdicts.detail ->> 'configuration' = 'ok')
+        )
     )
 ON CONFLICT (workspace, test_id, subject_id) DO UPDATE
     SET

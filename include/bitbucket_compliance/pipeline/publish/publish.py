@@ -58,35 +58,10 @@ def publish(connection: Connection, run: Run) -> Publication:
     keys = {**run.keys, **_catalogue(run), **_thresholds(run), "subjects": subjects}
     keys["published_at"] = lock_results(connection, run.workspace)
     keys["workspace_id"] = workspace_id(connection, run.workspace)
-    run_sql(connection, "pipeline/publish/expire_exceptions.sql", keys)
-    run_sql(connection, "pipeline/publish/findings.sql", keys)
-    refresh_statistics(connection, "compliance", "finding_records")
-    run_sql(connection, "pipeline/publish/note_stale.sql", {**keys, "is_written": False})
-    _fill(connection, "results", keys)
-    run_sql(connection, "pipeline/publish/forget_results.sql", keys)
-    run_sql(connection, "pipeline/publish/end_stale.sql", keys)
-    run_sql(connection, "pipeline/publish/note_stale.sql", {**keys, "is_written": True})
-    refresh_statistics(connection, "compliance", "results")
-    run_sql(connection, "pipeline/publish/close_absences.sql", keys)
-    ended, opened = sync_history(connection, keys)
-    gone = fill(connection, "compliance.result_history", "pipeline/publish/open_absences.sql", keys, only_adds=True)
-    _fill(connection, "repositories", keys)
-    forget_left(connection, "compliance.repositories", run.workspace)
-    run_sql(connection, "pipeline/publish/close_repository_history.sql", keys)
-    opening = "pipeline/publish/open_repository_history.sql"
-    fill(connection, "compliance.repository_history", opening, keys, only_adds=True)
-    of_changes = {**run.policy.thresholds.model_dump(), **keys, "window_start": run.population_start}
-    run_sql(connection, "pipeline/publish/changes.sql", of_changes)
-    _fill(connection, "daily_observations", keys)
+    ended, opened, gone = _publish_results(connection, keys)
+    _publish_repositories(connection, run, keys)
     if subjects is None:
-        keys_of_members = {**keys, **_matches(connection, run)}
-        # by the members that were published before, who tell when somebody was seen last
-        run_sql(connection, "pipeline/publish/close_member_history.sql", keys)
-        opening = "pipeline/publish/open_member_history.sql"
-        fill(connection, "compliance.member_history", opening, keys_of_members, only_adds=True)
-        for table in ("members", "member_employment"):
-            _fill(connection, table, keys_of_members, may_go="kept.workspace = %(workspace)s")
-        keys["leavers"] = note_leavers(connection, run, keys)
+        keys["leavers"] = _publish_members(connection, run, keys)
     if not run.incremental:
         run_sql(connection, "pipeline/run/events/note_gaps.sql", keys)
     if subjects is None:
@@ -115,6 +90,47 @@ def publish(connection: Connection, run: Run) -> Publication:
         changed=opened,
         gone=gone,
     )
+
+
+def _publish_results(connection: Connection, keys: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Findings, results, what is stale, history; how many intervals ended and opened, how many subjects left."""
+    run_sql(connection, "pipeline/publish/expire_exceptions.sql", keys)
+    run_sql(connection, "pipeline/publish/findings.sql", keys)
+    refresh_statistics(connection, "compliance", "finding_records")
+    run_sql(connection, "pipeline/publish/note_stale.sql", {**keys, "is_written": False})
+    _fill(connection, "results", keys)
+    run_sql(connection, "pipeline/publish/forget_results.sql", keys)
+    run_sql(connection, "pipeline/publish/end_stale.sql", keys)
+    run_sql(connection, "pipeline/publish/note_stale.sql", {**keys, "is_written": True})
+    refresh_statistics(connection, "compliance", "results")
+    run_sql(connection, "pipeline/publish/close_absences.sql", keys)
+    ended, opened = sync_history(connection, keys)
+    gone = fill(connection, "compliance.result_history", "pipeline/publish/open_absences.sql", keys, only_adds=True)
+    return ended, opened, gone
+
+
+def _publish_repositories(connection: Connection, run: Run, keys: Mapping[str, Any]) -> None:
+    """The inventory of repositories, their history, the changes of main branches, and what was read on the day."""
+    _fill(connection, "repositories", keys)
+    forget_left(connection, "compliance.repositories", run.workspace)
+    run_sql(connection, "pipeline/publish/close_repository_history.sql", keys)
+    opening = "pipeline/publish/open_repository_history.sql"
+    fill(connection, "compliance.repository_history", opening, keys, only_adds=True)
+    of_changes = {**run.policy.thresholds.model_dump(), **keys, "window_start": run.population_start}
+    run_sql(connection, "pipeline/publish/changes.sql", of_changes)
+    _fill(connection, "daily_observations", keys)
+
+
+def _publish_members(connection: Connection, run: Run, keys: Mapping[str, Any]) -> int:
+    """Members, their history and employment, and who left; gives the number of leavers."""
+    keys_of_members = {**keys, **_matches(connection, run)}
+    # by the members that were published before, who tell when somebody was seen last
+    run_sql(connection, "pipeline/publish/close_member_history.sql", keys)
+    opening = "pipeline/publish/open_member_history.sql"
+    fill(connection, "compliance.member_history", opening, keys_of_members, only_adds=True)
+    for table in ("members", "member_employment"):
+        _fill(connection, table, keys_of_members, may_go="kept.workspace = %(workspace)s")
+    return note_leavers(connection, run, keys)
 
 
 def reopen(connection: Connection, workspace: str) -> int:

@@ -87,8 +87,9 @@ def recognise(connection: Connection, run: Run, workspace_id: str, slug: str) ->
     other = next((row["id"] for row in under if row["id"] != workspace_id), None)
     if other is not None:
         raise WorkspaceUnknown(
-            f"workspace {slug!r} is {workspace_id}, and another one is kept under this slug: {other}, which was "
-            f"renamed or deleted; run that one by its slug of today, or purge what is kept of {slug!r}, then run again"
+            f"workspace {slug!r} is {workspace_id} now, and another one is kept under this slug: {other}, which was "
+            f"renamed or deleted; run that one by its new slug, or delete the data of {slug!r} in the console "
+            "(Integrations), then run again"
         )
     known = next((str(row["workspace"]) for row in under), None)
     now, dag_id = datetime.now(UTC), dag_of(connection, run.run_id)
@@ -96,7 +97,7 @@ def recognise(connection: Connection, run: Run, workspace_id: str, slug: str) ->
         take_lease(connection, str(known), run.run_id, now, dag_id=dag_id)
         connection.execute("SELECT integration.rename_workspace(%s, %s)", (workspace_id, slug))
         give_lease_back(connection, str(known), run.run_id)
-        log.warning("workspace %s is called %s now: all that is kept of it goes by this slug", known, slug)
+        log.warning("workspace %s is called %s now: all its data is kept under the new slug", known, slug)
     if run.workspace != slug:
         give_lease_back(connection, run.workspace, run.run_id)
         take_lease(connection, slug, run.run_id, now, dag_id=dag_id)

@@ -73,7 +73,7 @@ def take_lease(
     )
 
 
-def take_lease_at_once(connection: Connection, workspace: str, run_id: str, airflow: Airflow | None = None) -> None:
+def take_lease_at_once(connection: Connection, workspace: str, run_id: str, airflow: Airflow | None) -> None:
     """Give the workspace to the run; joins the caller's transaction.
 
     Raises:
@@ -111,7 +111,7 @@ def _take(
         return holder
     if not _is_taken(connection, {**keys, "ended": holder["run_id"]}):
         raise RunNotNeeded(f"another run of workspace {workspace} has just begun: this run is skipped")
-    log.warning("%s has ended without giving it back", _at_work(holder))
+    log.warning("%s has ended without giving the workspace back", _at_work(holder))
     return None
 
 

@@ -86,6 +86,9 @@ def _leave(connection: Connection, workspace: str, run_id: str, step: str, secon
         (run_id, workspace, step, seconds),
     )
     connection.commit()
+    # The next run may ask before the server has noticed that this session is over.
+    connection.execute("SELECT pg_advisory_unlock_all()")
+    connection.commit()
 
 
 def _note_superseded(connection: Connection, run_id: str, step: str, reason: RunNotNeeded) -> None:

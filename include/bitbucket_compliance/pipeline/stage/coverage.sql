@@ -9,8 +9,14 @@ SELECT DISTINCT ON (calls.repository_id, calls.resource)
     calls.http_status,
     calls.complete,
     calls.run_id,
-    calls.fetched_at AS data_as_of
+    calls.fetched_at AS data_as_of,
+    CASE WHEN calls.complete THEN calls.fetched_at ELSE known.whole_at END AS whole_at
 FROM landing.calls AS calls
+LEFT JOIN staging.coverage AS known
+    ON
+        calls.workspace = known.workspace
+        AND calls.repository_id = known.repository_id
+        AND calls.resource = known.resource
 WHERE
     calls.workspace = %(workspace)s
     AND calls.run_id = %(run_id)s

@@ -84,7 +84,7 @@ def stage_landing(connection: Connection, run: Run) -> None:
     # All that follows is joined with these two, which may have been empty a moment ago.
     refresh_statistics(connection, "staging", "repositories", "coverage")
     for resource in _BELOW_REPOSITORIES:
-        keys = _keys(run, resource, resource.asked_after or resource.name)
+        keys = _keys(run, resource.asked_after or resource.name)
         _fill(connection, str(resource.table), keys, _may_go(resource))
     for table in ("coverage", *(str(resource.table) for resource in _BELOW_REPOSITORIES)):
         forget_left(connection, f"staging.{table}", run.workspace)
@@ -119,12 +119,12 @@ def _stage_listings(connection: Connection, run: Run) -> None:
         # Where two resources feed one table, the first one says which rows there are.
         if resource.table and resource.table not in filled:
             filled.add(resource.table)
-            keys = _keys(run, resource, resource.name)
+            keys = _keys(run, resource.name)
             _fill(connection, resource.table, keys, None if resource.read_as == "object" else _UNLISTED)
     run_sql(connection, f"{_SQL}/taken_slugs.sql", run.keys)
 
 
-def _keys(run: Run, resource: Resource, asked_after: str) -> dict[str, Any]:
+def _keys(run: Run, asked_after: str) -> dict[str, Any]:
     """Parameters of a query and its condition; ``asked_after``: the resource whose call tells that a row is gone."""
     # The one object that a call asks for is gone also where the call brought none; addresses hold for one run. What is
     # asked for after another resource is kept and forgotten with it: rules that stay as they were need their model.

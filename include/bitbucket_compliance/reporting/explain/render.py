@@ -16,7 +16,7 @@ _LABEL = 11
 
 _BASIS = {
     "configuration": "The configuration could be read, so it decides.",
-    "behaviour": "The configuration can't be read ({configuration}), so what was done decides.",
+    "behaviour": "What was done decides.",
     "evidence": "Accepted evidence decides: no public endpoint shows this, or it could not be read.",
     "registry": "What people declared decides.",
     None: "Nothing could decide.",
@@ -84,8 +84,12 @@ def _meaning(chain: Chain) -> str:
 
 
 def _basis(chain: Chain) -> str:
-    detail = chain.verdict["detail"]
-    text = _BASIS.get(chain.verdict["basis"], "").format(configuration=detail.get("configuration", "not asked for"))
+    basis = chain.verdict["basis"]
+    text = _BASIS.get(basis, "")
+    configuration = chain.verdict["detail"].get("configuration", "not asked for")
+    # What goes around a rule decides although the rule could be read.
+    if basis == "behaviour" and configuration != "ok":
+        text = f"The configuration can't be read ({configuration}), so what was done decides."
     read = chain.verdict["data_as_of"]
     return text + (f" The oldest data behind it was read at {_at(read)} UTC." if read else "")
 

@@ -30,17 +30,18 @@ TEST = SecurityTest(
     order=6,
     description="The main branch can't be pushed to freely, rewritten or deleted.",
     rationale=(
-        "History that can be rewritten, and a main branch that can be deleted or pushed to past every check, prove "
-        "nothing."
+        "A main branch whose history can be rewritten, or that can be deleted or pushed to past every check, proves "
+        "nothing about what was reviewed and built."
     ),
     how_decided=(
-        "Decides by configuration alone: a restriction of each kind in `required_protections` (`push`, `force`, "
-        "`delete`) applies to the main branch. Where the rules can't be read and no evidence stands for them, it is "
-        "pending. The reason and `detail` name who is exempt from the push restrictions; more than "
-        "`max_push_exempt_users` or `max_push_exempt_groups`, where these are set, is failing (`too_many_exempt`).",
-        "Behaviour can only speak against it: a forced push to the main branch in the window, or its removal, that a "
-        "webhook told of is failing (`history_rewritten`), also where the configuration passes. That none was told "
-        "does not show that nobody can.",
+        "Decides by configuration: passing if a restriction of each kind in `required_protections` (`push`, `force`, "
+        "`delete`) applies to the main branch. Where the rules can't be read and no accepted evidence stands for them, "
+        "the verdict is pending. The reason and `detail` name who is exempt from the push restrictions. More exempt "
+        "users than `max_push_exempt_users`, or groups than `max_push_exempt_groups`, is failing (`too_many_exempt`) "
+        "where the policy sets these limits.",
+        "Behaviour can only make it fail: if a webhook told of a forced push to the main branch in the window, or of "
+        "its removal, the verdict is failing (`history_rewritten`), even where the configuration passes. That no "
+        "webhook told of one does not show that nobody can do it.",
     ),
     bases={"configuration": ("branch_restrictions", "effective_branching_model")},
     also_reads=("main_branch_ref",),
@@ -54,16 +55,16 @@ TEST = SecurityTest(
             "configuration",
             "At least one required restriction does not apply to the main branch; the reason names which.",
             "Open Repository settings → Branch restrictions and add, for the main branch, those named in the "
-            "reason: who may push (push), prevent rewriting history (force), prevent deletion (delete). Where the"
-            " project has such a rule, submit evidence about the project.",
+            "reason: who may push (push), prevent rewriting history (force), prevent deletion (delete). If the "
+            "project has such a rule, submit evidence about the project.",
             (restriction("push", users=[], groups=[]), restriction("force"), restriction("delete")),
         ),
         "too_many_exempt": Reason(
             "failing",
             "configuration",
             "More users or groups are exempt from the push restrictions of the main branch than the policy allows.",
-            "Open Repository settings → Branch restrictions and take those out of the rule of the main branch who need "
-            "not push to it; or raise thresholds.max_push_exempt_users or max_push_exempt_groups in the policy.",
+            "Open Repository settings → Branch restrictions and remove from the main branch's rule everybody who need "
+            "not push to it. Or raise thresholds.max_push_exempt_users or max_push_exempt_groups in the policy.",
         ),
         "history_rewritten": Reason(
             "failing",
@@ -109,7 +110,7 @@ TEST = SecurityTest(
         *supporting(PCI_DSS, **{"6.5.1": "asks for documented procedures; that nothing goes around them is a part"}),
     ),
     cannot_see=(
-        "Rules that a project hands down: no public endpoint shows them; evidence about the project can.",
+        "Rules inherited from the project: no public endpoint shows them; evidence about the project can.",
         "Whether those exempt from the push restriction ought to be; they are listed in the detail.",
     ),
     events=("repo:push",),
@@ -133,14 +134,14 @@ TEST = SecurityTest(
         Threshold(
             "max_push_exempt_users",
             None,
-            "So many users at most may be exempt from the push restrictions of a main branch; empty: no limit.",
+            "Users who may be exempt from the push restrictions of a main branch, at most; empty: no limit.",
             MostExempt,
             Weaker.WHEN_HIGHER,
         ),
         Threshold(
             "max_push_exempt_groups",
             None,
-            "So many groups at most may be exempt from the push restrictions of a main branch; empty: no limit.",
+            "Groups that may be exempt from the push restrictions of a main branch, at most; empty: no limit.",
             MostExempt,
             Weaker.WHEN_HIGHER,
         ),

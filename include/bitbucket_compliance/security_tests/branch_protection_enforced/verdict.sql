@@ -111,22 +111,23 @@ SELECT
     reason_code,
     CASE reason_code
         WHEN 'scope_missing' THEN 'The rules can''t be read: the connection lacks the scope repository:admin.'
-        WHEN 'permission_missing' THEN 'The rules can''t be read: this identity lacks admin rights on the repository.'
+        WHEN 'permission_missing'
+            THEN 'The rules can''t be read: the connection''s identity lacks admin rights on the repository.'
         WHEN 'rules_no_longer_readable'
             THEN
-                format('What protects %%s can''t be read any more; ', main_branch)
-                || 'when it last was, a required restriction was missing.'
+                format('The restrictions on %%s can''t be read any more. ', main_branch)
+                || 'When they were last read, a required one was missing.'
         WHEN 'evidence_accepted'
             THEN format('Accepted evidence, captured on %%s, shows that %%s is protected.', captured_on, main_branch)
         WHEN 'protections_in_place'
             THEN
                 format('Restrictions on %%s: ', main_branch)
                 || array_to_string(required, ', ') || '.'
-                || coalesce(' Exempt from those on pushing: ' || exempt || '.', '')
+                || coalesce(' Exempt from the push restrictions: ' || exempt || '.', '')
         WHEN 'too_many_exempt'
             THEN
                 format(
-                    'More are exempt from the restrictions on pushing to %%s than the policy allows: %%s.',
+                    'More users or groups may push to %%s past its restrictions than the policy allows: %%s.',
                     main_branch, exempt
                 )
         WHEN 'history_rewritten'
@@ -138,7 +139,7 @@ SELECT
         WHEN 'missing_protection'
             THEN
                 format('No restriction on %%s against: %%s.', main_branch, array_to_string(missing, ', '))
-                || coalesce(' Exempt from those on pushing: ' || exempt || '.', '')
+                || coalesce(' Exempt from the push restrictions: ' || exempt || '.', '')
         ELSE
             judging.repository_reason(
                 reason_code,

@@ -23,17 +23,17 @@ TEST = SecurityTest(
     description="Nobody who has left the organisation is still a member of the workspace.",
     rationale="Access that outlives employment is access nobody answers for.",
     how_decided=(
-        "Decides: the roster rows that match the member by account id or by a confirmed address. All of them say the "
-        "person has left (`terminated`, and the last day plus `offboarding_grace_days` lies in the past; the last "
-        "day is still theirs): failing. Any of them says they belong here (active, on leave, leaving later, hired "
-        "again): passing. A row that points at several members, such as one's address beside another's account id, "
-        "decides for none. A roster older than `roster_max_age_days` decides nothing. Employment dates never reach "
-        "the verdict: readers of results are not readers of HR data.",
-        "Several rosters (employees, contractors): of those that name the member the first in `roster_precedence` "
-        "decides. Two that count alike and contradict each other decide nothing; `detail` says what each says.",
-        "A row that could not be used when its roster was imported decides nothing, and no other row of the same "
-        "person makes a pass. Dots and `+tags` in addresses are ignored for the domains of `domains_without_dots` and "
-        "`domains_without_tags`.",
+        "Decides: the roster rows that match the member by account id or by a confirmed address. Failing: all of them "
+        "say that the person has left, which means `terminated` and the last day plus `offboarding_grace_days` lies in "
+        "the past (on the last day itself access is still right). Passing: at least one says that they belong here "
+        "(active, on leave, leaving later, hired again). A row that points at several members, such as one's address "
+        "beside another's account id, decides for none of them. A roster older than `roster_max_age_days` decides "
+        "nothing. Employment dates are never part of the verdict: readers of results are not readers of HR data.",
+        "Where there are several rosters (employees, contractors), the first in `roster_precedence` that names the "
+        "member decides. If two of the same rank contradict each other, neither decides; `detail` says what each says.",
+        "A row that could not be used when its roster was imported decides nothing. As long as it is there, no other "
+        "row of the same person makes the member pass. Dots and `+tags` in addresses are ignored for the domains of "
+        "`domains_without_dots` and `domains_without_tags`.",
     ),
     bases={"registry": ("members",)},
     reasons={
@@ -53,29 +53,29 @@ TEST = SecurityTest(
         "ambiguous_match": Reason(
             "pending",
             None,
-            "Only the display name matches a roster row, or the row that matches points at another member too: neither "
-            "proves anything.",
+            "Only the display name matches a roster row, or the matching row points at another member too. Neither "
+            "proves who is meant.",
             "Add the member's e-mail address or Atlassian account id to the roster, or correct the row that points at "
             "two members: the reason names it.",
         ),
         "rosters_contradict": Reason(
             "pending",
             None,
-            "Two rosters contradict each other on the member, and the policy says of neither that it decides.",
+            "Two rosters contradict each other on the member, and the policy does not say which one decides.",
             "Correct one of the rosters, or say in `thresholds.roster_precedence` which of them decides.",
         ),
         "roster_row_refused": Reason(
             "pending",
             None,
-            "A roster row on the member could not be used: an unknown status, a bad date or address.",
-            "Mend the row that the reason names, or teach the mapping what it means, and import the roster again; "
-            "its page under Imports lists what is wrong with each row.",
+            "A roster row on the member could not be used: it has an unknown status, or a bad date or address.",
+            "Correct the row that the reason names, or add its status or date format to the mapping. Then import the "
+            "roster again. The import's page under Imports says what is wrong with each row.",
         ),
         "not_on_roster": Reason(
             "pending",
             None,
             "No roster row names the member.",
-            "Add the person to the roster, or remove the member if nobody knows who it is.",
+            "Add the person to the roster, or remove the member from the workspace if nobody knows who it is.",
         ),
         "no_roster": Reason(
             "pending",
@@ -90,7 +90,7 @@ TEST = SecurityTest(
             "Import a current roster: under Imports in the console, or by the DAG registry_import.",
         ),
         **OF_MEMBERS,
-        "app_user": Reason("not_applicable", "registry", "The member is an app: it stands on no roster."),
+        "app_user": Reason("not_applicable", "registry", "The member is an app: apps are on no roster."),
     },
     controls=(
         *supporting(
@@ -136,7 +136,7 @@ TEST = SecurityTest(
         Threshold(
             "offboarding_grace_days",
             0,
-            "So many days after the last one access may still be there.",
+            "Days after the last working day for which access may still be there.",
             Days,
             Weaker.WHEN_HIGHER,
         ),

@@ -90,7 +90,7 @@ def decide(
             lookup=lookup if unresolved else None,
         )
         if member["member_type"] == "app_user":
-            decision: _Decision = ("app_user", "An app is no person and stands on no roster.", {})
+            decision: _Decision = ("app_user", "An app is no person: it is on no roster.", {})
         else:
             decision = rosters.problem() or _decide_member(facts_of_member, gone, rosters)
         code, reason, detail = decision
@@ -294,7 +294,7 @@ def _by_refused_row(member: _Member, detail: dict[str, Any]) -> _Decision:
 
 def _by_unclear_row(member: _Member, detail: dict[str, Any]) -> _Decision:
     said = member.unclear[1] if member.unclear else ""
-    return "ambiguous_match", f"Nobody knows whom it is about: {said}, so it decides for none.", detail
+    return "ambiguous_match", f"It is not clear who is meant: {said}. That row decides nothing.", detail
 
 
 def _told(row: _Row) -> str:

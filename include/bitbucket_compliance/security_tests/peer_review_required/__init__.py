@@ -41,29 +41,31 @@ TEST = SecurityTest(
     rationale="Nobody should be able to bring a change into the main branch alone.",
     how_decided=(
         (
-            "Decides by configuration: a rule on the main branch that requires approvals (of anybody, of default "
-            "reviewers, or of a review group) of at least `min_approvals`, and `enforce_merge_checks` beside it; "
-            "without it, `advisory_only`. Where the repository's own rules can't be read, or ask for less, the merge "
-            "checks of the newest open pull request into the main branch decide: they show what applies, inherited "
-            "rules too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, unless the "
-            "repository's own rules changed since. A rule that default reviewers alone can satisfy is none where there "
-            "are none, those in `not_peers` aside."
+            "Decides by configuration: a rule on the main branch that requires at least `min_approvals` approvals (of "
+            "anybody, of default reviewers, or of a review group), together with `enforce_merge_checks`. Without the "
+            "second Bitbucket only warns, and the verdict is failing, `advisory_only`. Where the repository's own "
+            "rules can't be read, or ask for less, the merge checks of the newest open pull request into the main "
+            "branch decide: they show what applies, inherited rules too (`rule_in_effect`). The merge checks that were "
+            "seen last decide for `merge_checks_valid_days`, unless the repository's own rules changed since. A rule "
+            "that only default reviewers can satisfy does not count where there are none, or where `not_peers` names "
+            "all of them (`no_default_reviewers`)."
         ),
         (
-            "A merge without enough approvals after a rule was seen in force, and without a break since, went around "
-            "it: failing, `enforced_but_bypassed`. Merges before are told in `detail`."
+            "A merge without enough approvals went around the rule when the rule had been seen in force before the "
+            "merge, and in every run since: failing, `enforced_but_bypassed`. Earlier merges are named in `detail`."
         ),
         (
             "Decides by behaviour: every pull request merged into the main branch in the window has approvals of "
-            "`min_approvals` persons other than its author and the accounts in `not_peers`. One without fails at any "
-            "sample size; a clean record passes from `behaviour_min_sample` on. An approval of an account that was "
-            "deleted since is neither an approval nor none: `merges_undecided`, where a merge hangs on it."
+            "`min_approvals` persons other than its author and the accounts in `not_peers`. A single merge without "
+            "them fails, however few merges there are; without such a merge the repository passes from "
+            "`behaviour_min_sample` merges on. Whether an approval of an account that was deleted since counts can't "
+            "be known: where a merge depends on one, the verdict is pending, `merges_undecided`."
         ),
         (
-            "A pull request counts as merged at its `updated_on` when it was first read as merged; what comes later "
-            "moves nothing. One that was created before the window is looked up once, where it would break the rule "
-            "or a clean record would rest on it: merged before the window, it counts for nothing. Merges into a "
-            "branch that was the main branch then count like any other."
+            "The time of a merge is the pull request's `updated_on` of the first reading that shows it as merged; "
+            "later changes don't move it. For a pull request that was created before the window, the time of the merge "
+            "is looked up once, if the verdict depends on it; merged before the window, it does not count. Merges into "
+            "a branch that was the main branch at that time count like any other."
         ),
     ),
     bases={
@@ -96,13 +98,14 @@ TEST = SecurityTest(
         "no_default_reviewers": Reason(
             "pending",
             None,
-            "Rules require approvals of default reviewers alone, and the repository has none whose approval counts.",
+            "Rules require approvals of default reviewers, and the repository has no default reviewer whose approval "
+            "counts.",
             "Add default reviewers (Repository settings → Default reviewers), or require approvals of anybody.",
         ),
         "enforced_but_bypassed": Reason(
             "failing",
             "behaviour",
-            "A rule requires approvals and is enforced, and a merge since went around it.",
+            "A rule requires approvals and is enforced, but a merge went around it since.",
             "Find out how the pull requests named in the reason could be merged (an administrator may have switched "
             "the rule off for a moment), and review them after the fact.",
         ),
@@ -119,7 +122,8 @@ TEST = SecurityTest(
         "pushed_past_pull_requests": Reason(
             "failing",
             "behaviour",
-            "A person pushed to the main branch in the window past every pull request, and the policy lets that fail.",
+            "A person pushed to the main branch in the window without a pull request, and the policy counts that as a "
+            "failure.",
             "Look at what was pushed; the reason names the newest. Then restrict who may push to the main branch "
             "(Repository settings → Branch restrictions).",
             (restriction("push", users=[], groups=[]),),
@@ -153,11 +157,11 @@ TEST = SecurityTest(
         *supporting(PCI_DSS, **{"6.2.3.1": "asks for reviewers who know secure coding, and for management's approval"}),
     ),
     cannot_see=(
-        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "
-        "the project can.",
+        "Rules inherited from the project, while no pull request is open: no listing shows them; evidence about the "
+        "project can.",
         "How thorough a review was, and whether the approval came before the last commit.",
-        "Commits pushed to the main branch without a pull request, where no webhook told of them; whether that is "
-        "possible is in the detail.",
+        "Commits pushed to the main branch without a pull request, unless a webhook told of them. The detail says "
+        "whether such pushes are possible.",
     ),
     events=("repo:push",),
     thresholds=(
@@ -172,19 +176,20 @@ TEST = SecurityTest(
         "max_data_age_hours",
     ),
     own_thresholds=(
-        Threshold("min_approvals", 1, "So many peers must approve before a merge.", Count, Weaker.WHEN_LOWER),
+        Threshold("min_approvals", 1, "Number of peers who must approve before a merge.", Count, Weaker.WHEN_LOWER),
         Threshold(
             "not_peers",
             [],
-            "Accounts whose approvals count for nothing, such as bots that approve: account ids, uuids or nicknames, "
-            "also those of former members, and nicknames of before.",
+            "Accounts whose approvals do not count, such as bots that approve: account ids, uuids or nicknames, also "
+            "those of former members, and former nicknames.",
             list[Annotated[str, Field(min_length=1)]],
             Weaker.WHEN_ONE_IS_MISSING,
         ),
         Threshold(
             "direct_pushes",
             "report",
-            "Whether a push by a person to the main branch past every pull request is told (report) or fails (fail).",
+            "Whether a push by a person to the main branch without a pull request is only reported (report) or fails "
+            "the test (fail).",
             Literal["report", "fail"],
             Weaker.WHEN_ONLY_REPORTED,
         ),

@@ -101,13 +101,13 @@ SELECT
                 format('Merged into %%s without the approval of a peer: %%s.', main_branch, judging.numbers(broken))
         WHEN 'pushed_past_pull_requests'
             THEN
-                format('Pushed to %%s by a person, past every pull request: %%s', main_branch, pushed[1])
+                format('A person pushed to %%s without a pull request: %%s', main_branch, pushed[1])
                 || CASE WHEN cardinality(pushed) > 1 THEN format(' and %%s more.', cardinality(pushed) - 1) ELSE '.' END
         WHEN 'merges_undecided'
             THEN
                 format(
-                    'Whether peers approved what was merged into %%s can''t be told of %%s: an account that approved '
-                    || 'was deleted, or when it was merged is still to be looked up.',
+                    'It is not known whether peers approved these merges into %%s: %%s. An account that approved was '
+                    || 'deleted, or the time of the merge is still to be looked up.',
                     main_branch, judging.numbers(undecided)
                 )
         WHEN 'merges_had_peer_approval'
@@ -124,11 +124,11 @@ SELECT
                     WHEN own IN ('none', 'advisory') AND in_effect IS null AND evidence_id IS NOT null
                         THEN
                             format(' The evidence of %%s about its project does not count: ', captured_on)
-                            || format('merged since without a peer''s approval: %%s.', judging.numbers(broken))
+                            || format('merged since then without a peer''s approval: %%s.', judging.numbers(broken))
                     WHEN reason_code IN ('rule_enforced', 'rule_in_effect') AND broken IS NOT null
                         THEN
                             format(
-                                ' Merged before it was seen in force without a peer''s approval: %%s.',
+                                ' Merged without a peer''s approval before the rule was seen in force: %%s.',
                                 judging.numbers(broken)
                             )
                     ELSE ''

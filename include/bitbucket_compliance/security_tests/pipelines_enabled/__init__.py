@@ -21,13 +21,14 @@ TEST = SecurityTest(
     order=8,
     description="Bitbucket Pipelines is switched on, so that a scanner can run.",
     rationale=(
-        "A scanner in Bitbucket Pipelines can run only where Pipelines is switched on. Off by default: many teams "
-        "build elsewhere."
+        "A scanner in Bitbucket Pipelines can run only where Pipelines is switched on. This test is off by default, "
+        "because many teams build elsewhere."
     ),
     how_decided=(
         (
-            "Decides by configuration: the setting. Never configured (Bitbucket answers 404 there, and another call "
-            "on the repository succeeds) counts as switched off."
+            "Decides by configuration: the repository's Pipelines setting. A repository that was never configured "
+            "(Bitbucket answers 404 for the setting, and another call on the repository succeeds) counts as switched "
+            "off."
         ),
         (
             "Decides by behaviour: a pipeline that ran in the window proves that it is on. That none ran does not "
@@ -55,7 +56,7 @@ TEST = SecurityTest(
             "pending",
             None,
             "The setting can't be read, and no pipeline ran in the window.",
-            "No run to judge by: grant repository:admin to read the setting, or submit evidence.",
+            "Grant repository:admin so that the setting can be read, or submit evidence.",
         ),
         "rules_no_longer_readable": RULES_NO_LONGER_READABLE,
         **OF_REPOSITORIES,

@@ -70,7 +70,7 @@ SELECT
         WHEN 'evidence_accepted'
             THEN format('Accepted evidence, captured on %%s, shows that Pipelines is switched on.', captured_on)
         WHEN 'rules_no_longer_readable'
-            THEN 'The setting can''t be read any more; when it last was, Pipelines was switched off.'
+            THEN 'The setting can''t be read any more. When it was last read, Pipelines was switched off.'
         WHEN 'pipeline_ran'
             THEN
                 format(
@@ -81,7 +81,7 @@ SELECT
                 'Neither setting nor runs can be read: the connection lacks the scopes repository:admin (setting) '
                 || 'and pipeline (runs).'
         WHEN 'permission_missing'
-            THEN 'Neither setting nor runs can be read: this identity lacks rights on the repository.'
+            THEN 'Neither setting nor runs can be read: the connection''s identity lacks rights on the repository.'
         WHEN 'no_pipeline_runs'
             THEN
                 format(

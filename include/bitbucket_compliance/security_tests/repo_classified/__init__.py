@@ -12,13 +12,13 @@ TEST = SecurityTest(
     description="Every repository is declared production or non-production, and none is more public than declared.",
     rationale=(
         "An organisation that can't say which repositories are production can't say which ones its rules are for. "
-        "Every other test of repositories takes this one's answer: `non_production` takes a repository out of them, "
-        "an unclassified one stays in."
+        "Every other test of repositories uses this classification: a `non_production` repository is not judged there, "
+        "an unclassified one is."
     ),
     how_decided=(
-        "Decides: the classification entry that applies to the repository (order above). Where a sensitivity other "
-        "than `public` is declared and Bitbucket shows the repository to everybody, the declaration and the setting "
-        "contradict each other: failing.",
+        "Decides: the classification entry that applies to the repository (in the order under *What people declare*). "
+        "If the entry declares a sensitivity other than `public`, but Bitbucket shows the repository to everybody, the "
+        "two contradict each other: failing.",
     ),
     bases={"registry": ("repositories",)},
     reasons={
@@ -29,8 +29,8 @@ TEST = SecurityTest(
             "failing",
             "registry",
             "No entry classifies the repository, its project or a pattern of its slug.",
-            "Declare the repository, its project or a slug pattern in a classification file and import it; by its uuid "
-            "where its slug was another repository's before.",
+            "Declare the repository, its project or a slug pattern in a classification file and import it. If another "
+            "repository had its slug before, declare it by its uuid.",
         ),
         "visibility_conflict": Reason(
             "failing",
@@ -56,6 +56,6 @@ TEST = SecurityTest(
     ),
     cannot_see=(
         "Whether a declared classification is right: that is its owner's statement.",
-        "What a repository holds: its content is never read.",
+        "What the repository contains: its content is never read.",
     ),
 )

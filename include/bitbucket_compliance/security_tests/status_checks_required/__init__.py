@@ -41,24 +41,25 @@ TEST = SecurityTest(
     how_decided=(
         (
             "Decides by configuration: a rule on the main branch with `require_passing_builds_to_merge` of at least "
-            "`min_passing_builds`, and `enforce_merge_checks` beside it. Without the second Bitbucket only warns, "
+            "`min_passing_builds`, together with `enforce_merge_checks`. Without the second Bitbucket only warns, "
             "and the verdict is failing, `advisory_only`. Where the repository's own rules can't be read, or ask for "
             "less, the merge checks of the newest open pull request into the main branch decide: they show what "
-            "applies, inherited rules too (`rule_in_effect`). Those last seen decide for `merge_checks_valid_days`, "
-            "unless the repository's own rules changed since."
+            "applies, inherited rules too (`rule_in_effect`). The merge checks that were seen last decide for "
+            "`merge_checks_valid_days`, unless the repository's own rules changed since."
         ),
         (
             "Decides by behaviour: of the newest `behaviour_sample` pull requests merged into the main branch in "
-            "`behaviour_window_days`, each needs `min_passing_builds` builds and none that is not SUCCESSFUL. Build "
-            "statuses count that were created before the merge, the newest of each key. One that breaks this fails "
-            "at any sample size; a clean record passes from `behaviour_min_sample` on. While a build is under way the "
-            "pull request is left out, for two days after the merge at most; then it counts as not SUCCESSFUL."
+            "`behaviour_window_days`, each needs at least `min_passing_builds` builds, all of them SUCCESSFUL. Of each "
+            "build key the newest status that was created before the merge counts. A single merge that breaks this "
+            "fails, however few merges there are; without one the repository passes from `behaviour_min_sample` merges "
+            "on. While a build is in progress its pull request is left out, for two days after the merge at most; then "
+            "the build counts as not SUCCESSFUL."
         ),
         (
-            "A pull request counts as merged at its `updated_on` when it was first read as merged; what comes later "
-            "moves nothing. One that was created before the window is looked up once, where it would break the rule "
-            "or a clean record would rest on it: merged before the window, it counts for nothing. Merges into a "
-            "branch that was the main branch then count like any other."
+            "The time of a merge is the pull request's `updated_on` of the first reading that shows it as merged; "
+            "later changes don't move it. For a pull request that was created before the window, the time of the merge "
+            "is looked up once, if the verdict depends on it; merged before the window, it does not count. Merges into "
+            "a branch that was the main branch at that time count like any other."
         ),
     ),
     bases={
@@ -119,11 +120,11 @@ TEST = SecurityTest(
         *supporting(PCI_DSS, **{"6.5.1": "asks for documented procedures; tests before a merge are a part"}),
     ),
     cannot_see=(
-        "Rules that a project hands down, as long as no pull request is open: no listing shows them; evidence about "
-        "the project can.",
+        "Rules inherited from the project, while no pull request is open: no listing shows them; evidence about the "
+        "project can.",
         "What a build checks: a status is as good as the system that set it.",
-        "Commits pushed to the main branch without a pull request: those that webhooks told of are in the detail, and "
-        "whether that is possible.",
+        "Commits pushed to the main branch without a pull request. The detail names those that webhooks told of, and "
+        "says whether such pushes are possible.",
     ),
     events=("repo:push",),
     thresholds=(
@@ -137,6 +138,8 @@ TEST = SecurityTest(
         "max_data_age_hours",
     ),
     own_thresholds=(
-        Threshold("min_passing_builds", 1, "So many passing builds a merge must have.", Count, Weaker.WHEN_LOWER),
+        Threshold(
+            "min_passing_builds", 1, "Number of passing builds that a merge must have.", Count, Weaker.WHEN_LOWER
+        ),
     ),
 )

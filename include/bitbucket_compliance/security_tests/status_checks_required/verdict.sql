@@ -10,7 +10,7 @@ WITH asked AS (
         judging.merge_requirements(
             %(workspace)s, %(subjects)s, %(oldest_reading)s, 'status_checks_required',
             %(rule_kinds)s, %(check_kinds)s, %(reviewers_kinds)s, %(min_passing_builds)s,
-            %(oldest_merge_checks)s, %(today)s, %(evidence_validity_days)s, %(time_zone)s, %(not_peers)s::text[]
+            %(oldest_merge_checks)s, %(today)s, %(evidence_validity_days)s, %(time_zone)s, '{}'::text[]
         ) AS requirements
     LEFT JOIN
         judging.built_merges(
@@ -77,7 +77,7 @@ SELECT
         WHEN 'merges_undecided'
             THEN
                 format(
-                    'When these were merged into %%s, or how they were built, is still to be looked up: %%s.',
+                    'It is still to be looked up when these were merged into %%s, or how their builds ended: %%s.',
                     main_branch, judging.numbers(undecided)
                 )
         WHEN 'merges_had_passing_builds'
@@ -94,7 +94,7 @@ SELECT
                     WHEN own IN ('none', 'advisory') AND in_effect IS null AND evidence_id IS NOT null
                         THEN
                             format(' The evidence of %%s about its project does not count: ', captured_on)
-                            || format('merged since without a passing build: %%s.', judging.numbers(broken))
+                            || format('merged since then without a passing build: %%s.', judging.numbers(broken))
                     ELSE ''
                 END,
                 judging.merge_reason(

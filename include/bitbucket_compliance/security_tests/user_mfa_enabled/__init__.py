@@ -16,13 +16,13 @@ TEST = SecurityTest(
         "uses two-step verification: its own field `has_2fa_enabled` is neither asked for nor believed."
     ),
     how_decided=(
-        "Decides: for each person, the newest accepted evidence within its validity that covers them: the export of "
-        "the Atlassian admin console, where each row that Bitbucket confirms belongs to a member, or an accepted "
-        "picture of the report. A row says the first of these that applies: the account is deactivated, two-step "
-        "verification is on, the person signs in through SAML single sign-on, it is off, it is unclear. Words of a "
-        "policy, such as required or enforced, say neither on nor off. Rows of one person that differ, and rows that "
-        "point at two members, are unclear. Who joined later, or is not in the export, is pending. Apps are not "
-        "applicable.",
+        "Decides: for each person, the newest accepted evidence within its validity that covers them. That is the "
+        "export of the Atlassian admin console, whose rows are matched to members by account id or by an address that "
+        "Bitbucket confirms, or an accepted picture of the report. A row says the first of these that applies: the "
+        "account is deactivated, two-step verification is on, the person signs in through SAML single sign-on, it is "
+        "off, it is unclear. Words of a policy, such as required or enforced, mean neither on nor off. Rows of one "
+        "person that differ, and rows that point at two members, are unclear. A member who joined later, or is not in "
+        "the export, is pending. For apps the test is not applicable.",
     ),
     bases={"evidence": ("members",)},
     reasons={
@@ -61,7 +61,7 @@ TEST = SecurityTest(
             "pending",
             None,
             "The member signs in through SAML single sign-on: the identity provider asks for the second factor.",
-            "Submit evidence for this member that the identity provider's policy demands a second factor.",
+            "Submit evidence for this member which shows that the identity provider's policy demands a second factor.",
         ),
         "account_deactivated": Reason(
             "not_applicable",

@@ -11,12 +11,12 @@ TEST = SecurityTest(
     order=3,
     description="Accepted, unexpired evidence shows that the workspace requires two-step verification.",
     rationale=(
-        "That every member uses two-step verification today says nothing about the one who joins tomorrow: the "
-        "policy that requires it does."
+        "If every member uses two-step verification today, that says nothing about who joins tomorrow. A policy that "
+        "requires it does."
     ),
     how_decided=(
         "Decides: accepted evidence within its validity about the workspace, such as a picture of the authentication "
-        "policy at admin.atlassian.com. An export that lists members proves what each of them did, not that anything "
+        "policy at admin.atlassian.com. An export that lists members proves what each member did, not that anything "
         "requires it, and never decides here.",
     ),
     bases={"evidence": ("workspace",)},
@@ -35,7 +35,8 @@ TEST = SecurityTest(
             "pending",
             None,
             "The newest accepted evidence is past its validity.",
-            "The evidence is past its validity: capture it again.",
+            "Capture the policy again at admin.atlassian.com, Security → Authentication policies, and hand the picture "
+            "in under Evidence in the console.",
         ),
     },
     controls=TWO_STEP_VERIFICATION,

@@ -11,15 +11,15 @@ AS $merge_reason$
         WHEN 'scope_missing'
             THEN
                 CASE configuration
-                    WHEN 'scope_missing' THEN 'The rules can''t be read for want of the scope repository:admin, '
-                    ELSE 'The rules can''t be read for want of admin rights, '
-                END || 'and merges can''t for want of the scope pullrequest.'
+                    WHEN 'scope_missing' THEN 'The rules can''t be read without the scope repository:admin, '
+                    ELSE 'The rules can''t be read without admin rights, '
+                END || 'and merges can''t be read without the scope pullrequest.'
         WHEN 'permission_missing'
-            THEN 'Neither rules nor merges can be read: this identity lacks rights on the repository.'
+            THEN 'Neither rules nor merges can be read: the connection''s identity lacks rights on the repository.'
         WHEN 'too_few_merges'
             THEN
                 format(
-                    'The rules can''t be read, and only %s pull requests were merged into %s in %s days: %s needed.',
+                    'The rules can''t be read, and only %s pull requests were merged into %s in %s days: %s are needed.',
                     coalesce(merged, 0), main_branch, window_days, min_sample
                 )
         ELSE judging.repository_reason(reason_code, not_read_yet, failed_call)

@@ -101,7 +101,7 @@ AS $merge_requirements$
                 -- own rules that can be read decide alone where open pull requests could not be listed; what was seen
                 -- before rules fell short covers them no more once they can't be read
                 CASE
-                    WHEN reading.configuration <> 'ok' AND effect.is_remembered AND effect.seen_at < before.last_failed_at
+                    WHEN reading.configuration <> 'ok' AND effect.is_remembered AND effect.seen_at < before.fell_short_at
                         THEN null
                     WHEN reading.configuration <> 'ok' OR reading.merges_read <> 'failed'
                         THEN

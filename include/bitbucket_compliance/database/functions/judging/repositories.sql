@@ -17,10 +17,10 @@ AS $repositories$
         classification.classification,
         classification.target_type || ' ' || classification.target,
         CASE
-            WHEN coverage.read_at IS null THEN 'Not read yet: it waits for its turn in the request budget.'
+            WHEN coverage.read_at IS null THEN 'Not read yet: the repository waits until the hour has requests left for it.'
             WHEN coverage.data_as_of < oldest_reading
                 THEN format(
-                    'Last read on %s, too long ago to tell: it waits for its turn in the request budget.',
+                    'Last read on %s, which is too long ago: the repository waits until the hour has requests left for it.',
                     (coverage.data_as_of AT TIME ZONE 'UTC')::date
                 )
         END,

@@ -20,13 +20,13 @@ AS $rule_reason$
             END AS pull_request,
             CASE configuration
                 WHEN 'scope_missing' THEN '; the repository''s own rules can''t be read with the granted scopes.'
-                WHEN 'permission_missing' THEN '; the repository''s own rules can''t be read for want of admin rights.'
+                WHEN 'permission_missing' THEN '; the repository''s own rules can''t be read without admin rights.'
                 ELSE '; the repository''s own rules do not require that.'
             END AS own_rules,
             CASE
                 WHEN bypassable
                     THEN
-                        format(' Commits can be pushed to %s past every pull request: ', main_branch)
+                        format(' Commits can be pushed to %s without a pull request: ', main_branch)
                         || 'no rule of the repository restricts pushes.'
                 ELSE ''
             END AS past_pull_requests
@@ -59,12 +59,12 @@ AS $rule_reason$
             WHEN reason_code = 'no_matching_rule' THEN format('%s needs no %s.', parts.pull_request, wanted)
             WHEN reason_code = 'no_default_reviewers'
                 THEN
-                    format('Nobody but default reviewers can give the %s that a merge into %s needs, ', wanted, main_branch)
-                    || 'and the repository has none whose approval counts.'
+                    format('Only default reviewers can give the %s that a merge into %s needs, ', wanted, main_branch)
+                    || 'and the repository has no default reviewer whose approval counts.'
             WHEN reason_code = 'rules_no_longer_readable'
                 THEN
-                    format('What rules require to merge into %s can''t be read any more; ', main_branch)
-                    || format('when it last was, they did not require enough %s.', wanted)
+                    format('The rules for merging into %s can''t be read any more. ', main_branch)
+                    || format('When they were last read, they did not require enough %s.', wanted)
         END
     FROM parts
 $rule_reason$;

@@ -1,6 +1,6 @@
 -- Purpose: each push to the main branch of a repository that a webhook told of since an instant, the newest last.
--- is_direct: it brought what no merged pull request did, as far as pull requests were listed since. One of somebody of
--- whom the delivery says nothing may be a person's.
+-- is_direct: it brought what no merged pull request did, as far as pull requests were listed since; that they can be
+-- listed no more forgives nothing. One of somebody of whom the delivery says nothing may be a person's.
 
 CREATE FUNCTION judging.told_pushes(in_workspace text, only_subjects text[], since timestamptz)
 RETURNS TABLE (
@@ -19,7 +19,7 @@ AS $told_pushes$
         pushes.removed,
         pushes.pushed_by,
         coalesce(pushes.pushed_by_type, 'user') = 'user',
-        coalesce(listed.data_as_of > pushes.received_at, false)
+        coalesce(listed.whole_at > pushes.received_at, false)
         AND NOT EXISTS (
             SELECT 1
             FROM staging.pull_requests AS pull_requests
@@ -35,7 +35,6 @@ AS $told_pushes$
             pushes.workspace = listed.workspace
             AND pushes.repository_id = listed.repository_id
             AND listed.resource = 'pull_requests'
-            AND listed.outcome = 'ok'
     WHERE
         pushes.workspace = in_workspace
         AND pushes.received_at >= since

@@ -1,5 +1,6 @@
 -- Purpose: the repositories of one chunk, and how many come before them. remembered_checks: merge checks of an earlier
--- run that decide where none can be seen now.
+-- run that decide where none can be seen now. they_suffice: until the next run, and for each of these tests: no own
+-- rules that were read since fell short.
 
 WITH totals AS (
     SELECT
@@ -18,6 +19,16 @@ SELECT
     %(full_refresh)s OR items.cause = 'never_read' AS is_first_reading,
     coalesce(repositories.size = 0, false) AS is_without_content,
     checks.checks AS remembered_checks,
+    checks.data_as_of >= %(relied_on_since)s
+    AND NOT EXISTS (
+        SELECT 1
+        FROM judged.configurations AS readings
+        WHERE
+            readings.workspace = items.workspace
+            AND readings.subject_id = items.repository_id
+            AND readings.test_id = any(%(fallback_tests)s::text[])
+            AND CASE WHEN readings.failed THEN readings.read_at ELSE readings.last_failed_at END > checks.data_as_of
+    ) AS they_suffice,
     totals.total,
     totals.before
 FROM landing.work_items AS items

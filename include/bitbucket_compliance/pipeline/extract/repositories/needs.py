@@ -34,6 +34,7 @@ from bitbucket_compliance.resources.catalogue import (
     PULL_REQUESTS,
 )
 from bitbucket_compliance.resources.model import Body, Resource
+from bitbucket_compliance.security_tests import CATALOGUE
 
 #: What has to be remembered of the calls so far, beside their outcomes, to know which others are needed.
 REMEMBERED = (
@@ -48,17 +49,8 @@ ASKED = "asked"  # stands for an outcome while the call is under way
 
 # The kinds of restriction that a rule or the inventory looks at, beside those that a policy requires: only for these a
 # branching model is worth a request.
-_PROTECTING_KINDS = frozenset(
-    {
-        "push",
-        "force",
-        "delete",
-        "require_passing_builds_to_merge",
-        "require_approvals_to_merge",
-        "require_default_reviewer_approvals_to_merge",
-        "require_review_group_approvals_to_merge",
-        "enforce_merge_checks",
-    }
+_PROTECTING_KINDS = frozenset(("push", "force", "delete", "enforce_merge_checks")).union(
+    *(test.merge_rule.kinds for test in CATALOGUE if test.merge_rule)
 )
 
 
@@ -91,6 +83,8 @@ class Repository:
         protecting_kinds: the kinds of restriction that something looks at.
         has_project_evidence: whether people's evidence about its project may stand in for its rules.
         remembered_checks: the merge checks that were seen last, as long as they decide where none can be seen now.
+        remembered_checks_suffice: whether they decide until the next run, and own rules that were read since did not
+            fall short; else merges may be what decides.
         outcomes: of the calls so far, by resource.
         has_branching_rules: whether a rule applies to branches by the branching model.
         rules: what it requires before a merge, by its own rules and by a pull request.
@@ -109,6 +103,7 @@ class Repository:
     is_without_content: bool = False
     has_project_evidence: bool = False
     remembered_checks: list[Check] | None = None
+    remembered_checks_suffice: bool = False
     outcomes: dict[str, str] = field(default_factory=dict)
     has_branching_rules: bool = False
     rules: MergeRules = field(default_factory=MergeRules)
@@ -324,7 +319,7 @@ class Needs:
         if not self._stands_in_for[resource.name]:
             return True
         if repository.own_rules_unreadable:
-            return repository.remembered_checks is None
+            return not repository.remembered_checks_suffice
         if not (repository.own_rules_read and repository.has_project_evidence):
             return False
         return any(

@@ -20,6 +20,7 @@ from bitbucket_compliance.pipeline.extract.preflight import known_scopes
 from bitbucket_compliance.pipeline.extract.repositories.merge_rules import Check
 from bitbucket_compliance.pipeline.extract.repositories.merges import DETAILS, FormerMainBranch, Known
 from bitbucket_compliance.pipeline.extract.repositories.needs import REMEMBERED, Needs, Repository
+from bitbucket_compliance.pipeline.extract.selection import fallback_tests
 from bitbucket_compliance.pipeline.run.lease import renew_lease
 from bitbucket_compliance.pipeline.run.run import Run
 
@@ -75,8 +76,10 @@ class ChunkReader:
         keys = {
             **run.keys,
             "chunk": chunk,
-            "oldest_merge_checks": run.oldest_merge_checks_to_rely_on,
+            "oldest_merge_checks": run.oldest_merge_checks,
+            "relied_on_since": run.oldest_merge_checks_to_rely_on,
             "full_refresh": run.full_refresh,
+            "fallback_tests": fallback_tests(run.policy),
         }
         rows = run_sql(connection, f"{_SQL}/chunk_items.sql", keys).fetchall()
         self._total = rows[0]["total"] if rows else 0
@@ -92,6 +95,7 @@ class ChunkReader:
                 is_without_content=row["is_without_content"],
                 has_project_evidence=row["has_project_evidence"],
                 remembered_checks=_remembered(row["remembered_checks"]),
+                remembered_checks_suffice=bool(row["they_suffice"]),
             )
             for row in rows
         }

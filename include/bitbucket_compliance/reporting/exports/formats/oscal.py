@@ -70,7 +70,7 @@ def write(file: IO[bytes], snapshot: Snapshot, verdicts: Iterable[Verdict]) -> N
     out.items("risks", parts.risks(snapshot, accepted))
     out.items("findings", parts.findings(snapshot, observed, stale, accepted))
     out.text(',\n"local-definitions": {')
-    out.members(parts.definitions(snapshot, subjects["workspace"]))
+    out.members(parts.definitions(subjects["workspace"]))
     out.items("inventory-items", parts.inventory_items(subjects["repository"]))
     out.items("users", parts.users(subjects["member"]))
     out.text("}}],\n")

@@ -208,7 +208,7 @@ def findings(
         yield found
 
 
-def definitions(snapshot: Snapshot, workspaces: Mapping[str, tuple[str, str]]) -> _Json:
+def definitions(workspaces: Mapping[str, tuple[str, str]]) -> _Json:
     """The tool that made the observations, and the workspace where it is a subject."""
     found: _Json = {
         "assessment-assets": {

@@ -228,10 +228,13 @@ CREATE TABLE staging.coverage (
     complete boolean NOT NULL,
     run_id text NOT NULL,
     data_as_of timestamptz NOT NULL,
+    whole_at timestamptz,
     PRIMARY KEY (workspace, repository_id, resource)
 );
 COMMENT ON TABLE staging.coverage IS
 'What this run could read of each subject, and why not. repository_id is empty for calls on the workspace.';
+COMMENT ON COLUMN staging.coverage.whole_at IS
+'When it last brought all there is, in this run or before; null: it never did.';
 
 CREATE TABLE staging.held_back (
     workspace text NOT NULL,
