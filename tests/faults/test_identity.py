@@ -17,6 +17,7 @@ from sandbox.process import SandboxServer
 from sandbox.state import SandboxState
 from tests.faults.driver import RULE_TESTS, Driver, Verdict
 from tests.pipeline.small import repository, small_state, write_csv
+from tests.policies import put_in_force
 
 Serve = Callable[[SandboxState], SandboxServer]
 Quiet = Callable[..., Driver]
@@ -247,10 +248,12 @@ def test_a_renamed_workspace_goes_on_as_it_was(
     driver.connect_to(server)
     rows = [("repository", "repo-0", "non_production", "", "Ada", "acme")]
     driver.take("classification", write_csv(tmp_path / "c.csv", f"{CLASSIFICATION},workspace", rows))
+    with connect() as connection:
+        put_in_force(connection, "acme", {"tests": {"pipelines_enabled": {"enabled": True, "severity": "high"}}})
     driver.run(server)
     ordered = (
-        "SELECT test_id, subject_id, status, reason_code, status_since, failing_since, due_at, first_seen_at"
-        " FROM compliance.current_results ORDER BY test_id, subject_id"
+        "SELECT test_id, subject_id, policy_version, status, reason_code, status_since, failing_since, due_at,"
+        " first_seen_at FROM compliance.current_results ORDER BY test_id, subject_id"
     )
     before, intervals = driver.query(ordered), driver.query("SELECT * FROM compliance.result_history")
     server.state.workspaces[0].slug = "acme-group"

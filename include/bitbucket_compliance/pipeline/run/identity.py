@@ -13,6 +13,8 @@ from bitbucket_compliance.core.database import Connection
 from bitbucket_compliance.core.errors import WorkspaceUnknown
 from bitbucket_compliance.pipeline.run.lease import dag_of, give_lease_back, take_lease, work_on
 from bitbucket_compliance.pipeline.run.run import Run
+from bitbucket_compliance.policy.overrides import keep_version
+from bitbucket_compliance.security_tests.policies import policy_of
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ def recognise(connection: Connection, run: Run, workspace_id: str, slug: str) ->
     """The run of the workspace that Bitbucket says it is; what is kept of it gets its slug of today. Commits.
 
     Raises:
+        PolicyInvalid: what was set for the workspace holds something unknown.
         WorkspaceUnknown: the slug belongs to another workspace than the one that is kept under it.
         RunNotNeeded, WaitForOtherRun: another run of the workspace is at work.
     """
@@ -99,6 +102,13 @@ def recognise(connection: Connection, run: Run, workspace_id: str, slug: str) ->
         give_lease_back(connection, run.workspace, run.run_id)
         take_lease(connection, slug, run.run_id, now, dag_id=dag_id)
         connection.execute("UPDATE integration.runs SET workspace = %s WHERE run_id = %s", (slug, run.run_id))
+    if known not in (None, run.workspace) or run.workspace != slug:
+        # For the name that the run began with nobody may have set the policy that holds for the workspace.
+        policy = policy_of(connection, slug)
+        run = replace(run, workspace=slug, policy=policy, policy_version=keep_version(connection, policy))
+        connection.execute(
+            "UPDATE integration.runs SET policy_version = %s WHERE run_id = %s", (run.policy_version, run.run_id)
+        )
     connection.commit()
     work_on(connection, slug)
-    return replace(run, workspace=slug, workspace_id=workspace_id if known else None)
+    return replace(run, workspace_id=workspace_id if known else None)
