@@ -20,6 +20,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 import psutil
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg.rows import dict_row
 
 from local import environment
@@ -31,6 +32,9 @@ from tests.databases import TEMPLATE, copied
 from tests.harness import REQUIRED_ANSWERS, Pipeline, bitbucket_connection, without_gates
 
 ROOT = Path(__file__).resolve().parents[1]
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 Database = psycopg.Connection[dict[str, Any]]
 
 

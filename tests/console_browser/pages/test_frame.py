@@ -234,7 +234,7 @@ def test_figures_have_thousands_separators_and_a_pager_jumps(large: Published, v
     page = vic.open("repositories")
     pager = page.get_by_role("navigation", name="Pages of repositories", exact=True)
     expect(pager).to_contain_text("1–50 of 1,234")
-    expect(page.get_by_text("All 1,234 that the filter leaves")).to_be_visible()
+    expect(page.get_by_text("All 1,234 that the filter finds")).to_be_visible()
     assert [words(one) for one in pager.locator("[aria-current], a[aria-label]").all_inner_texts()] == [
         "1",
         "2",
