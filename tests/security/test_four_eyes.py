@@ -332,7 +332,7 @@ def test_a_proposal_that_another_policy_came_before_cant_be_accepted(database: D
     old = set_override(database, WORKSPACE, {"thresholds": {"evidence_validity_days": 365}}, set_by="os:ada")
     assert old
     set_override(database, WORKSPACE, {"thresholds": {"min_approvals": 2}}, set_by="os:bo")
-    with pytest.raises(PolicyRefused, match="propose it anew"):
+    with pytest.raises(PolicyRefused, match="propose it again"):
         decide_policy(database, old.override_id, "accept", decided_by="os:bo")
 
 
