@@ -231,8 +231,9 @@ def test_quoted_delimiters_and_quotes_are_text(take: Take, connection: Database)
 def test_formulas_sql_html_and_odd_letters_stay_the_text_they_are(take: Take, connection: Database, name: str) -> None:
     quoted = name.replace('"', '""')
     take("roster", f'{ROSTER}\na@x.io,"{quoted}",active,,"{quoted}"\n')
-    # Of an id, characters that show nothing are no part.
-    assert [(r["name"], r["account_id"]) for r in roster(connection)] == [(name, name.replace("\u200f", ""))]
+    # Of an id, characters that show nothing are no part; NULL stands for none.
+    account_id = None if name == "NULL" else name.replace("\u200f", "")
+    assert [(r["name"], r["account_id"]) for r in roster(connection)] == [(name, account_id)]
 
 
 def test_repeated_addresses_are_fine(take: Take, connection: Database) -> None:
@@ -560,6 +561,13 @@ def test_what_is_no_address_is_fine_beside_an_account_id(take: Take, connection:
     assert [(r["email"], r["account_id"]) for r in roster(connection)] == [(None, "id-a")]
     assert "no e-mail address" in "".join(refused(take, connection, "roster", f"{ROSTER}\nN/A,Ada,active,,N/A\n"))
     assert "names nobody" in "".join(refused(take, connection, "roster", f"{ROSTER}\n,,active,,N/A\n"))
+
+
+@pytest.mark.parametrize("cell", ["", "-", "N/A"])
+def test_people_without_an_account_id_are_not_one_person(take: Take, connection: Database, cell: str) -> None:
+    said = take("roster", f"{ROSTER}\na@x.io,Ada,terminated,,{cell}\nb@x.io,Bo,active,,{cell}\n")
+    assert [row["account_id"] for row in roster(connection)] == [None, None]
+    assert "contradict" not in repr(said)
 
 
 @pytest.mark.parametrize("second", ["status", "STATUS ", "Sta-tus"])

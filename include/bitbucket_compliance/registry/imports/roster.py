@@ -132,12 +132,10 @@ def read_roster(file: File, mapping: RosterMapping, zone: ZoneInfo) -> Roster:
 
 def _contradicting(people: Sequence[Person]) -> list[list[int]]:
     """The lines of each address and account id of which one row says that they left, another that they didn't."""
-    rows: dict[str, list[Person]] = {}
+    rows: dict[str | None, list[Person]] = {}
     for person in people:
-        for key in {person.email or "", *person.other_emails, f"id {(person.account_id or '').casefold()}"} - {
-            "",
-            "id ",
-        }:
+        account_id = f"id {person.account_id.casefold()}" if person.account_id else None
+        for key in {person.email, *person.other_emails, account_id} - {None}:
             rows.setdefault(key, []).append(person)
     found = {
         tuple(person.line for person in same)
@@ -172,17 +170,17 @@ class _Rows:
         status = self._status(line, row)
         end_date = self._end_date(line, row)
         account_id = next((visible(cell) for _, cell in self._cells(line, "account_id", row)), "")
-        has_id = not says_nothing(account_id)
+        known_id = None if says_nothing(account_id) else account_id
         name = next((cell for _, cell in self._cells(line, "name", row)), "")
         before_emails = len(self.problems.found)
-        emails = self._emails(line, row, has_id=has_id)
-        names_nobody = not (emails or name or has_id) and len(self.problems.found) == before_emails
+        emails = self._emails(line, row, has_id=known_id is not None)
+        names_nobody = not (emails or name or known_id) and len(self.problems.found) == before_emails
         if names_nobody:
             self.problems.add(line, "email", "the row names nobody: give an email, a name or an account_id")
         bad = [f"column {one.column}: {one.reason}" for one in self.problems.found[before:]]
         # One spelling of each name; those who compare names decide how.
         plain = unicodedata.normalize("NFC", name) or None
-        email, known_id = next(iter(emails), None), account_id or None
+        email = next(iter(emails), None)
         if bad or status is None:
             return RefusedRow(line, bad, email, plain, known_id, emails[1:])
         return Person(line, email, plain, status, end_date, known_id, emails[1:])
