@@ -22,12 +22,9 @@ SELECT
     checks.data_as_of >= %(relied_on_since)s
     AND NOT EXISTS (
         SELECT 1
-        FROM judged.configurations AS readings
-        WHERE
-            readings.workspace = items.workspace
-            AND readings.subject_id = items.repository_id
-            AND readings.test_id = any(%(fallback_tests)s::text[])
-            AND CASE WHEN readings.failed THEN readings.read_at ELSE readings.last_failed_at END > checks.data_as_of
+        FROM unnest(%(fallback_tests)s::text[]) AS tests (test_id)
+        CROSS JOIN LATERAL judging.last_readings(items.workspace, tests.test_id) AS readings
+        WHERE readings.subject_id = items.repository_id AND readings.fell_short_at > checks.data_as_of
     ) AS they_suffice,
     totals.total,
     totals.before
